@@ -1,0 +1,291 @@
+//! `Auth<T>`: the app's sessions and the type of its users, built once and shared by all.
+
+use std::{
+    any::{Any, TypeId, type_name},
+    fmt,
+    future::{Future, Ready, ready},
+    ops::Deref,
+    pin::Pin,
+    sync::Arc,
+};
+
+use actix_web::{FromRequest, HttpRequest, dev::Payload, web::ServiceConfig};
+
+use crate::{
+    clock::{Clock, SystemClock},
+    cookie::{CookieConfig, SessionCookie},
+    error::{ConfigError, Error, StoreError},
+    lifecycle::Lifetime,
+    origin::OriginPolicy,
+    session::{Session, SessionRecord},
+    sessions::Sessions,
+    store::SessionUserStore,
+    token::{SessionId, SessionToken},
+    user::{AuthUser, User},
+};
+
+/// The sessions of an app whose users are of type `T`. Built once; clones share everything.
+///
+/// It derefs to [`Sessions`], where the verbs of the server stand. Handlers can take it as a
+/// parameter like any other extractor.
+///
+/// ```
+/// use actix_web::App;
+/// use locals::{Auth, AuthUser, store::MemoryStore};
+///
+/// #[derive(Clone, AuthUser)]
+/// struct Account { id: i64 }
+///
+/// let auth = Auth::<Account>::builder(MemoryStore::new()).build()?;
+/// let app = App::new().configure(auth.configure());
+/// # Ok::<(), locals::ConfigError>(())
+/// ```
+pub struct Auth<T> {
+    sessions: Sessions,
+    users: Arc<dyn SessionUserStore<T>>,
+    web: Arc<Web>,
+}
+
+/// What concerns requests and responses alone.
+#[derive(Debug)]
+struct Web {
+    cookie: SessionCookie,
+    origins: OriginPolicy,
+}
+
+impl<T> Auth<T> {
+    /// Starts to configure the sessions that `store` keeps.
+    pub fn builder(store: impl SessionUserStore<T>) -> AuthBuilder<T> {
+        AuthBuilder {
+            store: Arc::new(store),
+            lifetime: Lifetime::default(),
+            cookie: CookieConfig::default(),
+            own_origins: Vec::new(),
+            trusted_origins: Vec::new(),
+            strict_origins: false,
+            clock: Arc::new(SystemClock),
+        }
+    }
+}
+
+impl<T: AuthUser> Auth<T> {
+    /// Registers this `Auth` with an app, or with a scope: `App::new().configure(auth.configure())`.
+    pub fn configure(&self) -> impl FnOnce(&mut ServiceConfig) + Clone + use<T> {
+        let auth = self.clone();
+        move |config| {
+            config.app_data(Registered(Arc::new(auth.clone()))).app_data(auth);
+        }
+    }
+
+    /// The session that a token opens, and its user; as
+    /// [`validate_session`](Sessions::validate_session), with the user by the same query.
+    ///
+    /// # Errors
+    /// [`Error::Store`] if the store fails.
+    pub async fn validate_session_user(
+        &self,
+        token: &str,
+    ) -> Result<Option<(Session, User<T>)>, Error> {
+        let Ok(token) = token.parse::<SessionToken>() else {
+            return Ok(None);
+        };
+        let Some((record, user)) = self.users.find_with_user(token.id()).await? else {
+            return Ok(None);
+        };
+        let session = self.sessions.settle(self.sessions.admit(record, &token), &token).await?;
+        Ok(session.map(|session| (session, User::new(Arc::new(user)))))
+    }
+}
+
+impl<T> Deref for Auth<T> {
+    type Target = Sessions;
+
+    fn deref(&self) -> &Sessions {
+        &self.sessions
+    }
+}
+
+impl<T> Clone for Auth<T> {
+    fn clone(&self) -> Self {
+        Self {
+            sessions: self.sessions.clone(),
+            users: Arc::clone(&self.users),
+            web: Arc::clone(&self.web),
+        }
+    }
+}
+
+impl<T> fmt::Debug for Auth<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Auth").field("sessions", &self.sessions).finish_non_exhaustive()
+    }
+}
+
+/// Takes the registered `Auth<T>`; 500 if there is none.
+impl<T: AuthUser> FromRequest for Auth<T> {
+    type Error = Error;
+    type Future = Ready<Result<Self, Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(request.app_data::<Self>().cloned().ok_or(Error::NotConfigured))
+    }
+}
+
+/// Configures an [`Auth`]. Every setting has a safe default.
+#[must_use = "an `AuthBuilder` does nothing until `.build()`"]
+pub struct AuthBuilder<T> {
+    store: Arc<dyn SessionUserStore<T>>,
+    lifetime: Lifetime,
+    cookie: CookieConfig,
+    own_origins: Vec<String>,
+    trusted_origins: Vec<String>,
+    strict_origins: bool,
+    clock: Arc<dyn Clock>,
+}
+
+impl<T: AuthUser> AuthBuilder<T> {
+    /// How long sessions live. By default a day active, 14 days idle, 30 days in all.
+    pub fn lifetime(mut self, lifetime: Lifetime) -> Self {
+        self.lifetime = lifetime;
+        self
+    }
+
+    /// The session cookie's name and attributes. By default `__Host-session`, for HTTPS only.
+    pub fn cookie(mut self, cookie: CookieConfig) -> Self {
+        self.cookie = cookie;
+        self
+    }
+
+    /// The app's own public origin, such as `https://app.example`; call it again for each
+    /// further one. By default the `Host` header stands in for it: give it where a proxy
+    /// changes that header.
+    pub fn origin(mut self, origin: impl Into<String>) -> Self {
+        self.own_origins.push(origin.into());
+        self
+    }
+
+    /// Lets another origin send requests that change something, with the user's session. Call
+    /// it again for each further one. None by default.
+    pub fn trusted_origin(mut self, origin: impl Into<String>) -> Self {
+        self.trusted_origins.push(origin.into());
+        self
+    }
+
+    /// Refuses requests that change something and name no origin at all: neither
+    /// `Sec-Fetch-Site` nor `Origin`. Every browser of the last years sends one; programs send
+    /// neither. Off by default.
+    pub fn strict_origins(mut self, strict: bool) -> Self {
+        self.strict_origins = strict;
+        self
+    }
+
+    /// Where the time comes from. The system's clock by default.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Checks the settings.
+    ///
+    /// # Errors
+    /// [`ConfigError`] says in one line which settings contradict each other. Let it end the
+    /// program: a browser would drop such a cookie in silence.
+    pub fn build(self) -> Result<Auth<T>, ConfigError> {
+        self.lifetime.check()?;
+        let cookie = self.cookie.build()?;
+        let origins =
+            OriginPolicy::build(self.own_origins, self.trusted_origins, self.strict_origins)?;
+        let sessions = Sessions::new(self.store.clone(), self.clock, self.lifetime, T::TABLE);
+        Ok(Auth { sessions, users: self.store, web: Arc::new(Web { cookie, origins }) })
+    }
+}
+
+impl<T> fmt::Debug for AuthBuilder<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthBuilder")
+            .field("lifetime", &self.lifetime)
+            .field("cookie", &self.cookie)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A user whose type is known to the handler and the `Auth`, but not to what is between them.
+pub(crate) type AnyUser = Arc<dyn Any + Send + Sync>;
+
+/// A type of user, to compare and to name.
+#[derive(Debug, Clone, Copy)]
+pub struct UserType {
+    id: TypeId,
+    name: &'static str,
+}
+
+impl UserType {
+    pub(crate) fn of<T: AuthUser>() -> Self {
+        Self { id: TypeId::of::<T>(), name: type_name::<T>() }
+    }
+}
+
+/// The `Auth` of a route, as its app or the innermost scope has registered it.
+#[derive(Clone)]
+pub(crate) struct Registered(Arc<dyn AnyAuth>);
+
+/// An [`Auth`] whose type of user is not known where it is used.
+trait AnyAuth: Send + Sync {
+    fn sessions(&self) -> &Sessions;
+    fn web(&self) -> &Web;
+    fn user_type(&self) -> UserType;
+    fn find_with_user(&self, id: SessionId) -> FindWithUser<'_>;
+}
+
+type FindWithUser<'a> =
+    Pin<Box<dyn Future<Output = Result<Option<(SessionRecord, AnyUser)>, StoreError>> + 'a>>;
+
+impl<T: AuthUser> AnyAuth for Auth<T> {
+    fn sessions(&self) -> &Sessions {
+        &self.sessions
+    }
+
+    fn web(&self) -> &Web {
+        &self.web
+    }
+
+    fn user_type(&self) -> UserType {
+        UserType::of::<T>()
+    }
+
+    fn find_with_user(&self, id: SessionId) -> FindWithUser<'_> {
+        let find = self.users.find_with_user(id);
+        Box::pin(async move { Ok(find.await?.map(|(record, user)| (record, Arc::new(user) as _))) })
+    }
+}
+
+impl Registered {
+    pub(crate) fn of(request: &HttpRequest) -> Result<Self, Error> {
+        request.app_data::<Self>().cloned().ok_or(Error::NotConfigured)
+    }
+
+    pub(crate) fn sessions(&self) -> &Sessions {
+        self.0.sessions()
+    }
+
+    pub(crate) fn cookie(&self) -> &SessionCookie {
+        &self.0.web().cookie
+    }
+
+    pub(crate) fn origins(&self) -> &OriginPolicy {
+        &self.0.web().origins
+    }
+
+    /// Refuses a type of user that is not the registered one.
+    pub(crate) fn expect(&self, asked: UserType) -> Result<(), Error> {
+        let registered = self.0.user_type();
+        if asked.id == registered.id {
+            return Ok(());
+        }
+        Err(Error::WrongUser { asked: asked.name, registered: registered.name })
+    }
+
+    pub(crate) fn find_with_user(&self, id: SessionId) -> FindWithUser<'_> {
+        self.0.find_with_user(id)
+    }
+}

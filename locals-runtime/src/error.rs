@@ -1,0 +1,137 @@
+//! What can go wrong: opaque to clients, rich in logs.
+
+use actix_web::{
+    HttpResponse, ResponseError,
+    http::{StatusCode, header},
+};
+
+/// An error of a driver or of a third party's store, whatever its type.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What a request can meet.
+///
+/// As a response it tells the client the status and nothing of the cause; the cause is
+/// logged when the response is made. A fault of the store is 503 with `Retry-After`, never
+/// 401, and never touches the session cookie: an outage logs nobody out.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The session store failed. 503 with `Retry-After`.
+    #[error("the session store failed")]
+    Store(#[from] StoreError),
+
+    /// No session, or one that has ended. 401 with `WWW-Authenticate`.
+    #[error("not signed in")]
+    Unauthenticated,
+
+    /// The request comes from another origin. 403.
+    #[error("cross-origin request refused: {reason}")]
+    CrossOrigin {
+        /// Which header decided, for the log.
+        reason: &'static str,
+    },
+
+    /// The app has not registered its `Auth`. 500.
+    #[error(
+        "no `Auth` is registered for this route: call \
+         `App::new().configure(auth.configure())` before `.service(..)` or `.route(..)`"
+    )]
+    NotConfigured,
+
+    /// A handler or a call names one type of user, and the app's `Auth` is for another. 500.
+    #[error("asked for a user of `{asked}`, but this app's `Auth` is for `{registered}`")]
+    WrongUser {
+        /// The type, or the table, that was asked for.
+        asked: &'static str,
+        /// The type, or the table, that the `Auth` in reach was built for.
+        registered: &'static str,
+    },
+
+    /// The operating system gave no random bytes for a new token. 503 with `Retry-After`.
+    #[error("the operating system gave no random bytes")]
+    Random(#[source] BoxError),
+}
+
+impl ResponseError for Error {
+    fn status_code(&self) -> StatusCode {
+        match self {
+            Self::Store(_) | Self::Random(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unauthenticated => StatusCode::UNAUTHORIZED,
+            Self::CrossOrigin { .. } => StatusCode::FORBIDDEN,
+            Self::NotConfigured | Self::WrongUser { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        self.log();
+        let mut response = HttpResponse::build(self.status_code());
+        response.insert_header((header::CACHE_CONTROL, "no-store"));
+        let body = match self {
+            Self::Store(_) | Self::Random(_) => {
+                response.insert_header((header::RETRY_AFTER, "1"));
+                r#"{"error":"temporarily unavailable"}"#
+            }
+            Self::Unauthenticated => {
+                // RFC 9110 §15.5.2 asks for a challenge; no registered scheme names a cookie.
+                response.insert_header((header::WWW_AUTHENTICATE, "Session"));
+                r#"{"error":"not signed in"}"#
+            }
+            Self::CrossOrigin { .. } => r#"{"error":"cross-origin request refused"}"#,
+            Self::NotConfigured | Self::WrongUser { .. } => r#"{"error":"internal error"}"#,
+        };
+        response.content_type("application/json").body(body)
+    }
+}
+
+impl Error {
+    fn log(&self) {
+        match self {
+            Self::Unauthenticated => tracing::debug!("request without a session refused"),
+            Self::CrossOrigin { .. } => tracing::warn!("{self}"),
+            Self::Store(error) => tracing::error!(cause = %chain(error), "{self}"),
+            Self::Random(error) => tracing::error!(cause = %chain(error.as_ref()), "{self}"),
+            Self::NotConfigured | Self::WrongUser { .. } => tracing::error!("{self}"),
+        }
+    }
+}
+
+/// Why a store could not do what it was asked.
+///
+/// "There is no such session" is not an error: stores say it with `None`, `false` or `0`.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// A session with this id exists already. The new one was not stored.
+    #[error("a session with this id exists already")]
+    Collision,
+
+    /// The database, its driver or the connection failed.
+    #[error("the database failed")]
+    Backend(#[source] BoxError),
+
+    /// A stored row cannot be read as a session.
+    #[error("a stored session cannot be read: {0}")]
+    Corrupt(String),
+
+    /// The tables are missing or not as this version expects them; says what to do.
+    #[error("{0}")]
+    Schema(String),
+}
+
+impl StoreError {
+    /// Wraps the error of a driver.
+    pub fn backend(error: impl Into<BoxError>) -> Self {
+        Self::Backend(error.into())
+    }
+}
+
+/// A setting that cannot work, found when the app starts.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigError(pub(crate) String);
+
+/// An error and its sources in one line, for logs.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    std::iter::successors(error.source(), |error| error.source())
+        .fold(error.to_string(), |text, source| format!("{text}: {source}"))
+}

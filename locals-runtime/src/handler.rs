@@ -1,0 +1,216 @@
+//! The pipeline that every annotated handler runs through. Generated code calls it and nothing
+//! else.
+
+use std::future::{Future, Ready, ready};
+
+use actix_web::{
+    FromRequest, Responder, dev,
+    http::{
+        header::{CACHE_CONTROL, HOST, HeaderMap, HeaderValue, SET_COOKIE, VARY},
+        uri::Authority,
+    },
+};
+pub use actix_web::{HttpRequest, HttpResponse, web::Payload};
+
+pub use crate::parameters::{extracted, given};
+
+use crate::{
+    auth::Registered,
+    cookie::Presented,
+    error::Error,
+    locals::{Locals, Scope},
+    parameters::{Asks, Extract, Parts},
+    session::Session,
+    user::{AuthUser, User},
+};
+
+/// What stands in the parentheses of an attribute, and what the attribute means.
+pub trait Attribute {
+    /// Whether a request without a session is answered 401.
+    const REQUIRES_SESSION: bool;
+
+    /// Whether a request from another origin runs, without its session.
+    fn allows_cross_origin(&self) -> bool;
+}
+
+/// `#[with_session]`.
+#[derive(Debug, Default)]
+pub struct WithSession {
+    cross_origin: bool,
+}
+
+impl WithSession {
+    /// `#[with_session(cross_origin)]`.
+    pub fn cross_origin(self) -> Self {
+        Self { cross_origin: true }
+    }
+}
+
+impl Attribute for WithSession {
+    const REQUIRES_SESSION: bool = false;
+
+    fn allows_cross_origin(&self) -> bool {
+        self.cross_origin
+    }
+}
+
+/// `#[require_user]`.
+#[derive(Debug, Default)]
+pub struct RequireUser;
+
+impl Attribute for RequireUser {
+    const REQUIRES_SESSION: bool = true;
+
+    fn allows_cross_origin(&self) -> bool {
+        false
+    }
+}
+
+/// Runs an annotated handler with what the attribute gives it and what is extracted.
+pub async fn handle<A, G, X, H, F>(
+    request: HttpRequest,
+    payload: Payload,
+    attribute: A,
+    given: G,
+    extracted: X,
+    handler: H,
+) -> HttpResponse
+where
+    A: Attribute,
+    G: Parts,
+    X: Extract,
+    H: FnOnce(G::Values, X::Values, HttpRequest) -> F,
+    F: Future<Output = HttpResponse>,
+{
+    let mut asks = given.asks();
+    asks.session |= A::REQUIRES_SESSION;
+    let locals = match open(&request, asks, attribute.allows_cross_origin()).await {
+        Ok(locals) => locals,
+        Err(error) => return HttpResponse::from_error(error),
+    };
+    let admitted = !A::REQUIRES_SESSION || locals.read_session().is_some();
+    let mut response = match given.take(&locals).filter(|_| admitted) {
+        None => HttpResponse::from_error(Error::Unauthenticated),
+        // Only now is the body touched: nothing is read for a stranger.
+        Some(given) => match extracted.extract(&request, &mut payload.into_inner()).await {
+            Ok(extracted) => handler(given, extracted, request).await,
+            Err(error) => HttpResponse::from_error(error),
+        },
+    };
+    finish(&locals, response.headers_mut()).await;
+    response
+}
+
+/// Everything before the guard: the app's auth, the origin, the cookie, the session.
+async fn open(
+    request: &HttpRequest,
+    asks: Asks,
+    allows_cross_origin: bool,
+) -> Result<Locals, Error> {
+    let auth = Registered::of(request)?;
+    if let Some(user_type) = asks.user {
+        auth.expect(user_type)?;
+    }
+    let presented = match auth.origins().check(request.method(), request.headers(), host(request)) {
+        Ok(()) => present(&auth, request.headers()),
+        Err(_) if allows_cross_origin => Presented::Nothing,
+        Err(reason) => return Err(Error::CrossOrigin { reason }),
+    };
+    let scope =
+        if asks.user.is_some() || asks.later { Scope::SessionAndUser } else { Scope::Session };
+    let locals = Locals::new(request.clone(), auth, presented, scope);
+    if asks.session {
+        locals.presented().await?;
+    }
+    Ok(locals)
+}
+
+fn present(auth: &Registered, headers: &HeaderMap) -> Presented {
+    let presented = auth.cookie().read(headers);
+    match presented {
+        Presented::Conflicting => {
+            tracing::warn!("several session cookies with different values: treated as none");
+        }
+        Presented::Malformed => tracing::debug!("a malformed session cookie: treated as none"),
+        Presented::Nothing | Presented::Token(_) => {}
+    }
+    presented
+}
+
+/// The host the client asked for, as HTTP/1 and HTTP/2 say it. Forwarded headers do not count:
+/// anybody can send them.
+fn host(request: &HttpRequest) -> Option<&str> {
+    request
+        .uri()
+        .authority()
+        .map(Authority::as_str)
+        .or_else(|| request.headers().get(HOST)?.to_str().ok())
+}
+
+/// Everything after the handler, whatever came of it: the cookie and the cache headers.
+async fn finish(locals: &Locals, headers: &mut HeaderMap) {
+    if let Some(cookie) = locals.cookie().await {
+        headers.append(SET_COOKIE, cookie);
+        // `Set-Cookie` alone does not keep a shared cache from storing a response (RFC 9111 §7.3).
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    if locals.was_read() {
+        vary_by_cookie(headers);
+        if !headers.contains_key(CACHE_CONTROL) {
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+        }
+    }
+}
+
+/// Adds `Cookie` to what the response varies by.
+fn vary_by_cookie(headers: &mut HeaderMap) {
+    let mut merged = Vec::new();
+    for value in headers.get_all(VARY) {
+        let fields = value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+        if fields.clone().any(|field| field == b"*" || field.eq_ignore_ascii_case(b"cookie")) {
+            return;
+        }
+        merged.extend_from_slice(value.as_bytes());
+        merged.extend_from_slice(b", ");
+    }
+    merged.extend_from_slice(b"Cookie");
+    if let Ok(value) = HeaderValue::from_bytes(&merged) {
+        headers.insert(VARY, value);
+    }
+}
+
+/// What a handler returns, as its own `Responder` makes it.
+pub fn respond(value: impl Responder, request: &HttpRequest) -> HttpResponse {
+    value.respond_to(request).map_into_boxed_body()
+}
+
+/// Never implemented: `Session`, `User<T>` and `Locals` are no ordinary extractors, because what
+/// they need is done before and after all extractors run.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` reaches a handler only through `#[with_session]` or `#[require_user]`",
+    label = "this handler has neither attribute",
+    note = "write `#[locals::with_session]` above the function if anybody may come, `#[locals::require_user]` if only signed-in users may"
+)]
+pub trait ThroughAttribute<'a> {}
+
+macro_rules! only_through_attribute {
+    ($($given:ty $(, of $parameter:ident)?;)+) => {$(
+        impl $(<$parameter: AuthUser>)? FromRequest for $given
+        where
+            for<'a> $given: ThroughAttribute<'a>,
+        {
+            type Error = Error;
+            type Future = Ready<Result<Self, Error>>;
+
+            fn from_request(_: &HttpRequest, _: &mut dev::Payload) -> Self::Future {
+                ready(Err(Error::NotConfigured))
+            }
+        }
+    )+};
+}
+
+only_through_attribute! {
+    Session;
+    Locals;
+    User<T>, of T;
+}

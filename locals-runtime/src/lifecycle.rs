@@ -1,0 +1,236 @@
+//! How long a session lives: a pure decision of (lifetime, session, now).
+
+use std::time::Duration;
+
+use crate::{
+    clock::Timestamp,
+    error::ConfigError,
+    session::{Renewal, SessionRecord, SessionState},
+};
+
+const DAY: Duration = Duration::from_hours(24);
+
+/// How long sessions live.
+///
+/// A session is *active* for the active period, then *idle* for the idle period, then dead.
+/// Using an active one writes nothing; using an idle one renews it: both periods start again.
+/// Whatever its use, it is dead after the maximum lifetime.
+///
+/// | | active | idle | maximum | source |
+/// |---|---|---|---|---|
+/// | [`Lifetime::default`] | 24 h | 14 d | 30 d | NIST SP 800-63B-4 §2.1.3 caps AAL1 at 30 d |
+/// | [`Lifetime::aal2`] | 1 min | 59 min | 24 h | NIST SP 800-63B-4 §2.2.3: 1 h unused, 24 h in all |
+/// | [`Lifetime::aal3`] | 1 min | 14 min | 12 h | NIST SP 800-63B-4 §2.3.3: 15 min unused, 12 h in all |
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lifetime {
+    active: Duration,
+    idle: Duration,
+    max: Duration,
+}
+
+impl Default for Lifetime {
+    fn default() -> Self {
+        Self { active: DAY, idle: 14 * DAY, max: 30 * DAY }
+    }
+}
+
+impl Lifetime {
+    /// For accounts that need a second factor: dead after an hour unused or a day in all.
+    pub const fn aal2() -> Self {
+        let active = Duration::from_mins(1);
+        Self { active, idle: Duration::from_mins(59), max: DAY }
+    }
+
+    /// For the highest demands: dead after a quarter of an hour unused or 12 hours in all.
+    pub const fn aal3() -> Self {
+        let active = Duration::from_mins(1);
+        Self { active, idle: Duration::from_mins(14), max: Duration::from_hours(12) }
+    }
+
+    /// How long a session is used without a write. A day by default.
+    pub const fn active(self, active: Duration) -> Self {
+        Self { active, ..self }
+    }
+
+    /// How long after its active period a session can still be renewed. 14 days by default.
+    pub const fn idle(self, idle: Duration) -> Self {
+        Self { idle, ..self }
+    }
+
+    /// How long a session lives at most, however much it is used. 30 days by default.
+    pub const fn max(self, max: Duration) -> Self {
+        Self { max, ..self }
+    }
+
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        for (name, period) in [("active", self.active), ("idle", self.idle), ("max", self.max)] {
+            if period < Duration::from_millis(1) {
+                return Err(ConfigError(format!(
+                    "Lifetime::{name} is {period:?}, but it must be at least a millisecond"
+                )));
+            }
+        }
+        if self.max > 400 * DAY {
+            return Err(ConfigError(format!(
+                "Lifetime::max is {} days, but browsers keep a cookie 400 days at most",
+                self.max.as_secs() / DAY.as_secs()
+            )));
+        }
+        Ok(())
+    }
+
+    /// The absolute end of a session that is created now.
+    pub(crate) fn end(&self, now: Timestamp) -> Timestamp {
+        now + self.max
+    }
+
+    /// The ends of the active and the idle period of a session that is created or used now.
+    pub(crate) fn periods(&self, now: Timestamp, absolute: Timestamp) -> (Timestamp, Timestamp) {
+        let active = now + self.active;
+        (active.min(absolute), (active + self.idle).min(absolute))
+    }
+
+    /// The renewal of a living session at `now`. It only ever moves the expiries forward.
+    pub(crate) fn renewal(&self, record: &SessionRecord, now: Timestamp) -> Renewal {
+        let (active, idle) = self.periods(now, record.absolute_expires_at);
+        Renewal {
+            replaces: record.active_expires_at,
+            active_expires_at: active.max(record.active_expires_at),
+            idle_expires_at: idle.max(record.idle_expires_at),
+        }
+    }
+}
+
+/// What a use of a session means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It is active: nothing is written.
+    Active,
+    /// It is idle and lives: these are its new expiries.
+    Renew(Renewal),
+    /// It has ended.
+    Dead,
+}
+
+/// Where a session stands at `now`; `None` when it is dead.
+///
+/// Each end is the first millisecond at which the period is over. The absolute end counts by
+/// itself, although renewal never moves the idle end past it: a row may have been written by
+/// other hands.
+pub(crate) fn state(record: &SessionRecord, now: Timestamp) -> Option<SessionState> {
+    if now >= record.idle_expires_at || now >= record.absolute_expires_at {
+        None
+    } else if now >= record.active_expires_at {
+        Some(SessionState::Idle)
+    } else {
+        Some(SessionState::Active)
+    }
+}
+
+/// What happens to a session that is used at `now`.
+pub(crate) fn judge(lifetime: &Lifetime, record: &SessionRecord, now: Timestamp) -> Verdict {
+    match state(record, now) {
+        None => Verdict::Dead,
+        Some(SessionState::Active) => Verdict::Active,
+        Some(SessionState::Idle) => Verdict::Renew(lifetime.renewal(record, now)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        token::{SecretHash, SessionId},
+        user::UserId,
+    };
+
+    fn record(lifetime: &Lifetime, created: Timestamp) -> SessionRecord {
+        let absolute_expires_at = lifetime.end(created);
+        let (active, idle) = lifetime.periods(created, absolute_expires_at);
+        SessionRecord {
+            id: SessionId::from_bytes([1; 16]),
+            secret_hash: SecretHash::from_bytes([2; 32]),
+            user_id: UserId::Integer(1),
+            created_at: created,
+            authenticated_at: created,
+            active_expires_at: active,
+            idle_expires_at: idle,
+            absolute_expires_at,
+            user_agent: None,
+            address: None,
+        }
+    }
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    const SMALL: Lifetime = Lifetime {
+        active: Duration::from_millis(10),
+        idle: Duration::from_millis(20),
+        max: Duration::from_millis(100),
+    };
+
+    #[test]
+    fn each_period_ends_at_its_millisecond() {
+        let record = record(&SMALL, at(0));
+        assert_eq!(state(&record, at(9)), Some(SessionState::Active));
+        assert_eq!(state(&record, at(10)), Some(SessionState::Idle));
+        assert_eq!(state(&record, at(29)), Some(SessionState::Idle));
+        assert_eq!(state(&record, at(30)), None);
+    }
+
+    #[test]
+    fn the_absolute_end_cuts_both_periods() {
+        assert_eq!(SMALL.periods(at(95), at(100)), (at(100), at(100)));
+    }
+
+    #[test]
+    fn a_lifetime_that_ends_at_once_or_outlives_a_cookie_is_refused() {
+        assert!(Lifetime::default().check().is_ok());
+        assert!(Lifetime::aal2().check().is_ok());
+        assert!(Lifetime::aal3().check().is_ok());
+        assert!(Lifetime::default().active(Duration::ZERO).check().is_err());
+        assert!(Lifetime::default().max(401 * DAY).check().is_err());
+    }
+
+    prop_compose! {
+        fn lifetimes()(active in 1_u64..1_000, idle in 1_u64..1_000, max in 1_u64..5_000) -> Lifetime {
+            Lifetime {
+                active: Duration::from_millis(active),
+                idle: Duration::from_millis(idle),
+                max: Duration::from_millis(max),
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_history_of_uses_outlives_the_absolute_end_or_shortens_a_session(
+            lifetime in lifetimes(),
+            steps in prop::collection::vec(-50_i64..800, 1..60),
+        ) {
+            let mut record = record(&lifetime, at(0));
+            let end = record.absolute_expires_at;
+            let mut now = 0;
+            for step in steps {
+                now += step;
+                match judge(&lifetime, &record, at(now)) {
+                    Verdict::Dead => prop_assert!(at(now) >= record.idle_expires_at),
+                    Verdict::Active => prop_assert!(at(now) < record.active_expires_at),
+                    Verdict::Renew(renewal) => {
+                        prop_assert!(renewal.active_expires_at > record.active_expires_at);
+                        prop_assert!(renewal.idle_expires_at >= record.idle_expires_at);
+                        prop_assert!(renewal.active_expires_at <= renewal.idle_expires_at);
+                        prop_assert!(renewal.idle_expires_at <= end);
+                        record.active_expires_at = renewal.active_expires_at;
+                        record.idle_expires_at = renewal.idle_expires_at;
+                    }
+                }
+                prop_assert_eq!(record.absolute_expires_at, end);
+            }
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! Sessions in a table beside the app's own users.
+
+use std::{fmt, marker::PhantomData, sync::Arc};
+
+use sqlx::{FromRow, Pool, error::DatabaseError};
+
+use super::{SessionStore, SessionUserStore, StoreFuture};
+use crate::{
+    clock::Timestamp,
+    error::StoreError,
+    session::{Renewal, SessionRecord},
+    token::{SecretHash, SessionId},
+    user::{AuthUser, UserId, UserKey},
+};
+
+mod dialect;
+mod schema;
+mod sqlite;
+
+pub use dialect::Dialect;
+use dialect::{Statements, Value};
+
+/// Sessions in the table `user_sessions`, in the database that holds the app's users.
+///
+/// A session and its user are read by one query, a join of two primary keys; the user is
+/// decoded by the app's own `FromRow`.
+///
+/// ```
+/// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
+/// use locals::{Auth, AuthUser, store::SqlStore};
+///
+/// #[derive(sqlx::FromRow, AuthUser)]
+/// #[auth_user(table = "accounts")]
+/// struct Account { id: i64, email: String }
+///
+/// let store = SqlStore::sqlite("sqlite://app.db").await?;
+/// sqlx::query("CREATE TABLE IF NOT EXISTS accounts (id INTEGER PRIMARY KEY, email TEXT)")
+///     .execute(store.pool())
+///     .await?;
+/// store.migrate().await?;
+/// let auth = Auth::<Account>::builder(store).build()?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct SqlStore<D: Dialect, T> {
+    pool: Pool<D>,
+    statements: Arc<Statements>,
+    user: PhantomData<fn() -> T>,
+}
+
+impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
+    /// A store in the database of a pool that the app has opened itself.
+    ///
+    /// It is used as it is. For the settings that sessions want, open it with
+    /// [`SqlStore::sqlite`] instead, and share it through [`SqlStore::pool`].
+    pub fn new(pool: Pool<D>) -> Self {
+        let statements = D::TEMPLATES.fill(T::TABLE, T::ID_COLUMN);
+        Self { pool, statements: Arc::new(statements), user: PhantomData }
+    }
+
+    /// The pool, for the app's own queries.
+    pub fn pool(&self) -> &Pool<D> {
+        &self.pool
+    }
+
+    /// Runs a statement and says how many rows it changed.
+    async fn execute(&self, sql: &sqlx::SqlStr, values: &[Value<'_>]) -> Result<u64, StoreError> {
+        let mut connection = self.pool.acquire().await.map_err(StoreError::backend)?;
+        let changed = D::execute(&mut connection, sql.clone(), values).await;
+        changed.map_err(StoreError::backend)
+    }
+
+    async fn row(&self, sql: &sqlx::SqlStr, id: SessionId) -> Result<Option<D::Row>, StoreError> {
+        let mut connection = self.pool.acquire().await.map_err(StoreError::backend)?;
+        let row = D::fetch_optional(&mut connection, sql.clone(), &[id_value(&id)]).await;
+        row.map_err(StoreError::backend)
+    }
+}
+
+impl<D: Dialect, T: AuthUser> SessionStore for SqlStore<D, T> {
+    fn create<'a>(&'a self, session: &'a SessionRecord) -> StoreFuture<'a, ()> {
+        Box::pin(async move {
+            let values = record_values(session);
+            match self.execute(&self.statements.create, &values).await {
+                Ok(_) => Ok(()),
+                Err(StoreError::Backend(error)) if is_taken(error.as_ref()) => {
+                    Err(StoreError::Collision)
+                }
+                Err(error) => Err(error),
+            }
+        })
+    }
+
+    fn find(&self, id: SessionId) -> StoreFuture<'_, Option<SessionRecord>> {
+        Box::pin(async move {
+            let row = self.row(&self.statements.find, id).await?;
+            row.as_ref().map(read_record::<D, T>).transpose()
+        })
+    }
+
+    fn renew(&self, id: SessionId, renewal: Renewal) -> StoreFuture<'_, bool> {
+        Box::pin(async move {
+            let values = [
+                time(renewal.active_expires_at),
+                time(renewal.idle_expires_at),
+                id_value(&id),
+                time(renewal.replaces),
+            ];
+            Ok(self.execute(&self.statements.renew, &values).await? == 1)
+        })
+    }
+
+    fn delete(&self, id: SessionId) -> StoreFuture<'_, bool> {
+        Box::pin(async move {
+            let deleted = self.execute(&self.statements.delete, &[id_value(&id)]).await?;
+            Ok(deleted == 1)
+        })
+    }
+
+    fn delete_by_user<'a>(
+        &'a self,
+        user: &'a UserId,
+        keep: Option<SessionId>,
+    ) -> StoreFuture<'a, u64> {
+        Box::pin(async move {
+            match &keep {
+                None => self.execute(&self.statements.delete_by_user, &[user_value(user)]).await,
+                Some(keep) => {
+                    let values = [user_value(user), id_value(keep)];
+                    self.execute(&self.statements.delete_others, &values).await
+                }
+            }
+        })
+    }
+
+    fn list_by_user<'a>(&'a self, user: &'a UserId) -> StoreFuture<'a, Vec<SessionRecord>> {
+        Box::pin(async move {
+            let mut connection = self.pool.acquire().await.map_err(StoreError::backend)?;
+            let sql = self.statements.list_by_user.clone();
+            let rows = D::fetch_all(&mut connection, sql, &[user_value(user)]).await;
+            rows.map_err(StoreError::backend)?.iter().map(read_record::<D, T>).collect()
+        })
+    }
+
+    fn delete_expired(&self, now: Timestamp, limit: u32) -> StoreFuture<'_, u64> {
+        Box::pin(async move {
+            let values = [time(now), Value::Integer(limit.into())];
+            self.execute(&self.statements.delete_expired, &values).await
+        })
+    }
+}
+
+impl<D, T> SessionUserStore<T> for SqlStore<D, T>
+where
+    D: Dialect,
+    T: AuthUser + for<'r> FromRow<'r, D::Row>,
+{
+    fn find_with_user(&self, id: SessionId) -> StoreFuture<'_, Option<(SessionRecord, T)>> {
+        Box::pin(async move {
+            let Some(row) = self.row(&self.statements.find_with_user, id).await? else {
+                return Ok(None);
+            };
+            let user = T::from_row(&row).map_err(StoreError::backend)?;
+            Ok(Some((read_record::<D, T>(&row)?, user)))
+        })
+    }
+}
+
+fn is_taken(error: &(dyn std::error::Error + 'static)) -> bool {
+    let error = error.downcast_ref::<sqlx::Error>().and_then(sqlx::Error::as_database_error);
+    error.is_some_and(DatabaseError::is_unique_violation)
+}
+
+fn time(time: Timestamp) -> Value<'static> {
+    Value::Integer(time.as_millis())
+}
+
+fn id_value(id: &SessionId) -> Value<'_> {
+    Value::Bytes(id.as_bytes())
+}
+
+fn user_value(id: &UserId) -> Value<'_> {
+    match id {
+        UserId::Integer(id) => Value::Integer(*id),
+        UserId::Uuid(id) => Value::Uuid(*id),
+        UserId::Text(id) => Value::Text(Some(id)),
+    }
+}
+
+/// The columns of a session in the order of every `INSERT` and `SELECT` of `dialect.rs`.
+fn record_values(session: &SessionRecord) -> [Value<'_>; 10] {
+    [
+        id_value(&session.id),
+        Value::Bytes(session.secret_hash.as_bytes()),
+        user_value(&session.user_id),
+        time(session.created_at),
+        time(session.authenticated_at),
+        time(session.active_expires_at),
+        time(session.idle_expires_at),
+        time(session.absolute_expires_at),
+        Value::Text(session.user_agent.as_deref()),
+        Value::Text(session.address.as_deref()),
+    ]
+}
+
+fn read_record<D: Dialect, T: AuthUser>(row: &D::Row) -> Result<SessionRecord, StoreError> {
+    let read = || -> Result<SessionRecord, sqlx::error::BoxDynError> {
+        let time = |column| D::integer(row, column).map(Timestamp::from_millis);
+        Ok(SessionRecord {
+            id: SessionId::from_bytes(D::bytes(row, 0)?.try_into()?),
+            secret_hash: SecretHash::from_bytes(D::bytes(row, 1)?.try_into()?),
+            user_id: D::user_id(row, 2, T::Id::KIND)?,
+            created_at: time(3)?,
+            authenticated_at: time(4)?,
+            active_expires_at: time(5)?,
+            idle_expires_at: time(6)?,
+            absolute_expires_at: time(7)?,
+            user_agent: D::text(row, 8)?,
+            address: D::text(row, 9)?,
+        })
+    };
+    read().map_err(|error| StoreError::Corrupt(error.to_string()))
+}
+
+impl<D: Dialect, T> Clone for SqlStore<D, T> {
+    fn clone(&self) -> Self {
+        Self {
+            pool: self.pool.clone(),
+            statements: Arc::clone(&self.statements),
+            user: PhantomData,
+        }
+    }
+}
+
+impl<D: Dialect, T> fmt::Debug for SqlStore<D, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqlStore").field("database", &D::NAME).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,266 @@
+//! The token: its making, its one written form, and the hash that is stored.
+
+use std::{fmt, str::FromStr};
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::{Serialize, Serializer};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use crate::error::Error;
+
+const ID_BYTES: usize = 16;
+const SECRET_BYTES: usize = 32;
+const TOKEN_BYTES: usize = ID_BYTES + SECRET_BYTES;
+/// 48 bytes fill 64 characters exactly: no padding, no spare bits, one spelling for each token.
+const TOKEN_CHARS: usize = TOKEN_BYTES / 3 * 4;
+
+/// What the session cookie holds: 64 characters of base64url, made of 48 random bytes.
+///
+/// The first 16 bytes are the session's public [id](SessionId). The other 32 are a secret, of
+/// which the store keeps only the SHA-256. 256 random bits are twice what OWASP ASVS 5.0
+/// §7.2.3 asks for.
+///
+/// `Debug` shows the id alone.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SessionToken {
+    text: [u8; TOKEN_CHARS],
+    id: SessionId,
+    secret_hash: SecretHash,
+}
+
+/// A text that is not a token: not exactly 64 characters of the base64url alphabet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a session token: expected {TOKEN_CHARS} characters of base64url")]
+pub struct MalformedToken;
+
+impl SessionToken {
+    /// A new token from the operating system's random numbers.
+    pub(crate) fn generate() -> Result<Self, Error> {
+        let mut bytes = [0; TOKEN_BYTES];
+        getrandom::fill(&mut bytes).map_err(|error| Error::Random(error.into()))?;
+        Ok(Self::from_bytes(&bytes))
+    }
+
+    /// Reads the text of a cookie.
+    ///
+    /// # Errors
+    /// [`MalformedToken`] for every text but the one canonical spelling of a token.
+    pub fn parse(text: &[u8]) -> Result<Self, MalformedToken> {
+        let text: &[u8; TOKEN_CHARS] = text.try_into().map_err(|_| MalformedToken)?;
+        let mut bytes = [0; TOKEN_BYTES];
+        URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).map_err(|_| MalformedToken)?;
+        Ok(Self::new(*text, &bytes))
+    }
+
+    fn from_bytes(bytes: &[u8; TOKEN_BYTES]) -> Self {
+        let mut text = [0; TOKEN_CHARS];
+        let written = URL_SAFE_NO_PAD.encode_slice(bytes, &mut text);
+        debug_assert_eq!(written, Ok(TOKEN_CHARS));
+        Self::new(text, bytes)
+    }
+
+    fn new(text: [u8; TOKEN_CHARS], bytes: &[u8; TOKEN_BYTES]) -> Self {
+        let (id, secret) = bytes.split_at(ID_BYTES);
+        let mut id_bytes = [0; ID_BYTES];
+        id_bytes.copy_from_slice(id);
+        Self {
+            text,
+            id: SessionId(id_bytes),
+            secret_hash: SecretHash(Sha256::digest(secret).into()),
+        }
+    }
+
+    /// The session's public id.
+    pub fn id(&self) -> SessionId {
+        self.id
+    }
+
+    /// The SHA-256 of the secret part: all that a store keeps of it.
+    pub fn secret_hash(&self) -> SecretHash {
+        self.secret_hash
+    }
+
+    /// The token itself. Whoever has it is signed in: keep it out of logs, URLs and pages.
+    ///
+    /// The session cookie is written for you; this is for other carriers, such as an app on a
+    /// phone that keeps the token in the system's key store.
+    pub fn expose_secret(&self) -> &str {
+        std::str::from_utf8(&self.text).unwrap_or_default()
+    }
+}
+
+impl FromStr for SessionToken {
+    type Err = MalformedToken;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::parse(text.as_bytes())
+    }
+}
+
+impl fmt::Debug for SessionToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionToken").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// The public id of a session: for lists, logs and revocation. Knowing it opens nothing.
+///
+/// Written, and serialised, as 22 characters of base64url.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId([u8; ID_BYTES]);
+
+/// A text that is not a session id: not 22 characters of base64url.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a session id: expected 22 characters of base64url")]
+pub struct MalformedId;
+
+impl SessionId {
+    /// The id made of these bytes, as a store keeps them.
+    pub const fn from_bytes(bytes: [u8; ID_BYTES]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes of the id, for a store.
+    pub const fn as_bytes(&self) -> &[u8; ID_BYTES] {
+        &self.0
+    }
+}
+
+impl FromStr for SessionId {
+    type Err = MalformedId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut bytes = [0; ID_BYTES];
+        match URL_SAFE_NO_PAD.decode_slice(text, &mut bytes) {
+            Ok(ID_BYTES) => Ok(Self(bytes)),
+            _ => Err(MalformedId),
+        }
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        base64::display::Base64Display::new(&self.0, &URL_SAFE_NO_PAD).fmt(f)
+    }
+}
+
+impl fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SessionId({self})")
+    }
+}
+
+impl Serialize for SessionId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for SessionId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// The SHA-256 of a token's secret. Compared in constant time; `Debug` shows nothing of it.
+#[derive(Clone, Copy)]
+pub struct SecretHash([u8; SECRET_BYTES]);
+
+impl SecretHash {
+    /// The hash made of these bytes, as a store keeps them.
+    pub const fn from_bytes(bytes: [u8; SECRET_BYTES]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes of the hash, for a store.
+    pub const fn as_bytes(&self) -> &[u8; SECRET_BYTES] {
+        &self.0
+    }
+}
+
+impl PartialEq for SecretHash {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl Eq for SecretHash {}
+
+impl fmt::Debug for SecretHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretHash(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn ten_thousand_tokens_are_distinct_and_every_bit_is_fair() {
+        const TOKENS: u32 = 10_000;
+        let mut seen = HashSet::new();
+        let mut ones = [0_u32; TOKEN_BYTES * 8];
+        for _ in 0..TOKENS {
+            let token = SessionToken::generate().unwrap();
+            let bytes = URL_SAFE_NO_PAD.decode(token.text).unwrap();
+            assert_eq!((token.text.len(), bytes.len()), (64, 48));
+            for (bit, count) in ones.iter_mut().enumerate() {
+                *count += u32::from(bytes[bit / 8] >> (bit % 8) & 1);
+            }
+            assert!(seen.insert(token.text));
+        }
+        // 2.5 % is five standard deviations at 10,000 tokens.
+        for count in ones {
+            assert!((4_750..=5_250).contains(&count), "{count} of {TOKENS}");
+        }
+    }
+
+    #[test]
+    fn only_the_id_shows_in_debug() {
+        let token = SessionToken::generate().unwrap();
+        let shown = format!("{token:?} {:?}", token.secret_hash());
+        assert!(shown.contains(&token.id().to_string()));
+        assert!(!shown.contains(&token.expose_secret()[22..]));
+        assert!(!shown.contains(&token.expose_secret()[24..30]));
+    }
+
+    #[test]
+    fn another_secret_is_another_hash_and_the_same_id() {
+        let one = SessionToken::from_bytes(&[7; TOKEN_BYTES]);
+        let mut bytes = [7; TOKEN_BYTES];
+        bytes[TOKEN_BYTES - 1] ^= 1;
+        let other = SessionToken::from_bytes(&bytes);
+        assert_eq!(one.id(), other.id());
+        assert_ne!(one.secret_hash(), other.secret_hash());
+    }
+
+    proptest! {
+        #[test]
+        fn every_text_that_parses_is_the_one_spelling_of_its_bytes(text in "[A-Za-z0-9_-]{64}") {
+            let token: SessionToken = text.parse().unwrap();
+            let bytes = URL_SAFE_NO_PAD.decode(&text).unwrap();
+            prop_assert_eq!(token.expose_secret(), text.as_str());
+            prop_assert_eq!(SessionToken::from_bytes(&bytes.try_into().unwrap()).text, token.text);
+        }
+
+        #[test]
+        fn any_other_length_or_alphabet_is_malformed(text in ".{0,80}") {
+            let fits = text.len() == 64
+                && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+            prop_assert_eq!(text.parse::<SessionToken>().is_ok(), fits);
+        }
+
+        #[test]
+        fn an_id_reads_back_as_written(bytes: [u8; ID_BYTES]) {
+            let id = SessionId::from_bytes(bytes);
+            prop_assert_eq!(id.to_string().parse(), Ok(id));
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! The user: the app's own type, its id, and how a handler holds it.
+
+use std::{fmt, ops::Deref, sync::Arc};
+
+use serde::Serialize;
+use uuid::Uuid;
+
+/// The app's own user type: a row of the app's own table.
+///
+/// Derive it; the table is `users` and the id field `id` unless you say otherwise.
+///
+/// ```
+/// use locals::AuthUser;
+///
+/// #[derive(AuthUser)]
+/// #[auth_user(table = "accounts")]
+/// struct Account {
+///     id: i64,
+///     email: String,
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a user of this app: it has no `AuthUser`",
+    label = "not an `AuthUser`",
+    note = "write `#[derive(locals::AuthUser)]` above `{Self}`, with `#[auth_user(table = \"..\")]` if its table is not `users`"
+)]
+pub trait AuthUser: Send + Sync + 'static {
+    /// The type of the id: `i64`, `i32`, `String` or `Uuid`.
+    type Id: UserKey;
+
+    /// The table that holds the users.
+    const TABLE: &'static str;
+
+    /// The column of that table that holds the id.
+    const ID_COLUMN: &'static str;
+
+    /// The id of this user.
+    fn id(&self) -> &Self::Id;
+}
+
+/// The id of a user, whatever its type.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(untagged)]
+pub enum UserId {
+    /// `i64` or `i32`.
+    Integer(i64),
+    /// `Uuid`.
+    Uuid(Uuid),
+    /// `String`.
+    Text(String),
+}
+
+impl fmt::Display for UserId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Integer(id) => id.fmt(f),
+            Self::Uuid(id) => id.fmt(f),
+            Self::Text(id) => id.fmt(f),
+        }
+    }
+}
+
+/// A [`UserId`] of another kind than the one asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the user's id is not of type {expected}")]
+pub struct WrongIdKind {
+    expected: &'static str,
+}
+
+/// The kinds of id a table can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum UserIdKind {
+    /// `i64` or `i32`.
+    Integer,
+    /// `Uuid`.
+    Uuid,
+    /// `String`.
+    Text,
+}
+
+/// The types an id of a user can have. Sealed.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the id of a user",
+    label = "not an id type",
+    note = "the id field may be `i64`, `i32`, `String` or `uuid::Uuid`"
+)]
+pub trait UserKey: Clone + sealed::Sealed {
+    /// The kind of id this type is.
+    const KIND: UserIdKind;
+
+    /// The id as a [`UserId`].
+    fn to_user_id(&self) -> UserId;
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+impl UserKey for i64 {
+    const KIND: UserIdKind = UserIdKind::Integer;
+
+    fn to_user_id(&self) -> UserId {
+        UserId::Integer(*self)
+    }
+}
+
+impl UserKey for i32 {
+    const KIND: UserIdKind = UserIdKind::Integer;
+
+    fn to_user_id(&self) -> UserId {
+        UserId::Integer((*self).into())
+    }
+}
+
+impl UserKey for Uuid {
+    const KIND: UserIdKind = UserIdKind::Uuid;
+
+    fn to_user_id(&self) -> UserId {
+        UserId::Uuid(*self)
+    }
+}
+
+impl UserKey for String {
+    const KIND: UserIdKind = UserIdKind::Text;
+
+    fn to_user_id(&self) -> UserId {
+        UserId::Text(self.clone())
+    }
+}
+
+macro_rules! conversions {
+    ($($kind:ident: $key:ty;)+) => {$(
+        impl sealed::Sealed for $key {}
+
+        impl From<$key> for UserId {
+            fn from(id: $key) -> Self {
+                id.to_user_id()
+            }
+        }
+
+        impl TryFrom<UserId> for $key {
+            type Error = WrongIdKind;
+
+            fn try_from(id: UserId) -> Result<Self, WrongIdKind> {
+                let wrong = WrongIdKind { expected: stringify!($key) };
+                match id {
+                    // `i64` to `i32` can fail; the others cannot.
+                    #[allow(clippy::unnecessary_fallible_conversions)]
+                    UserId::$kind(id) => id.try_into().map_err(|_| wrong),
+                    _ => Err(wrong),
+                }
+            }
+        }
+    )+};
+}
+
+conversions! {
+    Integer: i64;
+    Integer: i32;
+    Uuid: Uuid;
+    Text: String;
+}
+
+impl From<&str> for UserId {
+    fn from(id: &str) -> Self {
+        Self::Text(id.to_owned())
+    }
+}
+
+/// The signed-in user, as the app's own type `T`, to which it derefs.
+///
+/// A handler takes it as `User<T>` under `#[require_user]` and as `Option<User<T>>` under
+/// `#[with_session]`. Clones share one `T`. `Debug` shows the id alone: a row of users often
+/// holds a password hash.
+pub struct User<T>(Arc<T>);
+
+impl<T: AuthUser> User<T> {
+    pub(crate) fn new(user: Arc<T>) -> Self {
+        Self(user)
+    }
+}
+
+impl<T: Clone> User<T> {
+    /// The user as an owned `T`.
+    pub fn into_inner(self) -> T {
+        Arc::unwrap_or_clone(self.0)
+    }
+}
+
+impl<T> Deref for User<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> Clone for User<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T: AuthUser> fmt::Debug for User<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "User({})", self.0.id().to_user_id())
+    }
+}
+
+impl<T: Serialize> Serialize for User<T> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_id_type_survives_the_way_to_user_id_and_back() {
+        fn round<K: UserKey + TryFrom<UserId> + PartialEq + fmt::Debug>(key: K) {
+            assert_eq!(K::try_from(key.to_user_id()).ok(), Some(key));
+        }
+        round(i64::MIN);
+        round(i32::MAX);
+        round(String::from("ada"));
+        round(Uuid::from_u128(7));
+    }
+
+    #[test]
+    fn an_id_of_another_kind_or_range_is_refused() {
+        assert!(i32::try_from(UserId::Integer(i64::MAX)).is_err());
+        assert!(i64::try_from(UserId::from("7")).is_err());
+        assert!(Uuid::try_from(UserId::Integer(7)).is_err());
+    }
+}
