@@ -1,0 +1,198 @@
+//! `#[derive(AuthUser)]`.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::{
+    Attribute, Data, DeriveInput, Expr, ExprLit, Field, Fields, Ident, Lit, LitStr, Meta, Token,
+    Type, ext::IdentExt, punctuated::Punctuated,
+};
+
+use crate::{
+    diagnostics::{Diagnostics, unknown},
+    paths,
+};
+
+const DEFAULT_TABLE: &str = "users";
+const DEFAULT_ID: &str = "id";
+
+/// What the implementation is made of.
+struct AuthUser<'a> {
+    table: String,
+    id: Option<IdField<'a>>,
+}
+
+struct IdField<'a> {
+    name: &'a Ident,
+    ty: &'a Type,
+    column: String,
+}
+
+pub fn derive(input: &DeriveInput) -> TokenStream {
+    let mut diagnostics = Diagnostics::default();
+    let user = read(input, &mut diagnostics);
+    let implementation =
+        if input.generics.params.is_empty() { expand(input, user) } else { TokenStream::new() };
+    let errors = diagnostics.into_tokens();
+    quote!(#errors #implementation)
+}
+
+fn read<'a>(input: &'a DeriveInput, diagnostics: &mut Diagnostics) -> AuthUser<'a> {
+    if !input.generics.params.is_empty() {
+        diagnostics.error(
+            &input.generics,
+            "a user type has no generic parameters: it is one row of one table",
+        );
+    }
+    let table = read_table(&input.attrs, diagnostics);
+    let id = match &input.data {
+        Data::Struct(data) => match &data.fields {
+            Fields::Named(fields) => read_id(&input.ident, &fields.named, diagnostics),
+            Fields::Unnamed(_) | Fields::Unit => {
+                diagnostics.error(
+                    &input.ident,
+                    "a user is a struct with named fields, one of which is its id: write \
+                     `struct Account { id: i64, .. }`",
+                );
+                None
+            }
+        },
+        Data::Enum(_) | Data::Union(_) => {
+            diagnostics.error(
+                &input.ident,
+                "only a struct can be a user: write `struct Account { id: i64, .. }`",
+            );
+            None
+        }
+    };
+    AuthUser { table, id }
+}
+
+/// `#[auth_user(table = "..")]`.
+fn read_table(attributes: &[Attribute], diagnostics: &mut Diagnostics) -> String {
+    let mut table = None;
+    for setting in settings(attributes, diagnostics) {
+        if !setting.path().is_ident("table") {
+            let message = unknown("setting", &name_of(&setting), &["table"]);
+            diagnostics.error(setting, message);
+        } else if let Some(name) = text(&setting, "table = \"accounts\"", diagnostics) {
+            if table.is_some() {
+                diagnostics.error(&setting, "`table` stands here twice");
+            }
+            if name.value().split('.').count() > 2 || !name.value().split('.').all(is_identifier) {
+                diagnostics.error(
+                    &name,
+                    "not the name of a table: write letters, digits and `_`, with the schema \
+                     and `.` before it if there is one",
+                );
+            }
+            table = Some(name.value());
+        }
+    }
+    table.unwrap_or_else(|| DEFAULT_TABLE.to_owned())
+}
+
+/// The field marked `#[auth_user(id)]`, or else the one named `id`.
+fn read_id<'a>(
+    user: &Ident,
+    fields: &'a Punctuated<Field, Token![,]>,
+    diagnostics: &mut Diagnostics,
+) -> Option<IdField<'a>> {
+    let mut marked = None;
+    for field in fields {
+        for setting in settings(&field.attrs, diagnostics) {
+            if !setting.path().is_ident("id") {
+                let message = unknown("setting", &name_of(&setting), &["id"]);
+                diagnostics.error(setting, message);
+                continue;
+            }
+            if marked.is_some() {
+                diagnostics.error(&setting, "a user has one id: another is marked before");
+                continue;
+            }
+            marked = id_field(field).map(|id| match read_column(&setting, diagnostics) {
+                Some(column) => IdField { column, ..id },
+                None => id,
+            });
+        }
+    }
+    let named = || fields.iter().filter_map(id_field).find(|id| *id.name == DEFAULT_ID);
+    let id = marked.or_else(named);
+    if id.is_none() {
+        diagnostics.error(
+            user,
+            "no field is named `id`: mark the one that holds the id with `#[auth_user(id)]`",
+        );
+    }
+    id
+}
+
+fn id_field(field: &Field) -> Option<IdField<'_>> {
+    let name = field.ident.as_ref()?;
+    Some(IdField { name, ty: &field.ty, column: name.unraw().to_string() })
+}
+
+/// `#[auth_user(id = "column")]`, where the column is not named as the field.
+fn read_column(setting: &Meta, diagnostics: &mut Diagnostics) -> Option<String> {
+    if setting.require_path_only().is_ok() {
+        return None;
+    }
+    let column = text(setting, "id = \"account_id\"", diagnostics)?;
+    if !is_identifier(&column.value()) {
+        diagnostics.error(&column, "not the name of a column: write letters, digits and `_`");
+    }
+    Some(column.value())
+}
+
+/// What stands in the parentheses of every `#[auth_user(..)]`.
+fn settings(attributes: &[Attribute], diagnostics: &mut Diagnostics) -> Vec<Meta> {
+    let ours = attributes.iter().filter(|attribute| attribute.path().is_ident("auth_user"));
+    let mut settings = Vec::new();
+    for attribute in ours {
+        if let Some(list) = diagnostics.ok(attribute.meta.require_list()) {
+            settings.extend(diagnostics.list::<Meta>(list.tokens.clone()));
+        }
+    }
+    settings
+}
+
+/// The text of `name = "text"`.
+fn text(setting: &Meta, example: &str, diagnostics: &mut Diagnostics) -> Option<LitStr> {
+    if let Meta::NameValue(pair) = setting
+        && let Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) = &pair.value
+    {
+        return Some(text.clone());
+    }
+    diagnostics.error(setting, format!("a text is missing: write `#[auth_user({example})]`"));
+    None
+}
+
+fn name_of(setting: &Meta) -> String {
+    setting.path().get_ident().map(ToString::to_string).unwrap_or_default()
+}
+
+fn is_identifier(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+fn expand(input: &DeriveInput, user: AuthUser) -> TokenStream {
+    let auth_user = paths::auth_user();
+    let (name, table) = (&input.ident, user.table);
+    // Without an id the mistake is reported; the trait is there all the same.
+    let (ty, column, id) = match user.id {
+        Some(IdField { name, ty, column }) => (quote!(#ty), column, quote!(&self.#name)),
+        None => (quote!(i64), DEFAULT_ID.to_owned(), quote!(::core::unreachable!())),
+    };
+    quote! {
+        #[automatically_derived]
+        impl #auth_user for #name {
+            type Id = #ty;
+            const TABLE: &'static str = #table;
+            const ID_COLUMN: &'static str = #column;
+
+            fn id(&self) -> &Self::Id {
+                #id
+            }
+        }
+    }
+}

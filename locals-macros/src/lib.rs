@@ -1,0 +1,146 @@
+//! The macros of [`locals`](https://docs.rs/locals), which re-exports and documents them.
+
+use proc_macro::TokenStream;
+use quote::quote;
+use syn::parse_macro_input;
+
+mod args;
+mod auth_user;
+mod check;
+mod diagnostics;
+mod expand;
+mod handler;
+mod paths;
+
+use crate::{
+    args::Args,
+    diagnostics::Diagnostics,
+    handler::{Attribute, Handler},
+};
+
+/// A handler that anybody may call, and that may see who does.
+///
+/// Beside ordinary extractors it takes, in any order, each at most once:
+///
+/// | parameter | what it is |
+/// |---|---|
+/// | `Option<Session>` | the session, if there is one |
+/// | `Option<User<T>>` | the user, if somebody is signed in |
+/// | `Locals` | reads the session, sets and removes the cookie |
+///
+/// The attribute stands above or below the route attribute, or above a plain function that is
+/// given to `.to(..)`.
+///
+/// ```
+/// use actix_web::{Responder, get};
+/// use locals::{AuthUser, User, with_session};
+///
+/// # #[derive(AuthUser)]
+/// # struct Account { id: i64, email: String }
+/// #[get("/")]
+/// #[with_session]
+/// async fn home(user: Option<User<Account>>) -> impl Responder {
+///     match user {
+///         Some(user) => format!("Hello, {}", user.email),
+///         None => "Hello, stranger".to_owned(),
+///     }
+/// }
+/// ```
+///
+/// # `cross_origin`
+///
+/// A request that changes something (any method but GET, HEAD and OPTIONS, or a WebSocket) and
+/// comes from another origin is refused with 403. `#[with_session(cross_origin)]` lets it in,
+/// without its session: for webhooks, and for identity providers that answer with a POST.
+///
+/// ```
+/// use actix_web::{HttpResponse, post};
+/// use locals::{Locals, with_session};
+///
+/// #[post("/webhook")]
+/// #[with_session(cross_origin)]
+/// async fn webhook(body: String) -> HttpResponse {
+///     HttpResponse::NoContent().finish()
+/// }
+/// ```
+#[proc_macro_attribute]
+pub fn with_session(args: TokenStream, item: TokenStream) -> TokenStream {
+    annotate(args, item, Attribute::WithSession)
+}
+
+/// A handler that only signed-in users may call; others are answered 401.
+///
+/// Beside ordinary extractors it takes, in any order, each at most once:
+///
+/// | parameter | what it is |
+/// |---|---|
+/// | `Session` | the session |
+/// | `User<T>` | the user |
+/// | `Locals` | reads the session, sets and removes the cookie |
+///
+/// The 401 is sent before any other extractor runs: nothing of a stranger's body is read.
+///
+/// ```
+/// use actix_web::{Responder, get};
+/// use locals::{AuthUser, User, require_user};
+///
+/// # #[derive(AuthUser)]
+/// # struct Account { id: i64, email: String }
+/// #[get("/me")]
+/// #[require_user]
+/// async fn me(user: User<Account>) -> impl Responder {
+///     user.email.clone()
+/// }
+/// ```
+#[proc_macro_attribute]
+pub fn require_user(args: TokenStream, item: TokenStream) -> TokenStream {
+    annotate(args, item, Attribute::RequireUser)
+}
+
+/// Makes a struct the app's user: a row of a table, with an id.
+///
+/// | attribute | on | default |
+/// |---|---|---|
+/// | `#[auth_user(table = "accounts")]` | the struct | `users` |
+/// | `#[auth_user(id)]` | the field of the id | the field named `id` |
+/// | `#[auth_user(id = "account_id")]` | the field of the id, where its column is named otherwise | the field's name |
+///
+/// The id is `i64`, `i32`, `String` or `Uuid`.
+///
+/// ```
+/// use locals::AuthUser;
+///
+/// #[derive(sqlx::FromRow, AuthUser)]
+/// #[auth_user(table = "accounts")]
+/// struct Account {
+///     id: i64,
+///     email: String,
+/// }
+/// ```
+#[proc_macro_derive(AuthUser, attributes(auth_user))]
+pub fn auth_user(input: TokenStream) -> TokenStream {
+    let input = parse_macro_input!(input as syn::DeriveInput);
+    auth_user::derive(&input).into()
+}
+
+fn annotate(args: TokenStream, item: TokenStream, attribute: Attribute) -> TokenStream {
+    let Ok(handler) = syn::parse::<Handler>(item.clone()) else {
+        return refuse(item, attribute);
+    };
+    let mut diagnostics = Diagnostics::default();
+    let args = Args::parse(args.into(), attribute, &mut diagnostics);
+    check::check(&handler, attribute, &mut diagnostics);
+    if diagnostics.is_empty() {
+        expand::expand(&handler, attribute, &args).into()
+    } else {
+        expand::recover(&handler, diagnostics).into()
+    }
+}
+
+/// The answer to an item that is no function: the item, and what is wrong.
+fn refuse(item: TokenStream, attribute: Attribute) -> TokenStream {
+    let item = proc_macro2::TokenStream::from(item);
+    let message = format!("`#[{}]` goes above an `async fn`", attribute.name());
+    let error = syn::Error::new(proc_macro2::Span::call_site(), message).into_compile_error();
+    quote!(#error #item).into()
+}

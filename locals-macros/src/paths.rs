@@ -1,0 +1,14 @@
+//! The one place that names the runtime.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+/// The hidden module of `locals` that generated code calls.
+pub fn private() -> TokenStream {
+    quote!(::locals::__private)
+}
+
+/// The trait that `#[derive(AuthUser)]` implements.
+pub fn auth_user() -> TokenStream {
+    quote!(::locals::AuthUser)
+}
