@@ -1,0 +1,39 @@
+//! Every type of id, and every way to name it.
+use locals::AuthUser;
+
+#[derive(AuthUser)]
+struct Default {
+    id: i64,
+}
+
+#[derive(AuthUser)]
+#[auth_user(table = "accounts")]
+struct Marked {
+    id: String,
+    #[auth_user(id)]
+    number: i32,
+}
+
+#[derive(AuthUser)]
+#[auth_user(table = "auth.accounts")]
+struct Column {
+    #[auth_user(id = "account_id")]
+    key: uuid::Uuid,
+}
+
+#[derive(AuthUser)]
+struct Raw {
+    #[auth_user(id)]
+    r#type: String,
+}
+
+fn main() {
+    assert_eq!((Default::TABLE, Default::ID_COLUMN), ("users", "id"));
+    assert_eq!((Marked::TABLE, Marked::ID_COLUMN), ("accounts", "number"));
+    assert_eq!((Column::TABLE, Column::ID_COLUMN), ("auth.accounts", "account_id"));
+    assert_eq!(Raw::ID_COLUMN, "type");
+    assert_eq!(Default { id: 1 }.id(), &1_i64);
+    assert_eq!(Marked { id: String::new(), number: 2 }.id(), &2_i32);
+    assert!(Column { key: uuid::Uuid::nil() }.id().is_nil());
+    assert_eq!(Raw { r#type: "a".into() }.id(), "a");
+}
