@@ -83,6 +83,7 @@ fn outer(handler: &Handler, body: &TokenStream) -> TokenStream {
     let Signature { ident, generics, .. } = &handler.signature;
     let where_clause = &generics.where_clause;
     quote! {
+        #[allow(clippy::future_not_send)]
         #(#attributes)*
         #visibility async fn #ident #generics (
             #request: #private::HttpRequest,
@@ -108,8 +109,13 @@ fn inner(handler: &Handler, mut signature: Signature) -> TokenStream {
     }
     let body = &handler.body;
     quote! {
-        // The attribute asks for these forms; the body stays under the app's own lints.
-        #[allow(clippy::too_many_arguments, clippy::unused_async, clippy::needless_pass_by_value)]
+        // The attribute and Actix ask for these forms; the body stays under the app's own lints.
+        #[allow(
+            clippy::future_not_send,
+            clippy::needless_pass_by_value,
+            clippy::too_many_arguments,
+            clippy::unused_async
+        )]
         #(#attributes)*
         #signature #body
     }

@@ -1,1 +1,18 @@
-//! HTTP
+//! Behaviour over HTTP, through real Actix services. Each test's name is what it shows.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by ending")]
+
+mod support;
+
+mod concurrency;
+mod configuration;
+mod cookies;
+mod cross_origin;
+mod faults;
+mod guard;
+mod reading;
+mod renewal;
+mod secrecy;
+mod server_api;
+mod verbs;
+mod wire;
+mod writing;

@@ -7,7 +7,7 @@ use sqlx::{FromRow, Pool, error::DatabaseError};
 use super::{SessionStore, SessionUserStore, StoreFuture};
 use crate::{
     clock::Timestamp,
-    error::StoreError,
+    error::{Error, StoreError},
     session::{Renewal, SessionRecord},
     token::{SecretHash, SessionId},
     user::{AuthUser, UserId, UserKey},
@@ -65,15 +65,13 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
 
     /// Runs a statement and says how many rows it changed.
     async fn execute(&self, sql: &sqlx::SqlStr, values: &[Value<'_>]) -> Result<u64, StoreError> {
-        let mut connection = self.pool.acquire().await.map_err(StoreError::backend)?;
-        let changed = D::execute(&mut connection, sql.clone(), values).await;
-        changed.map_err(StoreError::backend)
+        let mut connection = self.pool.acquire().await?;
+        Ok(D::execute(&mut connection, sql.clone(), values).await?)
     }
 
     async fn row(&self, sql: &sqlx::SqlStr, id: SessionId) -> Result<Option<D::Row>, StoreError> {
-        let mut connection = self.pool.acquire().await.map_err(StoreError::backend)?;
-        let row = D::fetch_optional(&mut connection, sql.clone(), &[id_value(&id)]).await;
-        row.map_err(StoreError::backend)
+        let mut connection = self.pool.acquire().await?;
+        Ok(D::fetch_optional(&mut connection, sql.clone(), &[id_value(&id)]).await?)
     }
 }
 
@@ -135,10 +133,10 @@ impl<D: Dialect, T: AuthUser> SessionStore for SqlStore<D, T> {
 
     fn list_by_user<'a>(&'a self, user: &'a UserId) -> StoreFuture<'a, Vec<SessionRecord>> {
         Box::pin(async move {
-            let mut connection = self.pool.acquire().await.map_err(StoreError::backend)?;
+            let mut connection = self.pool.acquire().await?;
             let sql = self.statements.list_by_user.clone();
-            let rows = D::fetch_all(&mut connection, sql, &[user_value(user)]).await;
-            rows.map_err(StoreError::backend)?.iter().map(read_record::<D, T>).collect()
+            let rows = D::fetch_all(&mut connection, sql, &[user_value(user)]).await?;
+            rows.iter().map(read_record::<D, T>).collect()
         })
     }
 
@@ -160,9 +158,22 @@ where
             let Some(row) = self.row(&self.statements.find_with_user, id).await? else {
                 return Ok(None);
             };
-            let user = T::from_row(&row).map_err(StoreError::backend)?;
+            let user = T::from_row(&row)?;
             Ok(Some((read_record::<D, T>(&row)?, user)))
         })
+    }
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::backend(error)
+    }
+}
+
+/// So that the app's own queries may use `?`: a database that fails is 503 there too.
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error.into())
     }
 }
 

@@ -52,7 +52,7 @@ impl<T: AuthUser> SqlStore<Sqlite, T> {
     pub async fn migrate(&self) -> Result<(), StoreError> {
         let key = self.key_type().await?;
         for statement in statements::<T>(&key) {
-            sqlx::query(statement).execute(self.pool()).await.map_err(StoreError::backend)?;
+            sqlx::query(statement).execute(self.pool()).await?;
         }
         self.check().await
     }
@@ -123,13 +123,13 @@ impl<T: AuthUser> SqlStore<Sqlite, T> {
     async fn columns(&self, table: &str) -> Result<Vec<(String, String, bool)>, StoreError> {
         let sql = "SELECT name, type, NOT \"notnull\" FROM pragma_table_info(?)";
         let query = sqlx::query_as(sql).bind(table);
-        query.fetch_all(self.pool()).await.map_err(StoreError::backend)
+        Ok(query.fetch_all(self.pool()).await?)
     }
 
     async fn missing_indexes(&self) -> Result<Vec<String>, StoreError> {
         let sql = "SELECT name FROM pragma_index_list('user_sessions')";
         let query = sqlx::query_scalar(sql);
-        let found: Vec<String> = query.fetch_all(self.pool()).await.map_err(StoreError::backend)?;
+        let found: Vec<String> = query.fetch_all(self.pool()).await?;
         let missing = INDEXES.iter().filter(|index| !found.iter().any(|name| name == *index));
         Ok(missing.map(|index| format!("the index `{index}` is missing")).collect())
     }
@@ -137,8 +137,7 @@ impl<T: AuthUser> SqlStore<Sqlite, T> {
     async fn wrong_reference(&self) -> Result<Option<String>, StoreError> {
         let sql = "SELECT \"table\", on_delete FROM pragma_foreign_key_list('user_sessions')";
         let query = sqlx::query_as(sql);
-        let found: Vec<(String, String)> =
-            query.fetch_all(self.pool()).await.map_err(StoreError::backend)?;
+        let found: Vec<(String, String)> = query.fetch_all(self.pool()).await?;
         let right = found.iter().any(|(table, on_delete)| {
             table.eq_ignore_ascii_case(T::TABLE) && on_delete == "CASCADE"
         });

@@ -35,8 +35,7 @@ impl<T: AuthUser> SqlStore<Sqlite, T> {
     /// # Errors
     /// [`StoreError::Backend`] if the address cannot be read or the database cannot be opened.
     pub async fn sqlite(url: &str) -> Result<Self, StoreError> {
-        let options = SqliteConnectOptions::from_str(url)
-            .map_err(StoreError::backend)?
+        let options = SqliteConnectOptions::from_str(url)?
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
@@ -48,7 +47,7 @@ impl<T: AuthUser> SqlStore<Sqlite, T> {
             // Each connection would be a database of its own, and gone with it.
             pool = pool.max_connections(1).idle_timeout(None).max_lifetime(None);
         }
-        let pool: SqlitePool = pool.connect_with(options).await.map_err(StoreError::backend)?;
+        let pool: SqlitePool = pool.connect_with(options).await?;
         Ok(Self::new(pool))
     }
 }

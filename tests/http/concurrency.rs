@@ -1,0 +1,237 @@
+//! Requests that run beside each other.
+
+use std::{cell::RefCell, rc::Rc};
+
+use actix_web::{App, get, http::StatusCode, post, test::init_service, web};
+use futures_util::future::join_all;
+use locals::{Error, Locals, Session, User, require_user, with_session};
+use tokio::sync::Notify;
+
+use crate::{
+    app, send,
+    support::{self, Account, DAY, Fixture, cookie},
+};
+
+#[get("/me")]
+#[require_user]
+async fn me(user: User<Account>, session: Session) -> String {
+    format!("{} {}", user.id, session.id())
+}
+
+#[post("/logout")]
+#[with_session]
+async fn logout(locals: Locals) -> Result<&'static str, Error> {
+    locals.log_out().await?;
+    Ok("out")
+}
+
+#[actix_web::test]
+async fn fifty_requests_with_one_idle_cookie_all_succeed_and_change_one_row_once() {
+    let fixture = Fixture::new().await;
+    let idle = fixture.session(1).await;
+    fixture.clock.advance(2 * DAY);
+    let app = app!(fixture, me);
+    let replies = join_all(
+        (0..50).map(|_| async { send!(app, support::get("/me").insert_header(cookie(&idle))) }),
+    )
+    .await;
+    let mut cookies = 0;
+    for reply in &replies {
+        assert_eq!(reply.status, StatusCode::OK);
+        if !reply.sets_no_cookie() {
+            assert_eq!(reply.session_cookie(), idle.token().expose_secret());
+            cookies += 1;
+        }
+    }
+    assert_eq!((cookies, fixture.store.renewals()), (1, 1));
+    assert_eq!(fixture.row(&idle).await.unwrap().idle_expires_at, fixture.now() + 15 * DAY);
+}
+
+/// A place where a handler stops until the test lets it go on.
+#[derive(Default)]
+struct Gate {
+    reached: Notify,
+    open: Notify,
+}
+
+impl Gate {
+    async fn pass(&self) {
+        self.reached.notify_one();
+        self.open.notified().await;
+    }
+}
+
+#[get("/paused")]
+#[require_user]
+async fn paused(session: Session, gate: web::Data<Gate>) -> String {
+    gate.pass().await;
+    session.is_fresh().to_string()
+}
+
+#[get("/paused-then-set")]
+#[require_user]
+async fn paused_then_asked(locals: Locals, gate: web::Data<Gate>) -> Result<String, Error> {
+    gate.pass().await;
+    Ok(locals.get_session().await?.is_some().to_string())
+}
+
+#[actix_web::test]
+async fn a_paused_handler_never_brings_back_a_session_that_was_ended_meanwhile() {
+    let fixture = Fixture::new().await;
+    let gate = web::Data::new(Gate::default());
+    let app = init_service(
+        App::new()
+            .app_data(gate.clone())
+            .configure(fixture.auth.configure())
+            .service(paused)
+            .service(paused_then_asked)
+            .service(logout)
+            .service(me),
+    )
+    .await;
+    for (id, path) in [(1, "/paused"), (2, "/paused-then-set")] {
+        let idle = fixture.session(id).await;
+        fixture.clock.advance(2 * DAY);
+        let slow = async { send!(app, support::get(path).insert_header(cookie(&idle))) };
+        let ending = async {
+            gate.reached.notified().await;
+            let reply = send!(app, support::post("/logout").insert_header(cookie(&idle)));
+            assert!(reply.removes_the_cookie());
+            gate.open.notify_one();
+        };
+        let (slow, ()) = futures_util::future::join(slow, ending).await;
+
+        assert_eq!((slow.status, slow.body.as_str()), (StatusCode::OK, "true"));
+        assert!(slow.sets_no_cookie(), "{path}");
+        assert_eq!(fixture.rows().await, 0);
+        let replay = send!(app, support::get("/me").insert_header(cookie(&idle)));
+        assert_eq!(replay.status, StatusCode::UNAUTHORIZED);
+    }
+}
+
+#[actix_web::test]
+async fn a_paused_handler_overtaken_by_a_renewal_sends_no_second_cookie() {
+    let fixture = Fixture::new().await;
+    let gate = web::Data::new(Gate::default());
+    let app = init_service(
+        App::new()
+            .app_data(gate.clone())
+            .configure(fixture.auth.configure())
+            .service(paused)
+            .service(me),
+    )
+    .await;
+    let idle = fixture.session(1).await;
+    fixture.clock.advance(2 * DAY);
+    let slow = async { send!(app, support::get("/paused").insert_header(cookie(&idle))) };
+    let fast = async {
+        gate.reached.notified().await;
+        fixture.clock.advance(DAY / 2);
+        let reply = send!(app, support::get("/me").insert_header(cookie(&idle)));
+        assert_eq!(reply.session_cookie(), idle.token().expose_secret());
+        gate.open.notify_one();
+    };
+    let (slow, ()) = futures_util::future::join(slow, fast).await;
+    assert_eq!(slow.status, StatusCode::OK);
+    assert!(slow.sets_no_cookie());
+    let row = fixture.row(&idle).await.unwrap();
+    assert_eq!(row.idle_expires_at, fixture.now() + 15 * DAY, "the later renewal stands");
+}
+
+#[actix_web::test]
+async fn a_request_dropped_half_way_leaves_the_session_as_it_was() {
+    let fixture = Fixture::new().await;
+    let gate = web::Data::new(Gate::default());
+    let app = init_service(
+        App::new()
+            .app_data(gate.clone())
+            .configure(fixture.auth.configure())
+            .service(paused)
+            .service(me),
+    )
+    .await;
+    let idle = fixture.session(1).await;
+    fixture.clock.advance(2 * DAY);
+    let before = fixture.row(&idle).await;
+    {
+        let slow =
+            Box::pin(async { send!(app, support::get("/paused").insert_header(cookie(&idle))) });
+        let reached = Box::pin(gate.reached.notified());
+        futures_util::future::select(slow, reached).await;
+    }
+    assert_eq!(fixture.row(&idle).await, before);
+    let reply = send!(app, support::get("/me").insert_header(cookie(&idle)));
+    assert_eq!(reply.session_cookie(), idle.token().expose_secret());
+}
+
+#[get("/whose/{pause}")]
+#[with_session]
+async fn whose(
+    pause: web::Path<u8>,
+    locals: Locals,
+    session: Option<Session>,
+    seen: web::Data<RefCell<usize>>,
+) -> Result<String, Error> {
+    for _ in 0..*pause {
+        futures_util::future::poll_fn(|context| {
+            // Lets the others run in between.
+            context.waker().wake_by_ref();
+            let mut seen = seen.borrow_mut();
+            *seen += 1;
+            if seen.is_multiple_of(3) {
+                std::task::Poll::Ready(())
+            } else {
+                std::task::Poll::Pending
+            }
+        })
+        .await;
+    }
+    let (again, user) = match locals.get_session_user::<Account>().await? {
+        Some((session, user)) => (Some(session.id()), user.name.clone()),
+        None => (None, "nobody".to_owned()),
+    };
+    assert_eq!(again, session.map(|session| session.id()));
+    Ok(user)
+}
+
+#[actix_web::test]
+async fn interleaved_requests_of_many_users_never_see_each_other() {
+    let fixture = Fixture::new().await;
+    let mut sessions = Vec::new();
+    for id in 0..40 {
+        sessions.push(fixture.session(id).await);
+    }
+    fixture.clock.advance(2 * DAY);
+    // A `RefCell` will do: the test's service runs on one thread.
+    let seen = Rc::new(RefCell::new(0));
+    let app = init_service(
+        App::new()
+            .app_data(web::Data::new(RefCell::new(0_usize)))
+            .configure(fixture.auth.configure())
+            .service(whose),
+    )
+    .await;
+    let requests = (0..400_usize).map(|number| {
+        let (app, sessions, seen) = (&app, &sessions, &seen);
+        async move {
+            let path = format!("/whose/{}", number % 5);
+            let stranger = number % 41 == 40;
+            let reply = if stranger {
+                send!(*app, support::get(&path))
+            } else {
+                send!(*app, support::get(&path).insert_header(cookie(&sessions[number % 41])))
+            };
+            let expected = match number % 41 {
+                40 => "nobody".to_owned(),
+                id => format!("name-{id}"),
+            };
+            assert_eq!(reply.body, expected);
+            if !reply.sets_no_cookie() {
+                assert_eq!(reply.session_cookie(), sessions[number % 41].token().expose_secret());
+                *seen.borrow_mut() += 1;
+            }
+        }
+    });
+    join_all(requests).await;
+    assert_eq!((*seen.borrow(), fixture.store.renewals()), (40, 40), "each renewed once");
+}

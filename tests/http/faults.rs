@@ -1,0 +1,155 @@
+//! A fault of the store is never "not signed in", and logs nobody out.
+
+use actix_web::{get, http::StatusCode, post};
+use locals::{Error, Locals, Session, User, require_user, with_session};
+
+use crate::{
+    app, send,
+    support::{self, Account, DAY, FAULT, Fixture, Reply, cookie},
+};
+
+#[get("/public")]
+#[with_session]
+async fn public(user: Option<User<Account>>) -> String {
+    assert!(user.is_none(), "the handler must not run");
+    "ran".to_owned()
+}
+
+#[get("/me")]
+#[require_user]
+async fn me(_user: User<Account>) -> &'static str {
+    "me"
+}
+
+#[get("/session")]
+#[require_user]
+async fn show_session(_session: Session) -> &'static str {
+    "session"
+}
+
+#[get("/dynamic")]
+#[with_session]
+async fn dynamic(locals: Locals) -> Result<&'static str, Error> {
+    locals.get_session().await?;
+    Ok("dynamic")
+}
+
+#[post("/login")]
+#[with_session]
+async fn login(locals: Locals) -> Result<&'static str, Error> {
+    locals.log_in(&Account { id: 1, name: String::new() }).await?;
+    Ok("in")
+}
+
+#[post("/logout")]
+#[with_session]
+async fn logout(locals: Locals) -> Result<&'static str, Error> {
+    locals.log_out().await?;
+    Ok("out")
+}
+
+fn is_unavailable(reply: &Reply) -> bool {
+    assert!(!reply.body.contains(FAULT), "{}", reply.body);
+    assert_eq!(reply.body, r#"{"error":"temporarily unavailable"}"#);
+    assert_eq!(reply.header("Cache-Control"), Some("no-store"));
+    reply.status == StatusCode::SERVICE_UNAVAILABLE
+        && reply.header("Retry-After") == Some("1")
+        && reply.sets_no_cookie()
+}
+
+#[actix_web::test]
+async fn a_fault_while_reading_is_503_without_a_cookie_and_the_handler_has_not_run() {
+    let fixture = Fixture::new().await;
+    let held = fixture.session(1).await;
+    let app = app!(fixture, public, me, show_session, dynamic);
+    fixture.store.fail(true);
+    for path in ["/public", "/me", "/session", "/dynamic"] {
+        let reply = send!(app, support::get(path).insert_header(cookie(&held)));
+        assert!(is_unavailable(&reply), "{path}: {reply:?}");
+    }
+    fixture.store.fail(false);
+    let reply = send!(app, support::get("/me").insert_header(cookie(&held)));
+    assert_eq!(reply.body, "me", "the same cookie works when the store is back");
+}
+
+#[actix_web::test]
+async fn strangers_are_served_while_the_store_is_down() {
+    let fixture = Fixture::new().await;
+    let app = app!(fixture, public, me);
+    fixture.store.fail(true);
+    assert_eq!(send!(app, support::get("/public")).body, "ran");
+    assert_eq!(send!(app, support::get("/me")).status, StatusCode::UNAUTHORIZED);
+    assert_eq!(fixture.store.calls(), 0);
+}
+
+#[actix_web::test]
+async fn a_session_that_cannot_be_renewed_is_served_as_valid_and_keeps_its_cookie() {
+    let fixture = Fixture::new().await;
+    let idle = fixture.session(1).await;
+    fixture.clock.advance(2 * DAY);
+    fixture.store.fail_writes(true);
+    let app = app!(fixture, me);
+    let reply = send!(app, support::get("/me").insert_header(cookie(&idle)));
+    assert_eq!(reply.body, "me");
+    assert!(reply.sets_no_cookie());
+
+    fixture.store.fail_writes(false);
+    let reply = send!(app, support::get("/me").insert_header(cookie(&idle)));
+    assert_eq!(reply.session_cookie(), idle.token().expose_secret());
+}
+
+#[actix_web::test]
+async fn signing_out_while_the_store_is_down_is_never_called_done() {
+    let fixture = Fixture::new().await;
+    let held = fixture.session(1).await;
+    let app = app!(fixture, logout, me);
+    for (reads, writes) in [(true, true), (false, true)] {
+        fixture.store.fail_reads(reads);
+        fixture.store.fail_writes(writes);
+        let reply = send!(app, support::post("/logout").insert_header(cookie(&held)));
+        assert!(is_unavailable(&reply), "{reply:?}");
+    }
+    fixture.store.fail(false);
+    assert_eq!(send!(app, support::get("/me").insert_header(cookie(&held))).body, "me");
+    let reply = send!(app, support::post("/logout").insert_header(cookie(&held)));
+    assert!(reply.removes_the_cookie(), "the kept cookie lets it be tried again");
+    assert_eq!(fixture.rows().await, 0);
+}
+
+#[actix_web::test]
+async fn signing_in_while_the_store_is_down_signs_nobody_in_and_out() {
+    let fixture = Fixture::new().await;
+    let held = fixture.session(1).await;
+    let app = app!(fixture, login, me);
+    fixture.store.fail_writes(true);
+    let reply = send!(app, support::post("/login").insert_header(cookie(&held)));
+    assert!(is_unavailable(&reply), "{reply:?}");
+    fixture.store.fail_writes(false);
+    assert_eq!(send!(app, support::get("/me").insert_header(cookie(&held))).body, "me");
+}
+
+#[actix_web::test]
+async fn an_id_that_is_taken_fails_the_log_in_and_touches_no_other_session() {
+    let fixture = Fixture::new().await;
+    let held = fixture.session(1).await;
+    let app = app!(fixture, login, me);
+    fixture.store.collide();
+    assert!(is_unavailable(&send!(app, support::post("/login"))));
+    assert_eq!(send!(app, support::get("/me").insert_header(cookie(&held))).body, "me");
+    assert_eq!(fixture.rows().await, 1);
+}
+
+#[actix_web::test]
+async fn a_row_that_cannot_be_read_is_an_error_and_never_an_empty_session() {
+    let fixture = Fixture::new().await;
+    let broken = fixture.session(1).await;
+    let whole = fixture.session(2).await;
+    sqlx::query("UPDATE user_sessions SET secret_hash = x'00' WHERE user_id = 1")
+        .execute(fixture.pool())
+        .await
+        .unwrap();
+    let app = app!(fixture, me);
+    let reply = send!(app, support::get("/me").insert_header(cookie(&broken)));
+    assert!(is_unavailable(&reply), "{reply:?}");
+    assert_eq!(send!(app, support::get("/me").insert_header(cookie(&whole))).body, "me");
+}

@@ -1,0 +1,331 @@
+//! An app with an account, a clock that is moved by hand, and a store that counts and fails.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use actix_web::{
+    body::{MessageBody, to_bytes},
+    dev::ServiceResponse,
+    http::{
+        StatusCode,
+        header::{HeaderMap, SET_COOKIE},
+    },
+    test::TestRequest,
+};
+use locals::{
+    Auth, AuthBuilder, AuthUser, Clock, ManualClock, Renewal, Session, SessionId, SessionRecord,
+    StoreError, Timestamp, UserId,
+    store::{SessionStore, SessionUserStore, SqlStore, StoreFuture},
+};
+use serde::Serialize;
+use sqlx::{Sqlite, SqlitePool};
+
+pub const DAY: Duration = Duration::from_hours(24);
+
+/// The user of all tests. The password stands for what must not leak.
+#[derive(Debug, Clone, PartialEq, Serialize, sqlx::FromRow, AuthUser)]
+#[auth_user(table = "accounts")]
+pub struct Account {
+    pub id: i64,
+    pub name: String,
+}
+
+pub struct Fixture {
+    pub auth: Auth<Account>,
+    pub store: Spy,
+    pub clock: ManualClock,
+}
+
+impl Fixture {
+    pub async fn new() -> Self {
+        Self::configured(|builder| builder).await
+    }
+
+    pub async fn configured(
+        configure: impl FnOnce(AuthBuilder<Account>) -> AuthBuilder<Account>,
+    ) -> Self {
+        let store = SqlStore::sqlite("sqlite::memory:").await.unwrap();
+        sqlx::query("CREATE TABLE accounts (id INTEGER PRIMARY KEY, name TEXT NOT NULL)")
+            .execute(store.pool())
+            .await
+            .unwrap();
+        store.migrate().await.unwrap();
+        let store = Spy { inner: store, counts: Arc::default() };
+        let clock = ManualClock::at(Timestamp::from_millis(1_800_000_000_000));
+        let builder = Auth::builder(store.clone()).clock(clock.clone());
+        Self { auth: configure(builder).build().unwrap(), store, clock }
+    }
+
+    pub fn pool(&self) -> &SqlitePool {
+        self.store.inner.pool()
+    }
+
+    pub async fn account(&self, id: i64) -> Account {
+        let account = Account { id, name: format!("name-{id}") };
+        sqlx::query("INSERT INTO accounts (id, name) VALUES (?, ?)")
+            .bind(id)
+            .bind(&account.name)
+            .execute(self.pool())
+            .await
+            .unwrap();
+        account
+    }
+
+    /// A new session of a new account, and the counters back at zero.
+    pub async fn session(&self, id: i64) -> Session {
+        let account = self.account(id).await;
+        let session = self.auth.create_session(&account).await.unwrap();
+        self.store.forget();
+        session
+    }
+
+    pub async fn row(&self, session: &Session) -> Option<SessionRecord> {
+        self.store.inner.find(session.id()).await.unwrap()
+    }
+
+    pub async fn rows(&self) -> i64 {
+        let count = sqlx::query_scalar("SELECT COUNT(*) FROM user_sessions");
+        count.fetch_one(self.pool()).await.unwrap()
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
+
+/// The `Cookie` header that presents a session.
+pub fn cookie(session: &Session) -> (&'static str, String) {
+    ("Cookie", format!("__Host-session={}", session.token().expose_secret()))
+}
+
+pub fn get(path: &str) -> TestRequest {
+    TestRequest::get().uri(path)
+}
+
+pub fn post(path: &str) -> TestRequest {
+    TestRequest::post().uri(path).insert_header(("Sec-Fetch-Site", "same-origin"))
+}
+
+/// An initialised service with the fixture's auth and the given handlers.
+#[macro_export]
+macro_rules! app {
+    ($fixture:expr $(, $handler:expr)* $(,)?) => {
+        actix_web::test::init_service(
+            actix_web::App::new().configure($fixture.auth.configure())$(.service($handler))*,
+        )
+        .await
+    };
+}
+
+/// Sends a request and reads the whole answer.
+#[macro_export]
+macro_rules! send {
+    ($app:expr, $request:expr) => {
+        $crate::support::Reply::read(
+            actix_web::test::call_service(&$app, $request.to_request()).await,
+        )
+        .await
+    };
+}
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub struct Reply {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: String,
+}
+
+impl Reply {
+    pub async fn read<B: MessageBody>(response: ServiceResponse<B>) -> Self {
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = to_bytes(response.into_body()).await.ok().unwrap();
+        Self { status, headers, body: String::from_utf8(body.to_vec()).unwrap() }
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    pub fn set_cookies(&self) -> Vec<&str> {
+        self.headers.get_all(SET_COOKIE).map(|value| value.to_str().unwrap()).collect()
+    }
+
+    /// The value of the session cookie that is set; there must be exactly one.
+    pub fn session_cookie(&self) -> &str {
+        let set: Vec<_> = self
+            .set_cookies()
+            .into_iter()
+            .filter_map(|cookie| cookie.strip_prefix("__Host-session="))
+            .collect();
+        assert_eq!(set.len(), 1, "one session cookie: {set:?}");
+        set[0].split_once(';').unwrap().0
+    }
+
+    pub fn max_age(&self) -> i64 {
+        let cookie = self.set_cookies()[0];
+        let (_, rest) = cookie.split_once("Max-Age=").unwrap();
+        rest.split(';').next().unwrap().parse().unwrap()
+    }
+
+    pub fn sets_no_cookie(&self) -> bool {
+        self.set_cookies().is_empty()
+    }
+
+    pub fn removes_the_cookie(&self) -> bool {
+        self.session_cookie().is_empty() && self.max_age() == 0
+    }
+}
+
+/// A store that counts what it is asked, and fails when told to.
+#[derive(Clone)]
+pub struct Spy {
+    pub inner: SqlStore<Sqlite, Account>,
+    counts: Arc<Counts>,
+}
+
+#[derive(Default)]
+struct Counts {
+    reads: AtomicUsize,
+    writes: AtomicUsize,
+    changes: AtomicUsize,
+    collides: AtomicBool,
+    reads_fail: AtomicBool,
+    writes_fail: AtomicBool,
+}
+
+impl Spy {
+    /// How many operations that read were asked for.
+    pub fn reads(&self) -> usize {
+        self.counts.reads.load(Ordering::SeqCst)
+    }
+
+    /// How many operations that write were asked for.
+    pub fn writes(&self) -> usize {
+        self.counts.writes.load(Ordering::SeqCst)
+    }
+
+    /// How many renewals changed a row.
+    pub fn renewals(&self) -> usize {
+        self.counts.changes.load(Ordering::SeqCst)
+    }
+
+    pub fn calls(&self) -> usize {
+        self.reads() + self.writes()
+    }
+
+    pub fn forget(&self) {
+        for count in [&self.counts.reads, &self.counts.writes, &self.counts.changes] {
+            count.store(0, Ordering::SeqCst);
+        }
+    }
+
+    pub fn fail_reads(&self, fail: bool) {
+        self.counts.reads_fail.store(fail, Ordering::SeqCst);
+    }
+
+    pub fn fail_writes(&self, fail: bool) {
+        self.counts.writes_fail.store(fail, Ordering::SeqCst);
+    }
+
+    pub fn fail(&self, fail: bool) {
+        self.fail_reads(fail);
+        self.fail_writes(fail);
+    }
+
+    /// Makes the next creation find its id taken.
+    pub fn collide(&self) {
+        self.counts.collides.store(true, Ordering::SeqCst);
+    }
+
+    fn read(&self) -> Result<(), StoreError> {
+        self.counts.reads.fetch_add(1, Ordering::SeqCst);
+        refuse_if(&self.counts.reads_fail)
+    }
+
+    fn write(&self) -> Result<(), StoreError> {
+        self.counts.writes.fetch_add(1, Ordering::SeqCst);
+        refuse_if(&self.counts.writes_fail)
+    }
+}
+
+/// What a client must never see of a fault.
+pub const FAULT: &str = "connection to db-7.internal:5432 refused";
+
+fn refuse_if(fault: &AtomicBool) -> Result<(), StoreError> {
+    if fault.load(Ordering::SeqCst) { Err(StoreError::backend(FAULT)) } else { Ok(()) }
+}
+
+impl SessionStore for Spy {
+    fn create<'a>(&'a self, session: &'a SessionRecord) -> StoreFuture<'a, ()> {
+        Box::pin(async move {
+            self.write()?;
+            if self.counts.collides.swap(false, Ordering::SeqCst) {
+                return Err(StoreError::Collision);
+            }
+            self.inner.create(session).await
+        })
+    }
+
+    fn find(&self, id: SessionId) -> StoreFuture<'_, Option<SessionRecord>> {
+        Box::pin(async move {
+            self.read()?;
+            self.inner.find(id).await
+        })
+    }
+
+    fn renew(&self, id: SessionId, renewal: Renewal) -> StoreFuture<'_, bool> {
+        Box::pin(async move {
+            self.write()?;
+            let changed = self.inner.renew(id, renewal).await?;
+            self.counts.changes.fetch_add(usize::from(changed), Ordering::SeqCst);
+            Ok(changed)
+        })
+    }
+
+    fn delete(&self, id: SessionId) -> StoreFuture<'_, bool> {
+        Box::pin(async move {
+            self.write()?;
+            self.inner.delete(id).await
+        })
+    }
+
+    fn delete_by_user<'a>(
+        &'a self,
+        user: &'a UserId,
+        keep: Option<SessionId>,
+    ) -> StoreFuture<'a, u64> {
+        Box::pin(async move {
+            self.write()?;
+            self.inner.delete_by_user(user, keep).await
+        })
+    }
+
+    fn list_by_user<'a>(&'a self, user: &'a UserId) -> StoreFuture<'a, Vec<SessionRecord>> {
+        Box::pin(async move {
+            self.read()?;
+            self.inner.list_by_user(user).await
+        })
+    }
+
+    fn delete_expired(&self, now: Timestamp, limit: u32) -> StoreFuture<'_, u64> {
+        Box::pin(async move {
+            self.write()?;
+            self.inner.delete_expired(now, limit).await
+        })
+    }
+}
+
+impl SessionUserStore<Account> for Spy {
+    fn find_with_user(&self, id: SessionId) -> StoreFuture<'_, Option<(SessionRecord, Account)>> {
+        Box::pin(async move {
+            self.read()?;
+            self.inner.find_with_user(id).await
+        })
+    }
+}

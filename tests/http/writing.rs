@@ -1,0 +1,207 @@
+//! `set_session` and `clear_session`: the last call wins, whatever the response.
+
+use actix_web::{HttpResponse, Responder, error::ErrorImATeapot, get, http::StatusCode, post, web};
+use locals::{AuthUser, Error, Locals, Session, with_session};
+
+use crate::{
+    app, send,
+    support::{self, Account, Fixture, cookie as presenting},
+};
+
+/// Makes a session of account 1 and sets it, then answers as the path says.
+#[get("/set/{how}")]
+#[with_session]
+async fn set(how: web::Path<String>, locals: Locals) -> Result<HttpResponse, actix_web::Error> {
+    set_first(&locals).await?;
+    let status = match how.as_str() {
+        "error" => return Err(ErrorImATeapot("refused")),
+        "stream" => {
+            let chunks = ["a", "b", "c"].map(|chunk| Ok::<_, Error>(web::Bytes::from(chunk)));
+            return Ok(HttpResponse::Ok().streaming(futures_util::stream::iter(chunks)));
+        }
+        "cacheable" => {
+            let mut response = HttpResponse::Ok();
+            return Ok(response.insert_header(("Cache-Control", "public, max-age=60")).finish());
+        }
+        status => status.parse::<u16>().unwrap(),
+    };
+    Ok(HttpResponse::build(StatusCode::from_u16(status).unwrap()).body("body"))
+}
+
+async fn set_first(locals: &Locals) -> Result<Session, Error> {
+    let account = Account { id: 1, name: String::new() };
+    let session = locals.auth().create_session(&account).await?;
+    locals.set_session(session.clone());
+    Ok(session)
+}
+
+#[actix_web::test]
+async fn the_cookie_is_written_with_every_status_an_error_and_a_stream() {
+    let fixture = Fixture::new().await;
+    fixture.account(1).await;
+    let app = app!(fixture, set);
+    for (how, status, body) in [
+        ("200", 200, "body"),
+        ("303", 303, "body"),
+        ("404", 404, "body"),
+        ("422", 422, "body"),
+        ("500", 500, "body"),
+        ("503", 503, "body"),
+        ("error", 418, "refused"),
+        ("stream", 200, "abc"),
+    ] {
+        let reply = send!(app, support::get(&format!("/set/{how}")));
+        assert_eq!((reply.status.as_u16(), reply.body.as_str()), (status, body));
+        assert_eq!(reply.session_cookie().len(), 64);
+        assert_eq!(reply.header("Cache-Control"), Some("no-store"));
+    }
+}
+
+#[actix_web::test]
+async fn a_response_that_sets_the_cookie_is_never_stored_whatever_the_handler_says() {
+    let fixture = Fixture::new().await;
+    fixture.account(1).await;
+    let app = app!(fixture, set);
+    let reply = send!(app, support::get("/set/cacheable"));
+    assert_eq!(reply.headers.get_all("Cache-Control").count(), 1);
+    assert_eq!(reply.header("Cache-Control"), Some("no-store"));
+}
+
+#[get("/order/{order}")]
+#[with_session]
+async fn order(order: web::Path<String>, locals: Locals) -> Result<String, Error> {
+    let mut last = None;
+    for step in order.chars() {
+        match step {
+            's' => last = Some(set_first(&locals).await?),
+            'c' => {
+                locals.clear_session();
+                last = None;
+            }
+            _ => unreachable!(),
+        }
+        let read = locals.get_session().await?;
+        assert_eq!(read.as_ref().map(Session::id), last.as_ref().map(Session::id));
+        let with_user = locals.get_session_user::<Account>().await?;
+        assert_eq!(with_user.as_ref().map(|(session, _)| session.id()), read.map(|read| read.id()));
+        if let Some((_, user)) = with_user {
+            assert_eq!(user.name, "name-1");
+        }
+    }
+    Ok(last.map_or(String::new(), |session| session.token().expose_secret().to_owned()))
+}
+
+#[actix_web::test]
+async fn the_last_call_wins_both_ways_is_read_back_and_writes_one_cookie() {
+    let fixture = Fixture::new().await;
+    let presented = fixture.session(1).await;
+    let app = app!(fixture, order);
+    for steps in ["s", "ss", "sss", "cs", "scs", "ccs"] {
+        let request = support::get(&format!("/order/{steps}"));
+        let reply = send!(app, request.insert_header(presenting(&presented)));
+        assert_eq!(reply.session_cookie(), reply.body, "{steps}");
+        assert_eq!(reply.set_cookies().len(), 1);
+    }
+    for steps in ["c", "cc", "sc", "csc", "scc"] {
+        let request = support::get(&format!("/order/{steps}"));
+        let reply = send!(app, request.insert_header(presenting(&presented)));
+        assert!(reply.removes_the_cookie(), "{steps}");
+        assert_eq!(reply.set_cookies().len(), 1);
+    }
+    // Without a cookie to begin with.
+    let reply = send!(app, support::get("/order/sc"));
+    assert!(reply.removes_the_cookie());
+    let reply = send!(app, support::get("/order/c"));
+    assert!(reply.sets_no_cookie(), "there is no cookie to remove");
+}
+
+#[get("/clear")]
+#[with_session]
+async fn clear(locals: Locals) -> &'static str {
+    locals.clear_session();
+    ""
+}
+
+#[actix_web::test]
+async fn clearing_removes_the_cookie_and_ends_nothing() {
+    let fixture = Fixture::new().await;
+    let session = fixture.session(1).await;
+    let app = app!(fixture, clear);
+    let reply = send!(app, support::get("/clear").insert_header(presenting(&session)));
+    assert!(reply.removes_the_cookie());
+    assert_eq!(fixture.store.calls(), 0);
+    let token = session.token().expose_secret();
+    assert!(fixture.auth.validate_session(token).await.unwrap().is_some());
+}
+
+#[actix_web::test]
+async fn clearing_removes_a_malformed_cookie_too() {
+    let fixture = Fixture::new().await;
+    let app = app!(fixture, clear);
+    let header = ("Cookie", "__Host-session=junk");
+    assert!(send!(app, support::get("/clear").insert_header(header)).removes_the_cookie());
+}
+
+#[get("/others")]
+#[with_session]
+async fn beside_others(locals: Locals) -> Result<impl Responder, Error> {
+    set_first(&locals).await?;
+    let mut response = HttpResponse::Ok();
+    for (name, value) in [("theme", "dark"), ("language", "eo")] {
+        response.append_header(("Set-Cookie", format!("{name}={value}; Path=/")));
+    }
+    Ok(response.finish())
+}
+
+#[actix_web::test]
+async fn other_cookies_of_the_handler_and_of_middleware_survive_each_in_a_header_of_its_own() {
+    use actix_web::dev::Service;
+
+    let fixture = Fixture::new().await;
+    fixture.account(1).await;
+    let app = actix_web::test::init_service(
+        actix_web::App::new()
+            .wrap_fn(|request, service| {
+                let response = service.call(request);
+                async move {
+                    let mut response = response.await?;
+                    let flash = cookie_header("flash=saved; Path=/");
+                    response.headers_mut().append(actix_web::http::header::SET_COOKIE, flash);
+                    Ok(response)
+                }
+            })
+            .configure(fixture.auth.configure())
+            .service(beside_others),
+    )
+    .await;
+    let reply = send!(app, support::get("/others"));
+    let names: Vec<_> =
+        reply.set_cookies().iter().map(|cookie| cookie.split('=').next().unwrap()).collect();
+    assert_eq!(names, ["theme", "language", "__Host-session", "flash"]);
+}
+
+fn cookie_header(text: &'static str) -> actix_web::http::header::HeaderValue {
+    actix_web::http::header::HeaderValue::from_static(text)
+}
+
+#[post("/wrong-table")]
+#[with_session]
+async fn of_another_table(locals: Locals) -> Result<&'static str, Error> {
+    #[derive(AuthUser)]
+    #[auth_user(table = "admins")]
+    struct Admin {
+        id: i64,
+    }
+    locals.log_in(&Admin { id: 1 }).await?;
+    Ok("in")
+}
+
+#[actix_web::test]
+async fn a_user_of_another_table_is_refused_and_no_cookie_is_written() {
+    let fixture = Fixture::new().await;
+    let app = app!(fixture, of_another_table);
+    let reply = send!(app, support::post("/wrong-table"));
+    assert_eq!(reply.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert!(reply.sets_no_cookie());
+    assert_eq!(fixture.rows().await, 0);
+}
