@@ -1,0 +1,131 @@
+//! Sign in, see who you are, sign out: on embedded SQLite, with nothing else to install.
+//!
+//! `cargo run --example quickstart`, then open the address it prints.
+
+use std::{env, sync::LazyLock};
+
+use actix_web::{App, HttpRequest, HttpServer, Responder, get, post, web};
+use locals::{
+    Auth, AuthUser, CookieConfig, Error, Locals, User, require_user, store::SqlStore, with_session,
+};
+use password_auth::{generate_hash, verify_password};
+use sqlx::SqlitePool;
+
+const EMAIL: &str = "ada@example.com";
+const PASSWORD: &str = "correct horse battery staple";
+
+/// A row of the app's own table: this is all that `locals` needs to know of it.
+#[derive(Clone, serde::Serialize, sqlx::FromRow, AuthUser)]
+#[auth_user(table = "accounts")]
+struct Account {
+    id: i64,
+    email: String,
+    #[serde(skip)]
+    password_hash: String,
+}
+
+#[derive(serde::Deserialize)]
+struct Credentials {
+    email: String,
+    password: String,
+}
+
+#[get("/")]
+#[with_session]
+async fn home(user: Option<User<Account>>, request: HttpRequest) -> impl Responder {
+    let body = match user {
+        Some(user) => format!(
+            "<p>Signed in as <b>{}</b>. <a href=/me>Who am I?</a></p>\
+             <form method=post action=/logout><button>Sign out</button></form>",
+            user.email.replace('&', "&amp;").replace('<', "&lt;")
+        ),
+        None => format!(
+            "<p>{}</p><form method=post action=/login>\
+             <input name=email type=email placeholder=E-mail required> \
+             <input name=password type=password placeholder=Password required> \
+             <button>Sign in</button></form>",
+            if request.query_string() == "wrong" { "Wrong e-mail or password." } else { "Hello!" }
+        ),
+    };
+    web::Html::new(format!(
+        "<!doctype html><meta charset=utf-8><title>locals</title>\
+         <body style='font: 1.2rem sans-serif; margin: 4rem'><h1>locals</h1>{body}"
+    ))
+}
+
+#[post("/login")]
+#[with_session]
+async fn login(
+    form: web::Form<Credentials>,
+    database: web::Data<SqlitePool>,
+    locals: Locals,
+) -> actix_web::Result<impl Responder> {
+    match verify(&database, form.into_inner()).await? {
+        Some(account) => locals.log_in(&account).await?,
+        None => return Ok(web::Redirect::to("/?wrong").see_other()),
+    };
+    Ok(web::Redirect::to("/").see_other())
+}
+
+#[get("/me")]
+#[require_user]
+async fn me(user: User<Account>) -> impl Responder {
+    web::Json(user)
+}
+
+#[post("/logout")]
+#[with_session]
+async fn logout(locals: Locals) -> Result<impl Responder, Error> {
+    locals.log_out().await?;
+    Ok(web::Redirect::to("/").see_other())
+}
+
+/// The account, if the password is its own. An unknown e-mail costs as much time as a known one.
+async fn verify(database: &SqlitePool, form: Credentials) -> actix_web::Result<Option<Account>> {
+    static NOBODY: LazyLock<String> = LazyLock::new(|| generate_hash("nobody's password"));
+
+    let account: Option<Account> = sqlx::query_as("SELECT * FROM accounts WHERE email = ?")
+        .bind(form.email)
+        .fetch_optional(database)
+        .await
+        .map_err(Error::from)?;
+    let hash = account.as_ref().map_or_else(|| NOBODY.clone(), |it| it.password_hash.clone());
+    let is_right = web::block(move || verify_password(form.password, &hash).is_ok()).await?;
+    Ok(account.filter(|_| is_right))
+}
+
+#[actix_web::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let file = env::temp_dir().join("locals-quickstart.db");
+    let store = SqlStore::sqlite(&format!("sqlite://{}", file.display())).await?;
+    let database = store.pool().clone();
+    sqlx::raw_sql(
+        "CREATE TABLE IF NOT EXISTS accounts \
+         (id INTEGER PRIMARY KEY, email TEXT NOT NULL UNIQUE, password_hash TEXT NOT NULL)",
+    )
+    .execute(&database)
+    .await?;
+    sqlx::query("INSERT OR IGNORE INTO accounts (email, password_hash) VALUES (?, ?)")
+        .bind(EMAIL)
+        .bind(generate_hash(PASSWORD))
+        .execute(&database)
+        .await?;
+    store.migrate().await?;
+
+    // Plain HTTP, for this demonstration. Behind HTTPS leave the cookie as it is by default.
+    let cookie = CookieConfig::default().secure(false);
+    let auth = Auth::<Account>::builder(store).cookie(cookie).build()?;
+
+    let address = env::var("ADDR").unwrap_or_else(|_| "127.0.0.1:8080".to_owned());
+    println!("Open http://{address} and sign in as {EMAIL} with the password: {PASSWORD}");
+    HttpServer::new(move || {
+        App::new()
+            .configure(auth.configure())
+            .app_data(web::Data::new(database.clone()))
+            .service((home, login, me, logout))
+    })
+    .bind(address)?
+    .run()
+    .await?;
+    Ok(())
+}
