@@ -4,7 +4,7 @@
 
 use std::{env, sync::LazyLock};
 
-use actix_web::{App, HttpRequest, HttpServer, Responder, get, post, web};
+use actix_web::{App, HttpServer, Responder, error::ErrorUnauthorized, get, post, web};
 use locals::{
     Auth, AuthUser, CookieConfig, Error, Locals, User, require_user, store::SqlStore, with_session,
 };
@@ -12,10 +12,18 @@ use password_auth::{generate_hash, verify_password};
 use sqlx::SqlitePool;
 
 const EMAIL: &str = "ada@example.com";
-const PASSWORD: &str = "correct horse battery staple";
+const PASSWORD: &str = "correct-horse-battery-staple";
+const PAGE: &str = "<!doctype html><meta charset=utf-8><title>locals</title>\
+    <body style='font: 1.2rem sans-serif; margin: 4rem'><h1>locals</h1>";
+const SIGN_IN: &str = "<p>Hello, stranger!<form method=post action=/login>\
+    <input name=email type=email placeholder=E-mail required>
+    <input name=password type=password placeholder=Password required>
+    <button>Sign in</button></form>";
+const SIGN_OUT: &str = "<p><a href=/me>Who am I?</a>\
+    <form method=post action=/logout><button>Sign out</button></form>";
 
 /// A row of the app's own table: this is all that `locals` needs to know of it.
-#[derive(Clone, serde::Serialize, sqlx::FromRow, AuthUser)]
+#[derive(serde::Serialize, sqlx::FromRow, AuthUser)]
 #[auth_user(table = "accounts")]
 struct Account {
     id: i64,
@@ -32,25 +40,14 @@ struct Credentials {
 
 #[get("/")]
 #[with_session]
-async fn home(user: Option<User<Account>>, request: HttpRequest) -> impl Responder {
-    let body = match user {
-        Some(user) => format!(
-            "<p>Signed in as <b>{}</b>. <a href=/me>Who am I?</a></p>\
-             <form method=post action=/logout><button>Sign out</button></form>",
-            user.email.replace('&', "&amp;").replace('<', "&lt;")
-        ),
-        None => format!(
-            "<p>{}</p><form method=post action=/login>\
-             <input name=email type=email placeholder=E-mail required> \
-             <input name=password type=password placeholder=Password required> \
-             <button>Sign in</button></form>",
-            if request.query_string() == "wrong" { "Wrong e-mail or password." } else { "Hello!" }
-        ),
-    };
-    web::Html::new(format!(
-        "<!doctype html><meta charset=utf-8><title>locals</title>\
-         <body style='font: 1.2rem sans-serif; margin: 4rem'><h1>locals</h1>{body}"
-    ))
+async fn home(user: Option<User<Account>>) -> impl Responder {
+    web::Html::new(match user {
+        Some(user) => {
+            let email = user.email.replace('&', "&amp;").replace('<', "&lt;");
+            format!("{PAGE}<p>Signed in as <b>{email}</b>.{SIGN_OUT}")
+        }
+        None => format!("{PAGE}{SIGN_IN}"),
+    })
 }
 
 #[post("/login")]
@@ -60,10 +57,10 @@ async fn login(
     database: web::Data<SqlitePool>,
     locals: Locals,
 ) -> actix_web::Result<impl Responder> {
-    match verify(&database, form.into_inner()).await? {
-        Some(account) => locals.log_in(&account).await?,
-        None => return Ok(web::Redirect::to("/?wrong").see_other()),
+    let Some(account) = verify(&database, form.into_inner()).await? else {
+        return Err(ErrorUnauthorized("Wrong e-mail or password."));
     };
+    locals.log_in(&account).await?;
     Ok(web::Redirect::to("/").see_other())
 }
 
@@ -84,11 +81,8 @@ async fn logout(locals: Locals) -> Result<impl Responder, Error> {
 async fn verify(database: &SqlitePool, form: Credentials) -> actix_web::Result<Option<Account>> {
     static NOBODY: LazyLock<String> = LazyLock::new(|| generate_hash("nobody's password"));
 
-    let account: Option<Account> = sqlx::query_as("SELECT * FROM accounts WHERE email = ?")
-        .bind(form.email)
-        .fetch_optional(database)
-        .await
-        .map_err(Error::from)?;
+    let find = sqlx::query_as("SELECT * FROM accounts WHERE email = ?").bind(form.email);
+    let account: Option<Account> = find.fetch_optional(database).await.map_err(Error::from)?;
     let hash = account.as_ref().map_or_else(|| NOBODY.clone(), |it| it.password_hash.clone());
     let is_right = web::block(move || verify_password(form.password, &hash).is_ok()).await?;
     Ok(account.filter(|_| is_right))
@@ -97,19 +91,13 @@ async fn verify(database: &SqlitePool, form: Credentials) -> actix_web::Result<O
 #[actix_web::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let file = env::temp_dir().join("locals-quickstart.db");
-    let store = SqlStore::sqlite(&format!("sqlite://{}", file.display())).await?;
+    let store = SqlStore::sqlite(&file.display().to_string()).await?;
     let database = store.pool().clone();
-    sqlx::raw_sql(
-        "CREATE TABLE IF NOT EXISTS accounts \
-         (id INTEGER PRIMARY KEY, email TEXT NOT NULL UNIQUE, password_hash TEXT NOT NULL)",
-    )
-    .execute(&database)
-    .await?;
-    sqlx::query("INSERT OR IGNORE INTO accounts (email, password_hash) VALUES (?, ?)")
-        .bind(EMAIL)
-        .bind(generate_hash(PASSWORD))
-        .execute(&database)
-        .await?;
+    let create = "CREATE TABLE IF NOT EXISTS accounts \
+        (id INTEGER PRIMARY KEY, email TEXT NOT NULL UNIQUE, password_hash TEXT NOT NULL)";
+    sqlx::query(create).execute(&database).await?;
+    let insert = "INSERT OR IGNORE INTO accounts VALUES (1, ?, ?)";
+    sqlx::query(insert).bind(EMAIL).bind(generate_hash(PASSWORD)).execute(&database).await?;
     store.migrate().await?;
 
     // Plain HTTP, for this demonstration. Behind HTTPS leave the cookie as it is by default.
@@ -117,15 +105,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let auth = Auth::<Account>::builder(store).cookie(cookie).build()?;
 
     let address = env::var("ADDR").unwrap_or_else(|_| "127.0.0.1:8080".to_owned());
-    println!("Open http://{address} and sign in as {EMAIL} with the password: {PASSWORD}");
-    HttpServer::new(move || {
-        App::new()
-            .configure(auth.configure())
-            .app_data(web::Data::new(database.clone()))
-            .service((home, login, me, logout))
-    })
-    .bind(address)?
-    .run()
-    .await?;
+    println!("Open http://{address} and sign in as {EMAIL} with {PASSWORD}");
+    println!("Or: curl -c jar -d 'email={EMAIL}&password={PASSWORD}' http://{address}/login");
+    println!("    curl -b jar http://{address}/me");
+    let app = move || {
+        let app = App::new().configure(auth.configure());
+        app.app_data(web::Data::new(database.clone())).service((home, login, me, logout))
+    };
+    HttpServer::new(app).bind(address)?.run().await?;
     Ok(())
 }

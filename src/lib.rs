@@ -1,6 +1,180 @@
-//! Sessions and users for Actix Web handlers.
+//! Sessions and users for Actix Web handlers, by one attribute.
+//!
+//! A handler names what it needs by type and gets it: the session, the user as a typed row of
+//! the app's own table, and a handle that sets and removes the session cookie.
+//!
+//! ```
+//! use actix_web::{Responder, get, post, web};
+//! use locals::{AuthUser, Error, Locals, User, require_user, with_session};
+//!
+//! #[derive(sqlx::FromRow, AuthUser)]
+//! #[auth_user(table = "accounts")]
+//! struct Account { id: i64, email: String }
+//!
+//! #[get("/")]
+//! #[with_session]                                    // anybody may come
+//! async fn home(user: Option<User<Account>>) -> String {
+//!     user.map_or("Hello, stranger".into(), |user| format!("Hello, {}", user.email))
+//! }
+//!
+//! #[get("/me")]
+//! #[require_user]                                    // 401 without a user
+//! async fn me(user: User<Account>) -> String {
+//!     user.email.clone()
+//! }
+//!
+//! #[post("/logout")]
+//! #[with_session]
+//! async fn logout(locals: Locals) -> Result<impl Responder, Error> {
+//!     locals.log_out().await?;
+//!     Ok(web::Redirect::to("/").see_other())
+//! }
+//! ```
+//!
+//! The API is that of Lucia's `locals` (`getSession`, `getSessionUser`, `setSession`,
+//! `clearSession`), made typed: misuse does not compile, and the compiler's message says what to
+//! write instead.
+//!
+//! # Set-up
+//!
+//! Three things: a store, an [`Auth`] built on it, and `configure` before the services.
+//!
+//! ```no_run
+//! use actix_web::{App, HttpServer};
+//! use locals::{Auth, AuthUser, store::SqlStore};
+//!
+//! # #[derive(sqlx::FromRow, AuthUser)]
+//! # #[auth_user(table = "accounts")]
+//! # struct Account { id: i64 }
+//! # #[actix_web::get("/")]
+//! # #[locals::with_session]
+//! # async fn home() -> &'static str { "" }
+//! # async fn start() -> Result<(), Box<dyn std::error::Error>> {
+//! let store = SqlStore::sqlite("sqlite://app.db").await?;
+//! store.migrate().await?;                            // makes the table `user_sessions`
+//! let auth = Auth::<Account>::builder(store).build()?;
+//!
+//! HttpServer::new(move || App::new().configure(auth.configure()).service(home))
+//!     .bind(("127.0.0.1", 8080))?
+//!     .run()
+//!     .await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! `examples/quickstart.rs` is a whole app: `cargo run --example quickstart`.
+//!
+//! # Handlers
+//!
+//! | | [`#[with_session]`](macro@with_session) | [`#[require_user]`](macro@require_user) |
+//! |---|---|---|
+//! | who may come | anybody | signed-in users; others get 401 |
+//! | the session | `Option<`[`Session`]`>` | [`Session`] |
+//! | the user | `Option<`[`User<T>`](User)`>` | [`User<T>`](User) |
+//! | the handle | [`Locals`] | [`Locals`] |
+//!
+//! All other parameters are ordinary extractors, and run after the guard: nothing of a
+//! stranger's body is read. The attribute stands above or below the route attribute, or above a
+//! function that is given to `.to(..)`.
+//!
+//! A handler that takes neither session nor user, nor asks its [`Locals`] for them, costs no
+//! query. One that does costs one, and none without a cookie.
+//!
+//! # Signing in and out
+//!
+//! Check the password (with a crate such as `password-auth`), then:
+//!
+//! | call | what it does |
+//! |---|---|
+//! | [`locals.log_in(&user)`](Locals::log_in) | a new session with a new token; the presented one ends |
+//! | [`locals.log_out()`](Locals::log_out) | ends the session, removes the cookie |
+//! | [`locals.log_out_other_sessions()`](Locals::log_out_other_sessions) | after a change of password |
+//! | [`locals.log_out_everywhere()`](Locals::log_out_everywhere) | all devices, this one too |
+//! | [`locals.sessions()`](Locals::sessions), [`locals.end_session(id)`](Locals::end_session) | a page of one's own sessions |
+//!
+//! They are made of two simpler ones, which decide about the cookie and nothing else:
+//! [`set_session`](Locals::set_session) and [`clear_session`](Locals::clear_session). The last
+//! call of these wins and writes one `Set-Cookie`, whatever the status of the response.
+//!
+//! On the server's own account, for users who are not there: [`Auth`] and [`Sessions`].
+//!
+//! # The life of a session
+//!
+//! A session is *active* for a day, then *idle* for 14 days, then dead. Using an active one
+//! writes nothing. Using an idle one renews it: both periods start again and the cookie is sent
+//! again with the same token. After 30 days it is dead, however much it was used. [`Lifetime`]
+//! changes these.
+//!
+//! Renewal happens after the handler has run. So a session that was ended in the meantime stays
+//! ended: neither its row nor its cookie comes back.
+//!
+//! # Security
+//!
+//! What holds without being asked for:
+//!
+//! - The token is 48 random bytes of the operating system. The store keeps the SHA-256 of 32 of
+//!   them, so a stolen copy of the database opens no session. `Debug` shows none of it.
+//! - The cookie is `__Host-session`, `HttpOnly`, `Secure`, `SameSite=Lax`. It is read from the
+//!   raw bytes of the header: no name is decoded, and two different values count as none.
+//! - Signing in gives a new token and ends the presented session. A token that the server did
+//!   not issue is never adopted.
+//! - A request that changes something and comes from another origin is refused with 403, by
+//!   `Sec-Fetch-Site` and `Origin`. See [`#[with_session(cross_origin)]`](macro@with_session) and
+//!   [`AuthBuilder::trusted_origin`].
+//! - A fault of the store is 503 with `Retry-After`, and the cookie stays: an outage logs nobody
+//!   out.
+//! - Responses that saw the session carry `Vary: Cookie` and are not stored by caches.
+//!
+//! Not here: hashing of passwords, limits on tries, second factors, OAuth. There are good crates
+//! for each; all end in `locals.log_in(&user)`.
+//!
+//! # Tests of your app
+//!
+//! [`store::MemoryStore`] needs no database, and [`ManualClock`] no patience.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use actix_web::{App, http::StatusCode, test};
+//! use locals::{Auth, AuthUser, ManualClock, Timestamp, User, require_user, store::MemoryStore};
+//!
+//! #[derive(Clone, AuthUser)]
+//! struct Account { id: i64 }
+//!
+//! #[actix_web::get("/me")]
+//! #[require_user]
+//! async fn me(user: User<Account>) -> String {
+//!     user.id.to_string()
+//! }
+//!
+//! # actix_web::rt::System::new().block_on(async {
+//! let (store, clock) = (MemoryStore::new(), ManualClock::at(Timestamp::from_millis(0)));
+//! store.insert_user(Account { id: 7 });
+//! let auth = Auth::builder(store).clock(clock.clone()).build()?;
+//! let app = test::init_service(App::new().configure(auth.configure()).service(me)).await;
+//!
+//! let session = auth.create_session(&Account { id: 7 }).await?;
+//! let cookie = format!("__Host-session={}", session.token().expose_secret());
+//! let request = || test::TestRequest::get().uri("/me").insert_header(("Cookie", &*cookie));
+//! assert_eq!(test::call_and_read_body(&app, request().to_request()).await, "7");
+//!
+//! clock.advance(Duration::from_hours(15 * 24));
+//! let response = test::call_service(&app, request().to_request()).await;
+//! assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # }).unwrap();
+//! ```
+//!
+//! # Features
+//!
+//! | feature | what it gives |
+//! |---|---|
+//! | `sqlite` (default) | [`store::SqlStore`] on SQLite, compiled in |
+//! | `store-suite` | [`store::suite`], the tests that every store must pass |
 
 pub use locals_macros::{AuthUser, require_user, with_session};
+#[cfg(feature = "store-suite")]
+pub use locals_runtime::store_suite;
 pub use locals_runtime::{
     Auth, AuthBuilder, AuthUser, BoxError, Clock, ConfigError, CookieConfig, Error, Lifetime,
     Locals, MalformedId, MalformedToken, ManualClock, Renewal, SameSite, SecretHash, Session,
@@ -8,5 +182,16 @@ pub use locals_runtime::{
     SystemClock, Timestamp, User, UserId, UserIdKind, UserKey, WrongIdKind, store,
 };
 
+/// What generated code calls. No part of the public interface.
 #[doc(hidden)]
 pub use locals_runtime::handler as __private;
+
+/// Questions and answers about why things are as they are.
+#[cfg(doc)]
+#[doc = include_str!("../DESIGN.md")]
+pub mod _design {}
+
+/// Runs the examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
