@@ -1,1 +1,171 @@
-//! The conformance suite.
+//! The conformance suite: the [rules](super) of a store as tests, for authors of stores.
+//!
+//! [`store_suite!`] makes one test of each function below, of the same name, so that a store
+//! that breaks a rule is told which. What the suite must know about your store is a
+//! [`Harness`]: how to make one, and how users come and go.
+//!
+//! In `Cargo.toml`, `locals` takes the feature `store-suite` and `actix-web` the feature
+//! `macros`, both under `[dev-dependencies]`. In a file of `tests/`:
+//!
+//! ```test_harness
+//! use locals::{
+//!     AuthUser, UserId,
+//!     store::{
+//!         MemoryStore, // in place of your store
+//!         suite::{Harness, store_suite},
+//!     },
+//! };
+//!
+//! #[derive(Clone, AuthUser)]
+//! struct Account {
+//!     id: i64,
+//! }
+//!
+//! struct Memory;
+//!
+//! impl Harness for Memory {
+//!     type User = Account;
+//!     type Store = MemoryStore<Account>;
+//!
+//!     async fn store(&self) -> MemoryStore<Account> {
+//!         MemoryStore::new()
+//!     }
+//!
+//!     async fn add_user(&self, store: &MemoryStore<Account>, id: UserId) {
+//!         store.insert_user(Account { id: id.try_into().expect("an i64") });
+//!     }
+//!
+//!     async fn remove_user(&self, store: &MemoryStore<Account>, id: UserId) {
+//!         store.remove_user(id);
+//!     }
+//! }
+//!
+//! store_suite!(Memory);
+//! ```
+//!
+//! The tests have a clock of their own, and their sessions begin in 1970: to a store, which
+//! decides nothing, it is all the same whether a session has ended.
+
+use std::future::Future;
+
+use super::SessionUserStore;
+use crate::user::{AuthUser, UserId};
+
+mod sessions;
+mod support;
+mod users;
+
+pub use sessions::*;
+pub use users::*;
+
+#[doc(inline)]
+pub use crate::store_suite;
+
+/// What the suite must know about a store.
+///
+/// Every test makes a harness of its own, and calls [`store`](Self::store) once. Write the
+/// methods as `async fn`; they may panic.
+pub trait Harness {
+    /// The users. Run the suite once for each type of id that your store takes.
+    type User: AuthUser;
+
+    /// The store.
+    type Store: SessionUserStore<Self::User>;
+
+    /// Makes an empty store, which shares nothing with that of another test.
+    ///
+    /// What it stands on, such as a temporary directory, can live in the harness.
+    fn store(&self) -> impl Future<Output = Self::Store>;
+
+    /// Adds a user with this id. It is of the kind of the users' ids: `id.try_into()` makes it
+    /// the `i64`, `i32`, `String` (at most 36 characters) or `Uuid` that it is.
+    fn add_user(&self, store: &Self::Store, id: UserId) -> impl Future<Output = ()>;
+
+    /// Removes a user, and does all else that you ask of an app that removes one.
+    fn remove_user(&self, store: &Self::Store, id: UserId) -> impl Future<Output = ()>;
+}
+
+/// Makes one test of each rule for the store of a [`Harness`]. The [module](self) has an
+/// example.
+///
+/// The argument is an expression that makes the harness. For several stores in one file, put
+/// each call in a module of its own.
+#[macro_export]
+macro_rules! store_suite {
+    (@tests $harness:expr; $($rule:ident,)+) => {$(
+        #[::actix_web::test]
+        async fn $rule() {
+            $crate::store::suite::$rule(&$harness).await;
+        }
+    )+};
+    // This is the list: a rule that is not here is not tested.
+    ($harness:expr) => {
+        $crate::store_suite! {
+            @tests $harness;
+            // Rule 1
+            a_session_is_found_with_every_field_as_it_was,
+            what_a_session_does_not_say_is_not_made_up,
+            an_empty_text_is_not_a_missing_one,
+            text_of_255_characters_in_any_script_is_kept,
+            times_are_kept_to_the_millisecond,
+            a_session_that_has_ended_stays_until_it_is_deleted,
+            sessions_whose_ids_are_alike_are_different_sessions,
+            sessions_created_at_once_are_all_there,
+            a_create_that_is_dropped_is_done_or_not_done,
+            // Rule 2
+            a_taken_id_is_refused_and_the_first_session_stays,
+            of_creators_of_one_id_at_once_exactly_one_succeeds,
+            // Rule 3
+            an_unknown_session_is_not_found,
+            a_renewal_of_an_unknown_session_creates_nothing,
+            // Rule 4
+            a_renewal_moves_the_two_expiries_and_nothing_else,
+            a_renewal_of_what_has_moved_on_is_refused_and_changes_nothing,
+            a_renewal_may_replace_an_end_that_is_earlier_still,
+            a_renewal_that_is_dropped_is_done_or_not_done,
+            // Rule 5
+            of_renewals_at_once_exactly_one_is_done,
+            // Rule 6
+            a_delete_says_whether_the_session_was_there,
+            a_delete_takes_no_other_session,
+            a_renewal_after_a_delete_brings_nothing_back,
+            a_delete_amid_renewals_is_final,
+            of_deletes_at_once_exactly_one_finds_the_session,
+            a_delete_that_is_dropped_is_done_or_not_done,
+            // Rule 7
+            all_sessions_of_a_user_are_deleted_and_counted,
+            the_session_to_keep_is_kept,
+            an_unknown_session_to_keep_saves_none,
+            a_session_to_keep_of_another_user_saves_none,
+            // Rule 8
+            the_sessions_of_a_user_are_listed_newest_first,
+            a_list_is_whole_and_has_nothing_of_others,
+            // Rule 9
+            a_session_expires_to_the_millisecond,
+            expired_sessions_are_deleted_in_bounded_batches,
+            // Rule 10
+            users_whose_ids_are_alike_see_their_own_sessions,
+            users_whose_ids_are_alike_lose_their_own_sessions,
+            // Rule 11
+            a_session_comes_with_its_user_or_not_at_all,
+            // Rule 12
+            the_sessions_of_a_removed_user_are_gone,
+            a_session_of_a_user_who_never_was_is_not_found,
+            a_new_user_does_not_inherit_the_sessions_of_a_removed_one,
+        }
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_rule_is_in_the_list() {
+        let list = include_str!("suite.rs");
+        for rules in [include_str!("suite/sessions.rs"), include_str!("suite/users.rs")] {
+            let functions = rules.split("pub async fn ").skip(1);
+            for name in functions.filter_map(|function| function.split('<').next()) {
+                assert!(list.contains(&format!(" {name},\n")), "`{name}` is not in the list");
+            }
+        }
+    }
+}

@@ -92,7 +92,7 @@ impl<D: Dialect, T: AuthUser> SessionStore for SqlStore<D, T> {
     fn find(&self, id: SessionId) -> StoreFuture<'_, Option<SessionRecord>> {
         Box::pin(async move {
             let row = self.row(&self.statements.find, id).await?;
-            row.as_ref().map(read_record::<D, T>).transpose()
+            row.map(|row| read_record::<D, T>(&row, Some(id))).transpose()
         })
     }
 
@@ -136,7 +136,7 @@ impl<D: Dialect, T: AuthUser> SessionStore for SqlStore<D, T> {
             let mut connection = self.pool.acquire().await?;
             let sql = self.statements.list_by_user.clone();
             let rows = D::fetch_all(&mut connection, sql, &[user_value(user)]).await?;
-            rows.iter().map(read_record::<D, T>).collect()
+            rows.iter().map(|row| read_record::<D, T>(row, None)).collect()
         })
     }
 
@@ -159,7 +159,7 @@ where
                 return Ok(None);
             };
             let user = T::from_row(&row)?;
-            Ok(Some((read_record::<D, T>(&row)?, user)))
+            Ok(Some((read_record::<D, T>(&row, Some(id))?, user)))
         })
     }
 }
@@ -201,7 +201,6 @@ fn user_value(id: &UserId) -> Value<'_> {
 /// The columns of a session in the order of every `INSERT` and `SELECT` of `dialect.rs`.
 fn record_values(session: &SessionRecord) -> [Value<'_>; 10] {
     [
-        id_value(&session.id),
         Value::Bytes(session.secret_hash.as_bytes()),
         user_value(&session.user_id),
         time(session.created_at),
@@ -211,23 +210,31 @@ fn record_values(session: &SessionRecord) -> [Value<'_>; 10] {
         time(session.absolute_expires_at),
         Value::Text(session.user_agent.as_deref()),
         Value::Text(session.address.as_deref()),
+        id_value(&session.id),
     ]
 }
 
-fn read_record<D: Dialect, T: AuthUser>(row: &D::Row) -> Result<SessionRecord, StoreError> {
+/// The session with this id, or with the id that stands in the row.
+fn read_record<D: Dialect, T: AuthUser>(
+    row: &D::Row,
+    id: Option<SessionId>,
+) -> Result<SessionRecord, StoreError> {
     let read = || -> Result<SessionRecord, sqlx::error::BoxDynError> {
         let time = |column| D::integer(row, column).map(Timestamp::from_millis);
         Ok(SessionRecord {
-            id: SessionId::from_bytes(D::bytes(row, 0)?.try_into()?),
-            secret_hash: SecretHash::from_bytes(D::bytes(row, 1)?.try_into()?),
-            user_id: D::user_id(row, 2, T::Id::KIND)?,
-            created_at: time(3)?,
-            authenticated_at: time(4)?,
-            active_expires_at: time(5)?,
-            idle_expires_at: time(6)?,
-            absolute_expires_at: time(7)?,
-            user_agent: D::text(row, 8)?,
-            address: D::text(row, 9)?,
+            secret_hash: SecretHash::from_bytes(D::bytes(row, 0)?.try_into()?),
+            user_id: D::user_id(row, 1, T::Id::KIND)?,
+            created_at: time(2)?,
+            authenticated_at: time(3)?,
+            active_expires_at: time(4)?,
+            idle_expires_at: time(5)?,
+            absolute_expires_at: time(6)?,
+            user_agent: D::text(row, 7)?,
+            address: D::text(row, 8)?,
+            id: match id {
+                Some(id) => id,
+                None => SessionId::from_bytes(D::bytes(row, 9)?.try_into()?),
+            },
         })
     };
     read().map_err(|error| StoreError::Corrupt(error.to_string()))

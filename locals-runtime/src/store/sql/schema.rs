@@ -88,6 +88,7 @@ impl<T: AuthUser> SqlStore<Sqlite, T> {
             (name.to_owned(), declared.unwrap_or(&key).to_owned(), nullable)
         });
         let mut differences = difference(&expected, &found);
+        differences.extend(self.wrong_key().await?);
         differences.extend(self.missing_indexes().await?);
         differences.extend(self.wrong_reference().await?);
         if differences.is_empty() {
@@ -126,6 +127,14 @@ impl<T: AuthUser> SqlStore<Sqlite, T> {
         Ok(query.fetch_all(self.pool()).await?)
     }
 
+    /// The primary key is what tells a collision.
+    async fn wrong_key(&self) -> Result<Option<String>, StoreError> {
+        let sql = "SELECT name FROM pragma_table_info('user_sessions') WHERE pk > 0";
+        let query = sqlx::query_scalar(sql);
+        let found: Vec<String> = query.fetch_all(self.pool()).await?;
+        Ok((found != ["id"]).then(|| "`id` is not the primary key".to_owned()))
+    }
+
     async fn missing_indexes(&self) -> Result<Vec<String>, StoreError> {
         let sql = "SELECT name FROM pragma_index_list('user_sessions')";
         let query = sqlx::query_scalar(sql);
@@ -135,7 +144,8 @@ impl<T: AuthUser> SqlStore<Sqlite, T> {
     }
 
     async fn wrong_reference(&self) -> Result<Option<String>, StoreError> {
-        let sql = "SELECT \"table\", on_delete FROM pragma_foreign_key_list('user_sessions')";
+        let sql = "SELECT \"table\", on_delete FROM pragma_foreign_key_list('user_sessions') \
+                   WHERE \"from\" = 'user_id'";
         let query = sqlx::query_as(sql);
         let found: Vec<(String, String)> = query.fetch_all(self.pool()).await?;
         let right = found.iter().any(|(table, on_delete)| {

@@ -121,3 +121,56 @@ fn arguments(values: &[Value<'_>]) -> sqlx::Result<SqliteArguments> {
     }
     Ok(arguments)
 }
+
+#[cfg(test)]
+mod tests {
+    use sqlx::AssertSqlSafe;
+
+    use super::*;
+
+    struct Account;
+
+    impl AuthUser for Account {
+        type Id = i64;
+
+        const ID_COLUMN: &'static str = "id";
+        const TABLE: &'static str = "accounts";
+
+        fn id(&self) -> &i64 {
+            &1
+        }
+    }
+
+    #[actix_web::test]
+    async fn every_statement_finds_its_rows_by_a_key() {
+        let store = SqlStore::<Sqlite, Account>::sqlite("sqlite::memory:").await.unwrap();
+        let accounts = sqlx::query("CREATE TABLE accounts (id INTEGER PRIMARY KEY)");
+        accounts.execute(store.pool()).await.unwrap();
+        store.migrate().await.unwrap();
+
+        let session = "SEARCH s USING PRIMARY KEY (id=?)";
+        let user = "SEARCH u USING INTEGER PRIMARY KEY (rowid=?)";
+        let key = "SEARCH user_sessions USING PRIMARY KEY (id=?)";
+        let by_user = "SEARCH user_sessions USING INDEX user_sessions_by_user (user_id=?)";
+        let ended = "SEARCH user_sessions USING COVERING INDEX user_sessions_by_expiry \
+                     (idle_expires_at<?)";
+        let statements = &store.statements;
+        for (sql, expected) in [
+            (&statements.find, &[session, user][..]),
+            (&statements.find_with_user, &[session, user]),
+            (&statements.renew, &[key]),
+            (&statements.delete, &[key]),
+            (&statements.delete_by_user, &[by_user]),
+            (&statements.delete_others, &[by_user]),
+            (&statements.list_by_user, &[by_user]),
+            (&statements.delete_expired, &[key, ended]),
+        ] {
+            let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {}", sql.as_str()));
+            let plan = sqlx::query(explain).fetch_all(store.pool()).await.unwrap();
+            let steps = plan.iter().map(|step| step.get::<&str, _>("detail"));
+            // The other steps sort and gather what has been read.
+            let reads = |step: &&str| step.starts_with("SEARCH") || step.starts_with("SCAN");
+            assert_eq!(steps.filter(reads).collect::<Vec<_>>(), expected, "{}", sql.as_str());
+        }
+    }
+}

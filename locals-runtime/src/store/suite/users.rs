@@ -1,0 +1,229 @@
+//! Rules 7 to 12: the sessions of users.
+
+#![allow(clippy::missing_panics_doc, reason = "a panic is how all of them say no")]
+
+use super::{
+    Harness,
+    support::{
+        DAY, answer, assert_gone, assert_kept, assert_listed, at, create_all, ids, session,
+        store_with_all_users, store_with_users,
+    },
+};
+use crate::{session::SessionRecord, store::SessionStore};
+
+// Rule 7
+
+/// Rule 7: all of one user, none of another, and the number is right.
+pub async fn all_sessions_of_a_user_are_deleted_and_counted<H: Harness>(harness: &H) {
+    let (store, [ada, bob, eve]) = store_with_users(harness).await;
+    let of_ada = [session(1, &ada), session(2, &ada), session(3, &ada)];
+    let of_bob = session(4, &bob);
+    create_all(&store, &of_ada).await;
+    answer(store.create(&of_bob).await);
+    assert_eq!(answer(store.delete_by_user(&eve, None).await), 0, "eve has no session");
+    assert_eq!(answer(store.delete_by_user(&ada, None).await), 3, "ada has three sessions");
+    for session in &of_ada {
+        assert_gone(&store, session.id).await;
+    }
+    assert_listed(&store, &ada, &[]).await;
+    assert_kept(&store, &of_bob).await;
+    assert_eq!(answer(store.delete_by_user(&ada, None).await), 0, "ada has no session left");
+}
+
+/// Rule 7: a user who ends all other sessions stays signed in.
+pub async fn the_session_to_keep_is_kept<H: Harness>(harness: &H) {
+    let (store, [ada, bob]) = store_with_users(harness).await;
+    let of_ada = [session(1, &ada), session(2, &ada), session(3, &ada)];
+    let of_bob = session(4, &bob);
+    create_all(&store, &of_ada).await;
+    answer(store.create(&of_bob).await);
+    let kept = &of_ada[1];
+    for others in [2, 0] {
+        let deleted = answer(store.delete_by_user(&ada, Some(kept.id)).await);
+        assert_eq!(deleted, others, "the session to keep is not counted");
+        assert_kept(&store, kept).await;
+        assert_listed(&store, &ada, &[kept]).await;
+        assert_kept(&store, &of_bob).await;
+    }
+}
+
+/// Rule 7: a session to keep that is not there changes nothing.
+pub async fn an_unknown_session_to_keep_saves_none<H: Harness>(harness: &H) {
+    let (store, [ada]) = store_with_users(harness).await;
+    create_all(&store, &[session(1, &ada), session(2, &ada)]).await;
+    let unknown = session(3, &ada).id;
+    assert_eq!(answer(store.delete_by_user(&ada, Some(unknown)).await), 2, "ada has two sessions");
+    assert_listed(&store, &ada, &[]).await;
+    assert_gone(&store, unknown).await;
+}
+
+/// Rule 7: a session to keep that is somebody else's stays theirs, and saves none of the user's.
+pub async fn a_session_to_keep_of_another_user_saves_none<H: Harness>(harness: &H) {
+    let (store, [ada, bob]) = store_with_users(harness).await;
+    let of_bob = [session(3, &bob), session(4, &bob)];
+    create_all(&store, &[session(1, &ada), session(2, &ada)]).await;
+    create_all(&store, &of_bob).await;
+    let deleted = answer(store.delete_by_user(&ada, Some(of_bob[0].id)).await);
+    assert_eq!(deleted, 2, "ada has two sessions");
+    assert_listed(&store, &ada, &[]).await;
+    for session in &of_bob {
+        assert_kept(&store, session).await;
+    }
+}
+
+// Rule 8
+
+/// Rule 8: by the time of their creation, to the millisecond, in whatever order they came.
+pub async fn the_sessions_of_a_user_are_listed_newest_first<H: Harness>(harness: &H) {
+    let (store, [ada]) = store_with_users(harness).await;
+    // The ends run against the beginnings, so that ordering by one of them is noticed.
+    let record = |(number, created)| SessionRecord {
+        created_at: at(created),
+        authenticated_at: at(DAY - created),
+        active_expires_at: at(DAY * 2 - created),
+        idle_expires_at: at(DAY * 3 - created),
+        ..session(number, &ada)
+    };
+    let sessions: Vec<_> = (1..).zip([3, 1_000, 1, 4, 2]).map(record).collect();
+    create_all(&store, &sessions).await;
+    let newest_first = [1, 3, 0, 4, 2].map(|place| &sessions[place]);
+    assert_listed(&store, &ada, &newest_first).await;
+}
+
+/// Rule 8: what is listed is what `find` gives, and each user has a list of their own.
+pub async fn a_list_is_whole_and_has_nothing_of_others<H: Harness>(harness: &H) {
+    let (store, [ada, bob, eve]) = store_with_users(harness).await;
+    let of_ada = SessionRecord { user_agent: None, ..session(1, &ada) };
+    let of_bob = SessionRecord { address: None, ..session(2, &bob) };
+    answer(store.create(&of_ada).await);
+    answer(store.create(&of_bob).await);
+    assert_listed(&store, &ada, &[&of_ada]).await;
+    assert_listed(&store, &bob, &[&of_bob]).await;
+    assert_listed(&store, &eve, &[]).await;
+}
+
+// Rule 9
+
+/// Rule 9: the end of the idle period is the first millisecond in which a session is dead.
+pub async fn a_session_expires_to_the_millisecond<H: Harness>(harness: &H) {
+    let (store, [ada, bob]) = store_with_users(harness).await;
+    let record = |number, user, end| SessionRecord {
+        active_expires_at: at(1),
+        idle_expires_at: at(end),
+        ..session(number, user)
+    };
+    let ended = [record(1, &ada, DAY - 1), record(2, &bob, DAY)];
+    let living = [record(3, &ada, DAY + 1), record(4, &bob, DAY + 1)];
+    create_all(&store, &ended).await;
+    create_all(&store, &living).await;
+    assert_eq!(answer(store.delete_expired(at(DAY - 2), 100).await), 0, "none had ended then");
+    assert_eq!(answer(store.delete_expired(at(DAY), 100).await), 2, "two have ended");
+    for session in &ended {
+        assert_gone(&store, session.id).await;
+    }
+    for session in &living {
+        assert_kept(&store, session).await;
+    }
+}
+
+/// Rule 9: no statement deletes more than it may, and by and by all that has ended goes.
+pub async fn expired_sessions_are_deleted_in_bounded_batches<H: Harness>(harness: &H) {
+    const LIMIT: u32 = 2;
+    let (store, [ada]) = store_with_users(harness).await;
+    let record = |number| SessionRecord { idle_expires_at: at(DAY), ..session(number, &ada) };
+    let ended: Vec<_> = (1..=5).map(record).collect();
+    let living = session(6, &ada);
+    create_all(&store, &ended).await;
+    answer(store.create(&living).await);
+    let mut left = 5;
+    while left > 0 {
+        let deleted = answer(store.delete_expired(at(DAY), LIMIT).await);
+        assert!((1..=LIMIT.into()).contains(&deleted), "1 to {LIMIT} of {left}, not {deleted}");
+        left -= deleted;
+        let listed = answer(store.list_by_user(&ada).await).len() as u64;
+        assert_eq!(listed, left + 1, "{deleted} say to be deleted, and the living one stays");
+    }
+    assert_eq!(answer(store.delete_expired(at(DAY), LIMIT).await), 0, "all have been deleted");
+    assert_kept(&store, &living).await;
+}
+
+// Rule 10
+
+/// Rule 10: whose ids differ only in case, in white space or as numbers do, find and list what
+/// is theirs.
+pub async fn users_whose_ids_are_alike_see_their_own_sessions<H: Harness>(harness: &H) {
+    let (store, sessions) = store_with_all_users(harness).await;
+    for session in &sessions {
+        assert_kept(&store, session).await;
+        assert_listed(&store, &session.user_id, &[session]).await;
+    }
+}
+
+/// Rule 10: and the end of the sessions of one is not that of another's.
+pub async fn users_whose_ids_are_alike_lose_their_own_sessions<H: Harness>(harness: &H) {
+    let (store, sessions) = store_with_all_users(harness).await;
+    for (ended, session) in sessions.iter().enumerate() {
+        let user = &session.user_id;
+        let deleted = answer(store.delete_by_user(user, None).await);
+        assert_eq!(deleted, 1, "{user:?} had one session");
+        assert_gone(&store, session.id).await;
+        for other in &sessions[ended + 1..] {
+            assert_kept(&store, other).await;
+        }
+    }
+}
+
+// Rule 11
+
+/// Rule 11: `find_with_user` finds what `find` does, with the user whose session it is.
+pub async fn a_session_comes_with_its_user_or_not_at_all<H: Harness>(harness: &H) {
+    let (store, [ada, bob]) = store_with_users(harness).await;
+    let sessions = [session(1, &ada), session(2, &bob)];
+    create_all(&store, &sessions).await;
+    for session in &sessions {
+        // It looks both ways.
+        assert_kept(&store, session).await;
+        answer(store.delete(session.id).await);
+        assert_gone(&store, session.id).await;
+    }
+}
+
+// Rule 12
+
+/// Rule 12: and the other users keep theirs.
+pub async fn the_sessions_of_a_removed_user_are_gone<H: Harness>(harness: &H) {
+    let (store, [ada, bob]) = store_with_users(harness).await;
+    let of_ada = [session(1, &ada), session(2, &ada)];
+    let of_bob = session(3, &bob);
+    create_all(&store, &of_ada).await;
+    answer(store.create(&of_bob).await);
+    harness.remove_user(&store, ada.clone()).await;
+    for session in &of_ada {
+        assert_gone(&store, session.id).await;
+    }
+    assert_listed(&store, &ada, &[]).await;
+    assert_kept(&store, &of_bob).await;
+}
+
+/// Rule 12: a store may refuse such a session or keep it, but nobody is signed in by it.
+pub async fn a_session_of_a_user_who_never_was_is_not_found<H: Harness>(harness: &H) {
+    let (store, [ada]) = store_with_users(harness).await;
+    let nobody = &ids::<H>()[1];
+    let (session, of_ada) = (session(1, nobody), session(2, &ada));
+    let refused_or_kept = store.create(&session).await;
+    drop(refused_or_kept);
+    assert_gone(&store, session.id).await;
+    answer(store.create(&of_ada).await);
+    assert_kept(&store, &of_ada).await;
+}
+
+/// Rule 12: databases give out the ids of deleted rows again.
+pub async fn a_new_user_does_not_inherit_the_sessions_of_a_removed_one<H: Harness>(harness: &H) {
+    let (store, [ada]) = store_with_users(harness).await;
+    let session = session(1, &ada);
+    answer(store.create(&session).await);
+    harness.remove_user(&store, ada.clone()).await;
+    harness.add_user(&store, ada.clone()).await;
+    assert_gone(&store, session.id).await;
+    assert_listed(&store, &ada, &[]).await;
+}
