@@ -80,6 +80,18 @@ impl<T: AuthUser> Auth<T> {
     /// The session that a token opens, and its user; as
     /// [`validate_session`](Sessions::validate_session), with the user by the same query.
     ///
+    /// ```
+    /// # use locals::{Auth, AuthUser, Error};
+    /// # #[derive(Clone, AuthUser)]
+    /// # struct Account { id: i64 }
+    /// # async fn example(auth: Auth<Account>, bearer: &str) -> Result<(), Error> {
+    /// if let Some((session, account)) = auth.validate_session_user(bearer).await? {
+    ///     println!("{} is signed in until {:?}", account.id, session.idle_expires_at());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Store`] if the store fails.
     pub async fn validate_session_user(

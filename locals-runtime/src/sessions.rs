@@ -75,6 +75,17 @@ impl Sessions {
     /// `user` may be any [`AuthUser`] of the app's table, such as a row that also holds the
     /// password's hash.
     ///
+    /// ```
+    /// # use locals::{Auth, AuthUser, Error, Session};
+    /// # #[derive(Clone, AuthUser)]
+    /// # struct Account { id: i64 }
+    /// # async fn example(auth: Auth<Account>, account: Account) -> Result<(), Error> {
+    /// let session = auth.create_session(&account).await?;
+    /// assert!(session.is_fresh());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::WrongUser`] for a user of another table; [`Error::Store`] if the store fails.
     pub async fn create_session<U: AuthUser>(&self, user: &U) -> Result<Session, Error> {
@@ -117,6 +128,19 @@ impl Sessions {
     /// For tokens that do not come with the session cookie; a handler names
     /// [`Session`] instead.
     ///
+    /// ```
+    /// # use locals::{Auth, AuthUser, Error, Session};
+    /// # #[derive(Clone, AuthUser)]
+    /// # struct Account { id: i64 }
+    /// # async fn example(auth: Auth<Account>, bearer: &str) -> Result<(), Error> {
+    /// match auth.validate_session(bearer).await? {
+    ///     Some(session) => println!("a session of user {}", session.user_id()),
+    ///     None => println!("nobody"),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Store`] if the store fails.
     pub async fn validate_session(&self, token: &str) -> Result<Option<Session>, Error> {
@@ -129,6 +153,18 @@ impl Sessions {
 
     /// Starts both periods of a living session again, whether it is idle or not. `None` if it
     /// has ended since. Sessions are renewed by their use; this is for use of another kind.
+    ///
+    /// ```
+    /// # use locals::{Auth, AuthUser, Error, Session};
+    /// # #[derive(Clone, AuthUser)]
+    /// # struct Account { id: i64 }
+    /// # async fn example(auth: Auth<Account>, session: Session) -> Result<(), Error> {
+    /// if auth.renew_session(&session).await?.is_none() {
+    ///     println!("it has ended in the meantime");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`Error::Store`] if the store fails.
@@ -145,6 +181,17 @@ impl Sessions {
     /// Ends a session: its row is gone when this returns. No cookie is written. An unknown id
     /// is no error.
     ///
+    /// ```
+    /// # use locals::{Auth, AuthUser, Error, Session};
+    /// # #[derive(Clone, AuthUser)]
+    /// # struct Account { id: i64 }
+    /// # async fn example(auth: Auth<Account>, session: Session) -> Result<(), Error> {
+    /// auth.invalidate_session(session.id()).await?;
+    /// auth.invalidate_session(session.id()).await?; // is gone already: no error
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Store`] if the store fails; the session then still lives.
     pub async fn invalidate_session(&self, id: SessionId) -> Result<(), Error> {
@@ -156,6 +203,17 @@ impl Sessions {
 
     /// Ends all sessions of a user; says how many there were.
     ///
+    /// ```
+    /// # use locals::{Auth, AuthUser, Error, Session};
+    /// # #[derive(Clone, AuthUser)]
+    /// # struct Account { id: i64 }
+    /// # async fn example(auth: Auth<Account>, account: Account) -> Result<(), Error> {
+    /// let ended = auth.invalidate_user_sessions(account.id).await?;
+    /// println!("signed out on {ended} devices");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Store`] if the store fails.
     pub async fn invalidate_user_sessions(&self, user: impl Into<UserId>) -> Result<u64, Error> {
@@ -163,6 +221,16 @@ impl Sessions {
     }
 
     /// Ends all other sessions of the user of this one; says how many there were.
+    ///
+    /// ```
+    /// # use locals::{Auth, AuthUser, Error, Session};
+    /// # #[derive(Clone, AuthUser)]
+    /// # struct Account { id: i64 }
+    /// # async fn example(auth: Auth<Account>, session: Session) -> Result<(), Error> {
+    /// auth.invalidate_other_sessions(&session).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`Error::Store`] if the store fails.
@@ -177,6 +245,18 @@ impl Sessions {
     }
 
     /// The living sessions of a user, newest first.
+    ///
+    /// ```
+    /// # use locals::{Auth, AuthUser, Error, Session};
+    /// # #[derive(Clone, AuthUser)]
+    /// # struct Account { id: i64 }
+    /// # async fn example(auth: Auth<Account>, account: Account) -> Result<(), Error> {
+    /// for session in auth.user_sessions(account.id).await? {
+    ///     println!("{} since {:?}", session.id, session.created_at);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`Error::Store`] if the store fails.
@@ -193,6 +273,17 @@ impl Sessions {
     /// Deletes the rows of all sessions that have ended, a thousand at a time; says how many.
     ///
     /// Ended sessions are refused with or without it: it saves space, nothing else.
+    ///
+    /// ```
+    /// # use locals::{Auth, AuthUser, Error, Session};
+    /// # #[derive(Clone, AuthUser)]
+    /// # struct Account { id: i64 }
+    /// # async fn example(auth: Auth<Account>) -> Result<(), Error> {
+    /// let deleted = auth.delete_expired_sessions().await?;
+    /// println!("{deleted} rows less");
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`Error::Store`] if the store fails. What was deleted until then stays deleted.

@@ -21,8 +21,8 @@ const TOKEN_CHARS: usize = TOKEN_BYTES / 3 * 4;
 /// which the store keeps only the SHA-256. 256 random bits are twice what OWASP ASVS 5.0
 /// §7.2.3 asks for.
 ///
-/// `Debug` shows the id alone.
-#[derive(Clone, PartialEq, Eq)]
+/// `Debug` shows the id alone; comparison takes constant time.
+#[derive(Clone)]
 pub struct SessionToken {
     text: [u8; TOKEN_CHARS],
     id: SessionId,
@@ -89,6 +89,15 @@ impl SessionToken {
         std::str::from_utf8(&self.text).unwrap_or_default()
     }
 }
+
+/// In constant time.
+impl PartialEq for SessionToken {
+    fn eq(&self, other: &Self) -> bool {
+        self.text.ct_eq(&other.text).into()
+    }
+}
+
+impl Eq for SessionToken {}
 
 impl FromStr for SessionToken {
     type Err = MalformedToken;
