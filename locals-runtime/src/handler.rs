@@ -84,10 +84,15 @@ where
 {
     let mut asks = given.asks();
     asks.session |= A::REQUIRES_SESSION;
-    let locals = match open(&request, asks, attribute.allows_cross_origin()).await {
+    let locals = match open(&request, asks, attribute.allows_cross_origin()) {
         Ok(locals) => locals,
         Err(error) => return HttpResponse::from_error(error),
     };
+    if asks.session
+        && let Err(error) = locals.presented().await
+    {
+        return HttpResponse::from_error(error);
+    }
     let admitted = !A::REQUIRES_SESSION || locals.read_session().is_some();
     let mut response = match given.take(&locals).filter(|_| admitted) {
         None => HttpResponse::from_error(Error::Unauthenticated),
@@ -101,12 +106,8 @@ where
     response
 }
 
-/// Everything before the guard: the app's auth, the origin, the cookie, the session.
-async fn open(
-    request: &HttpRequest,
-    asks: Asks,
-    allows_cross_origin: bool,
-) -> Result<Locals, Error> {
+/// Everything before the session: the app's auth, the origin, the cookie.
+fn open(request: &HttpRequest, asks: Asks, allows_cross_origin: bool) -> Result<Locals, Error> {
     let auth = Registered::of(request)?;
     if let Some(user_type) = asks.user {
         auth.expect(user_type)?;
@@ -118,11 +119,7 @@ async fn open(
     };
     let scope =
         if asks.user.is_some() || asks.later { Scope::SessionAndUser } else { Scope::Session };
-    let locals = Locals::new(request.clone(), auth, presented, scope);
-    if asks.session {
-        locals.presented().await?;
-    }
-    Ok(locals)
+    Ok(Locals::new(request.clone(), auth, presented, scope, asks.session))
 }
 
 fn present(auth: &Registered, headers: &HeaderMap) -> Presented {
@@ -164,6 +161,10 @@ async fn finish(locals: &Locals, headers: &mut HeaderMap) {
 
 /// Adds `Cookie` to what the response varies by.
 fn vary_by_cookie(headers: &mut HeaderMap) {
+    if !headers.contains_key(VARY) {
+        headers.insert(VARY, HeaderValue::from_static("Cookie"));
+        return;
+    }
     let mut merged = Vec::new();
     for value in headers.get_all(VARY) {
         let fields = value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);

@@ -89,18 +89,22 @@ struct Chosen {
 }
 
 impl Locals {
+    /// `asked`: the session is asked for before the handler runs.
     pub(crate) fn new(
         request: HttpRequest,
         auth: Registered,
         presented: Presented,
         scope: Scope,
+        asked: bool,
     ) -> Self {
+        // Without a token there is nothing to wait for.
+        let resolved = asked && !matches!(presented, Presented::Token(_));
         Self(Rc::new(Inner {
             request,
             auth,
             presented,
             scope,
-            resolved: OnceCell::new(),
+            resolved: OnceCell::new_with(resolved.then(Resolved::default)),
             decision: RefCell::default(),
         }))
     }
@@ -334,8 +338,8 @@ impl Locals {
     }
 
     /// The presented session, where it has been read already.
-    pub(crate) fn read_session(&self) -> Option<Session> {
-        self.0.resolved.get()?.admitted.as_ref().map(|admitted| admitted.session.clone())
+    pub(crate) fn read_session(&self) -> Option<&Session> {
+        self.0.resolved.get()?.admitted.as_ref().map(|admitted| &admitted.session)
     }
 
     /// The user of the presented session, where it has been read already.

@@ -65,7 +65,7 @@ impl Given<RequireUser> for Session {
     }
 
     fn take(locals: &Locals) -> Option<Self> {
-        locals.read_session()
+        locals.read_session().cloned()
     }
 }
 
