@@ -173,13 +173,15 @@
 //! | `store-suite` | [`store::suite`], the tests that every store must pass |
 
 pub use locals_macros::{AuthUser, require_user, with_session};
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+pub use locals_runtime::Within;
 #[cfg(feature = "store-suite")]
 pub use locals_runtime::store_suite;
 pub use locals_runtime::{
     Auth, AuthBuilder, AuthUser, BoxError, Clock, ConfigError, CookieConfig, Error, Lifetime,
     Locals, MalformedId, MalformedToken, ManualClock, Renewal, SameSite, SecretHash, Session,
     SessionId, SessionInfo, SessionRecord, SessionState, SessionToken, Sessions, StoreError,
-    SystemClock, Timestamp, User, UserId, UserIdKind, UserKey, WrongIdKind, store,
+    Sweeper, SystemClock, Timestamp, User, UserId, UserIdKind, UserKey, WrongIdKind, store,
 };
 
 /// What generated code calls. No part of the public interface.

@@ -109,6 +109,13 @@ impl<T: AuthUser> Auth<T> {
     }
 }
 
+#[cfg(feature = "sql")]
+impl<T> Auth<T> {
+    pub(crate) fn users(&self) -> &dyn SessionUserStore<T> {
+        &*self.users
+    }
+}
+
 impl<T> Deref for Auth<T> {
     type Target = Sessions;
 

@@ -47,6 +47,13 @@ pub enum Error {
         registered: &'static str,
     },
 
+    /// A transaction of one database, and sessions in another, or not in a database. 500.
+    #[error("this app's sessions are not in the {transaction} database of the transaction")]
+    WrongStore {
+        /// The kind of database that the transaction is on.
+        transaction: &'static str,
+    },
+
     /// The operating system gave no random bytes for a new token. 503 with `Retry-After`.
     #[error("the operating system gave no random bytes")]
     Random(#[source] BoxError),
@@ -58,7 +65,9 @@ impl ResponseError for Error {
             Self::Store(_) | Self::Random(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Unauthenticated => StatusCode::UNAUTHORIZED,
             Self::CrossOrigin { .. } => StatusCode::FORBIDDEN,
-            Self::NotConfigured | Self::WrongUser { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::NotConfigured | Self::WrongUser { .. } | Self::WrongStore { .. } => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
         }
     }
 
@@ -77,7 +86,9 @@ impl ResponseError for Error {
                 r#"{"error":"not signed in"}"#
             }
             Self::CrossOrigin { .. } => r#"{"error":"cross-origin request refused"}"#,
-            Self::NotConfigured | Self::WrongUser { .. } => r#"{"error":"internal error"}"#,
+            Self::NotConfigured | Self::WrongUser { .. } | Self::WrongStore { .. } => {
+                r#"{"error":"internal error"}"#
+            }
         };
         response.content_type("application/json").body(body)
     }
@@ -90,7 +101,9 @@ impl Error {
             Self::CrossOrigin { .. } => tracing::warn!("{self}"),
             Self::Store(error) => tracing::error!(cause = %chain(error), "{self}"),
             Self::Random(error) => tracing::error!(cause = %chain(error.as_ref()), "{self}"),
-            Self::NotConfigured | Self::WrongUser { .. } => tracing::error!("{self}"),
+            Self::NotConfigured | Self::WrongUser { .. } | Self::WrongStore { .. } => {
+                tracing::error!("{self}");
+            }
         }
     }
 }

@@ -13,9 +13,14 @@ mod parameters;
 mod session;
 mod sessions;
 pub mod store;
+mod sweeper;
 mod token;
+#[cfg(feature = "sql")]
+mod transaction;
 mod user;
 
+#[cfg(feature = "sql")]
+pub use crate::transaction::Within;
 pub use crate::{
     auth::{Auth, AuthBuilder},
     clock::{Clock, ManualClock, SystemClock, Timestamp},
@@ -25,6 +30,7 @@ pub use crate::{
     locals::Locals,
     session::{Renewal, Session, SessionInfo, SessionRecord, SessionState},
     sessions::Sessions,
+    sweeper::Sweeper,
     token::{MalformedId, MalformedToken, SecretHash, SessionId, SessionToken},
     user::{AuthUser, User, UserId, UserIdKind, UserKey, WrongIdKind},
 };

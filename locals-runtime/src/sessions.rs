@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// How many rows one statement of the sweeper deletes at most, so that it blocks nobody.
-const SWEEP_BATCH: u32 = 1_000;
+pub(crate) const SWEEP_BATCH: u32 = 1_000;
 
 /// Creates, validates, lists and ends sessions, on the server's own account.
 ///
@@ -97,6 +97,14 @@ impl Sessions {
         user: &U,
         client: Client,
     ) -> Result<Session, Error> {
+        let session = self.draft(user, client)?;
+        self.0.store.create(&session.record).await?;
+        tracing::info!(session = %session.id(), user = %session.user_id(), "session created");
+        Ok(session)
+    }
+
+    /// A new session that is not stored yet.
+    pub(crate) fn draft<U: AuthUser>(&self, user: &U, client: Client) -> Result<Session, Error> {
         if U::TABLE != self.0.table {
             return Err(Error::WrongUser { asked: U::TABLE, registered: self.0.table });
         }
@@ -117,8 +125,6 @@ impl Sessions {
             user_agent: client.user_agent,
             address: client.address,
         };
-        self.0.store.create(&record).await?;
-        tracing::info!(session = %record.id, user = %record.user_id, "session created");
         Ok(Session { record, token, state: SessionState::Active, fresh: true })
     }
 
@@ -291,12 +297,17 @@ impl Sessions {
         let now = self.now();
         let mut total = 0;
         loop {
-            let deleted = self.0.store.delete_expired(now, SWEEP_BATCH).await?;
+            let deleted = self.sweep_batch(now).await?;
             total += deleted;
             if deleted < u64::from(SWEEP_BATCH) {
                 return Ok(total);
             }
         }
+    }
+
+    /// Deletes a batch of sessions that have ended at `now`; a smaller one is the last.
+    pub(crate) async fn sweep_batch(&self, now: Timestamp) -> Result<u64, Error> {
+        Ok(self.0.store.delete_expired(now, SWEEP_BATCH).await?)
     }
 
     pub(crate) fn now(&self) -> Timestamp {

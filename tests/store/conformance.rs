@@ -9,10 +9,10 @@ use locals::{
         suite::{Harness, store_suite},
     },
 };
-use sqlx::{AssertSqlSafe, Sqlite};
+use sqlx::AssertSqlSafe;
 use tempfile::TempDir;
 
-use crate::{Account, Key};
+use crate::{Account, Key, KeyIn};
 
 struct Memory<I>(PhantomData<I>);
 
@@ -33,14 +33,14 @@ impl<I: Key> Harness for Memory<I> {
     }
 }
 
-struct Database<I> {
+/// SQLite, in a file that goes with the harness or in memory.
+struct InSqlite<I> {
     url: String,
-    /// Removed with the harness.
     _directory: Option<TempDir>,
     id: PhantomData<I>,
 }
 
-impl<I: Key> Database<I> {
+impl<I> InSqlite<I> {
     fn in_a_file() -> Self {
         let directory = TempDir::new().expect("a temporary directory");
         let url = format!("sqlite://{}", directory.path().join("app.db").display());
@@ -52,31 +52,69 @@ impl<I: Key> Database<I> {
     }
 }
 
-impl<I: Key> Harness for Database<I> {
-    type Store = SqlStore<Sqlite, Account<I>>;
-    type User = Account<I>;
+/// A server, in a database that goes with the harness.
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+struct OnServer<D: crate::servers::Server, I> {
+    database: std::cell::OnceCell<crate::servers::TestDatabase<D>>,
+    id: PhantomData<I>,
+}
 
-    async fn store(&self) -> Self::Store {
-        let store = SqlStore::sqlite(&self.url).await.expect("a database");
-        let users = format!("CREATE TABLE accounts (id {} NOT NULL PRIMARY KEY)", I::DECLARED);
-        let made = sqlx::query(AssertSqlSafe(users)).execute(store.pool()).await;
-        made.expect("a table of users");
-        store.migrate().await.expect("a table of sessions");
-        store
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+impl<D: crate::servers::Server, I> OnServer<D, I> {
+    fn new() -> Self {
+        Self { database: std::cell::OnceCell::new(), id: PhantomData }
     }
 
-    async fn add_user(&self, store: &Self::Store, id: UserId) {
-        let id: I = id.try_into().expect("an id of this type");
-        let added = sqlx::query("INSERT INTO accounts (id) VALUES (?)").bind(id);
-        added.execute(store.pool()).await.expect("a new user");
-    }
-
-    async fn remove_user(&self, store: &Self::Store, id: UserId) {
-        let id: I = id.try_into().expect("an id of this type");
-        let removed = sqlx::query("DELETE FROM accounts WHERE id = ?").bind(id);
-        removed.execute(store.pool()).await.expect("a user to remove");
+    async fn url(&self) -> String {
+        let database = crate::servers::TestDatabase::new().await;
+        self.database.get_or_init(|| database).url()
     }
 }
+
+/// The same harness for each database but for how a store is opened and what a parameter is.
+macro_rules! sql_harness {
+    ($harness:ty, $database:ident, $parameter:literal, |$this:ident| $open:expr) => {
+        impl<I: KeyIn<sqlx::$database>> Harness for $harness {
+            type Store = SqlStore<sqlx::$database, Account<I>>;
+            type User = Account<I>;
+
+            async fn store(&self) -> Self::Store {
+                let $this = self;
+                let store: Self::Store = $open.expect("a database");
+                let sql =
+                    format!("CREATE TABLE accounts (id {} NOT NULL PRIMARY KEY)", I::DECLARED);
+                let made = sqlx::query(AssertSqlSafe(sql)).execute(store.pool()).await;
+                made.expect("a table of users");
+                store.migrate().await.expect("a table of sessions");
+                store
+            }
+
+            async fn add_user(&self, store: &Self::Store, id: UserId) {
+                let id: I = id.try_into().expect("an id of this type");
+                let sql = concat!("INSERT INTO accounts (id) VALUES (", $parameter, ")");
+                let added = sqlx::query(sql).bind(id).execute(store.pool()).await;
+                added.expect("a new user");
+            }
+
+            async fn remove_user(&self, store: &Self::Store, id: UserId) {
+                let id: I = id.try_into().expect("an id of this type");
+                let sql = concat!("DELETE FROM accounts WHERE id = ", $parameter);
+                let removed = sqlx::query(sql).bind(id).execute(store.pool()).await;
+                removed.expect("a user to remove");
+            }
+        }
+    };
+}
+
+sql_harness!(InSqlite<I>, Sqlite, "?", |this| SqlStore::sqlite(&this.url).await);
+
+#[cfg(feature = "postgres")]
+sql_harness!(OnServer<sqlx::Postgres, I>, Postgres, "$1", |this| {
+    SqlStore::postgres(&this.url().await).await
+});
+
+#[cfg(feature = "mysql")]
+sql_harness!(OnServer<sqlx::MySql, I>, MySql, "?", |this| SqlStore::mysql(&this.url().await).await);
 
 macro_rules! suites {
     ($($name:ident: $harness:expr;)+) => {$(
@@ -93,9 +131,25 @@ suites! {
     memory_i32: Memory::<i32>(PhantomData);
     memory_text: Memory::<String>(PhantomData);
     memory_uuid: Memory::<uuid::Uuid>(PhantomData);
-    sqlite_i64: Database::<i64>::in_a_file();
-    sqlite_i32: Database::<i32>::in_a_file();
-    sqlite_text: Database::<String>::in_a_file();
-    sqlite_uuid: Database::<uuid::Uuid>::in_a_file();
-    sqlite_in_memory: Database::<i64>::in_memory();
+    sqlite_i64: InSqlite::<i64>::in_a_file();
+    sqlite_i32: InSqlite::<i32>::in_a_file();
+    sqlite_text: InSqlite::<String>::in_a_file();
+    sqlite_uuid: InSqlite::<uuid::Uuid>::in_a_file();
+    sqlite_in_memory: InSqlite::<i64>::in_memory();
+}
+
+#[cfg(feature = "postgres")]
+suites! {
+    postgres_i64: OnServer::<sqlx::Postgres, i64>::new();
+    postgres_i32: OnServer::<sqlx::Postgres, i32>::new();
+    postgres_text: OnServer::<sqlx::Postgres, String>::new();
+    postgres_uuid: OnServer::<sqlx::Postgres, uuid::Uuid>::new();
+}
+
+#[cfg(feature = "mysql")]
+suites! {
+    mysql_i64: OnServer::<sqlx::MySql, i64>::new();
+    mysql_i32: OnServer::<sqlx::MySql, i32>::new();
+    mysql_text: OnServer::<sqlx::MySql, String>::new();
+    mysql_uuid: OnServer::<sqlx::MySql, uuid::Uuid>::new();
 }

@@ -1,12 +1,16 @@
-//! The stores of the crate: their conformance, and the schema of SQLite.
+//! The stores of the crate: their conformance, and the schema of their databases.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by ending")]
 
 mod conformance;
 mod schema;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+mod server_schema;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+mod servers;
 mod sqlite;
 
 use locals::{AuthUser, UserId, UserKey, WrongIdKind, store::SqlStore};
-use sqlx::{AssertSqlSafe, Sqlite};
+use sqlx::{AssertSqlSafe, Database, Sqlite};
 use tempfile::TempDir;
 
 /// A user with any type of id.
@@ -26,35 +30,42 @@ impl<I: Key> AuthUser for Account<I> {
     }
 }
 
-/// An id, and how its column is declared.
-trait Key:
-    UserKey
-    + TryFrom<UserId, Error = WrongIdKind>
-    + sqlx::Type<Sqlite>
-    + for<'a> sqlx::Encode<'a, Sqlite>
-    + for<'a> sqlx::Decode<'a, Sqlite>
-    + Unpin
-    + Send
-    + Sync
-    + 'static
+/// A type of id.
+trait Key: UserKey + TryFrom<UserId, Error = WrongIdKind> + Unpin + Send + Sync + 'static {}
+
+impl<K: UserKey + TryFrom<UserId, Error = WrongIdKind> + Unpin + Send + Sync + 'static> Key for K {}
+
+/// An id in a database, and how its column is usually declared there.
+trait KeyIn<D: Database>:
+    Key + sqlx::Type<D> + for<'a> sqlx::Encode<'a, D> + for<'a> sqlx::Decode<'a, D>
 {
     const DECLARED: &'static str;
 }
 
-impl Key for i64 {
-    const DECLARED: &'static str = "INTEGER";
+macro_rules! keys {
+    ($($database:ident: $($key:ty = $declared:literal),+;)+) => {$($(
+        impl KeyIn<sqlx::$database> for $key {
+            const DECLARED: &'static str = $declared;
+        }
+    )+)+};
 }
 
-impl Key for i32 {
-    const DECLARED: &'static str = "INTEGER";
+keys! {
+    Sqlite: i64 = "INTEGER", i32 = "INTEGER", String = "TEXT", uuid::Uuid = "BLOB";
 }
 
-impl Key for String {
-    const DECLARED: &'static str = "TEXT";
+#[cfg(feature = "postgres")]
+keys! {
+    Postgres: i64 = "BIGINT", i32 = "INTEGER", String = "TEXT", uuid::Uuid = "UUID";
 }
 
-impl Key for uuid::Uuid {
-    const DECLARED: &'static str = "BLOB";
+// Ids that differ by case or by white space differ under this collation alone.
+#[cfg(feature = "mysql")]
+keys! {
+    MySql: i64 = "BIGINT",
+        i32 = "INT",
+        String = "VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin",
+        uuid::Uuid = "BINARY(16)";
 }
 
 /// A database in a file of its own, made by this SQL; the directory goes when it is dropped.

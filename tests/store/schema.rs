@@ -5,7 +5,7 @@ use locals::{Auth, StoreError, store::SqlStore};
 use sqlx::Sqlite;
 use uuid::Uuid;
 
-use crate::{Account, Key, database, run};
+use crate::{Account, KeyIn, database, run};
 
 const ACCOUNTS: &str = "CREATE TABLE accounts (id INTEGER PRIMARY KEY)";
 
@@ -86,7 +86,7 @@ async fn check_names_what_differs() {
         ("hash BLOB NOT NULL", "hash BLOB", "`secret_hash` must be NOT NULL"),
         ("address TEXT", "address TEXT NOT NULL", "`address` may be null"),
         (
-            r#" REFERENCES "accounts" ("id") ON DELETE CASCADE"#,
+            ",\n    FOREIGN KEY (user_id) REFERENCES \"accounts\" (\"id\") ON DELETE CASCADE",
             "",
             "`user_id` does not reference `accounts` with `ON DELETE CASCADE`",
         ),
@@ -106,8 +106,8 @@ async fn check_names_what_differs() {
             "`id` is not the primary key",
         ),
         (
-            "ON DELETE CASCADE,\n    created_at INTEGER NOT NULL,",
-            ",\n    created_at INTEGER NOT NULL REFERENCES accounts ON DELETE CASCADE,",
+            "FOREIGN KEY (user_id) REFERENCES",
+            "FOREIGN KEY (created_at) REFERENCES",
             "`user_id` does not reference `accounts` with `ON DELETE CASCADE`",
         ),
     ] {
@@ -117,8 +117,8 @@ async fn check_names_what_differs() {
 
 #[actix_web::test]
 async fn check_names_all_differences_at_once() {
-    let columns = "    user_agent TEXT,\n    address TEXT\n";
-    let found = differences(columns, "    address INTEGER NOT NULL\n").await;
+    let columns = "    user_agent TEXT,\n    address TEXT,\n";
+    let found = differences(columns, "    address INTEGER NOT NULL,\n").await;
     assert_eq!(
         found,
         "the column `user_agent` is missing, `address` is INTEGER and should be TEXT, `address` \
@@ -159,7 +159,7 @@ async fn the_key_takes_the_declared_type_of_the_id() {
     key_is_declared_as::<i64>("", 1).await;
 }
 
-async fn key_is_declared_as<I: Key + Clone>(declared: &str, id: I) {
+async fn key_is_declared_as<I: KeyIn<Sqlite>>(declared: &str, id: I) {
     let users = format!("CREATE TABLE accounts (id {declared} NOT NULL PRIMARY KEY)");
     let (_directory, store) = database::<I>(&users).await;
     store.migrate().await.unwrap();
@@ -186,7 +186,11 @@ async fn differences(right: &str, wrong: &str) -> String {
         .strip_prefix(
             "the table `user_sessions` differs from what this version of `locals` expects: ",
         )
-        .and_then(|text| text.strip_suffix("; compare it with `store.migration_sql()`"));
+        .and_then(|text| {
+            text.strip_suffix(
+                "; call `store.migrate()`, or compare it with `store.migration_sql()`",
+            )
+        });
     differences.unwrap_or(&complaint).to_owned()
 }
 

@@ -21,7 +21,7 @@
 //! 12. A session whose user is gone is not found. (A store that does not hold the users leaves
 //!     this to whoever joins it with them.)
 
-use std::{future::Future, pin::Pin};
+use std::{any::Any, future::Future, pin::Pin};
 
 use crate::{
     clock::Timestamp,
@@ -32,13 +32,13 @@ use crate::{
 };
 
 mod memory;
-#[cfg(feature = "sqlite")]
+#[cfg(feature = "sql")]
 mod sql;
 #[cfg(feature = "store-suite")]
 pub mod suite;
 
 pub use memory::MemoryStore;
-#[cfg(feature = "sqlite")]
+#[cfg(feature = "sql")]
 pub use sql::{Dialect, SqlStore};
 
 /// What a store's operation returns: write `Box::pin(async move { .. })`.
@@ -52,7 +52,7 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
     message = "`{Self}` is not a store of sessions",
     note = "the stores are `SqlStore` and `MemoryStore`; your own implements `SessionStore` and `SessionUserStore<T>`"
 )]
-pub trait SessionStore: Send + Sync + 'static {
+pub trait SessionStore: Any + Send + Sync {
     /// Stores a new session (rules 1, 2).
     fn create<'a>(&'a self, session: &'a SessionRecord) -> StoreFuture<'a, ()>;
 

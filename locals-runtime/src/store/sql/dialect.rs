@@ -1,60 +1,23 @@
-//! What differs between databases: a table of statements, and how values go in and out.
+//! What differs between databases: the SQL, side by side, and the names of types.
 
-use std::future::Future;
+use std::time::Duration;
 
-use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr, error::BoxDynError};
-use uuid::Uuid;
+use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
-use crate::user::{UserId, UserIdKind};
+use super::driver::UuidForm;
 
-/// A database that [`SqlStore`](super::SqlStore) speaks. Sealed: it is `sqlx::Sqlite`.
-pub trait Dialect: Driver {}
+/// A database as [`SqlStore`](super::SqlStore) speaks it: its statements and its types.
+///
+/// In all statements `{users}` and `{user_id}` stand for the app's own table and its id column.
+#[derive(Debug)]
+pub struct Sql {
+    /// What stands around names.
+    pub quote: char,
+    /// How a column of a type named `UUID` takes its values.
+    pub uuid: UuidForm,
+    /// How long a statement may take. SQLite keeps its own time.
+    pub patience: Option<Duration>,
 
-/// A value on its way into a statement.
-#[derive(Debug, Clone, Copy)]
-pub enum Value<'a> {
-    Integer(i64),
-    Bytes(&'a [u8]),
-    Text(Option<&'a str>),
-    Uuid(Uuid),
-}
-
-/// The operations of one driver, behind [`Dialect`], so that its long bounds reach no page of
-/// the documentation.
-pub trait Driver: sqlx::Database {
-    const TEMPLATES: Templates;
-
-    fn execute(
-        connection: &mut Self::Connection,
-        sql: SqlStr,
-        values: &[Value<'_>],
-    ) -> impl Future<Output = sqlx::Result<u64>> + Send;
-
-    fn fetch_optional(
-        connection: &mut Self::Connection,
-        sql: SqlStr,
-        values: &[Value<'_>],
-    ) -> impl Future<Output = sqlx::Result<Option<Self::Row>>> + Send;
-
-    fn fetch_all(
-        connection: &mut Self::Connection,
-        sql: SqlStr,
-        values: &[Value<'_>],
-    ) -> impl Future<Output = sqlx::Result<Vec<Self::Row>>> + Send;
-
-    fn integer(row: &Self::Row, column: usize) -> Result<i64, BoxDynError>;
-
-    fn bytes(row: &Self::Row, column: usize) -> Result<&[u8], BoxDynError>;
-
-    fn text(row: &Self::Row, column: usize) -> Result<Option<String>, BoxDynError>;
-
-    fn user_id(row: &Self::Row, column: usize, kind: UserIdKind) -> Result<UserId, BoxDynError>;
-}
-
-/// The statements of one dialect. `{users}` and `{id}` stand for the app's own table and its
-/// id column.
-#[derive(Debug, Clone, Copy)]
-pub struct Templates {
     pub create: &'static str,
     pub find: &'static str,
     pub find_with_user: &'static str,
@@ -64,9 +27,27 @@ pub struct Templates {
     pub delete_others: &'static str,
     pub list_by_user: &'static str,
     pub delete_expired: &'static str,
+
+    /// Makes the table and the indexes where they are missing; `{key}` stands for the type of the
+    /// app's id column.
+    pub tables: &'static [&'static str],
+    /// A table's name as the catalogue's statements want it bound.
+    pub catalogue_name: fn(&str) -> String,
+    /// Around a migration, so that many may start one at once: begin, end well, end badly.
+    pub migration: [&'static [&'static str]; 3],
+    /// The types of `id`, `secret_hash`, times and texts, as `columns` names them.
+    pub types: [&'static str; 4],
+    /// The columns of a table: name, type, whether it may be null. `{0}` is the table.
+    pub columns: &'static str,
+    /// The columns of the primary key of `user_sessions`.
+    pub primary_key: &'static str,
+    /// The names of the indexes of `user_sessions`.
+    pub indexes: &'static str,
+    /// How many foreign keys lead from `user_sessions.user_id` to the table bound, and cascade.
+    pub references: &'static str,
 }
 
-/// The statements of one app.
+/// The statements of one app: those of its dialect, with the app's names in them.
 #[derive(Debug)]
 pub struct Statements {
     pub create: SqlStr,
@@ -80,10 +61,10 @@ pub struct Statements {
     pub delete_expired: SqlStr,
 }
 
-impl Templates {
+impl Sql {
     /// The statements for an app whose users live in `users`, with their id in `id`.
-    pub fn fill(&self, users: &str, id: &str) -> Statements {
-        let fill = |template| fill(template, users, id);
+    pub fn statements(&self, users: &str, id: &str) -> Statements {
+        let fill = |template| AssertSqlSafe(self.fill(template, users, id)).into_sql_str();
         Statements {
             create: fill(self.create),
             find: fill(self.find),
@@ -96,82 +77,73 @@ impl Templates {
             delete_expired: fill(self.delete_expired),
         }
     }
-}
 
-/// Puts the app's names into a statement, quoted, so that none can be anything but a name.
-pub fn fill(template: &str, users: &str, id: &str) -> SqlStr {
-    let quote = |name: &str| {
-        let parts = name.split('.').map(|part| format!("\"{}\"", part.replace('"', "\"\"")));
+    /// Puts the app's names into a statement, quoted, so that none can be anything but a name.
+    pub fn fill(&self, template: &str, users: &str, id: &str) -> String {
+        template.replace("{users}", &self.quoted(users)).replace("{user_id}", &self.quoted(id))
+    }
+
+    /// A name between quotes; the part before a dot is a name by itself.
+    pub fn quoted(&self, name: &str) -> String {
+        let quote = self.quote.to_string();
+        let double = quote.repeat(2);
+        let parts =
+            name.split('.').map(|part| format!("{quote}{}{quote}", part.replace(&quote, &double)));
         parts.collect::<Vec<_>>().join(".")
-    };
-    let sql = template.replace("{users}", &quote(users)).replace("{id}", &quote(id));
-    AssertSqlSafe(sql).into_sql_str()
+    }
 }
 
 /// The columns of `user_sessions` but the id, in the order in which they are written and read.
 /// The id stands behind them, where it is not known already: each column read costs time.
 macro_rules! columns {
-    ($prefix:literal) => {
-        concat!(
-            $prefix,
-            "secret_hash, ",
-            $prefix,
-            "user_id, ",
-            $prefix,
-            "created_at, ",
-            $prefix,
-            "authenticated_at, ",
-            $prefix,
-            "active_expires_at, ",
-            $prefix,
-            "idle_expires_at, ",
-            $prefix,
-            "absolute_expires_at, ",
-            $prefix,
-            "user_agent, ",
-            $prefix,
-            "address"
-        )
+    () => {
+        "secret_hash, user_id, created_at, authenticated_at, active_expires_at, idle_expires_at, \
+         absolute_expires_at, user_agent, address"
     };
 }
 
-/// In a `SELECT` beside the columns of the user, the columns of the session take names that no
-/// column of the user has, so that `FromRow` finds the user's.
-macro_rules! columns_beside_user {
+/// The same in a join, without the id. They take names that no column of a user has, so that
+/// `FromRow` finds the user's.
+macro_rules! joined_columns {
     () => {
-        "s.secret_hash AS \"session.secret_hash\", \
-         s.user_id AS \"session.user_id\", s.created_at AS \"session.created_at\", \
-         s.authenticated_at AS \"session.authenticated_at\", \
-         s.active_expires_at AS \"session.active_expires_at\", \
-         s.idle_expires_at AS \"session.idle_expires_at\", \
-         s.absolute_expires_at AS \"session.absolute_expires_at\", \
-         s.user_agent AS \"session.user_agent\", s.address AS \"session.address\""
+        "s.secret_hash AS session__secret_hash, s.user_id AS session__user_id, \
+         s.created_at AS session__created_at, s.authenticated_at AS session__authenticated_at, \
+         s.active_expires_at AS session__active_expires_at, \
+         s.idle_expires_at AS session__idle_expires_at, \
+         s.absolute_expires_at AS session__absolute_expires_at, \
+         s.user_agent AS session__user_agent, s.address AS session__address"
     };
 }
+
+/// Everything behind `SELECT` of a look-up, but for the key.
+macro_rules! joined {
+    () => {
+        " FROM user_sessions AS s JOIN {users} AS u ON u.{user_id} = s.user_id WHERE s.id = "
+    };
+}
+
+/// How long the database of a server may take for one statement.
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+const PATIENCE: Option<Duration> = Some(super::open::PATIENCE);
 
 /// SQLite.
 ///
 /// Bound keys are written `+?`: after `ANALYZE`, SQLite (with `STAT4`, as bundled) would
-/// otherwise prepare the join anew at every execution, to look at the value.
+/// otherwise prepare the join anew at every execution, to look at the value. Without a rowid, a
+/// session is found by one descent of one tree.
 #[cfg(feature = "sqlite")]
-pub const SQLITE: Templates = Templates {
+pub const SQLITE: Sql = Sql {
+    quote: '"',
+    uuid: UuidForm::Bytes,
+    patience: None,
+
     create: concat!(
         "INSERT INTO user_sessions (",
-        columns!(""),
+        columns!(),
         ", id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
     ),
-    find: concat!(
-        "SELECT ",
-        columns!("s."),
-        " FROM user_sessions AS s \
-         JOIN {users} AS u ON u.{id} = s.user_id WHERE s.id = +?"
-    ),
-    find_with_user: concat!(
-        "SELECT ",
-        columns_beside_user!(),
-        ", u.* FROM user_sessions AS s \
-         JOIN {users} AS u ON u.{id} = s.user_id WHERE s.id = +?"
-    ),
+    find: concat!("SELECT ", joined_columns!(), joined!(), "+?"),
+    find_with_user: concat!("SELECT ", joined_columns!(), ", u.*", joined!(), "+?"),
     renew: "UPDATE user_sessions SET active_expires_at = ?, idle_expires_at = ? \
             WHERE id = +? AND active_expires_at <= ?",
     delete: "DELETE FROM user_sessions WHERE id = +?",
@@ -179,10 +151,182 @@ pub const SQLITE: Templates = Templates {
     delete_others: "DELETE FROM user_sessions WHERE user_id = ? AND id <> ?",
     list_by_user: concat!(
         "SELECT ",
-        columns!(""),
+        columns!(),
         ", id FROM user_sessions WHERE user_id = ? \
          ORDER BY created_at DESC, id DESC"
     ),
     delete_expired: "DELETE FROM user_sessions WHERE id IN \
                      (SELECT id FROM user_sessions WHERE idle_expires_at <= ? LIMIT ?)",
+
+    tables: &[
+        "CREATE TABLE IF NOT EXISTS user_sessions (
+    id BLOB NOT NULL PRIMARY KEY,
+    secret_hash BLOB NOT NULL,
+    user_id {key} NOT NULL,
+    created_at INTEGER NOT NULL,
+    authenticated_at INTEGER NOT NULL,
+    active_expires_at INTEGER NOT NULL,
+    idle_expires_at INTEGER NOT NULL,
+    absolute_expires_at INTEGER NOT NULL,
+    user_agent TEXT,
+    address TEXT,
+    FOREIGN KEY (user_id) REFERENCES {users} ({user_id}) ON DELETE CASCADE
+) WITHOUT ROWID",
+        "CREATE INDEX IF NOT EXISTS user_sessions_by_user ON user_sessions (user_id)",
+        "CREATE INDEX IF NOT EXISTS user_sessions_by_expiry ON user_sessions (idle_expires_at)",
+    ],
+    catalogue_name: str::to_owned,
+    migration: [&["BEGIN IMMEDIATE"], &["COMMIT"], &["ROLLBACK"]],
+    types: ["BLOB", "BLOB", "INTEGER", "TEXT"],
+    columns: "SELECT name, type, NOT \"notnull\" FROM pragma_table_info(?)",
+    primary_key: "SELECT name FROM pragma_table_info('user_sessions') WHERE pk > 0",
+    indexes: "SELECT name FROM pragma_index_list('user_sessions')",
+    references: "SELECT COUNT(*) FROM pragma_foreign_key_list('user_sessions') \
+                 WHERE \"from\" = 'user_id' AND on_delete = 'CASCADE' \
+                 AND \"table\" = ? COLLATE NOCASE",
+};
+
+/// PostgreSQL.
+///
+/// Many nodes may sweep at once: each takes rows that no other has locked. `to_regclass` finds a
+/// table as a statement would, by the search path.
+#[cfg(feature = "postgres")]
+pub const POSTGRES: Sql = Sql {
+    quote: '"',
+    uuid: UuidForm::Native,
+    patience: PATIENCE,
+
+    create: concat!(
+        "INSERT INTO user_sessions (",
+        columns!(),
+        ", id) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
+    ),
+    find: concat!("SELECT ", joined_columns!(), joined!(), "$1"),
+    find_with_user: concat!("SELECT ", joined_columns!(), ", u.*", joined!(), "$1"),
+    renew: "UPDATE user_sessions SET active_expires_at = $1, idle_expires_at = $2 \
+            WHERE id = $3 AND active_expires_at <= $4",
+    delete: "DELETE FROM user_sessions WHERE id = $1",
+    delete_by_user: "DELETE FROM user_sessions WHERE user_id = $1",
+    delete_others: "DELETE FROM user_sessions WHERE user_id = $1 AND id <> $2",
+    list_by_user: concat!(
+        "SELECT ",
+        columns!(),
+        ", id FROM user_sessions WHERE user_id = $1 \
+         ORDER BY created_at DESC, id DESC"
+    ),
+    delete_expired: "DELETE FROM user_sessions WHERE id IN \
+                     (SELECT id FROM user_sessions WHERE idle_expires_at <= $1 \
+                      ORDER BY idle_expires_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
+
+    tables: &[
+        "CREATE TABLE IF NOT EXISTS user_sessions (
+    id BYTEA NOT NULL PRIMARY KEY,
+    secret_hash BYTEA NOT NULL,
+    user_id {key} NOT NULL,
+    created_at BIGINT NOT NULL,
+    authenticated_at BIGINT NOT NULL,
+    active_expires_at BIGINT NOT NULL,
+    idle_expires_at BIGINT NOT NULL,
+    absolute_expires_at BIGINT NOT NULL,
+    user_agent TEXT,
+    address TEXT,
+    FOREIGN KEY (user_id) REFERENCES {users} ({user_id}) ON DELETE CASCADE
+)",
+        "CREATE INDEX IF NOT EXISTS user_sessions_by_user ON user_sessions (user_id)",
+        "CREATE INDEX IF NOT EXISTS user_sessions_by_expiry ON user_sessions (idle_expires_at)",
+    ],
+    catalogue_name: |table| POSTGRES.quoted(table),
+    migration: [
+        &["BEGIN", "SELECT pg_advisory_xact_lock(hashtext('locals: user_sessions'))"],
+        &["COMMIT"],
+        &["ROLLBACK"],
+    ],
+    types: ["bytea", "bytea", "bigint", "text"],
+    columns: "SELECT attname::text, format_type(atttypid, atttypmod), (NOT attnotnull)::int::bigint \
+              FROM pg_attribute \
+              WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
+    primary_key: "SELECT attname::text FROM pg_index JOIN pg_attribute \
+                  ON attrelid = indrelid AND attnum = ANY (indkey) \
+                  WHERE indrelid = to_regclass('user_sessions') AND indisprimary",
+    indexes: "SELECT relname::text FROM pg_index JOIN pg_class ON oid = indexrelid \
+              WHERE indrelid = to_regclass('user_sessions')",
+    references: "SELECT COUNT(*) FROM pg_constraint JOIN pg_attribute \
+                 ON attrelid = conrelid AND conkey = ARRAY[attnum] \
+                 WHERE contype = 'f' AND conrelid = to_regclass('user_sessions') \
+                 AND attname = 'user_id' AND confdeltype = 'c' AND confrelid = to_regclass($1)",
+};
+
+/// MySQL and MariaDB.
+///
+/// MariaDB has a type for UUIDs, and takes its values as text. /// Indexes stand in the table, because MySQL has no `CREATE INDEX IF NOT EXISTS`. The catalogue's
+/// texts are cast, because MySQL gives some of them as bytes. The key takes character set and
+/// collation along, which a foreign key demands.
+#[cfg(feature = "mysql")]
+pub const MYSQL: Sql = Sql {
+    quote: '`',
+    uuid: UuidForm::Text,
+    patience: PATIENCE,
+
+    create: concat!(
+        "INSERT INTO user_sessions (",
+        columns!(),
+        ", id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    ),
+    find: concat!("SELECT ", joined_columns!(), joined!(), "?"),
+    find_with_user: concat!("SELECT ", joined_columns!(), ", u.*", joined!(), "?"),
+    renew: "UPDATE user_sessions SET active_expires_at = ?, idle_expires_at = ? \
+            WHERE id = ? AND active_expires_at <= ?",
+    delete: "DELETE FROM user_sessions WHERE id = ?",
+    delete_by_user: "DELETE FROM user_sessions WHERE user_id = ?",
+    delete_others: "DELETE FROM user_sessions WHERE user_id = ? AND id <> ?",
+    list_by_user: concat!(
+        "SELECT ",
+        columns!(),
+        ", id FROM user_sessions WHERE user_id = ? \
+         ORDER BY created_at DESC, id DESC"
+    ),
+    delete_expired: "DELETE FROM user_sessions WHERE idle_expires_at <= ? \
+                     ORDER BY idle_expires_at LIMIT ?",
+
+    tables: &["CREATE TABLE IF NOT EXISTS user_sessions (
+    id BINARY(16) NOT NULL PRIMARY KEY,
+    secret_hash BINARY(32) NOT NULL,
+    user_id {key} NOT NULL,
+    created_at BIGINT NOT NULL,
+    authenticated_at BIGINT NOT NULL,
+    active_expires_at BIGINT NOT NULL,
+    idle_expires_at BIGINT NOT NULL,
+    absolute_expires_at BIGINT NOT NULL,
+    user_agent VARCHAR(255),
+    address VARCHAR(255),
+    INDEX user_sessions_by_user (user_id),
+    INDEX user_sessions_by_expiry (idle_expires_at),
+    FOREIGN KEY (user_id) REFERENCES {users} ({user_id}) ON DELETE CASCADE
+) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4"],
+    catalogue_name: |table| table.rsplit('.').next().unwrap_or(table).to_owned(),
+    migration: [
+        &["SELECT GET_LOCK('locals: user_sessions', 10)"],
+        &["SELECT RELEASE_LOCK('locals: user_sessions')"],
+        &["SELECT RELEASE_LOCK('locals: user_sessions')"],
+    ],
+    types: ["binary(16)", "binary(32)", "bigint", "varchar(255)"],
+    columns: "SELECT CAST(column_name AS CHAR), \
+              CAST(CONCAT(column_type, IF(character_set_name IS NULL, '', \
+                CONCAT(' CHARACTER SET ', character_set_name, ' COLLATE ', collation_name))) AS CHAR), \
+              CAST(is_nullable = 'YES' AS SIGNED) \
+              FROM information_schema.columns \
+              WHERE table_schema = DATABASE() AND table_name = ? ORDER BY ordinal_position",
+    primary_key: "SELECT CAST(column_name AS CHAR) FROM information_schema.statistics \
+                  WHERE table_schema = DATABASE() AND table_name = 'user_sessions' \
+                  AND index_name = 'PRIMARY'",
+    indexes: "SELECT DISTINCT CAST(index_name AS CHAR) FROM information_schema.statistics \
+              WHERE table_schema = DATABASE() AND table_name = 'user_sessions'",
+    references: "SELECT COUNT(*) FROM information_schema.key_column_usage AS k \
+                 JOIN information_schema.referential_constraints AS r \
+                 ON r.constraint_schema = k.constraint_schema \
+                 AND r.constraint_name = k.constraint_name AND r.table_name = k.table_name \
+                 WHERE k.table_schema = DATABASE() AND k.table_name = 'user_sessions' \
+                 AND k.column_name = 'user_id' AND r.delete_rule = 'CASCADE' \
+                 AND k.referenced_table_name = ?",
 };

@@ -1,8 +1,12 @@
 //! Sessions in a table beside the app's own users.
 
-use std::{fmt, marker::PhantomData, sync::Arc};
+use std::{
+    fmt,
+    marker::PhantomData,
+    sync::{Arc, OnceLock},
+};
 
-use sqlx::{FromRow, Pool, error::DatabaseError};
+use sqlx::{FromRow, Pool, SqlStr, error::DatabaseError};
 
 use super::{SessionStore, SessionUserStore, StoreFuture};
 use crate::{
@@ -14,11 +18,15 @@ use crate::{
 };
 
 mod dialect;
+mod driver;
+mod open;
+mod run;
 mod schema;
-mod sqlite;
+mod transaction;
 
-pub use dialect::Dialect;
-use dialect::{Statements, Value};
+use dialect::Statements;
+pub use driver::Dialect;
+use driver::{UuidForm, Value};
 
 /// Sessions in the table `user_sessions`, in the database that holds the app's users.
 ///
@@ -45,6 +53,7 @@ use dialect::{Statements, Value};
 pub struct SqlStore<D: Dialect, T> {
     pool: Pool<D>,
     statements: Arc<Statements>,
+    uuid_form: Arc<OnceLock<UuidForm>>,
     user: PhantomData<fn() -> T>,
 }
 
@@ -54,8 +63,8 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
     /// It is used as it is. For the settings that sessions want, open it with
     /// [`SqlStore::sqlite`] instead, and share it through [`SqlStore::pool`].
     pub fn new(pool: Pool<D>) -> Self {
-        let statements = D::TEMPLATES.fill(T::TABLE, T::ID_COLUMN);
-        Self { pool, statements: Arc::new(statements), user: PhantomData }
+        let statements = Arc::new(D::SQL.statements(T::TABLE, T::ID_COLUMN));
+        Self { pool, statements, uuid_form: Arc::default(), user: PhantomData }
     }
 
     /// The pool, for the app's own queries.
@@ -63,29 +72,30 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
         &self.pool
     }
 
-    /// Runs a statement and says how many rows it changed.
-    async fn execute(&self, sql: &sqlx::SqlStr, values: &[Value<'_>]) -> Result<u64, StoreError> {
-        let mut connection = self.pool.acquire().await?;
-        Ok(D::execute(&mut connection, sql.clone(), values).await?)
+    async fn delete_by_user_statement<'a>(
+        &'a self,
+        user: &'a UserId,
+        keep: Option<&'a SessionId>,
+    ) -> Result<(&'a SqlStr, Vec<Value<'a>>), StoreError> {
+        let user = self.user_value(user).await?;
+        Ok(match keep {
+            None => (&self.statements.delete_by_user, vec![user]),
+            Some(keep) => (&self.statements.delete_others, vec![user, id_value(keep)]),
+        })
     }
 
-    async fn row(&self, sql: &sqlx::SqlStr, id: SessionId) -> Result<Option<D::Row>, StoreError> {
-        let mut connection = self.pool.acquire().await?;
-        Ok(D::fetch_optional(&mut connection, sql.clone(), &[id_value(&id)]).await?)
+    async fn row(&self, sql: &SqlStr, id: SessionId) -> Result<Option<D::Row>, StoreError> {
+        Ok(self.fetch(sql, &[id_value(&id)]).await?.pop())
     }
 }
 
 impl<D: Dialect, T: AuthUser> SessionStore for SqlStore<D, T> {
     fn create<'a>(&'a self, session: &'a SessionRecord) -> StoreFuture<'a, ()> {
         Box::pin(async move {
-            let values = record_values(session);
-            match self.execute(&self.statements.create, &values).await {
-                Ok(_) => Ok(()),
-                Err(StoreError::Backend(error)) if is_taken(error.as_ref()) => {
-                    Err(StoreError::Collision)
-                }
-                Err(error) => Err(error),
-            }
+            let user = self.user_value(&session.user_id).await?;
+            let values = record_values(session, user);
+            let created = self.execute(&self.statements.create, &values).await;
+            created.map(drop).map_err(transaction::taken)
         })
     }
 
@@ -121,21 +131,15 @@ impl<D: Dialect, T: AuthUser> SessionStore for SqlStore<D, T> {
         keep: Option<SessionId>,
     ) -> StoreFuture<'a, u64> {
         Box::pin(async move {
-            match &keep {
-                None => self.execute(&self.statements.delete_by_user, &[user_value(user)]).await,
-                Some(keep) => {
-                    let values = [user_value(user), id_value(keep)];
-                    self.execute(&self.statements.delete_others, &values).await
-                }
-            }
+            let (sql, values) = self.delete_by_user_statement(user, keep.as_ref()).await?;
+            self.execute(sql, &values).await
         })
     }
 
     fn list_by_user<'a>(&'a self, user: &'a UserId) -> StoreFuture<'a, Vec<SessionRecord>> {
         Box::pin(async move {
-            let mut connection = self.pool.acquire().await?;
-            let sql = self.statements.list_by_user.clone();
-            let rows = D::fetch_all(&mut connection, sql, &[user_value(user)]).await?;
+            let user = self.user_value(user).await?;
+            let rows = self.fetch(&self.statements.list_by_user, &[user]).await?;
             rows.iter().map(|row| read_record::<D, T>(row, None)).collect()
         })
     }
@@ -190,19 +194,11 @@ fn id_value(id: &SessionId) -> Value<'_> {
     Value::Bytes(id.as_bytes())
 }
 
-fn user_value(id: &UserId) -> Value<'_> {
-    match id {
-        UserId::Integer(id) => Value::Integer(*id),
-        UserId::Uuid(id) => Value::Uuid(*id),
-        UserId::Text(id) => Value::Text(Some(id)),
-    }
-}
-
 /// The columns of a session in the order of every `INSERT` and `SELECT` of `dialect.rs`.
-fn record_values(session: &SessionRecord) -> [Value<'_>; 10] {
+fn record_values<'a>(session: &'a SessionRecord, user: Value<'a>) -> [Value<'a>; 10] {
     [
         Value::Bytes(session.secret_hash.as_bytes()),
-        user_value(&session.user_id),
+        user,
         time(session.created_at),
         time(session.authenticated_at),
         time(session.active_expires_at),
@@ -245,6 +241,7 @@ impl<D: Dialect, T> Clone for SqlStore<D, T> {
         Self {
             pool: self.pool.clone(),
             statements: Arc::clone(&self.statements),
+            uuid_form: Arc::clone(&self.uuid_form),
             user: PhantomData,
         }
     }

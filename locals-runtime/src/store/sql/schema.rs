@@ -1,48 +1,65 @@
-//! The table of sessions: how it is made, printed and checked.
+//! The table of sessions: how it is made, brought up to date, printed and checked.
 
-use sqlx::Sqlite;
+use sqlx::{AssertSqlSafe, SqlSafeStr};
 
-use super::{SqlStore, dialect::fill};
-use crate::{error::StoreError, user::AuthUser};
+use super::{Dialect, SqlStore, Value, driver::UuidForm};
+use crate::{
+    error::StoreError,
+    user::{AuthUser, UserId, UserIdKind, UserKey},
+};
 
-/// `{key}` stands for the declared type of the app's id column.
-///
-/// Without a rowid, a session is found by one descent of one tree.
-const CREATE: [&str; 3] = [
-    "CREATE TABLE IF NOT EXISTS user_sessions (
-    id BLOB NOT NULL PRIMARY KEY,
-    secret_hash BLOB NOT NULL,
-    user_id {key} NOT NULL REFERENCES {users} ({id}) ON DELETE CASCADE,
-    created_at INTEGER NOT NULL,
-    authenticated_at INTEGER NOT NULL,
-    active_expires_at INTEGER NOT NULL,
-    idle_expires_at INTEGER NOT NULL,
-    absolute_expires_at INTEGER NOT NULL,
-    user_agent TEXT,
-    address TEXT
-) WITHOUT ROWID",
-    "CREATE INDEX IF NOT EXISTS user_sessions_by_user ON user_sessions (user_id)",
-    "CREATE INDEX IF NOT EXISTS user_sessions_by_expiry ON user_sessions (idle_expires_at)",
-];
-
-/// The columns in order: name, declared type (`None`: that of the user's id), may be null.
-const COLUMNS: [(&str, Option<&str>, bool); 10] = [
-    ("id", Some("BLOB"), false),
-    ("secret_hash", Some("BLOB"), false),
-    ("user_id", None, false),
-    ("created_at", Some("INTEGER"), false),
-    ("authenticated_at", Some("INTEGER"), false),
-    ("active_expires_at", Some("INTEGER"), false),
-    ("idle_expires_at", Some("INTEGER"), false),
-    ("absolute_expires_at", Some("INTEGER"), false),
-    ("user_agent", Some("TEXT"), true),
-    ("address", Some("TEXT"), true),
+/// The columns in order, and whether they may be null.
+const COLUMNS: [(&str, Type, bool); 10] = [
+    ("id", Type::Id, false),
+    ("secret_hash", Type::Hash, false),
+    ("user_id", Type::Key, false),
+    ("created_at", Type::Time, false),
+    ("authenticated_at", Type::Time, false),
+    ("active_expires_at", Type::Time, false),
+    ("idle_expires_at", Type::Time, false),
+    ("absolute_expires_at", Type::Time, false),
+    ("user_agent", Type::Text, true),
+    ("address", Type::Text, true),
 ];
 
 const INDEXES: [&str; 2] = ["user_sessions_by_user", "user_sessions_by_expiry"];
 
-impl<T: AuthUser> SqlStore<Sqlite, T> {
-    /// Makes the table `user_sessions` and its indexes, where they are not there yet.
+/// What `migrate` does to a table that an older version has made: for each column that is
+/// missing there, how it comes in.
+const UPGRADES: [(&str, &[&str]); 3] = [
+    (
+        "authenticated_at",
+        &[
+            "ALTER TABLE user_sessions ADD COLUMN authenticated_at {time} NOT NULL DEFAULT 0",
+            "UPDATE user_sessions SET authenticated_at = created_at",
+        ],
+    ),
+    ("user_agent", &["ALTER TABLE user_sessions ADD COLUMN user_agent {text}"]),
+    ("address", &["ALTER TABLE user_sessions ADD COLUMN address {text}"]),
+];
+
+/// What a column holds; each dialect has its own name for it.
+#[derive(Clone, Copy)]
+enum Type {
+    Id,
+    Hash,
+    Time,
+    Text,
+    /// As the id column of the app's own table is declared.
+    Key,
+}
+
+/// A column as the catalogue describes it.
+struct Column {
+    name: String,
+    declared: String,
+    nullable: bool,
+}
+
+impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
+    /// Makes the table `user_sessions` and its indexes where they are not there yet, and adds to
+    /// one that an older version has made what it lacks. No row is lost, and any number of
+    /// processes may start it at once.
     ///
     /// The app's own table of users must exist: the foreign key points to it.
     ///
@@ -50,22 +67,45 @@ impl<T: AuthUser> SqlStore<Sqlite, T> {
     /// [`StoreError::Schema`] if the table of users is missing, or a table `user_sessions` is
     /// there that is not ours; [`StoreError::Backend`] if the database fails.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        let key = self.key_type().await?;
-        for statement in statements::<T>(&key) {
-            sqlx::query(statement).execute(self.pool()).await?;
+        let key = self.users_key().await?.declared;
+        let [begin, end, give_up] = D::SQL.migration;
+        let mut lease = self.living().await?;
+        let connection: &mut D::Connection = &mut lease.connection;
+        let migrated = async {
+            run_all::<D>(connection, begin).await?;
+            // What is missing is read behind the lock: another process may just have added it.
+            let sql = D::SQL.columns.into_sql_str();
+            let table = (D::SQL.catalogue_name)("user_sessions");
+            let rows = D::fetch(connection, sql, &[Value::Text(Some(&table))]).await?;
+            let found = rows.iter().map(read_column::<D>).collect::<sqlx::Result<Vec<_>>>()?;
+            for sql in changes::<D, T>(&key, &found) {
+                D::execute(connection, AssertSqlSafe(sql).into_sql_str(), &[]).await?;
+            }
+            run_all::<D>(connection, end).await
+        };
+        let migrated: sqlx::Result<()> = migrated.await;
+        if migrated.is_err() {
+            // The first error says more than one of giving up.
+            let _ = run_all::<D>(&mut lease.connection, give_up).await;
+        }
+        if let Err(error) = lease.end(migrated) {
+            // A table of somebody else's is said to be one; it fails in ways that say less.
+            if !self.columns("user_sessions").await?.is_empty() {
+                self.check().await?;
+            }
+            return Err(error.into());
         }
         self.check().await
     }
 
-    /// The SQL that [`migrate`](Self::migrate) runs, for those who use a migration tool of
-    /// their own.
+    /// The SQL that makes the table `user_sessions`, for those who use a migration tool of their
+    /// own, such as sqlx-cli, refinery or dbmate.
     ///
     /// # Errors
-    /// As [`migrate`](Self::migrate).
+    /// As [`migrate`](Self::migrate): it reads the type of the id from the table of users.
     pub async fn migration_sql(&self) -> Result<String, StoreError> {
-        let key = self.key_type().await?;
-        let statements = statements::<T>(&key);
-        Ok(statements.iter().flat_map(|sql| [sql.as_str(), ";\n"]).collect())
+        let key = self.users_key().await?.declared;
+        Ok(tables::<D, T>(&key).map(|sql| sql + ";\n").collect())
     }
 
     /// Compares the table `user_sessions` with what this version expects. Call it at start-up
@@ -75,7 +115,7 @@ impl<T: AuthUser> SqlStore<Sqlite, T> {
     /// [`StoreError::Schema`] says in one line what differs and what to do;
     /// [`StoreError::Backend`] if the database fails.
     pub async fn check(&self) -> Result<(), StoreError> {
-        let key = self.key_type().await?;
+        let key = self.users_key().await?.declared;
         let found = self.columns("user_sessions").await?;
         if found.is_empty() {
             return Err(StoreError::Schema(
@@ -84,25 +124,31 @@ impl<T: AuthUser> SqlStore<Sqlite, T> {
                     .to_owned(),
             ));
         }
-        let expected = COLUMNS.map(|(name, declared, nullable)| {
-            (name.to_owned(), declared.unwrap_or(&key).to_owned(), nullable)
-        });
-        let mut differences = difference(&expected, &found);
-        differences.extend(self.wrong_key().await?);
-        differences.extend(self.missing_indexes().await?);
-        differences.extend(self.wrong_reference().await?);
+        let mut differences = differences::<D>(&key, &found);
+        if self.names(D::SQL.primary_key).await? != ["id"] {
+            differences.push("`id` is not the primary key".to_owned());
+        }
+        let indexes = self.names(D::SQL.indexes).await?;
+        let missing = INDEXES.iter().filter(|index| !indexes.iter().any(|found| found == *index));
+        differences.extend(missing.map(|index| format!("the index `{index}` is missing")));
+        if !self.references_users().await? {
+            differences.push(format!(
+                "`user_id` does not reference `{}` with `ON DELETE CASCADE`",
+                T::TABLE
+            ));
+        }
         if differences.is_empty() {
             return Ok(());
         }
         Err(StoreError::Schema(format!(
             "the table `user_sessions` differs from what this version of `locals` expects: {}; \
-             compare it with `store.migration_sql()`",
+             call `store.migrate()`, or compare it with `store.migration_sql()`",
             differences.join(", ")
         )))
     }
 
-    /// The declared type of the id column of the app's own table.
-    async fn key_type(&self) -> Result<String, StoreError> {
+    /// The id column of the app's own table, if it is there and of a fitting type.
+    async fn users_key(&self) -> Result<Column, StoreError> {
         let (table, id) = (T::TABLE, T::ID_COLUMN);
         let columns = self.columns(table).await?;
         if columns.is_empty() {
@@ -111,79 +157,173 @@ impl<T: AuthUser> SqlStore<Sqlite, T> {
                  name the right one with `#[auth_user(table = \"..\")]`"
             )));
         }
-        let column = columns.into_iter().find(|(name, ..)| name.eq_ignore_ascii_case(id));
-        column.map(|(_, declared, _)| declared).ok_or_else(|| {
-            StoreError::Schema(format!(
+        let column = columns.into_iter().find(|column| column.name.eq_ignore_ascii_case(id));
+        let Some(column) = column else {
+            return Err(StoreError::Schema(format!(
                 "the table of users `{table}` has no column `{id}`: mark the field of the id \
                  with `#[auth_user(id)]`, or name its column with `#[auth_user(id = \"..\")]`"
-            ))
+            )));
+        };
+        if fits(T::Id::KIND, &column.declared) {
+            // Known from here on, so that no transaction has to ask on another connection.
+            self.uuid_form.get_or_init(|| uuid_form::<D>(&column.declared));
+            return Ok(column);
+        }
+        let kind = match T::Id::KIND {
+            UserIdKind::Integer => "an integer",
+            UserIdKind::Text => "a `String`",
+            UserIdKind::Uuid => "a `Uuid`",
+        };
+        Err(StoreError::Schema(format!(
+            "`{table}.{id}` is {}, but the user's id in Rust is {kind}: change one of them",
+            column.declared
+        )))
+    }
+
+    /// The id of a user as a statement takes it.
+    pub(super) async fn user_value<'a>(&self, id: &'a UserId) -> Result<Value<'a>, StoreError> {
+        Ok(match id {
+            UserId::Integer(id) => Value::Integer(*id),
+            UserId::Text(id) => Value::Text(Some(id)),
+            UserId::Uuid(id) => Value::Uuid(*id, self.uuid_form().await?),
         })
     }
 
-    /// The columns of a table: name, declared type, may be null.
-    async fn columns(&self, table: &str) -> Result<Vec<(String, String, bool)>, StoreError> {
-        let sql = "SELECT name, type, NOT \"notnull\" FROM pragma_table_info(?)";
-        let query = sqlx::query_as(sql).bind(table);
-        Ok(query.fetch_all(self.pool()).await?)
+    /// How the app's own table keeps UUIDs; read from the database once.
+    async fn uuid_form(&self) -> Result<UuidForm, StoreError> {
+        if let Some(form) = self.uuid_form.get() {
+            return Ok(*form);
+        }
+        let key = self.users_key().await?;
+        Ok(*self.uuid_form.get_or_init(|| uuid_form::<D>(&key.declared)))
     }
 
-    /// The primary key is what tells a collision.
-    async fn wrong_key(&self) -> Result<Option<String>, StoreError> {
-        let sql = "SELECT name FROM pragma_table_info('user_sessions') WHERE pk > 0";
-        let query = sqlx::query_scalar(sql);
-        let found: Vec<String> = query.fetch_all(self.pool()).await?;
-        Ok((found != ["id"]).then(|| "`id` is not the primary key".to_owned()))
+    async fn columns(&self, table: &str) -> Result<Vec<Column>, StoreError> {
+        let table = (D::SQL.catalogue_name)(table);
+        let sql = D::SQL.columns.into_sql_str();
+        let rows = self.fetch(&sql, &[Value::Text(Some(&table))]).await?;
+        Ok(rows.iter().map(read_column::<D>).collect::<Result<_, _>>()?)
     }
 
-    async fn missing_indexes(&self) -> Result<Vec<String>, StoreError> {
-        let sql = "SELECT name FROM pragma_index_list('user_sessions')";
-        let query = sqlx::query_scalar(sql);
-        let found: Vec<String> = query.fetch_all(self.pool()).await?;
-        let missing = INDEXES.iter().filter(|index| !found.iter().any(|name| name == *index));
-        Ok(missing.map(|index| format!("the index `{index}` is missing")).collect())
+    async fn names(&self, sql: &'static str) -> Result<Vec<String>, StoreError> {
+        let rows = self.fetch(&sql.into_sql_str(), &[]).await?;
+        let names = rows.iter().map(|row| D::text(row, 0).map(Option::unwrap_or_default));
+        Ok(names.collect::<Result<_, _>>()?)
     }
 
-    async fn wrong_reference(&self) -> Result<Option<String>, StoreError> {
-        let sql = "SELECT \"table\", on_delete FROM pragma_foreign_key_list('user_sessions') \
-                   WHERE \"from\" = 'user_id'";
-        let query = sqlx::query_as(sql);
-        let found: Vec<(String, String)> = query.fetch_all(self.pool()).await?;
-        let right = found.iter().any(|(table, on_delete)| {
-            table.eq_ignore_ascii_case(T::TABLE) && on_delete == "CASCADE"
-        });
-        Ok((!right).then(|| {
-            format!("`user_id` does not reference `{}` with `ON DELETE CASCADE`", T::TABLE)
-        }))
+    async fn references_users(&self) -> Result<bool, StoreError> {
+        let table = (D::SQL.catalogue_name)(T::TABLE);
+        let sql = D::SQL.references.into_sql_str();
+        let rows = self.fetch(&sql, &[Value::Text(Some(&table))]).await?;
+        Ok(rows.first().map(|row| D::integer(row, 0)).transpose()?.is_some_and(|count| count > 0))
     }
 }
 
-fn statements<T: AuthUser>(key: &str) -> [sqlx::SqlStr; 3] {
-    CREATE.map(|sql| fill(&sql.replace("{key}", key), T::TABLE, T::ID_COLUMN))
+async fn run_all<D: Dialect>(
+    connection: &mut D::Connection,
+    statements: &[&'static str],
+) -> sqlx::Result<()> {
+    for statement in statements {
+        D::execute(connection, statement.into_sql_str(), &[]).await?;
+    }
+    Ok(())
 }
 
-fn difference(
-    expected: &[(String, String, bool)],
-    found: &[(String, String, bool)],
-) -> Vec<String> {
+fn read_column<D: Dialect>(row: &D::Row) -> sqlx::Result<Column> {
+    Ok(Column {
+        name: D::text(row, 0)?.unwrap_or_default(),
+        declared: D::text(row, 1)?.unwrap_or_default(),
+        nullable: D::integer(row, 2)? != 0,
+    })
+}
+
+/// The statements that make the table and its indexes.
+fn tables<D: Dialect, T: AuthUser>(key: &str) -> impl Iterator<Item = String> {
+    let sql = D::SQL;
+    sql.tables
+        .iter()
+        .map(move |table| sql.fill(&table.replace("{key}", key), T::TABLE, T::ID_COLUMN))
+}
+
+/// What makes the table that was found into the one that this version expects.
+fn changes<D: Dialect, T: AuthUser>(key: &str, found: &[Column]) -> Vec<String> {
+    let [_, _, time, text] = D::SQL.types;
+    let missing = UPGRADES.iter().filter(|(column, _)| {
+        !found.is_empty() && !found.iter().any(|other| other.name == *column)
+    });
+    let upgrades = missing.flat_map(|(_, statements)| *statements);
+    let upgrades = upgrades.map(|sql| sql.replace("{time}", time).replace("{text}", text));
+    upgrades.chain(tables::<D, T>(key)).collect()
+}
+
+fn differences<D: Dialect>(key: &str, found: &[Column]) -> Vec<String> {
+    let [id, hash, time, text] = D::SQL.types;
     let mut differences = Vec::new();
-    for (name, declared, nullable) in expected {
-        let Some((_, found_type, found_null)) = found.iter().find(|(other, ..)| other == name)
-        else {
+    for (name, ty, nullable) in COLUMNS {
+        let Some(column) = found.iter().find(|column| column.name == name) else {
             differences.push(format!("the column `{name}` is missing"));
             continue;
         };
-        if !found_type.eq_ignore_ascii_case(declared) {
-            differences.push(format!("`{name}` is {found_type} and should be {declared}"));
+        let expected = match ty {
+            Type::Id => id,
+            Type::Hash => hash,
+            Type::Time => time,
+            Type::Text => text,
+            Type::Key => key,
+        };
+        if plain(&column.declared) != plain(expected) {
+            differences.push(format!("`{name}` is {} and should be {expected}", column.declared));
         }
-        if found_null != nullable {
-            let should = if *nullable { "may be null" } else { "must be NOT NULL" };
+        if column.nullable != nullable {
+            let should = if nullable { "may be null" } else { "must be NOT NULL" };
             differences.push(format!("`{name}` {should}"));
         }
     }
-    for (name, ..) in found {
-        if !expected.iter().any(|(other, ..)| other == name) {
+    for Column { name, .. } in found {
+        if !COLUMNS.iter().any(|(expected, ..)| expected == name) {
             differences.push(format!("the column `{name}` is unknown"));
         }
     }
     differences
+}
+
+/// A type's name without what does not matter: case, the display width of integers, and the
+/// character set of texts, which follows the database.
+fn plain(declared: &str) -> String {
+    let declared = declared.to_ascii_lowercase();
+    let declared = declared.split(" character set ").next().unwrap_or_default();
+    match declared.split_once('(') {
+        Some((integer, _)) if integer.ends_with("int") => integer.to_owned(),
+        _ => declared.to_owned(),
+    }
+}
+
+fn uuid_form<D: Dialect>(declared: &str) -> UuidForm {
+    match family(declared) {
+        Some(UserIdKind::Text) => UuidForm::Text,
+        Some(UserIdKind::Uuid) => D::SQL.uuid,
+        Some(UserIdKind::Integer) | None => UuidForm::Bytes,
+    }
+}
+
+/// Which kind of id a type is made for; `None` for bytes and for types that hold anything.
+fn family(declared: &str) -> Option<UserIdKind> {
+    let declared = declared.to_ascii_lowercase();
+    let has = |part| declared.contains(part);
+    if has("uuid") {
+        Some(UserIdKind::Uuid)
+    } else if has("int") || has("serial") {
+        Some(UserIdKind::Integer)
+    } else if has("char") || has("text") || has("clob") {
+        Some(UserIdKind::Text)
+    } else {
+        None
+    }
+}
+
+fn fits(kind: UserIdKind, declared: &str) -> bool {
+    match (kind, family(declared)) {
+        (_, None) | (UserIdKind::Uuid, Some(UserIdKind::Text)) => true,
+        (kind, Some(family)) => kind == family,
+    }
 }

@@ -1,0 +1,166 @@
+//! How values go into a statement of each database, and out of its rows.
+
+use std::future::Future;
+
+use sqlx::{Arguments, Encode, Row, SqlStr, Type, error::BoxDynError};
+use uuid::Uuid;
+
+use super::dialect::Sql;
+use crate::user::{UserId, UserIdKind};
+
+/// A database that [`SqlStore`](super::SqlStore) speaks: `sqlx::Sqlite`, `sqlx::Postgres` or
+/// `sqlx::MySql`, each with the feature of its name. Sealed.
+pub trait Dialect: Driver {}
+
+/// A value on its way into a statement.
+#[derive(Debug, Clone, Copy)]
+pub enum Value<'a> {
+    Integer(i64),
+    Bytes(&'a [u8]),
+    Text(Option<&'a str>),
+    Uuid(Uuid, UuidForm),
+}
+
+/// How the app's table keeps UUIDs, as far as its database leaves a choice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UuidForm {
+    /// In a type of the database's own.
+    Native,
+    /// As 16 bytes.
+    Bytes,
+    /// As 36 characters with hyphens.
+    Text,
+}
+
+/// The operations of one driver, behind [`Dialect`], so that its long bounds reach no page of
+/// the documentation.
+pub trait Driver: sqlx::Database {
+    const SQL: &'static Sql;
+
+    /// Runs a statement and says how many rows it changed.
+    fn execute(
+        connection: &mut Self::Connection,
+        sql: SqlStr,
+        values: &[Value<'_>],
+    ) -> impl Future<Output = sqlx::Result<u64>> + Send;
+
+    /// Runs a statement and gives all its rows.
+    fn fetch(
+        connection: &mut Self::Connection,
+        sql: SqlStr,
+        values: &[Value<'_>],
+    ) -> impl Future<Output = sqlx::Result<Vec<Self::Row>>> + Send;
+
+    fn integer(row: &Self::Row, column: usize) -> sqlx::Result<i64>;
+
+    fn bytes(row: &Self::Row, column: usize) -> sqlx::Result<&[u8]>;
+
+    fn text(row: &Self::Row, column: usize) -> sqlx::Result<Option<String>>;
+
+    fn user_id(row: &Self::Row, column: usize, kind: UserIdKind) -> Result<UserId, BoxDynError>;
+}
+
+macro_rules! driver {
+    ($database:ty, $connection:ty, $row:ty, $arguments:ty, $sql:ident) => {
+        impl Dialect for $database {}
+
+        impl Driver for $database {
+            const SQL: &'static Sql = &super::dialect::$sql;
+
+            async fn execute(
+                connection: &mut $connection,
+                sql: SqlStr,
+                values: &[Value<'_>],
+            ) -> sqlx::Result<u64> {
+                let query = sqlx::query_with(sql, bind::<$arguments>(values)?);
+                Ok(query.execute(connection).await?.rows_affected())
+            }
+
+            async fn fetch(
+                connection: &mut $connection,
+                sql: SqlStr,
+                values: &[Value<'_>],
+            ) -> sqlx::Result<Vec<$row>> {
+                sqlx::query_with(sql, bind::<$arguments>(values)?).fetch_all(connection).await
+            }
+
+            fn integer(row: &$row, column: usize) -> sqlx::Result<i64> {
+                row.try_get(column)
+            }
+
+            fn bytes(row: &$row, column: usize) -> sqlx::Result<&[u8]> {
+                row.try_get(column)
+            }
+
+            fn text(row: &$row, column: usize) -> sqlx::Result<Option<String>> {
+                row.try_get(column)
+            }
+
+            fn user_id(row: &$row, column: usize, kind: UserIdKind) -> Result<UserId, BoxDynError> {
+                Ok(match kind {
+                    UserIdKind::Text => UserId::Text(row.try_get(column)?),
+                    UserIdKind::Integer => UserId::Integer(match row.try_get(column) {
+                        Ok(id) => id,
+                        Err(_) => row.try_get::<i32, _>(column)?.into(),
+                    }),
+                    UserIdKind::Uuid => UserId::Uuid(match row.try_get::<&str, _>(column) {
+                        Ok(text) => Uuid::parse_str(text)?,
+                        Err(_) => row.try_get(column)?,
+                    }),
+                })
+            }
+        }
+    };
+}
+
+#[cfg(feature = "sqlite")]
+driver!(
+    sqlx::Sqlite,
+    sqlx::SqliteConnection,
+    sqlx::sqlite::SqliteRow,
+    sqlx::sqlite::SqliteArguments,
+    SQLITE
+);
+
+#[cfg(feature = "postgres")]
+driver!(
+    sqlx::Postgres,
+    sqlx::PgConnection,
+    sqlx::postgres::PgRow,
+    sqlx::postgres::PgArguments,
+    POSTGRES
+);
+
+#[cfg(feature = "mysql")]
+driver!(
+    sqlx::MySql,
+    sqlx::MySqlConnection,
+    sqlx::mysql::MySqlRow,
+    sqlx::mysql::MySqlArguments,
+    MYSQL
+);
+
+fn bind<A>(values: &[Value<'_>]) -> sqlx::Result<A>
+where
+    A: Arguments,
+    for<'a> i64: Encode<'a, A::Database> + Type<A::Database>,
+    for<'a> &'a [u8]: Encode<'a, A::Database> + Type<A::Database>,
+    for<'a> Option<&'a str>: Encode<'a, A::Database> + Type<A::Database>,
+    for<'a> String: Encode<'a, A::Database> + Type<A::Database>,
+    for<'a> Uuid: Encode<'a, A::Database> + Type<A::Database>,
+{
+    let mut arguments = A::default();
+    arguments.reserve(values.len(), 0);
+    for value in values {
+        match *value {
+            Value::Integer(value) => arguments.add(value),
+            Value::Bytes(value) => arguments.add(value),
+            Value::Text(value) => arguments.add(value),
+            Value::Uuid(value, UuidForm::Native) => arguments.add(value),
+            Value::Uuid(value, UuidForm::Bytes) => arguments.add(value.as_bytes().as_slice()),
+            Value::Uuid(value, UuidForm::Text) => arguments.add(value.hyphenated().to_string()),
+        }
+        .map_err(sqlx::Error::Encode)?;
+    }
+    Ok(arguments)
+}

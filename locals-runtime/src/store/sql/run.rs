@@ -1,0 +1,131 @@
+//! Statements on the pool: in time, on a living connection, and again where that is safe.
+
+use std::{
+    future::Future,
+    io::{self, ErrorKind},
+};
+
+use sqlx::{Connection, SqlStr, pool::PoolConnection};
+use tokio::time::timeout;
+
+use super::{Dialect, SqlStore, Value};
+use crate::error::StoreError;
+
+/// How often a statement that lost a deadlock is tried. It has changed nothing, so it may be.
+const DEADLOCK_TRIES: u32 = 5;
+
+impl<D: Dialect, T> SqlStore<D, T> {
+    /// Reads. A read that meets a dead connection is done once more, on one that has shown to
+    /// live.
+    pub(super) async fn fetch(
+        &self,
+        sql: &SqlStr,
+        values: &[Value<'_>],
+    ) -> Result<Vec<D::Row>, StoreError> {
+        let work = async {
+            let mut lease = Lease::new(self.pool.acquire().await?);
+            let mut result = D::fetch(&mut lease.connection, sql.clone(), values).await;
+            if result.as_ref().is_err_and(is_lost) {
+                drop(lease);
+                lease = self.living().await?;
+                result = D::fetch(&mut lease.connection, sql.clone(), values).await;
+            }
+            lease.end(result)
+        };
+        Ok(in_time::<D, _>(work).await?)
+    }
+
+    /// Writes; says how many rows changed. It is never done again on another connection: the
+    /// lost one may have done it. So the connection shows that it lives before it is used.
+    pub(super) async fn execute(
+        &self,
+        sql: &SqlStr,
+        values: &[Value<'_>],
+    ) -> Result<u64, StoreError> {
+        let work = async {
+            let mut lease = self.living().await?;
+            let mut tries = 1;
+            loop {
+                let result = D::execute(&mut lease.connection, sql.clone(), values).await;
+                if tries == DEADLOCK_TRIES || !result.as_ref().is_err_and(is_deadlock) {
+                    return lease.end(result);
+                }
+                tries += 1;
+            }
+        };
+        Ok(in_time::<D, _>(work).await?)
+    }
+
+    /// A connection that has answered just now.
+    pub(super) async fn living(&self) -> sqlx::Result<Lease<D>> {
+        let is_sure = D::SQL.patience.is_none() || self.pool.options().get_test_before_acquire();
+        loop {
+            let mut lease = Lease::new(self.pool.acquire().await?);
+            if is_sure || lease.connection.ping().await.is_ok() {
+                return Ok(lease);
+            }
+        }
+    }
+}
+
+/// A connection that is closed, and not given back, unless its statement has come to its end.
+/// One that was left in the middle, by time running out or by a request that went away, would
+/// take the old answer for that of the next statement.
+pub(super) struct Lease<D: Dialect> {
+    pub(super) connection: PoolConnection<D>,
+    ended: bool,
+}
+
+impl<D: Dialect> Lease<D> {
+    fn new(connection: PoolConnection<D>) -> Self {
+        // The driver of SQLite minds this itself, and a database in memory must not be closed.
+        Self { connection, ended: D::SQL.patience.is_none() }
+    }
+
+    /// Takes note of how the statement ended, and gives that on.
+    pub(super) fn end<R>(mut self, result: sqlx::Result<R>) -> sqlx::Result<R> {
+        self.ended |= !matches!(&result, Err(error) if is_lost(error));
+        result
+    }
+}
+
+impl<D: Dialect> Drop for Lease<D> {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.connection.close_on_drop();
+        }
+    }
+}
+
+/// Gives work its time, and no more. Where the driver keeps time itself, as that of SQLite does,
+/// there is no clock beside it.
+pub(super) async fn in_time<D: Dialect, R>(
+    work: impl Future<Output = sqlx::Result<R>>,
+) -> sqlx::Result<R> {
+    match D::SQL.patience {
+        None => work.await,
+        Some(patience) => timeout(patience, work).await.unwrap_or_else(|_| {
+            let late = io::Error::new(ErrorKind::TimedOut, "no answer in time");
+            Err(sqlx::Error::Io(late))
+        }),
+    }
+}
+
+/// Whether the connection is gone, or the server that was at its other end.
+fn is_lost(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => true,
+        // Class 08 is a connection exception; 57P is PostgreSQL's when it goes down, 70100 and
+        // 1927 are those of MySQL and MariaDB for a connection that was killed.
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+            code.starts_with("08") || code.starts_with("57P") || code == "70100" || code == "1927"
+        }),
+        _ => false,
+    }
+}
+
+fn is_deadlock(error: &sqlx::Error) -> bool {
+    // Serialisation failure (both), deadlock (PostgreSQL).
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    code.is_some_and(|code| code == "40001" || code == "40P01")
+}

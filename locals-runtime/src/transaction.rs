@@ -1,0 +1,108 @@
+//! Sessions inside the app's own transaction: done with it, or not at all.
+
+use std::{any::Any, fmt};
+
+use sqlx::Transaction;
+
+use crate::{
+    auth::Auth,
+    error::Error,
+    session::Session,
+    sessions::Client,
+    store::{Dialect, SqlStore},
+    token::SessionId,
+    user::{AuthUser, UserId},
+};
+
+/// The verbs of [`Sessions`](crate::Sessions) inside a transaction of the app.
+///
+/// Made by [`Auth::within`]. What is done here counts when the app commits, and never if it does
+/// not. Write a cookie, with [`set_session`](crate::Locals::set_session), only after the commit.
+pub struct Within<'a, D: Dialect, T> {
+    auth: &'a Auth<T>,
+    store: &'a SqlStore<D, T>,
+    connection: &'a mut D::Connection,
+}
+
+impl<T: AuthUser> Auth<T> {
+    /// The same verbs inside a transaction, so that "change the password and end the sessions"
+    /// commits or rolls back as one.
+    ///
+    /// ```
+    /// # use locals::{Auth, AuthUser, Error, Session, store::SqlStore};
+    /// # #[derive(sqlx::FromRow, AuthUser)]
+    /// # #[auth_user(table = "accounts")]
+    /// # struct Account { id: i64 }
+    /// # async fn example(
+    /// #     pool: sqlx::SqlitePool, auth: Auth<Account>, session: Session, hash: String
+    /// # ) -> Result<(), Error> {
+    /// let mut transaction = pool.begin().await?;
+    /// sqlx::query("UPDATE accounts SET password_hash = ?")
+    ///     .bind(hash)
+    ///     .execute(&mut *transaction)
+    ///     .await?;
+    /// auth.within(&mut transaction)?.invalidate_other_sessions(&session).await?;
+    /// transaction.commit().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::WrongStore`] if the sessions are not kept by a [`SqlStore`] on the database of
+    /// the transaction.
+    pub fn within<'a, D: Dialect>(
+        &'a self,
+        transaction: &'a mut Transaction<'_, D>,
+    ) -> Result<Within<'a, D, T>, Error> {
+        let store: &dyn Any = self.users();
+        let store = store.downcast_ref().ok_or(Error::WrongStore { transaction: D::NAME })?;
+        Ok(Within { auth: self, store, connection: transaction })
+    }
+}
+
+impl<D: Dialect, T: AuthUser> Within<'_, D, T> {
+    /// As [`Sessions::create_session`](crate::Sessions::create_session).
+    ///
+    /// # Errors
+    /// [`Error::WrongUser`] for a user of another table; [`Error::Store`] if the database fails.
+    pub async fn create_session<U: AuthUser>(&mut self, user: &U) -> Result<Session, Error> {
+        let session = self.auth.draft(user, Client::default())?;
+        self.store.create_on(self.connection, &session.record).await?;
+        Ok(session)
+    }
+
+    /// As [`Sessions::invalidate_session`](crate::Sessions::invalidate_session).
+    ///
+    /// # Errors
+    /// [`Error::Store`] if the database fails.
+    pub async fn invalidate_session(&mut self, id: SessionId) -> Result<(), Error> {
+        self.store.delete_on(self.connection, id).await?;
+        Ok(())
+    }
+
+    /// As [`Sessions::invalidate_user_sessions`](crate::Sessions::invalidate_user_sessions).
+    ///
+    /// # Errors
+    /// [`Error::Store`] if the database fails.
+    pub async fn invalidate_user_sessions(
+        &mut self,
+        user: impl Into<UserId>,
+    ) -> Result<u64, Error> {
+        Ok(self.store.delete_by_user_on(self.connection, &user.into(), None).await?)
+    }
+
+    /// As [`Sessions::invalidate_other_sessions`](crate::Sessions::invalidate_other_sessions).
+    ///
+    /// # Errors
+    /// [`Error::Store`] if the database fails.
+    pub async fn invalidate_other_sessions(&mut self, session: &Session) -> Result<u64, Error> {
+        let (user, keep) = (session.user_id(), Some(session.id()));
+        Ok(self.store.delete_by_user_on(self.connection, user, keep).await?)
+    }
+}
+
+impl<D: Dialect, T> fmt::Debug for Within<'_, D, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Within").field("database", &D::NAME).finish_non_exhaustive()
+    }
+}
