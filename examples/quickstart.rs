@@ -82,7 +82,8 @@ async fn verify(database: &SqlitePool, form: Credentials) -> actix_web::Result<O
     static NOBODY: LazyLock<String> = LazyLock::new(|| generate_hash("nobody's password"));
 
     let find = sqlx::query_as("SELECT * FROM accounts WHERE email = ?").bind(form.email);
-    let account: Option<Account> = find.fetch_optional(database).await.map_err(Error::from)?;
+    let found: Result<Option<Account>, _> = find.fetch_optional(database).await;
+    let account = found.map_err(|error| Error::Store(error.into()))?;
     let hash = account.as_ref().map_or_else(|| NOBODY.clone(), |it| it.password_hash.clone());
     let is_right = web::block(move || verify_password(form.password, &hash).is_ok()).await?;
     Ok(account.filter(|_| is_right))

@@ -37,7 +37,7 @@
 //!
 //! # Set-up
 //!
-//! Three things: a store, an [`Auth`] built on it, and `configure` before the services.
+//! Three things: a store, an [`Auth`] built on it, and `configure` on the app or on a scope.
 //!
 //! ```no_run
 //! use actix_web::{App, HttpServer};
@@ -96,7 +96,7 @@
 //! [`set_session`](Locals::set_session) and [`clear_session`](Locals::clear_session). The last
 //! call of these wins and writes one `Set-Cookie`, whatever the status of the response.
 //!
-//! On the server's own account, for users who are not there: [`Auth`] and [`Sessions`].
+//! On the server's own account, for users who are not there: [`Auth`] and [`SessionManager`].
 //!
 //! # The life of a session
 //!
@@ -118,12 +118,13 @@
 //!   raw bytes of the header: no name is decoded, and two different values count as none.
 //! - Signing in gives a new token and ends the presented session. A token that the server did
 //!   not issue is never adopted.
-//! - A request that changes something and comes from another origin is refused with 403, by
-//!   `Sec-Fetch-Site` and `Origin`. See [`#[with_session(cross_origin)]`](macro@with_session) and
+//! - A request to an annotated handler that changes something and comes from another origin is
+//!   refused with 403, by `Sec-Fetch-Site` and `Origin`. See [`#[with_session(cross_origin)]`](macro@with_session) and
 //!   [`AuthBuilder::trusted_origin`].
 //! - A fault of the store is 503 with `Retry-After`, and the cookie stays: an outage logs nobody
 //!   out.
-//! - Responses that saw the session carry `Vary: Cookie` and are not stored by caches.
+//! - Responses that saw the session carry `Vary: Cookie`, and are not stored by caches unless the
+//!   handler sets a `Cache-Control` of its own; those that set the cookie never are.
 //!
 //! Not here: hashing of passwords, limits on tries, second factors, OAuth. There are good crates
 //! for each; all end in `locals.log_in(&user)`.
@@ -180,7 +181,7 @@ pub use locals_runtime::store_suite;
 pub use locals_runtime::{
     Auth, AuthBuilder, AuthUser, BoxError, Clock, ConfigError, CookieConfig, Error, Lifetime,
     Locals, MalformedId, MalformedToken, ManualClock, Renewal, SameSite, SecretHash, Session,
-    SessionId, SessionInfo, SessionRecord, SessionState, SessionToken, Sessions, StoreError,
+    SessionId, SessionInfo, SessionManager, SessionRecord, SessionState, SessionToken, StoreError,
     Sweeper, SystemClock, Timestamp, User, UserId, UserIdKind, UserKey, WrongIdKind, store,
 };
 

@@ -1,5 +1,6 @@
 //! What is refused, and how it is said: the mistake, and what to write instead.
 
+use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{FnArg, Safety, Type};
 
@@ -15,6 +16,7 @@ const MOST_EXTRACTORS: usize = 16;
 pub fn check(handler: &Handler, attribute: Attribute, diagnostics: &mut Diagnostics) {
     check_attributes(handler, attribute, diagnostics);
     check_qualifiers(handler, attribute, diagnostics);
+    check_self_type(handler, diagnostics);
     for parameter in handler.parameters() {
         check_parameter(&parameter, attribute, diagnostics);
     }
@@ -74,6 +76,27 @@ fn check_qualifiers(handler: &Handler, attribute: Attribute, diagnostics: &mut D
             ),
         );
     }
+}
+
+/// The function inside the generated one does not see the type that `Self` stands for.
+fn check_self_type(handler: &Handler, diagnostics: &mut Diagnostics) {
+    for word in self_types(handler) {
+        diagnostics.error(word, "a handler cannot say `Self`: write the name of the type");
+    }
+}
+
+/// Where a signature says `Self`.
+pub fn self_types(handler: &Handler) -> impl Iterator<Item = Ident> {
+    words(handler.signature.to_token_stream()).filter(|word| word == "Self")
+}
+
+/// All identifiers, also those between brackets.
+fn words(tokens: TokenStream) -> Box<dyn Iterator<Item = Ident>> {
+    Box::new(tokens.into_iter().flat_map(|token| match token {
+        TokenTree::Ident(word) => Box::new(std::iter::once(word)),
+        TokenTree::Group(group) => words(group.stream()),
+        TokenTree::Punct(_) | TokenTree::Literal(_) => Box::new(std::iter::empty()),
+    }))
 }
 
 /// A parameter by itself.

@@ -53,9 +53,8 @@ pub fn unknown(what: &str, word: &str, known: &[&str]) -> String {
         .map(|known| (strsim::damerau_levenshtein(known, word), known))
         .min()
         .filter(|(distance, known)| *distance <= known.len() / 2);
-    match (nearest, known) {
-        (Some((_, nearest)), _) => format!("unknown {what} `{word}`: did you mean `{nearest}`?"),
-        (None, []) => format!("unknown {what} `{word}`: there are none"),
-        (None, known) => format!("unknown {what} `{word}`: write `{}`", known.join("` or `")),
+    match nearest {
+        Some((_, nearest)) => format!("unknown {what} `{word}`: did you mean `{nearest}`?"),
+        None => format!("unknown {what} `{word}`: write `{}`", known.join("` or `")),
     }
 }

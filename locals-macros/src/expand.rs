@@ -3,7 +3,7 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{
-    Attribute as SynAttribute, FnArg, GenericParam, Generics, Receiver, ReturnType, Safety,
+    Attribute as SynAttribute, FnArg, GenericParam, Generics, Meta, Receiver, ReturnType, Safety,
     Signature,
 };
 
@@ -32,7 +32,7 @@ use crate::{
 ///     handle(
 ///         request,
 ///         payload,
-///         RequireUser::default(),
+///         RequireUser::new(),
 ///         (given::<RequireUser, User<Account>>(),),
 ///         (extracted::<Query<Page>>(),),
 ///         |(p0,), (p1,), request| async move { respond(me(p0, p1).await, &request) },
@@ -59,7 +59,8 @@ pub fn recover(handler: &Handler, diagnostics: Diagnostics) -> TokenStream {
     // Without what they do not have, these bodies would be one mistake more.
     let lost = signature.variadic.is_some()
         || signature.receiver().is_some()
-        || handler.parameters().any(|parameter| parameter.is_unnamed_user());
+        || handler.parameters().any(|parameter| parameter.is_unnamed_user())
+        || check::self_types(handler).next().is_some();
     let inner = if lost {
         TokenStream::new()
     } else {
@@ -71,19 +72,24 @@ pub fn recover(handler: &Handler, diagnostics: Diagnostics) -> TokenStream {
     quote!(#errors #outer)
 }
 
+/// The attributes of the handler but ours and those that belong to one place alone.
+fn attributes_but(handler: &Handler, place: &Place) -> impl Iterator<Item = TokenStream> {
+    let attributes = handler.attributes.iter();
+    attributes
+        .filter(|attribute| !check::is_ours(attribute) && Place::of(attribute) != *place)
+        .map(allowed)
+}
+
 /// The function that Actix sees.
 fn outer(handler: &Handler, body: &TokenStream) -> TokenStream {
-    let attributes = handler
-        .attributes
-        .iter()
-        .filter(|attribute| !check::is_ours(attribute) && Place::of(attribute) != Place::Inner);
+    let attributes = attributes_but(handler, &Place::Inner);
     let private = paths::private();
     let (request, payload) = (local("request"), local("payload"));
     let visibility = &handler.visibility;
     let Signature { ident, generics, .. } = &handler.signature;
     let where_clause = &generics.where_clause;
     quote! {
-        #[allow(clippy::future_not_send)]
+        #[allow(clippy::future_not_send, clippy::large_futures, clippy::used_underscore_items)]
         #(#attributes)*
         #visibility async fn #ident #generics (
             #request: #private::HttpRequest,
@@ -96,10 +102,7 @@ fn outer(handler: &Handler, body: &TokenStream) -> TokenStream {
 
 /// The function as it was written.
 fn inner(handler: &Handler, mut signature: Signature) -> TokenStream {
-    let attributes = handler
-        .attributes
-        .iter()
-        .filter(|attribute| !check::is_ours(attribute) && Place::of(attribute) != Place::Outer);
+    let attributes = attributes_but(handler, &Place::Outer);
     for input in &mut signature.inputs {
         let (FnArg::Typed(syn::PatType { attrs, .. }) | FnArg::Receiver(Receiver { attrs, .. })) =
             input;
@@ -149,7 +152,7 @@ fn call(handler: &Handler, attribute: Attribute, args: &Args) -> TokenStream {
         #private::handle(
             #request,
             #payload,
-            #attribute_type::default() #cross_origin,
+            #attribute_type::new() #cross_origin,
             (#(#given,)*),
             (#(#extracted,)*),
             |(#(#given_names,)*), (#(#extracted_names,)*), #request| async move { #response },
@@ -205,16 +208,49 @@ enum Place {
 
 impl Place {
     fn of(attribute: &SynAttribute) -> Self {
-        let name = attribute.path().segments.last().map(|last| last.ident.to_string());
-        match name.as_deref() {
-            // Actix's routes, and what concerns the name that the app uses.
-            Some(
-                "get" | "post" | "put" | "delete" | "head" | "connect" | "options" | "trace"
-                | "patch" | "route" | "routes" | "doc" | "deprecated" | "must_use",
-            ) => Self::Outer,
-            Some("cfg" | "cfg_attr" | "allow" | "warn" | "deny" | "forbid") => Self::Both,
+        let mut segments =
+            attribute.path().segments.iter().map(|segment| segment.ident.to_string());
+        let (first, last) = (segments.next().unwrap_or_default(), segments.next_back());
+        let is_actix = ["actix_web", "web", "routes"].contains(&first.as_str());
+        match last.as_deref() {
+            None if is_route(&first) => Self::Outer,
+            Some(last) if is_actix && is_route(last) => Self::Outer,
+            // What concerns the name that the app uses.
+            None if ["doc", "deprecated", "must_use"].contains(&first.as_str()) => Self::Outer,
+            None if ["allow", "warn", "deny", "forbid", "expect"].contains(&first.as_str()) => {
+                Self::Both
+            }
             // Their arguments are the handler's own, as with `tracing::instrument`.
             _ => Self::Inner,
         }
+    }
+}
+
+/// The attributes of Actix that make a function a route.
+fn is_route(name: &str) -> bool {
+    matches!(
+        name,
+        "get"
+            | "post"
+            | "put"
+            | "delete"
+            | "head"
+            | "connect"
+            | "options"
+            | "trace"
+            | "patch"
+            | "route"
+            | "routes"
+    )
+}
+
+/// `expect` as `allow`: what it expects happens in one of the two functions, not in both.
+fn allowed(attribute: &SynAttribute) -> TokenStream {
+    match &attribute.meta {
+        Meta::List(list) if list.path.is_ident("expect") => {
+            let lints = &list.tokens;
+            quote!(#[allow(#lints)])
+        }
+        _ => quote!(#attribute),
     }
 }

@@ -124,6 +124,9 @@ impl Given {
     /// Recognised by the last segment, so that the app's own alias or module works.
     fn of(ty: &Type) -> Option<Self> {
         let (name, arguments) = last_segment(ty)?;
+        if is_of_actix_session(ty) {
+            return None;
+        }
         match name.as_str() {
             "Session" => Some(Self::Session),
             "User" => Some(Self::User { named: !arguments.is_empty() }),
@@ -139,6 +142,12 @@ impl Given {
             Self::Locals => "Locals",
         }
     }
+}
+
+/// `actix_session::Session` is an ordinary extractor of the same name.
+fn is_of_actix_session(ty: &Type) -> bool {
+    let Type::Path(path) = ty else { return false };
+    path.path.segments.first().is_some_and(|first| first.ident == "actix_session")
 }
 
 fn last_segment(ty: &Type) -> Option<(String, &PathArguments)> {

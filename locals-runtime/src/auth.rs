@@ -18,15 +18,15 @@ use crate::{
     lifecycle::Lifetime,
     origin::OriginPolicy,
     session::{Session, SessionRecord},
-    sessions::Sessions,
+    session_manager::SessionManager,
     store::SessionUserStore,
     token::{SessionId, SessionToken},
-    user::{AuthUser, User},
+    user::{AuthUser, User, Users},
 };
 
 /// The sessions of an app whose users are of type `T`. Built once; clones share everything.
 ///
-/// It derefs to [`Sessions`], where the verbs of the server stand. Handlers can take it as a
+/// It derefs to [`SessionManager`], where the verbs of the server stand. Handlers can take it as a
 /// parameter like any other extractor.
 ///
 /// ```
@@ -41,7 +41,7 @@ use crate::{
 /// # Ok::<(), locals::ConfigError>(())
 /// ```
 pub struct Auth<T> {
-    sessions: Sessions,
+    sessions: SessionManager,
     users: Arc<dyn SessionUserStore<T>>,
     web: Arc<Web>,
 }
@@ -78,7 +78,7 @@ impl<T: AuthUser> Auth<T> {
     }
 
     /// The session that a token opens, and its user; as
-    /// [`validate_session`](Sessions::validate_session), with the user by the same query.
+    /// [`validate_session`](SessionManager::validate_session), with the user by the same query.
     ///
     /// ```
     /// # use locals::{Auth, AuthUser, Error};
@@ -117,9 +117,9 @@ impl<T> Auth<T> {
 }
 
 impl<T> Deref for Auth<T> {
-    type Target = Sessions;
+    type Target = SessionManager;
 
-    fn deref(&self) -> &Sessions {
+    fn deref(&self) -> &SessionManager {
         &self.sessions
     }
 }
@@ -214,7 +214,8 @@ impl<T: AuthUser> AuthBuilder<T> {
         let cookie = self.cookie.build()?;
         let origins =
             OriginPolicy::build(self.own_origins, self.trusted_origins, self.strict_origins)?;
-        let sessions = Sessions::new(self.store.clone(), self.clock, self.lifetime, T::TABLE);
+        let sessions =
+            SessionManager::new(self.store.clone(), self.clock, self.lifetime, Users::of::<T>());
         Ok(Auth { sessions, users: self.store, web: Arc::new(Web { cookie, origins }) })
     }
 }
@@ -250,7 +251,7 @@ pub(crate) struct Registered(Arc<dyn AnyAuth>);
 
 /// An [`Auth`] whose type of user is not known where it is used.
 trait AnyAuth: Send + Sync {
-    fn sessions(&self) -> &Sessions;
+    fn sessions(&self) -> &SessionManager;
     fn web(&self) -> &Web;
     fn user_type(&self) -> UserType;
     fn find_with_user(&self, id: SessionId) -> FindWithUser<'_>;
@@ -260,7 +261,7 @@ type FindWithUser<'a> =
     Pin<Box<dyn Future<Output = Result<Option<(SessionRecord, AnyUser)>, StoreError>> + 'a>>;
 
 impl<T: AuthUser> AnyAuth for Auth<T> {
-    fn sessions(&self) -> &Sessions {
+    fn sessions(&self) -> &SessionManager {
         &self.sessions
     }
 
@@ -283,7 +284,7 @@ impl Registered {
         request.app_data::<Self>().cloned().ok_or(Error::NotConfigured)
     }
 
-    pub(crate) fn sessions(&self) -> &Sessions {
+    pub(crate) fn sessions(&self) -> &SessionManager {
         self.0.sessions()
     }
 

@@ -5,6 +5,8 @@ use actix_web::{
     http::{StatusCode, header},
 };
 
+use crate::user::WrongIdKind;
+
 /// An error of a driver or of a third party's store, whatever its type.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -33,8 +35,8 @@ pub enum Error {
 
     /// The app has not registered its `Auth`. 500.
     #[error(
-        "no `Auth` is registered for this route: call \
-         `App::new().configure(auth.configure())` before `.service(..)` or `.route(..)`"
+        "no `Auth` is registered for this route: call `App::new().configure(auth.configure())`, \
+         or `.configure(..)` on a scope around it"
     )]
     NotConfigured,
 
@@ -46,6 +48,10 @@ pub enum Error {
         /// The type, or the table, that the `Auth` in reach was built for.
         registered: &'static str,
     },
+
+    /// The id of a user is of another type than the ids of the app's users. 500.
+    #[error("an id of no user of this app: {0}")]
+    WrongUserId(#[from] WrongIdKind),
 
     /// A transaction of one database, and sessions in another, or not in a database. 500.
     #[error("this app's sessions are not in the {transaction} database of the transaction")]
@@ -65,9 +71,10 @@ impl ResponseError for Error {
             Self::Store(_) | Self::Random(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Unauthenticated => StatusCode::UNAUTHORIZED,
             Self::CrossOrigin { .. } => StatusCode::FORBIDDEN,
-            Self::NotConfigured | Self::WrongUser { .. } | Self::WrongStore { .. } => {
-                StatusCode::INTERNAL_SERVER_ERROR
-            }
+            Self::NotConfigured
+            | Self::WrongUser { .. }
+            | Self::WrongUserId(_)
+            | Self::WrongStore { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
@@ -86,9 +93,10 @@ impl ResponseError for Error {
                 r#"{"error":"not signed in"}"#
             }
             Self::CrossOrigin { .. } => r#"{"error":"cross-origin request refused"}"#,
-            Self::NotConfigured | Self::WrongUser { .. } | Self::WrongStore { .. } => {
-                r#"{"error":"internal error"}"#
-            }
+            Self::NotConfigured
+            | Self::WrongUser { .. }
+            | Self::WrongUserId(_)
+            | Self::WrongStore { .. } => r#"{"error":"internal error"}"#,
         };
         response.content_type("application/json").body(body)
     }
@@ -101,7 +109,10 @@ impl Error {
             Self::CrossOrigin { .. } => tracing::warn!("{self}"),
             Self::Store(error) => tracing::error!(cause = %chain(error), "{self}"),
             Self::Random(error) => tracing::error!(cause = %chain(error.as_ref()), "{self}"),
-            Self::NotConfigured | Self::WrongUser { .. } | Self::WrongStore { .. } => {
+            Self::NotConfigured
+            | Self::WrongUser { .. }
+            | Self::WrongUserId(_)
+            | Self::WrongStore { .. } => {
                 tracing::error!("{self}");
             }
         }

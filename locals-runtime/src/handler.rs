@@ -40,6 +40,11 @@ pub struct WithSession {
 }
 
 impl WithSession {
+    /// `#[with_session]`.
+    pub const fn new() -> Self {
+        Self { cross_origin: false }
+    }
+
     /// `#[with_session(cross_origin)]`.
     pub fn cross_origin(self) -> Self {
         Self { cross_origin: true }
@@ -57,6 +62,13 @@ impl Attribute for WithSession {
 /// `#[require_user]`.
 #[derive(Debug, Default)]
 pub struct RequireUser;
+
+impl RequireUser {
+    /// `#[require_user]`.
+    pub const fn new() -> Self {
+        Self
+    }
+}
 
 impl Attribute for RequireUser {
     const REQUIRES_SESSION: bool = true;
@@ -147,15 +159,33 @@ fn host(request: &HttpRequest) -> Option<&str> {
 /// Everything after the handler, whatever came of it: the cookie and the cache headers.
 async fn finish(locals: &Locals, headers: &mut HeaderMap) {
     if let Some(cookie) = locals.cookie().await {
-        headers.append(SET_COOKIE, cookie);
+        replace_cookie(headers, cookie);
         // `Set-Cookie` alone does not keep a shared cache from storing a response (RFC 9111 §7.3).
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        // These speak to some caches in its place (RFC 9213).
+        for targeted in ["cdn-cache-control", "surrogate-control"] {
+            headers.remove(targeted);
+        }
     }
     if locals.was_read() {
         vary_by_cookie(headers);
         if !headers.contains_key(CACHE_CONTROL) {
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
         }
+    }
+}
+
+/// Adds a cookie in a header of its own. Another of the same name, which the handler has set
+/// itself, gives way: two would contradict each other (RFC 6265bis §4.1.1).
+fn replace_cookie(headers: &mut HeaderMap, cookie: HeaderValue) {
+    let name = |value: &HeaderValue| {
+        value.as_bytes().split(|byte| *byte == b'=').next().unwrap_or_default().to_vec()
+    };
+    let ours = name(&cookie);
+    let others: Vec<_> =
+        headers.remove(SET_COOKIE).filter(|other| name(other) != ours).chain([cookie]).collect();
+    for cookie in others {
+        headers.append(SET_COOKIE, cookie);
     }
 }
 
@@ -189,7 +219,7 @@ pub fn respond(value: impl Responder, request: &HttpRequest) -> HttpResponse {
 /// they need is done before and after all extractors run.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` reaches a handler only through `#[with_session]` or `#[require_user]`",
-    label = "this handler has neither attribute",
+    label = "this handler has neither attribute, or hides this type from it behind an alias or a wrapper",
     note = "write `#[locals::with_session]` above the function if anybody may come, `#[locals::require_user]` if only signed-in users may"
 )]
 pub trait ThroughAttribute<'a> {}

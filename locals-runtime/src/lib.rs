@@ -9,9 +9,10 @@ pub mod handler;
 mod lifecycle;
 mod locals;
 mod origin;
+mod outcome;
 mod parameters;
 mod session;
-mod sessions;
+mod session_manager;
 pub mod store;
 mod sweeper;
 mod token;
@@ -29,7 +30,7 @@ pub use crate::{
     lifecycle::Lifetime,
     locals::Locals,
     session::{Renewal, Session, SessionInfo, SessionRecord, SessionState},
-    sessions::Sessions,
+    session_manager::SessionManager,
     sweeper::Sweeper,
     token::{MalformedId, MalformedToken, SecretHash, SessionId, SessionToken},
     user::{AuthUser, User, UserId, UserIdKind, UserKey, WrongIdKind},

@@ -11,10 +11,11 @@ use tokio::sync::OnceCell;
 use crate::{
     auth::{AnyUser, Registered, UserType},
     cookie::Presented,
-    error::Error,
+    error::{Error, StoreError, chain},
     origin,
+    outcome::{Choice, Found, Outcome, outcome},
     session::{Session, SessionInfo},
-    sessions::{Admitted, Client, Sessions},
+    session_manager::{Admitted, Client, SessionManager},
     token::SessionId,
     user::{AuthUser, User},
 };
@@ -198,7 +199,8 @@ impl Locals {
         self.0.decision.replace(Decision::Set(Rc::new(chosen)));
     }
 
-    /// Removes the cookie with the response, whatever its status. The session itself lives on:
+    /// Removes the cookie with the response, whatever its status, if the request brought one. The
+    /// session itself lives on:
     /// to end it, use [`log_out`](Self::log_out). The last call of this and
     /// [`set_session`](Self::set_session) wins.
     ///
@@ -227,8 +229,14 @@ impl Locals {
     /// [`Error::Store`] if the store fails: nobody is signed in and the cookie stays as it was.
     /// [`Error::WrongUser`] for a user of another table than the app's.
     pub async fn log_in<U: AuthUser>(&self, user: &U) -> Result<Session, Error> {
+        // What can fail without a trace comes first.
+        self.presented().await?;
         let session = self.auth().create(user, self.client()).await?;
-        self.end_own_sessions().await?;
+        if let Err(error) = self.end_own_sessions().await {
+            // Nobody has the token of the new one, but its row would be listed.
+            logged(&session, self.auth().delete(session.id()).await);
+            return Err(error);
+        }
         self.set_session(session.clone());
         Ok(session)
     }
@@ -263,10 +271,12 @@ impl Locals {
     /// # Errors
     /// [`Error::Store`] if the store fails.
     pub async fn log_out_everywhere(&self) -> Result<u64, Error> {
-        let Some(session) = self.get_session().await? else {
-            return Ok(0);
+        let ended = match self.get_session().await? {
+            Some(session) => {
+                self.auth().invalidate_user_sessions(session.user_id().clone()).await?
+            }
+            None => 0,
         };
-        let ended = self.auth().invalidate_user_sessions(session.user_id().clone()).await?;
         self.clear_session();
         Ok(ended)
     }
@@ -305,7 +315,7 @@ impl Locals {
     }
 
     /// The server's side: create, validate, list and end sessions of any user.
-    pub fn auth(&self) -> &Sessions {
+    pub fn auth(&self) -> &SessionManager {
         self.0.auth.sessions()
     }
 
@@ -386,42 +396,74 @@ impl Locals {
     /// An idle session is renewed here, at the end: one that was ended while the handler ran is
     /// not found any more, so neither its row nor its cookie comes back.
     pub(crate) async fn cookie(&self) -> Option<HeaderValue> {
+        let admitted = self.0.resolved.get().and_then(|resolved| resolved.admitted.as_ref());
         let cookie = self.0.auth.cookie();
-        let store = |session: &Session| {
-            let life = session.idle_expires_at().since(self.auth().now());
-            cookie.store(&session.token, life)
-        };
-        match self.decision() {
-            Decision::Set(chosen) => Some(store(&chosen.session)),
-            Decision::Clear { after_set } => {
-                (after_set || self.0.presented != Presented::Nothing).then(|| cookie.remove())
+        match (self.outcome(), self.decision()) {
+            (Outcome::Remove, _) => Some(cookie.remove()),
+            (Outcome::Store, Decision::Set(chosen)) => Some(self.store_cookie(&chosen.session)),
+            (Outcome::Renew, _) => {
+                let session = self.renewed(admitted?).await?;
+                Some(self.store_cookie(session))
             }
-            Decision::None => match self.0.resolved.get()?.admitted.as_ref() {
-                Some(admitted) => self.renew(admitted).await.then(|| store(&admitted.session)),
-                None => self.is_stale_navigation().then(|| cookie.remove()),
-            },
+            (Outcome::Confirm, _) => {
+                let session = self.confirmed(admitted?).await?;
+                Some(self.store_cookie(&session))
+            }
+            // `Store` comes of `Set` alone.
+            (Outcome::Keep | Outcome::Store, _) => None,
         }
     }
 
-    /// Renews an idle session; a fault is logged, and the session is as valid as before.
-    async fn renew(&self, admitted: &Admitted) -> bool {
-        let Some(renewal) = admitted.renewal else {
-            return false;
+    fn outcome(&self) -> Outcome {
+        let choice = match self.decision() {
+            Decision::None => Choice::Nothing,
+            Decision::Set(chosen) => Choice::Set(chosen.session.id()),
+            Decision::Clear { after_set } => Choice::Clear { after_set },
         };
-        let id = admitted.session.id();
-        self.auth().renew(id, renewal).await.unwrap_or_else(|error| {
-            let cause = crate::error::chain(&error);
-            tracing::warn!(session = %id, cause, "a session could not be renewed");
-            false
-        })
+        let found = match self.0.resolved.get() {
+            None => Found::NotAsked,
+            Some(Resolved { admitted: None, .. }) => Found::NoSession,
+            Some(Resolved { admitted: Some(admitted), .. }) => {
+                Found::Session { id: admitted.session.id(), is_idle: admitted.renewal.is_some() }
+            }
+        };
+        let request = &self.0.request;
+        let is_navigation = origin::is_navigation(request.method(), request.headers());
+        outcome(choice, &self.0.presented, found, is_navigation)
     }
 
-    /// Whether a page is shown with a well-formed cookie that opens nothing. (A part of a page
-    /// must not remove it: the page may be signing in just now.)
-    fn is_stale_navigation(&self) -> bool {
-        matches!(self.0.presented, Presented::Token(_))
-            && origin::is_navigation(self.0.request.method(), self.0.request.headers())
+    fn store_cookie(&self, session: &Session) -> HeaderValue {
+        let life = session.idle_expires_at().since(self.auth().now());
+        self.0.auth.cookie().store(&session.token, life)
     }
+
+    /// The session, if this request has renewed it. A fault is logged, and the session is as
+    /// valid as before.
+    async fn renewed<'a>(&self, admitted: &'a Admitted) -> Option<&'a Session> {
+        let session = &admitted.session;
+        let renewed = self.auth().renew(session.id(), admitted.renewal?).await;
+        logged(session, renewed).filter(|renewed| *renewed).map(|_| session)
+    }
+
+    /// The presented session as it is now, renewed by this request or by another; `None` if it
+    /// has ended.
+    async fn confirmed(&self, admitted: &Admitted) -> Option<Session> {
+        if let Some(session) = self.renewed(admitted).await {
+            return Some(session.clone());
+        }
+        let session = &admitted.session;
+        let found = logged(session, self.auth().find(&session.token).await).flatten();
+        found.map(|found| found.session)
+    }
+}
+
+fn logged<V>(session: &Session, result: Result<V, StoreError>) -> Option<V> {
+    result
+        .inspect_err(|error| {
+            let cause = chain(error);
+            tracing::warn!(session = %session.id(), cause, "a session could not be renewed");
+        })
+        .ok()
 }
 
 fn typed<T: AuthUser>(user: AnyUser) -> Option<User<T>> {

@@ -87,7 +87,8 @@ impl Session {
         self.state
     }
 
-    /// Whether this request created or renewed it, so that the cookie is sent again.
+    /// Whether this request created it or found it idle, and so renews it. Its cookie is sent
+    /// again, unless another request has just renewed it.
     pub fn is_fresh(&self) -> bool {
         self.fresh
     }
@@ -115,6 +116,16 @@ impl Session {
     /// When it ends however much it is used.
     pub fn absolute_expires_at(&self) -> Timestamp {
         self.record.absolute_expires_at
+    }
+
+    /// The browser that signed in, as it called itself.
+    pub fn user_agent(&self) -> Option<&str> {
+        self.record.user_agent.as_deref()
+    }
+
+    /// The network address that signed in.
+    pub fn address(&self) -> Option<&str> {
+        self.record.address.as_deref()
     }
 
     /// The token, for carriers other than the session cookie. Keep it secret.

@@ -10,7 +10,7 @@ use tokio::{
 use crate::{
     clock::Timestamp,
     error::{Error, chain},
-    sessions::{SWEEP_BATCH, Sessions},
+    session_manager::{SWEEP_BATCH, SessionManager},
 };
 
 /// How far the clock may run from the time that passes before it is not believed.
@@ -19,7 +19,7 @@ const TOLERANCE: Duration = Duration::from_mins(1);
 /// How long nothing is deleted after the clock has jumped.
 const RESPITE: Duration = Duration::from_hours(1);
 
-/// Sweeps in the background until it is dropped. Made by [`Sessions::spawn_sweeper`].
+/// Sweeps in the background until it is dropped. Made by [`SessionManager::spawn_sweeper`].
 #[derive(Debug)]
 #[must_use = "the sweeper stops when it is dropped"]
 pub struct Sweeper(JoinHandle<()>);
@@ -30,7 +30,7 @@ impl Drop for Sweeper {
     }
 }
 
-impl Sessions {
+impl SessionManager {
     /// Starts to delete the rows of ended sessions, every `interval`, at most a thousand in one
     /// statement and with a pause as long as the statement took after each, so that requests
     /// hardly notice. Stops when the [`Sweeper`] is dropped. Any number of nodes may sweep at
@@ -56,7 +56,7 @@ impl Sessions {
     }
 }
 
-async fn sweep_forever(sessions: Sessions, every: Duration) {
+async fn sweep_forever(sessions: SessionManager, every: Duration) {
     let mut ticks = interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut watch = Watch::new(sessions.now(), Instant::now());
@@ -70,7 +70,7 @@ async fn sweep_forever(sessions: Sessions, every: Duration) {
     }
 }
 
-async fn sweep(sessions: &Sessions) -> Result<(), Error> {
+async fn sweep(sessions: &SessionManager) -> Result<(), Error> {
     loop {
         let start = Instant::now();
         if sessions.sweep_batch(sessions.now()).await? < u64::from(SWEEP_BATCH) {

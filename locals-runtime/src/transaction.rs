@@ -8,13 +8,13 @@ use crate::{
     auth::Auth,
     error::Error,
     session::Session,
-    sessions::Client,
+    session_manager::Client,
     store::{Dialect, SqlStore},
     token::SessionId,
     user::{AuthUser, UserId},
 };
 
-/// The verbs of [`Sessions`](crate::Sessions) inside a transaction of the app.
+/// The verbs of [`SessionManager`](crate::SessionManager) inside a transaction of the app.
 ///
 /// Made by [`Auth::within`]. What is done here counts when the app commits, and never if it does
 /// not. Write a cookie, with [`set_session`](crate::Locals::set_session), only after the commit.
@@ -29,13 +29,13 @@ impl<T: AuthUser> Auth<T> {
     /// commits or rolls back as one.
     ///
     /// ```
-    /// # use locals::{Auth, AuthUser, Error, Session, store::SqlStore};
+    /// # use locals::{Auth, AuthUser, Session, store::SqlStore};
     /// # #[derive(sqlx::FromRow, AuthUser)]
     /// # #[auth_user(table = "accounts")]
     /// # struct Account { id: i64 }
     /// # async fn example(
     /// #     pool: sqlx::SqlitePool, auth: Auth<Account>, session: Session, hash: String
-    /// # ) -> Result<(), Error> {
+    /// # ) -> Result<(), Box<dyn std::error::Error>> {
     /// let mut transaction = pool.begin().await?;
     /// sqlx::query("UPDATE accounts SET password_hash = ?")
     ///     .bind(hash)
@@ -61,7 +61,7 @@ impl<T: AuthUser> Auth<T> {
 }
 
 impl<D: Dialect, T: AuthUser> Within<'_, D, T> {
-    /// As [`Sessions::create_session`](crate::Sessions::create_session).
+    /// As [`SessionManager::create_session`](crate::SessionManager::create_session).
     ///
     /// # Errors
     /// [`Error::WrongUser`] for a user of another table; [`Error::Store`] if the database fails.
@@ -71,7 +71,7 @@ impl<D: Dialect, T: AuthUser> Within<'_, D, T> {
         Ok(session)
     }
 
-    /// As [`Sessions::invalidate_session`](crate::Sessions::invalidate_session).
+    /// As [`SessionManager::invalidate_session`](crate::SessionManager::invalidate_session).
     ///
     /// # Errors
     /// [`Error::Store`] if the database fails.
@@ -80,18 +80,20 @@ impl<D: Dialect, T: AuthUser> Within<'_, D, T> {
         Ok(())
     }
 
-    /// As [`Sessions::invalidate_user_sessions`](crate::Sessions::invalidate_user_sessions).
+    /// As [`SessionManager::invalidate_user_sessions`](crate::SessionManager::invalidate_user_sessions).
     ///
     /// # Errors
-    /// [`Error::Store`] if the database fails.
+    /// [`Error::WrongUserId`] for an id of another type; [`Error::Store`] if the database fails.
     pub async fn invalidate_user_sessions(
         &mut self,
         user: impl Into<UserId>,
     ) -> Result<u64, Error> {
-        Ok(self.store.delete_by_user_on(self.connection, &user.into(), None).await?)
+        let user = user.into();
+        self.auth.expect(&user)?;
+        Ok(self.store.delete_by_user_on(self.connection, &user, None).await?)
     }
 
-    /// As [`Sessions::invalidate_other_sessions`](crate::Sessions::invalidate_other_sessions).
+    /// As [`SessionManager::invalidate_other_sessions`](crate::SessionManager::invalidate_other_sessions).
     ///
     /// # Errors
     /// [`Error::Store`] if the database fails.

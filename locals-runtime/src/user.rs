@@ -167,6 +167,34 @@ impl From<&str> for UserId {
     }
 }
 
+/// Which users an app has: their table and how their ids are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Users {
+    table: &'static str,
+    id_column: &'static str,
+    id_kind: UserIdKind,
+}
+
+impl Users {
+    pub(crate) fn of<T: AuthUser>() -> Self {
+        Self { table: T::TABLE, id_column: T::ID_COLUMN, id_kind: T::Id::KIND }
+    }
+
+    pub(crate) fn table(&self) -> &'static str {
+        self.table
+    }
+
+    /// Refuses an id that no user of the app can have.
+    pub(crate) fn expect(&self, id: &UserId) -> Result<(), WrongIdKind> {
+        let (kind, expected) = match self.id_kind {
+            UserIdKind::Integer => (matches!(id, UserId::Integer(_)), "i64 or i32"),
+            UserIdKind::Uuid => (matches!(id, UserId::Uuid(_)), "Uuid"),
+            UserIdKind::Text => (matches!(id, UserId::Text(_)), "String"),
+        };
+        if kind { Ok(()) } else { Err(WrongIdKind { expected }) }
+    }
+}
+
 /// The signed-in user, as the app's own type `T`, to which it derefs.
 ///
 /// A handler takes it as `User<T>` under `#[require_user]` and as `Option<User<T>>` under

@@ -68,11 +68,19 @@ async fn paused(session: Session, gate: web::Data<Gate>) -> String {
     session.is_fresh().to_string()
 }
 
-#[get("/paused-then-set")]
+#[get("/paused-then-asked")]
 #[require_user]
 async fn paused_then_asked(locals: Locals, gate: web::Data<Gate>) -> Result<String, Error> {
     gate.pass().await;
     Ok(locals.get_session().await?.is_some().to_string())
+}
+
+#[get("/paused-then-set")]
+#[require_user]
+async fn paused_then_set(session: Session, locals: Locals, gate: web::Data<Gate>) -> &'static str {
+    gate.pass().await;
+    locals.set_session(session);
+    "true"
 }
 
 #[actix_web::test]
@@ -85,13 +93,19 @@ async fn a_paused_handler_never_brings_back_a_session_that_was_ended_meanwhile()
             .configure(fixture.auth.configure())
             .service(paused)
             .service(paused_then_asked)
+            .service(paused_then_set)
             .service(logout)
             .service(me),
     )
     .await;
-    for (id, path) in [(1, "/paused"), (2, "/paused-then-set")] {
+    for (id, path, age) in [
+        (1, "/paused", 2 * DAY),
+        (2, "/paused-then-asked", 2 * DAY),
+        (3, "/paused-then-set", 2 * DAY),
+        (4, "/paused-then-set", DAY / 2),
+    ] {
         let idle = fixture.session(id).await;
-        fixture.clock.advance(2 * DAY);
+        fixture.clock.advance(age);
         let slow = async { send!(app, support::get(path).insert_header(cookie(&idle))) };
         let ending = async {
             gate.reached.notified().await;

@@ -129,6 +129,19 @@ async fn signing_in_while_the_store_is_down_signs_nobody_in_and_out() {
 }
 
 #[actix_web::test]
+async fn a_log_in_that_fails_half_way_leaves_no_session_behind() {
+    let fixture = Fixture::new().await;
+    let held = fixture.session(1).await;
+    let app = app!(fixture, login, me);
+    fixture.store.fail_reads(true);
+    let reply = send!(app, support::post("/login").insert_header(cookie(&held)));
+    assert!(is_unavailable(&reply), "{reply:?}");
+    fixture.store.fail_reads(false);
+    assert_eq!(fixture.rows().await, 1);
+    assert_eq!(send!(app, support::get("/me").insert_header(cookie(&held))).body, "me");
+}
+
+#[actix_web::test]
 async fn an_id_that_is_taken_fails_the_log_in_and_touches_no_other_session() {
     let fixture = Fixture::new().await;
     let held = fixture.session(1).await;

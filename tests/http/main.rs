@@ -9,6 +9,7 @@ mod cookies;
 mod cross_origin;
 mod faults;
 mod guard;
+mod handlers;
 mod reading;
 mod renewal;
 mod secrecy;

@@ -162,9 +162,11 @@ async fn a_session_whose_user_is_gone_is_no_session() {
     let fixture = Fixture::new().await;
     let orphan = fixture.session(1).await;
     // As a tool does that does not enforce foreign keys.
+    let mut connection = fixture.pool().acquire().await.unwrap();
     for sql in ["PRAGMA foreign_keys = OFF", "DELETE FROM accounts"] {
-        sqlx::query(sql).execute(fixture.pool()).await.unwrap();
+        sqlx::query(sql).execute(&mut *connection).await.unwrap();
     }
+    drop(connection);
     assert_eq!(fixture.rows().await, 1);
     let app = app!(fixture, show_user, show_session, both);
     for (path, body) in [("/user", "nobody"), ("/session", "none"), ("/both", "false false")] {
@@ -233,4 +235,41 @@ async fn a_response_that_saw_the_session_varies_by_cookie_and_is_private_unless_
     assert_eq!(reply.header("Vary"), Some("Accept-Encoding, Accept, Cookie"));
     assert_eq!(reply.headers.get_all("Vary").count(), 1);
     assert_eq!(reply.header("Cache-Control"), Some("public, max-age=60"));
+}
+
+#[actix_web::test]
+async fn a_column_added_to_the_users_while_the_app_runs_signs_nobody_out() {
+    let fixture = Fixture::new().await;
+    let session = fixture.session(1).await;
+    let app = app!(fixture, show_user);
+    // Every connection of the pool has the statement prepared by now.
+    let requests = || support::get("/user").insert_header(cookie(&session));
+    for reply in
+        futures_util::future::join_all((0..10).map(|_| async { send!(app, requests()) })).await
+    {
+        assert_eq!(reply.body, "1 name-1");
+    }
+    for change in [
+        "ALTER TABLE accounts ADD COLUMN colour TEXT",
+        "ALTER TABLE accounts ADD COLUMN size INTEGER NOT NULL DEFAULT 7",
+    ] {
+        sqlx::query(change).execute(fixture.pool()).await.unwrap();
+        for _ in 0..20 {
+            let reply = send!(app, requests());
+            assert_eq!(reply.body, "1 name-1");
+            assert!(reply.sets_no_cookie());
+        }
+    }
+}
+
+#[actix_web::test]
+async fn a_column_that_the_user_needs_and_that_is_gone_is_a_fault_and_not_nobody() {
+    let fixture = Fixture::new().await;
+    let session = fixture.session(1).await;
+    let app = app!(fixture, show_user);
+    assert_eq!(send!(app, support::get("/user").insert_header(cookie(&session))).body, "1 name-1");
+    sqlx::query("ALTER TABLE accounts DROP COLUMN name").execute(fixture.pool()).await.unwrap();
+    let reply = send!(app, support::get("/user").insert_header(cookie(&session)));
+    assert_eq!(reply.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(reply.sets_no_cookie());
 }

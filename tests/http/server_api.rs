@@ -102,6 +102,16 @@ async fn the_sessions_of_a_user_are_listed_and_ended_by_the_users_id() {
 }
 
 #[actix_web::test]
+async fn an_id_of_another_type_is_an_error_and_not_a_user_without_sessions() {
+    let fixture = Fixture::new().await;
+    let session = fixture.session(7).await;
+    let ended = fixture.auth.invalidate_user_sessions("7").await;
+    assert!(matches!(ended, Err(Error::WrongUserId(_))), "{ended:?}");
+    assert!(fixture.auth.user_sessions(uuid::Uuid::nil()).await.is_err());
+    assert!(fixture.row(&session).await.is_some());
+}
+
+#[actix_web::test]
 async fn the_sweeper_deletes_what_has_ended_in_batches_and_nothing_else() {
     let fixture = Fixture::new().await;
     let account = fixture.account(1).await;

@@ -24,6 +24,7 @@ use locals::{
 };
 use serde::Serialize;
 use sqlx::{Sqlite, SqlitePool};
+use tempfile::TempDir;
 
 pub const DAY: Duration = Duration::from_hours(24);
 
@@ -39,6 +40,8 @@ pub struct Fixture {
     pub auth: Auth<Account>,
     pub store: Spy,
     pub clock: ManualClock,
+    /// Goes with the fixture.
+    _directory: TempDir,
 }
 
 impl Fixture {
@@ -49,7 +52,10 @@ impl Fixture {
     pub async fn configured(
         configure: impl FnOnce(AuthBuilder<Account>) -> AuthBuilder<Account>,
     ) -> Self {
-        let store = SqlStore::sqlite("sqlite::memory:").await.unwrap();
+        // A file, as in an app: a database in memory has one connection.
+        let directory = TempDir::new().unwrap();
+        let file = directory.path().join("app.db");
+        let store = SqlStore::sqlite(file.to_str().unwrap()).await.unwrap();
         sqlx::query("CREATE TABLE accounts (id INTEGER PRIMARY KEY, name TEXT NOT NULL)")
             .execute(store.pool())
             .await
@@ -58,7 +64,8 @@ impl Fixture {
         let store = Spy { inner: store, counts: Arc::default() };
         let clock = ManualClock::at(Timestamp::from_millis(1_800_000_000_000));
         let builder = Auth::builder(store.clone()).clock(clock.clone());
-        Self { auth: configure(builder).build().unwrap(), store, clock }
+        let auth = configure(builder).build().unwrap();
+        Self { auth, store, clock, _directory: directory }
     }
 
     pub fn pool(&self) -> &SqlitePool {

@@ -205,3 +205,70 @@ async fn a_user_of_another_table_is_refused_and_no_cookie_is_written() {
     assert!(reply.sets_no_cookie());
     assert_eq!(fixture.rows().await, 0);
 }
+
+/// The idiom of those who come from Lucia.
+#[get("/set-again")]
+#[with_session]
+async fn set_again(session: Option<Session>, locals: Locals) -> &'static str {
+    if let Some(session) = session.filter(Session::is_fresh) {
+        locals.set_session(session);
+    }
+    ""
+}
+
+#[actix_web::test]
+async fn an_idle_session_that_is_set_again_is_renewed_all_the_same() {
+    let fixture = Fixture::new().await;
+    let idle = fixture.session(1).await;
+    fixture.clock.advance(2 * support::DAY);
+    let app = app!(fixture, set_again);
+    let reply = send!(app, support::get("/set-again").insert_header(presenting(&idle)));
+    assert_eq!(reply.session_cookie(), idle.token().expose_secret());
+    assert_eq!(reply.max_age(), 15 * 24 * 60 * 60);
+    let row = fixture.row(&idle).await.unwrap();
+    assert_eq!(row.idle_expires_at, fixture.now() + 15 * support::DAY);
+}
+
+#[get("/own-cookie")]
+#[with_session]
+async fn own_cookie_of_the_same_name(locals: Locals) -> Result<impl Responder, Error> {
+    set_first(&locals).await?;
+    let mut response = HttpResponse::Ok();
+    response.append_header(("Set-Cookie", "__Host-session=mine; Path=/; Secure"));
+    response.append_header(("Set-Cookie", "__Host-session2=kept; Path=/; Secure"));
+    response.append_header(("CDN-Cache-Control", "max-age=600"));
+    Ok(response.finish())
+}
+
+#[actix_web::test]
+async fn there_is_one_cookie_of_our_name_and_no_word_to_caches_but_ours() {
+    let fixture = Fixture::new().await;
+    fixture.account(1).await;
+    let app = app!(fixture, own_cookie_of_the_same_name);
+    let reply = send!(app, support::get("/own-cookie"));
+    assert_eq!(reply.set_cookies().len(), 2);
+    assert_eq!(reply.session_cookie().len(), 64);
+    assert_eq!(reply.header("CDN-Cache-Control"), None);
+}
+
+#[get("/end-by-id")]
+#[with_session]
+async fn end_by_id(session: Option<Session>, locals: Locals) -> Result<&'static str, Error> {
+    if let Some(session) = session {
+        locals.auth().invalidate_session(session.id()).await?;
+    }
+    Ok("")
+}
+
+#[actix_web::test]
+async fn ending_a_session_by_its_id_writes_no_cookie() {
+    let fixture = Fixture::new().await;
+    let app = app!(fixture, end_by_id);
+    for (id, age) in [(1, std::time::Duration::ZERO), (2, 2 * support::DAY)] {
+        let session = fixture.session(id).await;
+        fixture.clock.advance(age);
+        let reply = send!(app, support::get("/end-by-id").insert_header(presenting(&session)));
+        assert!(reply.sets_no_cookie());
+        assert!(fixture.row(&session).await.is_none());
+    }
+}

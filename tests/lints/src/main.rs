@@ -44,6 +44,23 @@ async fn login(
     Ok(web::Redirect::to("/").see_other())
 }
 
+/// Returns early, and holds much across an `.await`.
+#[with_session]
+async fn large(locals: Locals) -> Result<String, locals::Error> {
+    let large = ([0_u8; 9_000], [0_u8; 9_000]);
+    if locals.get_session().await?.is_none() {
+        return Ok(String::new());
+    }
+    Ok((large.0.len() + large.1.len()).to_string())
+}
+
+/// Has a name with an underscore before it.
+#[expect(dead_code, reason = "shows that the lint is met")]
+#[with_session]
+async fn _unused() -> &'static str {
+    ""
+}
+
 /// Takes as much as a handler can.
 #[allow(clippy::similar_names, reason = "the names of this test, not of generated code")]
 #[with_session]
@@ -96,6 +113,7 @@ async fn main() -> std::io::Result<()> {
             .service(home)
             .service(me)
             .service(login)
+            .route("/large", web::get().to(large))
             .route("/many", web::post().to(many))
             .route("/shown", web::post().to(shown::<String>))
     };

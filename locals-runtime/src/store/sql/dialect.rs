@@ -8,11 +8,15 @@ use super::driver::UuidForm;
 
 /// A database as [`SqlStore`](super::SqlStore) speaks it: its statements and its types.
 ///
-/// In all statements `{users}` and `{user_id}` stand for the app's own table and its id column.
+/// In all statements `{users}` and `{user_id}` stand for the app's own table and its id column,
+/// and `{columns}` for all of its columns. They are named one by one: a statement that says `u.*`
+/// changes under the prepared one when the app adds a column.
 #[derive(Debug)]
 pub struct Sql {
     /// What stands around names.
     pub quote: char,
+    /// Whether a table may be named with the schema it is in.
+    pub schemas: bool,
     /// How a column of a type named `UUID` takes its values.
     pub uuid: UuidForm,
     /// How long a statement may take. SQLite keeps its own time.
@@ -52,7 +56,6 @@ pub struct Sql {
 pub struct Statements {
     pub create: SqlStr,
     pub find: SqlStr,
-    pub find_with_user: SqlStr,
     pub renew: SqlStr,
     pub delete: SqlStr,
     pub delete_by_user: SqlStr,
@@ -68,7 +71,6 @@ impl Sql {
         Statements {
             create: fill(self.create),
             find: fill(self.find),
-            find_with_user: fill(self.find_with_user),
             renew: fill(self.renew),
             delete: fill(self.delete),
             delete_by_user: fill(self.delete_by_user),
@@ -78,6 +80,14 @@ impl Sql {
         }
     }
 
+    /// The look-up of a session and its user, whose table has these columns.
+    pub fn find_with_user(&self, users: &str, id: &str, columns: &[String]) -> SqlStr {
+        let columns: Vec<_> =
+            columns.iter().map(|name| format!("u.{}", self.quoted_part(name))).collect();
+        let sql = self.find_with_user.replace("{columns}", &columns.join(", "));
+        AssertSqlSafe(self.fill(&sql, users, id)).into_sql_str()
+    }
+
     /// Puts the app's names into a statement, quoted, so that none can be anything but a name.
     pub fn fill(&self, template: &str, users: &str, id: &str) -> String {
         template.replace("{users}", &self.quoted(users)).replace("{user_id}", &self.quoted(id))
@@ -85,11 +95,13 @@ impl Sql {
 
     /// A name between quotes; the part before a dot is a name by itself.
     pub fn quoted(&self, name: &str) -> String {
-        let quote = self.quote.to_string();
-        let double = quote.repeat(2);
-        let parts =
-            name.split('.').map(|part| format!("{quote}{}{quote}", part.replace(&quote, &double)));
+        let parts = name.split('.').map(|part| self.quoted_part(part));
         parts.collect::<Vec<_>>().join(".")
+    }
+
+    fn quoted_part(&self, part: &str) -> String {
+        let quote = self.quote.to_string();
+        format!("{quote}{}{quote}", part.replace(&quote, &quote.repeat(2)))
     }
 }
 
@@ -102,8 +114,8 @@ macro_rules! columns {
     };
 }
 
-/// The same in a join, without the id. They take names that no column of a user has, so that
-/// `FromRow` finds the user's.
+/// The same in a join, behind the columns of the user. They take names that no column of a user
+/// has, so that `FromRow` finds the user's.
 macro_rules! joined_columns {
     () => {
         "s.secret_hash AS session__secret_hash, s.user_id AS session__user_id, \
@@ -134,6 +146,7 @@ const PATIENCE: Option<Duration> = Some(super::open::PATIENCE);
 #[cfg(feature = "sqlite")]
 pub const SQLITE: Sql = Sql {
     quote: '"',
+    schemas: false,
     uuid: UuidForm::Bytes,
     patience: None,
 
@@ -143,7 +156,7 @@ pub const SQLITE: Sql = Sql {
         ", id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
     ),
     find: concat!("SELECT ", joined_columns!(), joined!(), "+?"),
-    find_with_user: concat!("SELECT ", joined_columns!(), ", u.*", joined!(), "+?"),
+    find_with_user: concat!("SELECT {columns}, ", joined_columns!(), joined!(), "+?"),
     renew: "UPDATE user_sessions SET active_expires_at = ?, idle_expires_at = ? \
             WHERE id = +? AND active_expires_at <= ?",
     delete: "DELETE FROM user_sessions WHERE id = +?",
@@ -193,6 +206,7 @@ pub const SQLITE: Sql = Sql {
 #[cfg(feature = "postgres")]
 pub const POSTGRES: Sql = Sql {
     quote: '"',
+    schemas: true,
     uuid: UuidForm::Native,
     patience: PATIENCE,
 
@@ -203,7 +217,7 @@ pub const POSTGRES: Sql = Sql {
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
     ),
     find: concat!("SELECT ", joined_columns!(), joined!(), "$1"),
-    find_with_user: concat!("SELECT ", joined_columns!(), ", u.*", joined!(), "$1"),
+    find_with_user: concat!("SELECT {columns}, ", joined_columns!(), joined!(), "$1"),
     renew: "UPDATE user_sessions SET active_expires_at = $1, idle_expires_at = $2 \
             WHERE id = $3 AND active_expires_at <= $4",
     delete: "DELETE FROM user_sessions WHERE id = $1",
@@ -265,6 +279,7 @@ pub const POSTGRES: Sql = Sql {
 #[cfg(feature = "mysql")]
 pub const MYSQL: Sql = Sql {
     quote: '`',
+    schemas: false,
     uuid: UuidForm::Text,
     patience: PATIENCE,
 
@@ -274,7 +289,7 @@ pub const MYSQL: Sql = Sql {
         ", id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
     ),
     find: concat!("SELECT ", joined_columns!(), joined!(), "?"),
-    find_with_user: concat!("SELECT ", joined_columns!(), ", u.*", joined!(), "?"),
+    find_with_user: concat!("SELECT {columns}, ", joined_columns!(), joined!(), "?"),
     renew: "UPDATE user_sessions SET active_expires_at = ?, idle_expires_at = ? \
             WHERE id = ? AND active_expires_at <= ?",
     delete: "DELETE FROM user_sessions WHERE id = ?",
@@ -304,7 +319,7 @@ pub const MYSQL: Sql = Sql {
     INDEX user_sessions_by_expiry (idle_expires_at),
     FOREIGN KEY (user_id) REFERENCES {users} ({user_id}) ON DELETE CASCADE
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4"],
-    catalogue_name: |table| table.rsplit('.').next().unwrap_or(table).to_owned(),
+    catalogue_name: str::to_owned,
     migration: [
         &["SELECT GET_LOCK('locals: user_sessions', 10)"],
         &["SELECT RELEASE_LOCK('locals: user_sessions')"],

@@ -11,7 +11,7 @@ use sqlx::{FromRow, Pool, SqlStr, error::DatabaseError};
 use super::{SessionStore, SessionUserStore, StoreFuture};
 use crate::{
     clock::Timestamp,
-    error::{Error, StoreError},
+    error::StoreError,
     session::{Renewal, SessionRecord},
     token::{SecretHash, SessionId},
     user::{AuthUser, UserId, UserKey},
@@ -26,7 +26,8 @@ mod transaction;
 
 use dialect::Statements;
 pub use driver::Dialect;
-use driver::{UuidForm, Value};
+use driver::Value;
+use schema::Users;
 
 /// Sessions in the table `user_sessions`, in the database that holds the app's users.
 ///
@@ -53,7 +54,7 @@ use driver::{UuidForm, Value};
 pub struct SqlStore<D: Dialect, T> {
     pool: Pool<D>,
     statements: Arc<Statements>,
-    uuid_form: Arc<OnceLock<UuidForm>>,
+    users: Arc<OnceLock<Users>>,
     user: PhantomData<fn() -> T>,
 }
 
@@ -64,7 +65,7 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
     /// [`SqlStore::sqlite`] instead, and share it through [`SqlStore::pool`].
     pub fn new(pool: Pool<D>) -> Self {
         let statements = Arc::new(D::SQL.statements(T::TABLE, T::ID_COLUMN));
-        Self { pool, statements, uuid_form: Arc::default(), user: PhantomData }
+        Self { pool, statements, users: Arc::default(), user: PhantomData }
     }
 
     /// The pool, for the app's own queries.
@@ -102,7 +103,7 @@ impl<D: Dialect, T: AuthUser> SessionStore for SqlStore<D, T> {
     fn find(&self, id: SessionId) -> StoreFuture<'_, Option<SessionRecord>> {
         Box::pin(async move {
             let row = self.row(&self.statements.find, id).await?;
-            row.map(|row| read_record::<D, T>(&row, Some(id))).transpose()
+            row.map(|row| read_record::<D, T>(&row, 0, Some(id))).transpose()
         })
     }
 
@@ -140,7 +141,7 @@ impl<D: Dialect, T: AuthUser> SessionStore for SqlStore<D, T> {
         Box::pin(async move {
             let user = self.user_value(user).await?;
             let rows = self.fetch(&self.statements.list_by_user, &[user]).await?;
-            rows.iter().map(|row| read_record::<D, T>(row, None)).collect()
+            rows.iter().map(|row| read_record::<D, T>(row, 0, None)).collect()
         })
     }
 
@@ -159,11 +160,12 @@ where
 {
     fn find_with_user(&self, id: SessionId) -> StoreFuture<'_, Option<(SessionRecord, T)>> {
         Box::pin(async move {
-            let Some(row) = self.row(&self.statements.find_with_user, id).await? else {
+            let users = self.users().await?;
+            let Some(row) = self.row(&users.find_with_user, id).await? else {
                 return Ok(None);
             };
             let user = T::from_row(&row)?;
-            Ok(Some((read_record::<D, T>(&row, Some(id))?, user)))
+            Ok(Some((read_record::<D, T>(&row, users.columns, Some(id))?, user)))
         })
     }
 }
@@ -171,13 +173,6 @@ where
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         Self::backend(error)
-    }
-}
-
-/// So that the app's own queries may use `?`: a database that fails is 503 there too.
-impl From<sqlx::Error> for Error {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Store(error.into())
     }
 }
 
@@ -210,26 +205,27 @@ fn record_values<'a>(session: &'a SessionRecord, user: Value<'a>) -> [Value<'a>;
     ]
 }
 
-/// The session with this id, or with the id that stands in the row.
+/// The session whose columns begin at `first`, with this id or with the one behind them.
 fn read_record<D: Dialect, T: AuthUser>(
     row: &D::Row,
+    first: usize,
     id: Option<SessionId>,
 ) -> Result<SessionRecord, StoreError> {
     let read = || -> Result<SessionRecord, sqlx::error::BoxDynError> {
-        let time = |column| D::integer(row, column).map(Timestamp::from_millis);
+        let time = |column| D::integer(row, first + column).map(Timestamp::from_millis);
         Ok(SessionRecord {
-            secret_hash: SecretHash::from_bytes(D::bytes(row, 0)?.try_into()?),
-            user_id: D::user_id(row, 1, T::Id::KIND)?,
+            secret_hash: SecretHash::from_bytes(D::bytes(row, first)?.try_into()?),
+            user_id: D::user_id(row, first + 1, T::Id::KIND)?,
             created_at: time(2)?,
             authenticated_at: time(3)?,
             active_expires_at: time(4)?,
             idle_expires_at: time(5)?,
             absolute_expires_at: time(6)?,
-            user_agent: D::text(row, 7)?,
-            address: D::text(row, 8)?,
+            user_agent: D::text(row, first + 7)?,
+            address: D::text(row, first + 8)?,
             id: match id {
                 Some(id) => id,
-                None => SessionId::from_bytes(D::bytes(row, 9)?.try_into()?),
+                None => SessionId::from_bytes(D::bytes(row, first + 9)?.try_into()?),
             },
         })
     };
@@ -241,7 +237,7 @@ impl<D: Dialect, T> Clone for SqlStore<D, T> {
         Self {
             pool: self.pool.clone(),
             statements: Arc::clone(&self.statements),
-            uuid_form: Arc::clone(&self.uuid_form),
+            users: Arc::clone(&self.users),
             user: PhantomData,
         }
     }

@@ -1,6 +1,6 @@
 //! The table of sessions: how it is made, brought up to date, printed and checked.
 
-use sqlx::{AssertSqlSafe, SqlSafeStr};
+use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
 use super::{Dialect, SqlStore, Value, driver::UuidForm};
 use crate::{
@@ -47,6 +47,16 @@ enum Type {
     Text,
     /// As the id column of the app's own table is declared.
     Key,
+}
+
+/// What statements need to know of the app's own table.
+#[derive(Debug)]
+pub struct Users {
+    /// Names all columns of the table as it was when it was read.
+    pub find_with_user: SqlStr,
+    /// How many they are.
+    pub columns: usize,
+    pub uuid_form: UuidForm,
 }
 
 /// A column as the catalogue describes it.
@@ -150,6 +160,13 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
     /// The id column of the app's own table, if it is there and of a fitting type.
     async fn users_key(&self) -> Result<Column, StoreError> {
         let (table, id) = (T::TABLE, T::ID_COLUMN);
+        if table.contains('.') && !D::SQL.schemas {
+            return Err(StoreError::Schema(format!(
+                "the table of users is named `{table}`, but the tables of one {} connection are in \
+                 one database: name it without what stands before the dot",
+                D::NAME
+            )));
+        }
         let columns = self.columns(table).await?;
         if columns.is_empty() {
             return Err(StoreError::Schema(format!(
@@ -157,6 +174,7 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
                  name the right one with `#[auth_user(table = \"..\")]`"
             )));
         }
+        let names = columns.iter().map(|column| column.name.clone()).collect::<Vec<_>>();
         let column = columns.into_iter().find(|column| column.name.eq_ignore_ascii_case(id));
         let Some(column) = column else {
             return Err(StoreError::Schema(format!(
@@ -165,8 +183,11 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
             )));
         };
         if fits(T::Id::KIND, &column.declared) {
-            // Known from here on, so that no transaction has to ask on another connection.
-            self.uuid_form.get_or_init(|| uuid_form::<D>(&column.declared));
+            self.users.get_or_init(|| Users {
+                find_with_user: D::SQL.find_with_user(table, id, &names),
+                columns: names.len(),
+                uuid_form: uuid_form::<D>(&column.declared),
+            });
             return Ok(column);
         }
         let kind = match T::Id::KIND {
@@ -185,17 +206,17 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
         Ok(match id {
             UserId::Integer(id) => Value::Integer(*id),
             UserId::Text(id) => Value::Text(Some(id)),
-            UserId::Uuid(id) => Value::Uuid(*id, self.uuid_form().await?),
+            UserId::Uuid(id) => Value::Uuid(*id, self.users().await?.uuid_form),
         })
     }
 
-    /// How the app's own table keeps UUIDs; read from the database once.
-    async fn uuid_form(&self) -> Result<UuidForm, StoreError> {
-        if let Some(form) = self.uuid_form.get() {
-            return Ok(*form);
+    /// What is known of the app's own table; read from the database once, by `migrate` or `check`
+    /// or else by the first request.
+    pub(super) async fn users(&self) -> Result<&Users, StoreError> {
+        if self.users.get().is_none() {
+            self.users_key().await?;
         }
-        let key = self.users_key().await?;
-        Ok(*self.uuid_form.get_or_init(|| uuid_form::<D>(&key.declared)))
+        self.users.get().ok_or_else(|| StoreError::Schema("no table of users".to_owned()))
     }
 
     async fn columns(&self, table: &str) -> Result<Vec<Column>, StoreError> {

@@ -9,7 +9,7 @@ use crate::{
     session::{Renewal, Session, SessionInfo, SessionRecord, SessionState},
     store::SessionStore,
     token::{SessionId, SessionToken},
-    user::{AuthUser, UserId, UserKey},
+    user::{AuthUser, UserId, UserKey, Users},
 };
 
 /// How many rows one statement of the sweeper deletes at most, so that it blocks nobody.
@@ -35,14 +35,14 @@ pub(crate) const SWEEP_BATCH: u32 = 1_000;
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct Sessions(Arc<Inner>);
+pub struct SessionManager(Arc<Inner>);
 
 struct Inner {
     store: Arc<dyn SessionStore>,
     clock: Arc<dyn Clock>,
     lifetime: Lifetime,
-    /// The table of the users these sessions belong to.
-    table: &'static str,
+    /// The users these sessions belong to.
+    users: Users,
 }
 
 /// Who signs in, as far as the request tells.
@@ -59,14 +59,14 @@ pub(crate) struct Admitted {
     pub renewal: Option<Renewal>,
 }
 
-impl Sessions {
+impl SessionManager {
     pub(crate) fn new(
         store: Arc<dyn SessionStore>,
         clock: Arc<dyn Clock>,
         lifetime: Lifetime,
-        table: &'static str,
+        users: Users,
     ) -> Self {
-        Self(Arc::new(Inner { store, clock, lifetime, table }))
+        Self(Arc::new(Inner { store, clock, lifetime, users }))
     }
 
     /// Creates a session for a user: a row with a new token. No cookie is written; see
@@ -105,8 +105,8 @@ impl Sessions {
 
     /// A new session that is not stored yet.
     pub(crate) fn draft<U: AuthUser>(&self, user: &U, client: Client) -> Result<Session, Error> {
-        if U::TABLE != self.0.table {
-            return Err(Error::WrongUser { asked: U::TABLE, registered: self.0.table });
+        if Users::of::<U>() != self.0.users {
+            return Err(Error::WrongUser { asked: U::TABLE, registered: self.0.users.table() });
         }
         let token = SessionToken::generate()?;
         let now = self.now();
@@ -178,7 +178,10 @@ impl Sessions {
         let Some(found) = self.find(&session.token).await? else {
             return Ok(None);
         };
-        let renewal = self.0.lifetime.renewal(&found.session.record, self.now());
+        let renewal = match found.renewal {
+            Some(renewal) => renewal,
+            None => self.0.lifetime.renewal(&found.session.record, self.now()),
+        };
         let admitted =
             Admitted { session: renewed(found.session, &renewal), renewal: Some(renewal) };
         self.settle(Some(admitted), &session.token).await
@@ -201,13 +204,14 @@ impl Sessions {
     /// # Errors
     /// [`Error::Store`] if the store fails; the session then still lives.
     pub async fn invalidate_session(&self, id: SessionId) -> Result<(), Error> {
-        if self.0.store.delete(id).await? {
+        if self.delete(id).await? {
             tracing::info!(session = %id, "session ended");
         }
         Ok(())
     }
 
-    /// Ends all sessions of a user; says how many there were.
+    /// Ends all sessions of a user; says how many there were. `user` is an id of the type that
+    /// the app's users have.
     ///
     /// ```
     /// # use locals::{Auth, AuthUser, Error, Session};
@@ -221,7 +225,7 @@ impl Sessions {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Store`] if the store fails.
+    /// [`Error::WrongUserId`] for an id of another type; [`Error::Store`] if the store fails.
     pub async fn invalidate_user_sessions(&self, user: impl Into<UserId>) -> Result<u64, Error> {
         self.end_all(&user.into(), None).await
     }
@@ -245,6 +249,7 @@ impl Sessions {
     }
 
     async fn end_all(&self, user: &UserId, keep: Option<SessionId>) -> Result<u64, Error> {
+        self.expect(user)?;
         let ended = self.0.store.delete_by_user(user, keep).await?;
         tracing::info!(%user, ended, "sessions of a user ended");
         Ok(ended)
@@ -265,9 +270,11 @@ impl Sessions {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Store`] if the store fails.
+    /// [`Error::WrongUserId`] for an id of another type; [`Error::Store`] if the store fails.
     pub async fn user_sessions(&self, user: impl Into<UserId>) -> Result<Vec<SessionInfo>, Error> {
-        let records = self.0.store.list_by_user(&user.into()).await?;
+        let user = user.into();
+        self.expect(&user)?;
+        let records = self.0.store.list_by_user(&user).await?;
         let now = self.now();
         let living = records.into_iter().filter_map(|record| {
             let state = lifecycle::state(&record, now)?;
@@ -310,6 +317,11 @@ impl Sessions {
         Ok(self.0.store.delete_expired(now, SWEEP_BATCH).await?)
     }
 
+    /// Refuses an id that no user of the app can have: with it nothing would be found, in silence.
+    pub(crate) fn expect(&self, user: &UserId) -> Result<(), Error> {
+        Ok(self.0.users.expect(user)?)
+    }
+
     pub(crate) fn now(&self) -> Timestamp {
         self.0.clock.now()
     }
@@ -338,6 +350,11 @@ impl Sessions {
                 Some(Admitted { session: renewed(session, &renewal), renewal: Some(renewal) })
             }
         }
+    }
+
+    /// Deletes the row of a session.
+    pub(crate) async fn delete(&self, id: SessionId) -> Result<bool, StoreError> {
+        self.0.store.delete(id).await
     }
 
     /// Writes a renewal; `false` if the session is gone or somebody else has renewed it.
@@ -372,8 +389,8 @@ fn renewed(mut session: Session, renewal: &Renewal) -> Session {
     session
 }
 
-impl std::fmt::Debug for Sessions {
+impl std::fmt::Debug for SessionManager {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Sessions").field("table", &self.0.table).finish_non_exhaustive()
+        f.debug_struct("SessionManager").field("users", &self.0.users).finish_non_exhaustive()
     }
 }
