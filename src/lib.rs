@@ -171,6 +171,9 @@
 //! | feature | what it gives |
 //! |---|---|
 //! | `sqlite` (default) | [`store::SqlStore`] on SQLite, compiled in |
+//! | `postgres` | [`store::SqlStore`] on PostgreSQL |
+//! | `mysql` | [`store::SqlStore`] on MySQL and MariaDB |
+//! | `redis` | `store::RedisStore` on a Redis server or cluster |
 //! | `store-suite` | [`store::suite`], the tests that every store must pass |
 
 pub use locals_macros::{AuthUser, require_user, with_session};
