@@ -1,6 +1,7 @@
 //! The runtime of [`locals`](https://docs.rs/locals): cookies, the life of a session, the
 //! stores. Use it through `locals`, which re-exports it.
 
+mod attribute;
 mod auth;
 mod clock;
 mod cookie;

@@ -9,8 +9,8 @@ use std::{future::Future, pin::Pin};
 use actix_web::{Error, FromRequest, HttpRequest, dev::Payload};
 
 use crate::{
+    attribute::{RequireUser, WithSession},
     auth::UserType,
-    handler::{RequireUser, WithSession},
     locals::Locals,
     session::Session,
     user::{AuthUser, User},

@@ -4,8 +4,6 @@ use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
-use super::driver::UuidForm;
-
 /// A database as [`SqlStore`](super::SqlStore) speaks it: its statements and its types.
 ///
 /// In all statements `{users}` and `{user_id}` stand for the app's own table and its id column,
@@ -49,6 +47,17 @@ pub struct Sql {
     pub indexes: &'static str,
     /// How many foreign keys lead from `user_sessions.user_id` to the table bound, and cascade.
     pub references: &'static str,
+}
+
+/// How the app's table keeps UUIDs, as far as its database leaves a choice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UuidForm {
+    /// In a type of the database's own.
+    Native,
+    /// As 16 bytes.
+    Bytes,
+    /// As 36 characters with hyphens.
+    Text,
 }
 
 /// The statements of one app: those of its dialect, with the app's names in them.
@@ -201,8 +210,9 @@ pub const SQLITE: Sql = Sql {
 
 /// PostgreSQL.
 ///
-/// Many nodes may sweep at once: each takes rows that no other has locked. `to_regclass` finds a
-/// table as a statement would, by the search path.
+/// Many nodes may sweep at once: each takes rows that no other has locked. Their keys are gathered
+/// in an array, because `IN` may be planned as a join that reads the whole table. `to_regclass`
+/// finds a table as a statement would, by the search path.
 #[cfg(feature = "postgres")]
 pub const POSTGRES: Sql = Sql {
     quote: '"',
@@ -229,9 +239,9 @@ pub const POSTGRES: Sql = Sql {
         ", id FROM user_sessions WHERE user_id = $1 \
          ORDER BY created_at DESC, id DESC"
     ),
-    delete_expired: "DELETE FROM user_sessions WHERE id IN \
+    delete_expired: "DELETE FROM user_sessions WHERE id = ANY (ARRAY \
                      (SELECT id FROM user_sessions WHERE idle_expires_at <= $1 \
-                      ORDER BY idle_expires_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
+                      ORDER BY idle_expires_at LIMIT $2 FOR UPDATE SKIP LOCKED))",
 
     tables: &[
         "CREATE TABLE IF NOT EXISTS user_sessions (
@@ -273,9 +283,11 @@ pub const POSTGRES: Sql = Sql {
 
 /// MySQL and MariaDB.
 ///
-/// MariaDB has a type for UUIDs, and takes its values as text. /// Indexes stand in the table, because MySQL has no `CREATE INDEX IF NOT EXISTS`. The catalogue's
-/// texts are cast, because MySQL gives some of them as bytes. The key takes character set and
-/// collation along, which a foreign key demands.
+/// MariaDB has a type for UUIDs, and takes its values as text. Indexes stand in the table, because
+/// MySQL has no `CREATE INDEX IF NOT EXISTS`. The catalogue's texts are cast, because MySQL gives
+/// some of them as bytes. The key takes character set and collation along, which a foreign key
+/// demands. Each part of the catalogue is told the table by itself: a join alone would look into
+/// every table of the server, and wait for its locks.
 #[cfg(feature = "mysql")]
 pub const MYSQL: Sql = Sql {
     quote: '`',
@@ -339,9 +351,9 @@ pub const MYSQL: Sql = Sql {
               WHERE table_schema = DATABASE() AND table_name = 'user_sessions'",
     references: "SELECT COUNT(*) FROM information_schema.key_column_usage AS k \
                  JOIN information_schema.referential_constraints AS r \
-                 ON r.constraint_schema = k.constraint_schema \
-                 AND r.constraint_name = k.constraint_name AND r.table_name = k.table_name \
+                 ON r.constraint_name = k.constraint_name \
                  WHERE k.table_schema = DATABASE() AND k.table_name = 'user_sessions' \
+                 AND r.constraint_schema = DATABASE() AND r.table_name = 'user_sessions' \
                  AND k.column_name = 'user_id' AND r.delete_rule = 'CASCADE' \
                  AND k.referenced_table_name = ?",
 };

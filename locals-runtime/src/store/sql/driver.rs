@@ -5,7 +5,7 @@ use std::future::Future;
 use sqlx::{Arguments, Encode, Row, SqlStr, Type, error::BoxDynError};
 use uuid::Uuid;
 
-use super::dialect::Sql;
+use super::dialect::{Sql, UuidForm};
 use crate::user::{UserId, UserIdKind};
 
 /// A database that [`SqlStore`](super::SqlStore) speaks: `sqlx::Sqlite`, `sqlx::Postgres` or
@@ -19,17 +19,6 @@ pub enum Value<'a> {
     Bytes(&'a [u8]),
     Text(Option<&'a str>),
     Uuid(Uuid, UuidForm),
-}
-
-/// How the app's table keeps UUIDs, as far as its database leaves a choice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum UuidForm {
-    /// In a type of the database's own.
-    Native,
-    /// As 16 bytes.
-    Bytes,
-    /// As 36 characters with hyphens.
-    Text,
 }
 
 /// The operations of one driver, behind [`Dialect`], so that its long bounds reach no page of

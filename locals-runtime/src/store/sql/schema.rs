@@ -2,7 +2,7 @@
 
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
-use super::{Dialect, SqlStore, Value, driver::UuidForm};
+use super::{Dialect, SqlStore, Value, dialect::UuidForm};
 use crate::{
     error::StoreError,
     user::{AuthUser, UserId, UserIdKind, UserKey},
