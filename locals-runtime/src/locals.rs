@@ -69,6 +69,8 @@ pub(crate) enum Scope {
 struct Resolved {
     admitted: Option<Admitted>,
     user: Option<AnyUser>,
+    /// There is a row, and it cannot be read.
+    corrupt: bool,
 }
 
 /// What the request has decided about its cookie. The last decision wins.
@@ -329,17 +331,30 @@ impl Locals {
     }
 
     async fn read(&self) -> Result<Resolved, Error> {
+        match self.read_row().await {
+            // One row is broken, not the store: its user is not signed in, and all others are.
+            Err(Error::Store(StoreError::Corrupt(cause))) => {
+                tracing::error!(cause, "a stored session cannot be read: treated as none");
+                Ok(Resolved { corrupt: true, ..Resolved::default() })
+            }
+            result => result,
+        }
+    }
+
+    async fn read_row(&self) -> Result<Resolved, Error> {
         let Presented::Token(token) = &self.0.presented else {
             return Ok(Resolved::default());
         };
         if self.0.scope == Scope::Session {
-            return Ok(Resolved { admitted: self.auth().find(token).await?, user: None });
+            let admitted = self.auth().find(token).await?;
+            return Ok(Resolved { admitted, ..Resolved::default() });
         }
         let Some((record, user)) = self.0.auth.find_with_user(token.id()).await? else {
             return Ok(Resolved::default());
         };
         let admitted = self.auth().admit(record, token);
-        Ok(Resolved { user: admitted.is_some().then_some(user), admitted })
+        let user = admitted.is_some().then_some(user);
+        Ok(Resolved { admitted, user, corrupt: false })
     }
 
     /// The session that the request presented, whatever has been decided since.
@@ -422,6 +437,7 @@ impl Locals {
         };
         let found = match self.0.resolved.get() {
             None => Found::NotAsked,
+            Some(Resolved { corrupt: true, .. }) => Found::Corrupt,
             Some(Resolved { admitted: None, .. }) => Found::NoSession,
             Some(Resolved { admitted: Some(admitted), .. }) => {
                 Found::Session { id: admitted.session.id(), is_idle: admitted.renewal.is_some() }

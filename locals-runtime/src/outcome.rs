@@ -18,6 +18,8 @@ pub(crate) enum Choice {
 pub(crate) enum Found {
     NotAsked,
     NoSession,
+    /// There is a row, and it cannot be read. Its cookie is kept: the row may be mended.
+    Corrupt,
     Session { id: SessionId, is_idle: bool },
 }
 
@@ -77,6 +79,7 @@ mod tests {
             (Choice::Nothing, &token, session(true), false, Outcome::Renew),
             (Choice::Nothing, &token, Found::NoSession, true, Outcome::Remove),
             (Choice::Nothing, &token, Found::NoSession, false, Outcome::Keep),
+            (Choice::Nothing, &token, Found::Corrupt, true, Outcome::Keep),
             (Choice::Nothing, &Presented::Malformed, Found::NoSession, true, Outcome::Keep),
             (Choice::Nothing, &Presented::Conflicting, Found::NoSession, true, Outcome::Keep),
             (Choice::Nothing, &Presented::Nothing, Found::NoSession, true, Outcome::Keep),
