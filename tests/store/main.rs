@@ -2,6 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by ending")]
 
 mod conformance;
+mod loader;
+#[cfg(feature = "redis")]
+mod redis;
 mod schema;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 mod server_schema;

@@ -31,13 +31,19 @@ use crate::{
     user::UserId,
 };
 
+mod loader;
 mod memory;
+#[cfg(feature = "redis")]
+mod redis;
 #[cfg(feature = "sql")]
 mod sql;
 #[cfg(feature = "store-suite")]
 pub mod suite;
 
+pub use loader::{UserLoader, WithLoader};
 pub use memory::MemoryStore;
+#[cfg(feature = "redis")]
+pub use redis::RedisStore;
 #[cfg(feature = "sql")]
 pub use sql::{Dialect, SqlStore};
 

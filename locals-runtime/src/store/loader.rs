@@ -1,0 +1,170 @@
+//! Sessions of one store and users of another place, joined.
+
+use std::{fmt, future::Future, marker::PhantomData};
+
+use super::{SessionStore, SessionUserStore, StoreFuture};
+use crate::{
+    clock::Timestamp,
+    error::{BoxError, StoreError},
+    session::{Renewal, SessionRecord},
+    token::SessionId,
+    user::{AuthUser, UserId, WrongIdKind},
+};
+
+/// Loads a user by their id, from wherever the app keeps its users.
+///
+/// A closure that takes the id and returns a future of `Result<Option<T>, E>` is one; see
+/// [`WithLoader`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not load a `{T}`",
+    note = "write a closure like `move |id: i64| async move {{ .. }}` that gives a `Result<Option<{T}>, E>`, or implement `UserLoader<{T}>`"
+)]
+pub trait UserLoader<T: AuthUser>: Send + Sync + 'static {
+    /// The user with this id; `None` if there is none, or none who may be signed in.
+    fn load(&self, id: T::Id) -> StoreFuture<'_, Option<T>>;
+}
+
+impl<T, F, Answer, E> UserLoader<T> for F
+where
+    T: AuthUser,
+    F: Fn(T::Id) -> Answer + Send + Sync + 'static,
+    Answer: Future<Output = Result<Option<T>, E>> + Send + 'static,
+    E: Into<BoxError>,
+{
+    fn load(&self, id: T::Id) -> StoreFuture<'_, Option<T>> {
+        let answer = self(id);
+        Box::pin(async move { answer.await.map_err(StoreError::backend) })
+    }
+}
+
+/// Any store of sessions, joined with a [loader](UserLoader) of users: for apps whose users
+/// are not in the database that keeps the sessions.
+///
+/// ```
+/// use locals::{
+///     Auth, AuthUser, BoxError,
+///     store::{SessionStore, WithLoader},
+/// };
+///
+/// #[derive(AuthUser)]
+/// struct Account { id: i64, email: String }
+///
+/// # #[derive(Clone)]
+/// # struct Directory;
+/// # impl Directory {
+/// #     async fn account(&self, id: i64) -> Result<Option<Account>, BoxError> { Ok(None) }
+/// # }
+/// # fn example(sessions: impl SessionStore, directory: Directory) -> Result<(), BoxError> {
+/// let store = WithLoader::new(sessions, move |id: i64| {
+///     let directory = directory.clone();
+///     async move { directory.account(id).await }
+/// });
+/// let auth = Auth::<Account>::builder(store).build()?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// A session whose user is not loaded is not found, so a user who is deleted or locked out is
+/// signed out at once. The price is one load for each session that is found, also where the
+/// handler asks for the session alone.
+///
+/// No foreign key deletes the sessions with the user: end them, by
+/// [`invalidate_user_sessions`](crate::SessionManager::invalidate_user_sessions), when a user is
+/// deleted. Otherwise they come back to life with the next user who is given the same id.
+pub struct WithLoader<S, L, T> {
+    sessions: S,
+    loader: L,
+    user: PhantomData<fn() -> T>,
+}
+
+impl<S: SessionStore, L: UserLoader<T>, T: AuthUser> WithLoader<S, L, T> {
+    /// Joins a store of sessions with a loader of their users.
+    pub fn new(sessions: S, loader: L) -> Self {
+        Self { sessions, loader, user: PhantomData }
+    }
+
+    /// The store of the sessions alone.
+    pub fn sessions(&self) -> &S {
+        &self.sessions
+    }
+}
+
+impl<S, L, T> WithLoader<S, L, T>
+where
+    S: SessionStore,
+    L: UserLoader<T>,
+    T: AuthUser<Id: TryFrom<UserId, Error = WrongIdKind>>,
+{
+    async fn load(&self, id: SessionId) -> Result<Option<(SessionRecord, T)>, StoreError> {
+        let Some(session) = self.sessions.find(id).await? else {
+            return Ok(None);
+        };
+        // An id of another kind is nobody's: the app has changed the type of its ids.
+        let Ok(user) = session.user_id.clone().try_into() else {
+            return Ok(None);
+        };
+        Ok(self.loader.load(user).await?.map(|user| (session, user)))
+    }
+}
+
+impl<S, L, T> SessionStore for WithLoader<S, L, T>
+where
+    S: SessionStore,
+    L: UserLoader<T>,
+    T: AuthUser<Id: TryFrom<UserId, Error = WrongIdKind>>,
+{
+    fn create<'a>(&'a self, session: &'a SessionRecord) -> StoreFuture<'a, ()> {
+        self.sessions.create(session)
+    }
+
+    fn find(&self, id: SessionId) -> StoreFuture<'_, Option<SessionRecord>> {
+        Box::pin(async move { Ok(self.load(id).await?.map(|(session, _)| session)) })
+    }
+
+    fn renew(&self, id: SessionId, renewal: Renewal) -> StoreFuture<'_, bool> {
+        self.sessions.renew(id, renewal)
+    }
+
+    fn delete(&self, id: SessionId) -> StoreFuture<'_, bool> {
+        self.sessions.delete(id)
+    }
+
+    fn delete_by_user<'a>(
+        &'a self,
+        user: &'a UserId,
+        keep: Option<SessionId>,
+    ) -> StoreFuture<'a, u64> {
+        self.sessions.delete_by_user(user, keep)
+    }
+
+    fn list_by_user<'a>(&'a self, user: &'a UserId) -> StoreFuture<'a, Vec<SessionRecord>> {
+        self.sessions.list_by_user(user)
+    }
+
+    fn delete_expired(&self, now: Timestamp, limit: u32) -> StoreFuture<'_, u64> {
+        self.sessions.delete_expired(now, limit)
+    }
+}
+
+impl<S, L, T> SessionUserStore<T> for WithLoader<S, L, T>
+where
+    S: SessionStore,
+    L: UserLoader<T>,
+    T: AuthUser<Id: TryFrom<UserId, Error = WrongIdKind>>,
+{
+    fn find_with_user(&self, id: SessionId) -> StoreFuture<'_, Option<(SessionRecord, T)>> {
+        Box::pin(self.load(id))
+    }
+}
+
+impl<S: Clone, L: Clone, T> Clone for WithLoader<S, L, T> {
+    fn clone(&self) -> Self {
+        Self { sessions: self.sessions.clone(), loader: self.loader.clone(), user: PhantomData }
+    }
+}
+
+impl<S: fmt::Debug, L, T> fmt::Debug for WithLoader<S, L, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WithLoader").field("sessions", &self.sessions).finish_non_exhaustive()
+    }
+}

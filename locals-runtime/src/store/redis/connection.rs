@@ -1,0 +1,237 @@
+//! The connection to a server or to a cluster: one for all requests, and made again when lost.
+
+use std::{
+    sync::{PoisonError, RwLock},
+    time::Duration,
+};
+
+use ::redis::{
+    AsyncConnectionConfig, Client, Cmd, ConnectionInfo, ErrorKind, FromRedisValue,
+    IntoConnectionInfo, Pipeline, ProtocolVersion, RedisError, RedisResult, ServerErrorKind, Value,
+    aio::{ConnectionManager, ConnectionManagerConfig},
+    cluster::{ClusterClient, ClusterConfig, NodeAddress},
+    cluster_async::ClusterConnection,
+    cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo, SingleNodeRoutingInfo},
+    io::tcp::{TcpSettings, socket2::TcpKeepalive},
+};
+
+use crate::error::StoreError;
+
+/// How long a command may take, with all that is done for it: waiting for a lost connection to be
+/// made again, redirections, trying once more.
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How many keys a server looks at in one step of a walk.
+const STEP: u32 = 1_000;
+
+pub(super) struct Connection {
+    link: Link,
+    patience: Duration,
+}
+
+enum Link {
+    Server { client: Client, connection: RwLock<ConnectionManager> },
+    Cluster { client: ClusterClient, connection: ClusterConnection },
+}
+
+/// A server that has keys to walk over.
+pub(super) enum Node {
+    TheServer,
+    OfCluster(NodeAddress),
+}
+
+impl Connection {
+    pub(super) async fn to_server(url: &str) -> RedisResult<Self> {
+        let client = Client::open(connection_info(url)?)?;
+        // The lasting connection is tried until it is made, so it never tells what is wrong.
+        let once = AsyncConnectionConfig::new().set_connection_timeout(Some(PATIENCE));
+        client.get_multiplexed_async_connection_with_config(&once).await?;
+        Self::server(client, PATIENCE)
+    }
+
+    fn server(client: Client, patience: Duration) -> RedisResult<Self> {
+        let connection = RwLock::new(lasting(&client, patience)?);
+        Ok(Self { link: Link::Server { client, connection }, patience })
+    }
+
+    pub(super) async fn to_cluster(urls: &[String]) -> RedisResult<Self> {
+        let nodes: Vec<_> =
+            urls.iter().map(|url| connection_info(url)).collect::<Result<_, _>>()?;
+        let client = ClusterClient::builder(nodes)
+            .tcp_settings(tcp_settings())
+            .connection_timeout(PATIENCE / 2)
+            // Patience is bounded here, and for each answer of a node below.
+            .overall_response_timeout(None)
+            .retries(10)
+            .min_retry_wait(10)
+            .max_retry_wait(200)
+            .build()?;
+        Self::cluster(client, PATIENCE).await
+    }
+
+    async fn cluster(client: ClusterClient, patience: Duration) -> RedisResult<Self> {
+        let config = ClusterConfig::new().set_response_timeout(patience);
+        let connection = client.get_async_connection_with_config(config).await?;
+        Ok(Self { link: Link::Cluster { client, connection }, patience })
+    }
+
+    /// Another connection to the same, on which an answer may take longer.
+    pub(super) async fn another(&self, patience: Duration) -> Result<Self, StoreError> {
+        let another = match &self.link {
+            Link::Server { client, .. } => Self::server(client.clone(), patience),
+            Link::Cluster { client, .. } => Self::cluster(client.clone(), patience).await,
+        };
+        let another = another.map_err(StoreError::backend)?;
+        another.query::<()>(&::redis::cmd("PING")).await?;
+        Ok(another)
+    }
+
+    /// Runs a command. If it fails, it may have been done nevertheless.
+    pub(super) async fn query<V: FromRedisValue>(&self, command: &Cmd) -> Result<V, StoreError> {
+        self.bounded(self.send(command)).await
+    }
+
+    /// Runs a command that only reads: once more, if the connection is lost on the way.
+    pub(super) async fn read<V: FromRedisValue>(&self, command: &Cmd) -> Result<V, StoreError> {
+        self.bounded(async {
+            match self.send(command).await {
+                Err(error) if error.is_connection_dropped() => self.send(command).await,
+                answer => answer,
+            }
+        })
+        .await
+    }
+
+    async fn send<V: FromRedisValue>(&self, command: &Cmd) -> RedisResult<V> {
+        match &self.link {
+            Link::Server { connection, .. } => command.query_async(&mut current(connection)).await,
+            Link::Cluster { connection, .. } => command.query_async(&mut connection.clone()).await,
+        }
+    }
+
+    /// Runs commands on one key, one right after the other on one connection.
+    pub(super) async fn pipeline<V: FromRedisValue>(
+        &self,
+        commands: &Pipeline,
+    ) -> Result<V, StoreError> {
+        self.bounded(async {
+            match &self.link {
+                Link::Server { connection, .. } => {
+                    commands.query_async(&mut current(connection)).await
+                }
+                Link::Cluster { connection, .. } => {
+                    commands.query_async(&mut connection.clone()).await
+                }
+            }
+        })
+        .await
+    }
+
+    /// The servers that have keys: all primaries of a cluster.
+    pub(super) async fn nodes(&self) -> Result<Vec<Node>, StoreError> {
+        let Link::Cluster { connection, .. } = &self.link else {
+            return Ok(vec![Node::TheServer]);
+        };
+        let primaries = RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, None));
+        let answers =
+            self.bounded(connection.clone().route_command(::redis::cmd("PING"), primaries)).await?;
+        let Value::Map(answers) = answers else {
+            return Err(StoreError::backend("the cluster does not name its primaries"));
+        };
+        let node = |(address, _)| -> RedisResult<Node> {
+            let address: String = ::redis::from_redis_value(address)?;
+            Ok(Node::OfCluster(address.parse()?))
+        };
+        answers.into_iter().map(node).collect::<Result<_, _>>().map_err(StoreError::backend)
+    }
+
+    /// One step of a walk over the keys of a node: where to go on, and the keys.
+    pub(super) async fn walk(
+        &self,
+        node: &Node,
+        cursor: u64,
+        pattern: &str,
+    ) -> Result<(u64, Vec<String>), StoreError> {
+        let mut step = ::redis::cmd("SCAN");
+        step.arg(cursor).arg("MATCH").arg(pattern).arg("COUNT").arg(STEP);
+        match (&self.link, node) {
+            (Link::Cluster { connection, .. }, Node::OfCluster(address)) => {
+                let node = RoutingInfo::SingleNode(SingleNodeRoutingInfo::ByAddress {
+                    host: address.host().to_owned(),
+                    port: address.port(),
+                });
+                let found = self.bounded(connection.clone().route_command(step, node)).await?;
+                ::redis::from_redis_value(found).map_err(StoreError::backend)
+            }
+            _ => self.read(&step).await,
+        }
+    }
+
+    async fn bounded<V>(
+        &self,
+        work: impl Future<Output = RedisResult<V>>,
+    ) -> Result<V, StoreError> {
+        let Ok(answer) = tokio::time::timeout(self.patience, work).await else {
+            return Err(StoreError::backend(format!(
+                "no connection to Redis, or no answer from it, within {:?}",
+                self.patience
+            )));
+        };
+        answer.map_err(|error| {
+            self.leave_if_demoted(&error);
+            StoreError::backend(error)
+        })
+    }
+
+    /// After a failover the old primary, now a replica, may still hold the connection: it answers
+    /// reads and refuses writes. A new connection leads to the new one, by its name or address.
+    /// (In a cluster the driver sees to that.)
+    fn leave_if_demoted(&self, error: &RedisError) {
+        if error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
+            && let Link::Server { client, connection } = &self.link
+            && let Ok(new) = lasting(client, self.patience)
+        {
+            *connection.write().unwrap_or_else(PoisonError::into_inner) = new;
+        }
+    }
+}
+
+fn current(connection: &RwLock<ConnectionManager>) -> ConnectionManager {
+    connection.read().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+/// A connection that is made when it is first used, and again whenever it is lost, however
+/// often that fails: whoever needs it waits as long as their patience lasts, so a server that is
+/// back in time is not missed.
+fn lasting(client: &Client, patience: Duration) -> RedisResult<ConnectionManager> {
+    let config = ConnectionManagerConfig::new()
+        .set_number_of_retries(usize::MAX)
+        .set_min_delay(Duration::from_millis(20))
+        .set_max_delay(Duration::from_millis(200))
+        .set_connection_timeout(Some(PATIENCE))
+        .set_response_timeout(Some(patience));
+    ConnectionManager::new_lazy_with_config(client.clone(), config)
+}
+
+fn connection_info(url: &str) -> RedisResult<ConnectionInfo> {
+    let info = url.into_connection_info()?;
+    let mut settings = info.redis_settings().clone();
+    // With RESP3 the driver is told of a lost connection before it is needed.
+    if !url.contains("protocol=") {
+        settings = settings.set_protocol(ProtocolVersion::RESP3);
+    }
+    Ok(info.set_redis_settings(settings).set_tcp_settings(tcp_settings()))
+}
+
+fn tcp_settings() -> TcpSettings {
+    // Probes keep an idle connection in the tables of routers, and find a dead one.
+    let keepalive = TcpKeepalive::new()
+        .with_time(Duration::from_secs(30))
+        .with_interval(Duration::from_secs(5));
+    let settings = TcpSettings::default().set_nodelay(true).set_keepalive(keepalive);
+    // A server that vanishes without a word is given up; otherwise Linux tries for a quarter of
+    // an hour.
+    #[cfg(any(target_os = "android", target_os = "linux"))]
+    let settings = settings.set_user_timeout(PATIENCE);
+    settings
+}

@@ -1,0 +1,437 @@
+//! Sessions in Redis, apart from their users.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use ::redis::Cmd;
+use futures_util::future::join_all;
+
+use super::{SessionStore, StoreFuture};
+use crate::{
+    clock::Timestamp,
+    error::StoreError,
+    session::{Renewal, SessionRecord},
+    token::SessionId,
+    user::UserId,
+};
+
+mod connection;
+mod record;
+mod scripts;
+
+use connection::{Connection, PATIENCE};
+use record::{GRACE, LONGEST};
+
+/// How many commands are under way at once for one operation.
+const CROWD: usize = 100;
+
+/// Sessions in Redis 6.0 or later, Valkey, or a cluster of them.
+///
+/// It holds no users: [`WithLoader`](super::WithLoader) joins it with them.
+///
+/// ```no_run
+/// use locals::{
+///     Auth, AuthUser, BoxError,
+///     store::{RedisStore, WithLoader},
+/// };
+///
+/// #[derive(AuthUser)]
+/// struct Account { id: i64, email: String }
+///
+/// # async fn account(id: i64) -> Result<Option<Account>, BoxError> { Ok(None) }
+/// # async fn start() -> Result<(), BoxError> {
+/// let sessions = RedisStore::connect("redis://127.0.0.1:6379").await?;
+/// let store = WithLoader::new(sessions, |id: i64| async move { account(id).await });
+/// let auth = Auth::<Account>::builder(store).build()?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// One connection, or one for each node of a cluster, serves all requests. When it is lost it is
+/// made again. A command that has no answer within two seconds fails, so an outage is 503 after
+/// two seconds, and over when the server is back. For `rediss://` turn on a feature of the crate
+/// `redis` in your app, such as `tokio-rustls-comp`.
+///
+/// # What is where
+///
+/// | key | what it is |
+/// |---|---|
+/// | `locals:s:<session id>` | a session: a string, two expiries and the rest as JSON |
+/// | `locals:u:<kind>:<user id>` | the index of a user's sessions: a sorted set |
+///
+/// Keys expire by themselves, an hour after the session has ended: nobody needs to sweep.
+/// [`delete_expired_sessions`](crate::SessionManager::delete_expired_sessions) works, by a walk over
+/// all keys.
+///
+/// Redis must not evict these keys: `maxmemory-policy` must be `noeviction`, its default. An
+/// evicted session is a user signed out; an evicted index hides that user's sessions from lists,
+/// and from "sign out everywhere".
+///
+/// # What can get lost
+///
+/// Redis keeps an acknowledged write in memory, and hands it on afterwards. Sessions that
+/// [`SqlStore`](super::SqlStore) has ended stay ended; here a log-out can come undone:
+///
+/// - **A restart** brings back what was on disk. With `appendonly yes` and `appendfsync everysec`
+///   the log-ins and log-outs of the last second or two are lost, with `appendfsync always` none,
+///   with snapshots alone all since the last one, without any of them all sessions.
+/// - **A failover** brings back what had reached the replica: usually all but the last
+///   milliseconds, and all since it was cut off if it was. A log-in that is lost signs a user
+///   out. A log-out that is lost leaves the session as it was, until it ends by its time or is
+///   ended again: the token in the browser is removed, but a stolen one works.
+/// - **A primary that is cut off** from its replicas and the rest of a cluster goes on to answer
+///   the apps on its side, for `cluster-node-timeout` in a cluster, and forever without
+///   `min-replicas-to-write`. They do not see the log-outs of the other side; and all that is
+///   written there is lost when it comes back.
+/// - **In a cluster** a session and its index are on different nodes. After a failover of the
+///   node of the index, a session that was created right before can be missing in it, so that
+///   "sign out everywhere" does not end it. Its renewal enters it again.
+/// - **A clock of a server that is set forward** lets the server expire keys before their time.
+///
+/// [`wait`](Self::wait) narrows this for log-outs, at the price of their answering later, and not
+/// at all while the replicas are down.
+#[derive(Clone)]
+pub struct RedisStore {
+    prefix: Arc<str>,
+    connection: Arc<Connection>,
+    confirmation: Option<Confirmation>,
+}
+
+/// What a deletion waits for.
+#[derive(Clone)]
+struct Confirmation {
+    /// `WAIT` blocks its connection, so it has one of its own.
+    connection: Arc<Connection>,
+    replicas: u32,
+    timeout: Duration,
+}
+
+impl RedisStore {
+    /// Connects to a server: `redis://[user:password@]host[:port][/database]`.
+    ///
+    /// RESP3 is spoken; for a proxy that does not know it, add `?protocol=resp2`.
+    ///
+    /// # Errors
+    /// [`StoreError::Backend`] if the URL is none, or if there is no connection within two seconds.
+    pub async fn connect(url: &str) -> Result<Self, StoreError> {
+        let connection = Connection::to_server(url).await.map_err(StoreError::backend)?;
+        Ok(Self::new(connection))
+    }
+
+    /// Connects to a cluster, by the URLs of some of its nodes; it names the others.
+    ///
+    /// ```no_run
+    /// # use locals::{StoreError, store::RedisStore};
+    /// # async fn start() -> Result<(), StoreError> {
+    /// let sessions = RedisStore::cluster(["redis://10.0.0.1:6379", "redis://10.0.0.2:6379"]).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`StoreError::Backend`] if a URL is none, or none of these nodes is part of a working
+    /// cluster.
+    pub async fn cluster<U: Into<String>>(
+        urls: impl IntoIterator<Item = U>,
+    ) -> Result<Self, StoreError> {
+        let urls: Vec<String> = urls.into_iter().map(Into::into).collect();
+        let connection = Connection::to_cluster(&urls).await.map_err(StoreError::backend)?;
+        Ok(Self::new(connection))
+    }
+
+    fn new(connection: Connection) -> Self {
+        Self { prefix: Arc::from("locals:"), connection: Arc::new(connection), confirmation: None }
+    }
+
+    /// What the names of all keys begin with. `locals:` by default; apps that share a server need
+    /// different ones.
+    pub fn prefix(self, prefix: &str) -> Self {
+        Self { prefix: Arc::from(prefix), ..self }
+    }
+
+    /// Lets the end of a session wait until so many replicas have confirmed it.
+    ///
+    /// A log-out that fewer have confirmed within `timeout` (at least a millisecond) is an error,
+    /// 503 to the client. The session has ended on the primary, and is ended again when the
+    /// log-out is tried again.
+    ///
+    /// A confirmed log-out survives the failover to any of the replicas that have confirmed it:
+    /// name the number of all replicas that may take over (in a cluster: of each primary), and run
+    /// no fewer. It does not bind a primary that is cut off, and a replica has it in memory, not
+    /// yet on disk. See `WAIT` in the manual of Redis.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # use locals::{StoreError, store::RedisStore};
+    /// # async fn start() -> Result<(), StoreError> {
+    /// let sessions = RedisStore::connect("redis://127.0.0.1:6379")
+    ///     .await?
+    ///     .wait(1, Duration::from_millis(200))
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`StoreError::Backend`] if there is no second connection, which this needs.
+    pub async fn wait(self, replicas: u32, timeout: Duration) -> Result<Self, StoreError> {
+        // To Redis a timeout of zero is none.
+        let timeout = timeout.max(Duration::from_millis(1));
+        let connection = self.connection.another(timeout + PATIENCE).await?;
+        let connection = Arc::new(connection);
+        Ok(Self { confirmation: Some(Confirmation { connection, replicas, timeout }), ..self })
+    }
+
+    fn session_key(&self, id: SessionId) -> String {
+        record::session_key(&self.prefix, id)
+    }
+
+    fn index_key(&self, user: &UserId) -> String {
+        record::index_key(&self.prefix, user)
+    }
+
+    async fn value(&self, id: SessionId) -> Result<Option<SessionRecord>, StoreError> {
+        let mut get = ::redis::cmd("GET");
+        let value: Option<Vec<u8>> = self.connection.read(get.arg(self.session_key(id))).await?;
+        value.map(|value| record::read(id, &value)).transpose()
+    }
+
+    /// The ids in the index of a user: of all their sessions, and of some that are no more.
+    async fn index(&self, user: &UserId) -> Result<Vec<SessionId>, StoreError> {
+        let mut range = ::redis::cmd("ZRANGE");
+        range.arg(self.index_key(user)).arg(0).arg(-1);
+        let ids: Vec<String> = self.connection.read(&range).await?;
+        let id = |id: String| id.parse().map_err(|_| unreadable_index(user));
+        ids.into_iter().map(id).collect()
+    }
+
+    /// Puts a session into the index of its user, for as long as it may exist and a bit longer:
+    /// in a cluster the two have different clocks.
+    async fn enter(&self, user: &UserId, id: SessionId, exists: i64) -> Result<(), StoreError> {
+        let mut enter = script(scripts::ENTER, &self.index_key(user));
+        enter.arg(id.to_string()).arg(exists.saturating_add(GRACE).min(LONGEST));
+        self.connection.query(&enter).await
+    }
+
+    /// Takes ended sessions out of the index of their user.
+    ///
+    /// They are gone in any case, and a list leaves them out; so it is no error if this fails.
+    async fn leave(&self, user: &UserId, ids: &[SessionId]) {
+        if ids.is_empty() {
+            return;
+        }
+        let mut remove = ::redis::cmd("ZREM");
+        remove.arg(self.index_key(user));
+        for id in ids {
+            remove.arg(id.to_string());
+        }
+        if let Err(error) = self.connection.query::<()>(&remove).await {
+            tracing::debug!(%error, "the index of a user keeps sessions that have ended");
+        }
+    }
+
+    /// Waits until enough replicas know that a session has ended.
+    ///
+    /// The end is written again on the connection that waits, because `WAIT` speaks of the writes
+    /// of its own connection. So it holds as well if another server has become the primary since
+    /// the session was deleted.
+    async fn confirm(&self, id: SessionId) -> Result<(), StoreError> {
+        let Some(confirmation) = &self.confirmation else {
+            return Ok(());
+        };
+        let &Confirmation { replicas, timeout, .. } = confirmation;
+        let mut end_and_wait = ::redis::pipe();
+        end_and_wait
+            .add_command(script(scripts::END_ANEW, &self.session_key(id)))
+            .ignore()
+            .cmd("WAIT")
+            .arg(replicas)
+            .arg(record::millis(timeout));
+        let (confirmed,): (u32,) = confirmation.connection.pipeline(&end_and_wait).await?;
+        if confirmed < replicas {
+            return Err(StoreError::backend(format!(
+                "the session has ended, but {confirmed} of {replicas} replicas have confirmed it \
+                 within {timeout:?}"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Ends a session unless it is another user's: 1, 0 if there is none, -1 if it is another's.
+    async fn end_of_user(&self, user: &str, id: SessionId) -> Result<i8, StoreError> {
+        let mut end = script(scripts::END_OF_USER, &self.session_key(id));
+        self.connection.query(end.arg(user)).await
+    }
+
+    /// Ends those of these sessions that have ended at `now`; says how many.
+    async fn end_expired(&self, keys: &[String], now: Timestamp) -> Result<u64, StoreError> {
+        let ends = keys.iter().map(|key| async move {
+            let mut end = script(scripts::END_IF_EXPIRED, key);
+            self.connection.query::<u64>(end.arg(now.as_millis())).await
+        });
+        join_all(ends).await.into_iter().sum()
+    }
+}
+
+/// # Why no living session is missing in the index of its user
+///
+/// A session and its index are two keys, on two nodes of a cluster, so no step changes both.
+/// What holds at every moment is that a session that exists is in the index of its user:
+///
+/// - It enters before it is created, and what it enters with lasts longer than the session does.
+///   It is prolonged before the session is.
+/// - An entry is removed only by who has just deleted its session (ids are random and never used
+///   again, so there will be no other), or when its time has passed.
+///
+/// Nobody removes the entry of a session that is not there, though that would tidy up: it may be
+/// one that has entered and is about to be created.
+///
+/// So a `delete_by_user` that starts after a `create` has answered finds the session in the index
+/// and deletes it. Of one that runs meanwhile, the session may be missed, as if it had been
+/// created afterwards; but then it is in the index, for the next. Whatever is cut off half-way
+/// leaves at most an entry without a session, which nobody sees and which goes with its time.
+impl SessionStore for RedisStore {
+    fn create<'a>(&'a self, session: &'a SessionRecord) -> StoreFuture<'a, ()> {
+        Box::pin(async move {
+            let exists = record::time_to_live(session);
+            self.enter(&session.user_id, session.id, exists).await?;
+            let mut set = ::redis::cmd("SET");
+            set.arg(self.session_key(session.id))
+                .arg(record::write(session)?)
+                .arg("NX")
+                .arg("PX")
+                .arg(exists);
+            let created: bool = self.connection.query(&set).await?;
+            if created { Ok(()) } else { Err(StoreError::Collision) }
+        })
+    }
+
+    fn find(&self, id: SessionId) -> StoreFuture<'_, Option<SessionRecord>> {
+        Box::pin(self.value(id))
+    }
+
+    fn renew(&self, id: SessionId, renewal: Renewal) -> StoreFuture<'_, bool> {
+        Box::pin(async move {
+            let key = self.session_key(id);
+            let mut read = ::redis::pipe();
+            read.cmd("GET").arg(&key).cmd("PTTL").arg(&key);
+            let (value, left): (Option<Vec<u8>>, i64) = self.connection.pipeline(&read).await?;
+            let Some(value) = value else {
+                return Ok(false);
+            };
+            let session = record::read(id, &value)?;
+            if session.active_expires_at > renewal.replaces {
+                return Ok(false);
+            }
+            let moved = record::millis(renewal.idle_expires_at.since(session.idle_expires_at));
+            let exists = left.max(GRACE).saturating_add(moved);
+            self.enter(&session.user_id, id, exists).await?;
+            let mut renew = script(scripts::RENEW, &key);
+            renew
+                .arg(renewal.replaces.as_millis())
+                .arg(renewal.active_expires_at.as_millis())
+                .arg(renewal.idle_expires_at.as_millis())
+                .arg(GRACE)
+                .arg(LONGEST);
+            self.connection.query(&renew).await
+        })
+    }
+
+    fn delete(&self, id: SessionId) -> StoreFuture<'_, bool> {
+        Box::pin(async move {
+            let end = script(scripts::END, &self.session_key(id));
+            let value: Option<Vec<u8>> = self.connection.query(&end).await?;
+            self.confirm(id).await?;
+            // One that cannot be read is deleted as well.
+            if let Some(Ok(session)) = value.as_ref().map(|value| record::read(id, value)) {
+                self.leave(&session.user_id, &[id]).await;
+            }
+            Ok(value.is_some())
+        })
+    }
+
+    fn delete_by_user<'a>(
+        &'a self,
+        user: &'a UserId,
+        keep: Option<SessionId>,
+    ) -> StoreFuture<'a, u64> {
+        Box::pin(async move {
+            let mut ids = self.index(user).await?;
+            ids.retain(|id| Some(*id) != keep);
+            let (mut deleted, mut absent) = (Vec::new(), Vec::new());
+            let user_text = record::user_text(user);
+            for ids in ids.chunks(CROWD) {
+                let ends = ids.iter().map(|&id| self.end_of_user(&user_text, id));
+                for (&id, ended) in ids.iter().zip(join_all(ends).await) {
+                    match ended? {
+                        1 => deleted.push(id),
+                        0 => absent.push(id),
+                        _ => {}
+                    }
+                }
+            }
+            // The absent too: they may be of an attempt that was not confirmed.
+            for id in deleted.iter().chain(&absent) {
+                self.confirm(*id).await?;
+            }
+            self.leave(user, &deleted).await;
+            Ok(deleted.len() as u64)
+        })
+    }
+
+    fn list_by_user<'a>(&'a self, user: &'a UserId) -> StoreFuture<'a, Vec<SessionRecord>> {
+        Box::pin(async move {
+            let mut list = Vec::new();
+            for ids in self.index(user).await?.chunks(CROWD) {
+                for session in join_all(ids.iter().map(|&id| self.value(id))).await {
+                    // An entry can be without a session, and even with another user's: of a
+                    // `create` that was refused.
+                    list.extend(session?.filter(|session| session.user_id == *user));
+                }
+            }
+            list.sort_by_key(|session| std::cmp::Reverse((session.created_at, session.id)));
+            Ok(list)
+        })
+    }
+
+    fn delete_expired(&self, now: Timestamp, limit: u32) -> StoreFuture<'_, u64> {
+        Box::pin(async move {
+            let pattern = record::session_pattern(&self.prefix);
+            let mut left = u64::from(limit);
+            for node in self.connection.nodes().await? {
+                let mut cursor = 0;
+                loop {
+                    let (next, keys) = self.connection.walk(&node, cursor, &pattern).await?;
+                    let mut keys = &keys[..];
+                    while left > 0 && !keys.is_empty() {
+                        let at_once = keys.len().min(CROWD).min(left.try_into().unwrap_or(CROWD));
+                        let (some, others) = keys.split_at(at_once);
+                        left -= self.end_expired(some, now).await?;
+                        keys = others;
+                    }
+                    if left == 0 || next == 0 {
+                        break;
+                    }
+                    cursor = next;
+                }
+            }
+            Ok(u64::from(limit) - left)
+        })
+    }
+}
+
+/// A script on one key, to which its arguments are added.
+fn script(source: &str, key: &str) -> Cmd {
+    let mut script = ::redis::cmd("EVAL");
+    script.arg(source).arg(1).arg(key);
+    script
+}
+
+fn unreadable_index(user: &UserId) -> StoreError {
+    StoreError::Corrupt(format!("the index of the user {user} in Redis"))
+}
+
+impl fmt::Debug for RedisStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisStore").field("prefix", &self.prefix).finish_non_exhaustive()
+    }
+}

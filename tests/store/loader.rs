@@ -1,0 +1,173 @@
+//! `WithLoader`: a store of sessions alone, and users from elsewhere.
+
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use locals::{
+    Auth, AuthUser, Error, StoreError, UserId, UserKey, WrongIdKind,
+    store::{
+        MemoryStore, SessionStore, SessionUserStore, StoreFuture, UserLoader, WithLoader,
+        suite::{Harness, store_suite},
+    },
+};
+
+/// A user with any type of id.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Person<I> {
+    pub id: I,
+}
+
+impl<I: Id> AuthUser for Person<I> {
+    type Id = I;
+
+    const ID_COLUMN: &'static str = "id";
+    const TABLE: &'static str = "persons";
+
+    fn id(&self) -> &I {
+        &self.id
+    }
+}
+
+pub trait Id: UserKey + TryFrom<UserId, Error = WrongIdKind> + Send + Sync + 'static {}
+
+impl<I: UserKey + TryFrom<UserId, Error = WrongIdKind> + Send + Sync + 'static> Id for I {}
+
+/// The users of an app that keeps them elsewhere. Clones share them.
+#[derive(Clone, Default)]
+pub struct Directory {
+    users: Arc<Mutex<HashSet<UserId>>>,
+    asked: Arc<AtomicUsize>,
+}
+
+impl Directory {
+    pub fn add(&self, id: impl Into<UserId>) {
+        self.users.lock().unwrap().insert(id.into());
+    }
+
+    pub fn remove(&self, id: &UserId) {
+        self.users.lock().unwrap().remove(id);
+    }
+}
+
+impl<I: Id> UserLoader<Person<I>> for Directory {
+    fn load(&self, id: I) -> StoreFuture<'_, Option<Person<I>>> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        let known = self.users.lock().unwrap().contains(&id.to_user_id());
+        Box::pin(async move { Ok(known.then_some(Person { id })) })
+    }
+}
+
+/// `MemoryStore` knows all users here, so that who is found is for the directory to say.
+struct Joined(Directory);
+
+impl Harness for Joined {
+    type Store = WithLoader<MemoryStore<Person<i64>>, Directory, Person<i64>>;
+    type User = Person<i64>;
+
+    async fn store(&self) -> Self::Store {
+        WithLoader::new(MemoryStore::new(), self.0.clone())
+    }
+
+    async fn add_user(&self, store: &Self::Store, id: UserId) {
+        store.sessions().insert_user(Person { id: id.clone().try_into().expect("an i64") });
+        self.0.add(id);
+    }
+
+    async fn remove_user(&self, store: &Self::Store, id: UserId) {
+        self.0.remove(&id);
+        store.delete_by_user(&id, None).await.expect("a store without faults");
+    }
+}
+
+mod conformance {
+    use super::*;
+
+    store_suite!(Joined(Directory::default()));
+}
+
+/// A memory with one user, whom the loader knows or not.
+fn memory() -> MemoryStore<Person<i64>> {
+    let memory = MemoryStore::new();
+    memory.insert_user(Person { id: 7 });
+    memory
+}
+
+#[actix_web::test]
+async fn a_user_who_is_gone_takes_their_sessions_out_of_sight() {
+    let directory = Directory::default();
+    directory.add(7_i64);
+    let store = WithLoader::<_, _, Person<i64>>::new(memory(), directory.clone());
+    let auth = Auth::builder(store.clone()).build().unwrap();
+    let session = auth.create_session(&Person { id: 7_i64 }).await.unwrap();
+    assert!(store.find(session.id()).await.unwrap().is_some());
+
+    directory.remove(&UserId::from(7_i64));
+
+    assert!(store.find(session.id()).await.unwrap().is_none());
+    assert!(store.find_with_user(session.id()).await.unwrap().is_none());
+    assert!(store.sessions().find(session.id()).await.unwrap().is_some(), "it is there");
+}
+
+#[actix_web::test]
+async fn the_loader_is_asked_once_for_a_session_and_never_without_one() {
+    let directory = Directory::default();
+    directory.add(7_i64);
+    let store = WithLoader::<_, _, Person<i64>>::new(memory(), directory.clone());
+    let auth = Auth::builder(store.clone()).build().unwrap();
+    let session = auth.create_session(&Person { id: 7_i64 }).await.unwrap();
+    let asked = || directory.asked.swap(0, Ordering::Relaxed);
+    assert_eq!(asked(), 0, "creating a session asks nothing");
+
+    store.find(session.id()).await.unwrap();
+    assert_eq!(asked(), 1);
+    store.find_with_user(session.id()).await.unwrap();
+    assert_eq!(asked(), 1);
+    store.delete(session.id()).await.unwrap();
+    store.find_with_user(session.id()).await.unwrap();
+    assert_eq!(asked(), 0);
+}
+
+#[actix_web::test]
+async fn a_closure_is_a_loader() {
+    let store = WithLoader::new(memory(), |id: i64| async move {
+        Ok::<_, std::io::Error>((id == 7).then_some(Person { id }))
+    });
+    let auth = Auth::<Person<i64>>::builder(store).build().unwrap();
+    let session = auth.create_session(&Person { id: 7_i64 }).await.unwrap();
+    let token = session.token().expose_secret();
+    let (_, user) = auth.validate_session_user(token).await.unwrap().unwrap();
+    assert_eq!(*user, Person { id: 7 });
+}
+
+#[actix_web::test]
+async fn a_loader_that_fails_is_a_fault_of_the_store_and_signs_nobody_out() {
+    let store = WithLoader::new(memory(), |_: i64| async {
+        Err::<Option<Person<i64>>, _>("the directory is down")
+    });
+    let auth = Auth::<Person<i64>>::builder(store).build().unwrap();
+    let session = auth.create_session(&Person { id: 7_i64 }).await.unwrap();
+    let failed = auth.validate_session(session.token().expose_secret()).await;
+    let Err(Error::Store(StoreError::Backend(cause))) = failed else {
+        panic!("a fault, not {failed:?}");
+    };
+    assert_eq!(cause.to_string(), "the directory is down");
+}
+
+#[actix_web::test]
+async fn a_session_of_an_id_of_another_kind_is_nobodys() {
+    let memory = memory();
+    let auth = Auth::<Person<i64>>::builder(memory.clone()).build().unwrap();
+    let session = auth.create_session(&Person { id: 7_i64 }).await.unwrap();
+    let store =
+        WithLoader::new(
+            memory,
+            |id: String| async move { Ok::<_, StoreError>(Some(Person { id })) },
+        );
+    let found: Option<(_, Person<String>)> = store.find_with_user(session.id()).await.unwrap();
+    assert_eq!(found, None);
+}

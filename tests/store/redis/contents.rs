@@ -1,0 +1,263 @@
+//! What stands in Redis, and for how long.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use locals::{
+    Auth, Renewal, StoreError, Timestamp, UserId,
+    store::{SessionStore, WithLoader},
+};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use super::{DAY, Keys, session};
+use crate::loader::{Directory, Person};
+
+const HOUR: i64 = 60 * 60 * 1_000;
+
+/// Names, types, times and values of all keys.
+fn dump(keys: &Keys) -> String {
+    let all = keys.all();
+    let describe = |key: &String| {
+        let value = match keys.cli(&["TYPE", key]).as_str() {
+            "string" => keys.cli(&["GET", key]),
+            "zset" => keys.cli(&["ZRANGE", key, "0", "-1", "WITHSCORES"]),
+            other => panic!("{key} is a {other}"),
+        };
+        format!("{key}\n{value}\n")
+    };
+    all.iter().map(describe).collect()
+}
+
+fn time_to_live(keys: &Keys, key: &str) -> i64 {
+    keys.cli(&["PTTL", key]).parse().unwrap()
+}
+
+#[actix_web::test]
+async fn nothing_that_opens_a_session_is_in_redis() {
+    let keys = Keys::new();
+    let users = Directory::default();
+    users.add(1_i64);
+    let store = WithLoader::<_, _, Person<i64>>::new(keys.store().await, users);
+    let auth = Auth::builder(store).build().unwrap();
+
+    for _ in 0..3 {
+        let session = auth.create_session(&Person { id: 1_i64 }).await.unwrap();
+        let text = session.token().expose_secret();
+        let bytes = URL_SAFE_NO_PAD.decode(text).unwrap();
+        let secret = &bytes[16..];
+        let dump = dump(&keys);
+        let holds = |part: &[u8]| dump.as_bytes().windows(part.len()).any(|window| window == part);
+
+        assert!(holds(session.id().to_string().as_bytes()), "the session is in the dump");
+        let hash = URL_SAFE_NO_PAD.encode(Sha256::digest(secret));
+        assert!(holds(hash.as_bytes()), "its secret is there as SHA-256");
+        for part in secret.windows(8) {
+            assert!(!holds(part), "eight bytes of the secret are there");
+            let hex = format!("{:016x}", u64::from_be_bytes(part.try_into().unwrap()));
+            assert!(!holds(hex.as_bytes()), "the secret is there in hexadecimal");
+            assert!(!holds(hex.to_uppercase().as_bytes()), "the secret is there in hexadecimal");
+        }
+        for shift in 0..3 {
+            let shifted = URL_SAFE_NO_PAD.encode(&secret[shift..]);
+            for part in shifted.as_bytes()[..shifted.len() - 1].windows(8) {
+                assert!(!holds(part), "the text of the secret is there");
+            }
+        }
+    }
+}
+
+#[actix_web::test]
+async fn every_key_expires_an_hour_and_more_after_the_session() {
+    let keys = Keys::new();
+    let store = keys.store().await;
+    let session = session(0, 1_i64);
+    store.create(&session).await.unwrap();
+    let lasts = |days: i64| {
+        let session = time_to_live(&keys, &keys.session(session.id));
+        let index = time_to_live(&keys, &keys.index("i:1"));
+        assert!(session <= days * DAY + HOUR && session > days * DAY, "{session} of {days} days");
+        assert!(index > session, "{index}: the index lasts longer");
+        assert!(index <= days * DAY + 2 * HOUR, "{index}: but not forever");
+    };
+    lasts(8);
+
+    let renewal = Renewal {
+        replaces: session.active_expires_at,
+        active_expires_at: Timestamp::from_millis(4 * DAY),
+        idle_expires_at: Timestamp::from_millis(12 * DAY),
+    };
+    assert!(store.renew(session.id, renewal).await.unwrap());
+    lasts(12);
+    assert_eq!(keys.all().len(), 2);
+}
+
+#[actix_web::test]
+async fn a_short_session_does_not_shorten_the_index() {
+    let keys = Keys::new();
+    let store = keys.store().await;
+    store.create(&session(0, 1_i64)).await.unwrap();
+    let mut short = session(1, 1_i64);
+    short.idle_expires_at = Timestamp::from_millis(2);
+    store.create(&short).await.unwrap();
+    assert!(time_to_live(&keys, &keys.index("i:1")) > 8 * DAY);
+}
+
+#[actix_web::test]
+async fn a_session_without_an_end_is_kept_as_long_as_redis_can() {
+    let keys = Keys::new();
+    let store = keys.store().await;
+    let mut session = session(0, 1_i64);
+    session.idle_expires_at = Timestamp::from_millis(i64::MAX - 1);
+    store.create(&session).await.unwrap();
+    let renewal = Renewal {
+        replaces: session.active_expires_at,
+        active_expires_at: Timestamp::from_millis(i64::MAX - 1),
+        idle_expires_at: Timestamp::from_millis(i64::MAX),
+    };
+    assert!(store.renew(session.id, renewal).await.unwrap());
+    let found = store.find(session.id).await.unwrap().unwrap();
+    assert_eq!(found.idle_expires_at, renewal.idle_expires_at);
+    assert!(time_to_live(&keys, &keys.session(session.id)) > 400 * DAY);
+}
+
+#[actix_web::test]
+async fn what_the_server_has_expired_is_gone_from_everywhere() {
+    let keys = Keys::new();
+    let store = keys.store().await;
+    let (session, other) = (session(1, 1_i64), session(2, 1_i64));
+    store.create(&session).await.unwrap();
+    store.create(&other).await.unwrap();
+
+    assert_eq!(keys.cli(&["PEXPIRE", &keys.session(session.id), "-1"]), "1");
+
+    assert_eq!(store.find(session.id).await.unwrap(), None);
+    let user = UserId::from(1_i64);
+    assert_eq!(store.list_by_user(&user).await.unwrap(), [other]);
+    assert_eq!(store.delete_by_user(&user, None).await.unwrap(), 1);
+    assert!(!store.delete(session.id).await.unwrap());
+}
+
+#[actix_web::test]
+async fn an_index_forgets_what_has_had_its_time_and_nothing_else() {
+    let keys = Keys::new();
+    let store = keys.store().await;
+    let index = keys.index("i:1");
+    store.create(&session(1, 1_i64)).await.unwrap();
+    let absent = session(2, 1_i64).id.to_string();
+    assert_eq!(keys.cli(&["ZADD", &index, "1", &absent]), "1");
+    assert_eq!(keys.cli(&["ZCARD", &index]), "2");
+
+    store.create(&session(3, 1_i64)).await.unwrap();
+
+    assert_eq!(keys.cli(&["ZSCORE", &index, &absent]), "");
+    assert_eq!(store.list_by_user(&UserId::from(1_i64)).await.unwrap().len(), 2);
+}
+
+#[actix_web::test]
+async fn an_index_is_gone_with_the_last_session() {
+    let keys = Keys::new();
+    let store = keys.store().await;
+    let sessions = [session(1, 1_i64), session(2, 1_i64), session(3, 1_i64)];
+    for session in &sessions {
+        store.create(session).await.unwrap();
+    }
+    store.delete(sessions[0].id).await.unwrap();
+    assert_eq!(keys.all().len(), 3, "two sessions and the index");
+    store.delete_by_user(&sessions[0].user_id, None).await.unwrap();
+    assert_eq!(keys.all(), [""; 0]);
+}
+
+#[actix_web::test]
+async fn ids_of_different_kinds_with_one_text_are_different_users() {
+    let keys = Keys::new();
+    let store = keys.store().await;
+    let uuid = Uuid::from_u128(7);
+    let users =
+        [7_i64.into(), "7".into(), "i:7".into(), uuid.into(), UserId::from(uuid.to_string())];
+    let sessions: Vec<_> = (1..).zip(&users).map(|(n, user)| session(n, user.clone())).collect();
+    for session in &sessions {
+        store.create(session).await.unwrap();
+    }
+    for (user, session) in users.iter().zip(&sessions) {
+        assert_eq!(store.list_by_user(user).await.unwrap(), std::slice::from_ref(session));
+        assert_eq!(store.delete_by_user(user, None).await.unwrap(), 1, "{user:?}");
+    }
+}
+
+#[actix_web::test]
+async fn a_refused_create_leaves_the_session_of_another_user_alone() {
+    let keys = Keys::new();
+    let store = keys.store().await;
+    let of_ada = session(1, "ada");
+    store.create(&of_ada).await.unwrap();
+    let refused = store.create(&session(1, "bob")).await;
+    assert!(matches!(refused, Err(StoreError::Collision)), "{refused:?}");
+
+    assert_eq!(store.delete_by_user(&"bob".into(), None).await.unwrap(), 0);
+    assert_eq!(store.list_by_user(&"bob".into()).await.unwrap(), []);
+    assert_eq!(store.find(of_ada.id).await.unwrap(), Some(of_ada));
+}
+
+#[actix_web::test]
+async fn a_prefix_is_text_and_no_pattern() {
+    let keys = Keys::new();
+    let ended = Timestamp::from_millis(9 * DAY);
+    let mut others = Vec::new();
+    for suffix in ["xx:", "x:", "a:", "\\:"] {
+        let other =
+            keys.store().await.prefix(&format!("{}{suffix}", keys.session(session(0, 0_i64).id)));
+        other.create(&session(1, 1_i64)).await.unwrap();
+        others.push(other);
+    }
+    for suffix in ["*:", "?:", "[a-z]:", "[^a]:", "\\\\:", "{x", "{}:"] {
+        let prefix = format!("{}{suffix}", keys.session(session(0, 0_i64).id));
+        let store = keys.store().await.prefix(&prefix);
+        store.create(&session(1, 1_i64)).await.unwrap();
+        assert_eq!(store.delete_expired(ended, 10).await.unwrap(), 1, "{suffix}");
+    }
+    for other in others {
+        assert!(other.find(session(1, 1_i64).id).await.unwrap().is_some());
+    }
+}
+
+#[actix_web::test]
+async fn a_value_that_cannot_be_read_is_an_error_and_can_be_deleted() {
+    let keys = Keys::new();
+    let store = keys.store().await;
+    let user = UserId::from(1_i64);
+    let good = session(0, 1_i64);
+    let value = {
+        store.create(&good).await.unwrap();
+        keys.cli(&["GET", &keys.session(good.id)])
+    };
+    let half = &value[..value.len() / 2];
+    let of_nobody = value.replace(r#""user":"i:1""#, r#""user":"x:1""#);
+    let unknown = value.replace(r#""created_at":0"#, r#""created_at":"yesterday""#);
+    let junk = ["", "junk", "1 2 3", "1 2 {}", "1 2 []", half, &of_nobody, &unknown];
+    for (number, junk) in (1..).zip(junk) {
+        let session = session(number, 1_i64);
+        store.create(&session).await.unwrap();
+        keys.cli(&["SET", &keys.session(session.id), junk]);
+        let renewal = Renewal {
+            replaces: session.active_expires_at,
+            active_expires_at: session.idle_expires_at,
+            idle_expires_at: session.absolute_expires_at,
+        };
+        for failed in [
+            store.find(session.id).await.map(drop),
+            store.list_by_user(&user).await.map(drop),
+            store.renew(session.id, renewal).await.map(drop),
+        ] {
+            assert!(matches!(failed, Err(StoreError::Corrupt(_))), "{junk:?}: {failed:?}");
+        }
+        assert_eq!(store.delete_expired(Timestamp::from_millis(0), 10).await.unwrap(), 0);
+        assert!(store.delete(session.id).await.unwrap(), "{junk:?}");
+
+        store.create(&session).await.unwrap();
+        if number % 2 == 0 {
+            keys.cli(&["SET", &keys.session(session.id), junk]);
+        }
+        let ended = store.delete_by_user(&user, Some(good.id)).await.unwrap();
+        assert_eq!(ended, 1, "{junk:?}");
+    }
+    assert_eq!(store.find(good.id).await.unwrap(), Some(good));
+}

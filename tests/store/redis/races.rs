@@ -1,0 +1,150 @@
+//! Operations that meet, on connections of their own.
+
+use std::collections::HashSet;
+
+use futures_util::future::{join, join_all};
+use locals::{
+    SessionId, SessionRecord, UserId,
+    store::{RedisStore, SessionStore},
+};
+use uuid::Uuid;
+
+use super::{Keys, new_prefix, session, suite};
+
+fn new_session(user: i64) -> SessionRecord {
+    SessionRecord { id: SessionId::from_bytes(*Uuid::new_v4().as_bytes()), ..session(0, user) }
+}
+
+/// Whatever came in between, each session that exists is in the list, and goes with the others.
+async fn none_is_hidden(store: &RedisStore, user: &UserId, sessions: &[SessionRecord]) {
+    let listed = store.list_by_user(user).await.unwrap();
+    let listed: HashSet<_> = listed.into_iter().map(|session| session.id).collect();
+    for session in sessions {
+        let living = store.find(session.id).await.unwrap().is_some();
+        assert_eq!(living, listed.contains(&session.id), "a living session is in the list");
+    }
+    let ended = store.delete_by_user(user, None).await.unwrap();
+    assert_eq!(ended, listed.len() as u64);
+    for session in sessions {
+        assert_eq!(store.find(session.id).await.unwrap(), None);
+    }
+}
+
+/// Each store has connections of its own, so nothing puts their commands in order.
+async fn log_ins_meet_sign_outs(stores: &[RedisStore]) {
+    let [first, second, third] = stores else { panic!("three stores") };
+    for round in 0..200 {
+        let user = UserId::from(round);
+        let sessions: Vec<_> = (0..4).map(|_| new_session(round)).collect();
+        let created = join_all(sessions.iter().map(|session| first.create(session)));
+        let ended = join(
+            async {
+                for _ in 0..3 {
+                    second.delete_by_user(&user, None).await.unwrap();
+                }
+            },
+            async {
+                third.list_by_user(&user).await.unwrap();
+                third.delete(sessions[0].id).await.unwrap();
+                third.delete_by_user(&user, None).await.unwrap();
+            },
+        );
+        let (created, _) = join(created, ended).await;
+        for created in created {
+            created.unwrap();
+        }
+        none_is_hidden(second, &user, &sessions).await;
+    }
+}
+
+#[actix_web::test]
+async fn a_log_in_amid_sign_outs_everywhere_is_ended_by_the_next() {
+    let keys = Keys::new();
+    log_ins_meet_sign_outs(&[keys.store().await, keys.store().await, keys.store().await]).await;
+}
+
+#[actix_web::test]
+async fn so_it_is_in_a_cluster() {
+    let prefix = new_prefix();
+    let mut stores = Vec::new();
+    for _ in 0..3 {
+        stores.push(RedisStore::cluster(suite::cluster()).await.unwrap().prefix(&prefix));
+    }
+    log_ins_meet_sign_outs(&stores).await;
+}
+
+#[actix_web::test]
+async fn a_sign_out_everywhere_that_overtakes_a_log_in_hides_nothing() {
+    let keys = Keys::new();
+    let store = keys.store().await;
+    let user = UserId::from(1_i64);
+    let late = new_session(1);
+    // The log-in has entered the index, and is not further.
+    let value = {
+        store.create(&late).await.unwrap();
+        keys.cli(&["GETDEL", &keys.session(late.id)])
+    };
+    assert_eq!(store.list_by_user(&user).await.unwrap(), []);
+    assert_eq!(store.delete_by_user(&user, None).await.unwrap(), 0);
+    assert!(!store.delete(late.id).await.unwrap());
+    // And now it goes on.
+    keys.cli(&["SET", &keys.session(late.id), &value]);
+
+    none_is_hidden(&store, &user, &[late]).await;
+}
+
+#[actix_web::test]
+async fn a_renewal_amid_sign_outs_brings_nothing_back() {
+    let keys = Keys::new();
+    let (first, second) = (keys.store().await, keys.store().await);
+    let user = UserId::from(1_i64);
+    for _ in 0..100 {
+        let session = new_session(1);
+        first.create(&session).await.unwrap();
+        let renewal = locals::Renewal {
+            replaces: session.active_expires_at,
+            active_expires_at: session.idle_expires_at,
+            idle_expires_at: session.absolute_expires_at,
+        };
+        let renewed = first.renew(session.id, renewal);
+        let (renewed, ended) = join(renewed, second.delete_by_user(&user, None)).await;
+        renewed.unwrap();
+        assert_eq!(ended.unwrap(), 1);
+        assert_eq!(first.find(session.id).await.unwrap(), None);
+        assert_eq!(first.list_by_user(&user).await.unwrap(), []);
+    }
+}
+
+#[actix_web::test]
+async fn a_renewal_enters_a_session_into_an_index_that_has_lost_it() {
+    let keys = Keys::new();
+    let store = keys.store().await;
+    let session = new_session(1);
+    store.create(&session).await.unwrap();
+    // As a failover of the node that holds the index may do.
+    assert_eq!(keys.cli(&["DEL", &keys.index("i:1")]), "1");
+    let renewal = locals::Renewal {
+        replaces: session.active_expires_at,
+        active_expires_at: session.idle_expires_at,
+        idle_expires_at: session.absolute_expires_at,
+    };
+    assert!(store.renew(session.id, renewal).await.unwrap());
+    assert_eq!(store.delete_by_user(&session.user_id, None).await.unwrap(), 1);
+    assert_eq!(store.find(session.id).await.unwrap(), None);
+}
+
+#[actix_web::test]
+async fn a_user_with_thousands_of_sessions_is_signed_out_everywhere() {
+    let keys = Keys::new();
+    let store = keys.store().await;
+    let sessions: Vec<_> = (0..3_000).map(|_| new_session(1)).collect();
+    for some in sessions.chunks(100) {
+        for created in join_all(some.iter().map(|session| store.create(session))).await {
+            created.unwrap();
+        }
+    }
+    let user = UserId::from(1_i64);
+    assert_eq!(store.list_by_user(&user).await.unwrap().len(), 3_000);
+    assert_eq!(store.delete_by_user(&user, Some(sessions[7].id)).await.unwrap(), 2_999);
+    assert_eq!(store.list_by_user(&user).await.unwrap(), [sessions[7].clone()]);
+}
