@@ -22,6 +22,8 @@ mod driver;
 mod open;
 mod run;
 mod schema;
+#[cfg(test)]
+mod tests;
 mod transaction;
 
 use dialect::Statements;
