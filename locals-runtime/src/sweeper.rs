@@ -66,17 +66,19 @@ async fn sweep_forever(sessions: SessionManager, every: Duration) {
     let mut watch = Watch::new(sessions.now(), Instant::now());
     loop {
         ticks.tick().await;
-        if !watch.is_steady(sessions.now(), Instant::now()) {
-            tracing::warn!("the clock has jumped: no session is swept for {RESPITE:?}");
-        } else if let Err(error) = sweep(&sessions).await {
+        if let Err(error) = sweep(&sessions, &mut watch).await {
             tracing::warn!(cause = chain(&error), "the sweeper met a fault; it goes on later");
         }
     }
 }
 
-async fn sweep(sessions: &SessionManager) -> Result<(), Error> {
+async fn sweep(sessions: &SessionManager, watch: &mut Watch) -> Result<(), Error> {
     loop {
         let start = Instant::now();
+        if !watch.is_steady(sessions.now(), start) {
+            tracing::warn!("the clock has jumped: no session is swept for {RESPITE:?}");
+            return Ok(());
+        }
         if sessions.sweep_batch(sessions.now()).await? < u64::from(SWEEP_BATCH) {
             return Ok(());
         }

@@ -22,10 +22,16 @@ pub trait Server: Database {
 
     /// Runs a statement on a connection of its own.
     fn run(url: &str, sql: String) -> impl Future<Output = sqlx::Result<()>> + Send;
+
+    /// Removes a database, although connections of the test are still in it.
+    fn remove(url: &str, name: &str) -> impl Future<Output = sqlx::Result<()>> + Send;
 }
 
 macro_rules! server {
-    ($database:ty, $connection:ty, $variable:literal, $default:literal, $hint:literal) => {
+    (
+        $database:ty, $connection:ty, $variable:literal, $default:literal, $hint:literal,
+        |$url:ident, $name:ident| $remove:expr
+    ) => {
         impl Server for $database {
             const DEFAULT: &'static str = $default;
             const HINT: &'static str = $hint;
@@ -33,6 +39,10 @@ macro_rules! server {
 
             async fn run(url: &str, sql: String) -> sqlx::Result<()> {
                 run::<$connection>(url, sql).await
+            }
+
+            async fn remove($url: &str, $name: &str) -> sqlx::Result<()> {
+                $remove
             }
         }
     };
@@ -44,7 +54,8 @@ server!(
     sqlx::PgConnection,
     "LOCALS_TEST_POSTGRES_URL",
     "postgres://postgres@127.0.0.1:5432/postgres",
-    "docker compose up postgres"
+    "docker compose up postgres",
+    |url, name| Self::run(url, format!("DROP DATABASE {name} WITH (FORCE)")).await
 );
 
 #[cfg(feature = "mysql")]
@@ -53,7 +64,18 @@ server!(
     sqlx::MySqlConnection,
     "LOCALS_TEST_MYSQL_URL",
     "mysql://root@127.0.0.1:3306/mysql",
-    "docker compose up mysql"
+    "docker compose up mysql",
+    |url, name| {
+        // A connection in the middle of a transaction would be waited for.
+        let mut connection = sqlx::MySqlConnection::connect(url).await?;
+        let sql = "SELECT CAST(id AS SIGNED) FROM information_schema.processlist WHERE db = ?";
+        let open: Vec<i64> = sqlx::query_scalar(sql).bind(name).fetch_all(&mut connection).await?;
+        for id in open {
+            // It may have ended by now.
+            let _ = Self::run(url, format!("KILL {id}")).await;
+        }
+        Self::run(url, format!("DROP DATABASE {name}")).await
+    }
 );
 
 async fn run<C>(url: &str, sql: String) -> sqlx::Result<()>
@@ -95,12 +117,10 @@ impl<D: Server> TestDatabase<D> {
 
 impl<D: Server> Drop for TestDatabase<D> {
     fn drop(&mut self) {
-        let force = if D::NAME == "PostgreSQL" { " WITH (FORCE)" } else { "" };
-        let sql = format!("DROP DATABASE {}{force}", self.name);
-        let server = self.server.clone();
+        let (server, name) = (self.server.clone(), self.name.clone());
         // The runtime of the test may be on its way out.
         let dropped = thread::spawn(move || {
-            actix_web::rt::System::new().block_on(async { D::run(&server, sql).await })
+            actix_web::rt::System::new().block_on(async { D::remove(&server, &name).await })
         });
         if !matches!(dropped.join(), Ok(Ok(()))) {
             eprintln!("the database {} is left on the server", self.name);

@@ -1,0 +1,111 @@
+//! Requests whose client has gone: dropped at every await, they leave a legal state.
+
+use std::{future::poll_fn, task::Poll};
+
+use actix_web::http::StatusCode;
+
+use crate::{
+    support::{Account, Client, Engine, Fixture, begin},
+    tests_on,
+};
+
+tests_on!(all: [
+    a_request_dropped_at_any_await_leaves_a_legal_state,
+    a_transaction_dropped_at_any_await_is_done_whole_or_not_at_all,
+    a_begin_dropped_at_any_await_takes_no_log_out_along,
+]);
+
+/// Polls so often and drops; says whether it came to its end before.
+async fn polled<F: Future>(future: F, times: u32) -> bool {
+    let mut future = Box::pin(future);
+    let mut left = times;
+    poll_fn(|context| {
+        if left == 0 {
+            return Poll::Ready(false);
+        }
+        left -= 1;
+        match future.as_mut().poll(context) {
+            Poll::Ready(_) => Poll::Ready(true),
+            Poll::Pending if left == 0 => Poll::Ready(false),
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await
+}
+
+async fn a_request_dropped_at_any_await_leaves_a_legal_state<E: Engine>() {
+    let fixture = Fixture::<E>::new().await;
+    let client = &fixture.client;
+    let kept = client.token(9).await;
+    let mut ended = 0;
+    for times in 0..40 {
+        // Signing in, over a session that it ends: never neither of the two.
+        fixture.auth.invalidate_user_sessions(1).await.unwrap();
+        let held = client.token(1).await;
+        let done = polled(client.login(1, &held), times).await;
+        let lives = client.me(&held).await.is_ok();
+        let sessions = fixture.auth.user_sessions(1).await.unwrap().len();
+        assert!(lives || sessions > 0, "after {times} polls");
+        assert!(!(lives && done) && sessions <= 3, "after {times} polls: {sessions}");
+        // Reads, and signing out.
+        let held = client.token(2).await;
+        polled(client.me(&held), times).await;
+        assert_eq!(client.me(&held).await.body, "name-2");
+        let out = polled(client.logout(&held), times).await;
+        let reply = client.me(&held).await;
+        assert!(reply.is_ok() && !out || reply.status == StatusCode::UNAUTHORIZED, "{reply:?}");
+        assert!(client.logout(&held).await.is_ok());
+        assert_eq!(client.me(&held).await.status, StatusCode::UNAUTHORIZED);
+
+        assert_eq!(client.me(&kept).await.body, "name-9", "no other's session is touched");
+        ended += u32::from(done && out);
+    }
+    assert!(ended > 0, "some came to their end");
+    assert!(ended < 40, "some did not");
+}
+
+async fn a_transaction_dropped_at_any_await_is_done_whole_or_not_at_all<E: Engine>() {
+    // In one statement, so that a commit on its way is seen by both counts or by neither.
+    const STATE: &str = "SELECT (SELECT COUNT(*) FROM user_sessions WHERE user_id = 1) + \
+                         (SELECT COUNT(*) FROM accounts WHERE name = 'renamed')";
+    let fixture = Fixture::<E>::new().await;
+    let (auth, store) = (&fixture.auth, &fixture.store);
+    let mut ended = 0;
+    for times in 0..40 {
+        crate::support::run(store, "UPDATE accounts SET name = 'name-1' WHERE id = 1").await;
+        auth.invalidate_user_sessions(1).await.unwrap();
+        let old = auth.create_session(&Account::numbered(1)).await.unwrap();
+        let change = async {
+            let mut transaction = begin(store).await;
+            E::run_on(&mut transaction, "UPDATE accounts SET name = 'renamed' WHERE id = 1")
+                .await
+                .unwrap();
+            auth.within(&mut transaction).unwrap().invalidate_session(old.id()).await.unwrap();
+            transaction.commit().await.unwrap();
+        };
+        let done = polled(change, times).await;
+        assert_eq!(E::number(store.pool(), STATE).await, 1, "after {times} polls");
+        if done {
+            assert!(auth.user_sessions(1).await.unwrap().is_empty());
+        }
+        ended += u32::from(done);
+    }
+    assert!((1..40).contains(&ended), "{ended} came to their end");
+}
+
+async fn a_begin_dropped_at_any_await_takes_no_log_out_along<E: Engine>() {
+    let fixture = Fixture::<E>::new().await;
+    let elsewhere = Client::of(&E::builder(E::open(&fixture.url).await).build().unwrap()).await;
+    for times in (0..6).cycle().take(60) {
+        let token = elsewhere.token(1).await;
+        polled(fixture.store.pool().begin(), times).await;
+        fixture.settle(0).await;
+        // On a connection in a forgotten transaction, this would never be committed.
+        assert!(fixture.client.logout(&token).await.is_ok(), "after {times} polls");
+        let reply = elsewhere.me(&token).await;
+        assert_eq!(reply.status, StatusCode::UNAUTHORIZED, "after {times} polls");
+        // And of this, the transaction would not know.
+        let token = elsewhere.token(2).await;
+        assert!(fixture.client.me(&token).await.is_ok(), "after {times} polls");
+    }
+}

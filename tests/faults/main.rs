@@ -1,0 +1,24 @@
+//! Databases that fail, and processes that are killed, under apps that go on.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by ending")]
+
+mod cancelled;
+#[cfg(feature = "postgres")]
+mod clocks;
+mod killed;
+#[cfg(feature = "postgres")]
+mod nodes;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+mod outage;
+#[cfg(feature = "postgres")]
+mod own_postgres;
+mod process;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+mod proxy;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+mod schema;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+#[path = "../store/servers.rs"]
+mod servers;
+mod sqlite;
+mod support;
+mod transactions;
