@@ -20,7 +20,10 @@ pub(crate) enum Found {
     NoSession,
     /// There is a row, and it cannot be read. Its cookie is kept: the row may be mended.
     Corrupt,
-    Session { id: SessionId, is_idle: bool },
+    Session {
+        id: SessionId,
+        is_idle: bool,
+    },
 }
 
 /// What is done about the cookie.

@@ -14,7 +14,24 @@ use crate::{
 /// Loads a user by their id, from wherever the app keeps its users.
 ///
 /// A closure that takes the id and returns a future of `Result<Option<T>, E>` is one; see
-/// [`WithLoader`].
+/// [`WithLoader`]. So is a type of yours, such as one that keeps users for a while:
+///
+/// ```
+/// use std::collections::HashMap;
+///
+/// use locals::{AuthUser, store::{StoreFuture, UserLoader}};
+///
+/// #[derive(Clone, AuthUser)]
+/// struct Account { id: i64, email: String }
+///
+/// struct Staff(HashMap<i64, Account>);
+///
+/// impl UserLoader<Account> for Staff {
+///     fn load(&self, id: i64) -> StoreFuture<'_, Option<Account>> {
+///         Box::pin(async move { Ok(self.0.get(&id).cloned()) })
+///     }
+/// }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not load a `{T}`",
     note = "write a closure like `move |id: i64| async move {{ .. }}` that gives a `Result<Option<{T}>, E>`, or implement `UserLoader<{T}>`"

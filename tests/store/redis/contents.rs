@@ -102,6 +102,20 @@ async fn a_short_session_does_not_shorten_the_index() {
 }
 
 #[actix_web::test]
+async fn a_refused_create_does_not_shorten_the_stay_in_the_index() {
+    let keys = Keys::new();
+    let store = keys.store().await;
+    let session = session(0, 1_i64);
+    store.create(&session).await.unwrap();
+    let score = || keys.cli(&["ZSCORE", &keys.index("i:1"), &session.id.to_string()]);
+    let before = score();
+    let mut short = session.clone();
+    short.idle_expires_at = Timestamp::from_millis(2);
+    assert!(matches!(store.create(&short).await, Err(StoreError::Collision)));
+    assert_eq!(score(), before);
+}
+
+#[actix_web::test]
 async fn a_session_without_an_end_is_kept_as_long_as_redis_can() {
     let keys = Keys::new();
     let store = keys.store().await;
@@ -177,9 +191,25 @@ async fn ids_of_different_kinds_with_one_text_are_different_users() {
     for session in &sessions {
         store.create(session).await.unwrap();
     }
+    assert_eq!(keys.all().len(), 2 * users.len(), "each has an index");
     for (user, session) in users.iter().zip(&sessions) {
         assert_eq!(store.list_by_user(user).await.unwrap(), std::slice::from_ref(session));
         assert_eq!(store.delete_by_user(user, None).await.unwrap(), 1, "{user:?}");
+    }
+}
+
+#[actix_web::test]
+async fn a_script_reads_the_id_of_a_user_as_it_was_written() {
+    let keys = Keys::new();
+    let store = keys.store().await;
+    let texts =
+        ["", "\0", "a\0b", "\n", "\r\n", "\\", "\"", "/", "\u{7f}", "\u{2028}", "🦀", "{}", "é"];
+    for user in texts.map(UserId::from) {
+        let session = session(1, user.clone());
+        store.create(&session).await.unwrap();
+        assert_eq!(store.list_by_user(&user).await.unwrap(), std::slice::from_ref(&session));
+        assert_eq!(store.delete_by_user(&user, None).await.unwrap(), 1, "{user:?}");
+        assert_eq!(store.find(session.id).await.unwrap(), None, "{user:?}");
     }
 }
 

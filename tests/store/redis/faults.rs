@@ -182,7 +182,8 @@ async fn what_is_wrong_with_an_address_is_said_at_once() {
     assert!(connect("redis://127.0.0.1:1").await.contains("refused"), "no server");
     assert!(connect(&with("")).await.contains("auth"), "no password");
     assert!(connect(&with(":a-password@")).await.contains("pass"), "a wrong password");
-    RedisStore::connect(&with(":right@")).await.unwrap();
+    let store = RedisStore::connect(&with(":right@")).await.unwrap();
+    assert!(!format!("{store:?}").contains("right"));
 
     let no_cluster = RedisStore::cluster([with(":right@")]).await;
     assert!(matches!(no_cluster, Err(StoreError::Backend(_))));
@@ -192,7 +193,7 @@ async fn what_is_wrong_with_an_address_is_said_at_once() {
 
 #[actix_web::test]
 async fn a_cluster_goes_on_with_the_replica_of_a_primary_that_dies() {
-    let mut servers = start_cluster(1, Server::start);
+    let mut servers = start_cluster(1);
     let store = RedisStore::cluster(servers.iter().map(Server::url)).await.unwrap();
     let sessions: Vec<_> = (1..30).map(|number| session(number, i64::from(number))).collect();
     for session in &sessions {
@@ -236,7 +237,7 @@ async fn every_answer_is_soon(store: &RedisStore, sessions: &[SessionRecord]) {
 
 #[actix_web::test]
 async fn a_cluster_that_was_down_as_a_whole_is_used_again() {
-    let mut servers = start_cluster(0, Server::start);
+    let mut servers = start_cluster(0);
     let store = RedisStore::cluster(servers.iter().map(Server::url)).await.unwrap();
     let session = session(1, 1_i64);
     store.create(&session).await.unwrap();

@@ -1,7 +1,7 @@
 //! Servers that tests start, on free ports of the loopback.
 
 use std::{
-    io,
+    io::{self, Write},
     net::{TcpListener, TcpStream},
     path::Path,
     process::{Child, Command, Stdio},
@@ -21,16 +21,17 @@ const BOUND: Duration = Duration::from_secs(30);
 /// What to do where there is no Redis.
 pub const INSTALL: &str = "install it (Debian: `apt-get install redis`)";
 
-/// Runs the server until its own standard input is closed, which happens when the test process
-/// ends, however it ends. Then it kills the server and removes its directory.
+/// Runs the server until it is told to kill it, or until the test process ends, however it ends:
+/// then its standard input is closed, and it removes the directory too.
 const GUARD: &str = r#"
 directory=$1
+remove=
 shift
 "$@" >/dev/null 2>&1 &
-read -r _
-kill -KILL $!
+read -r _ || remove=$directory
+kill -KILL $! 2>/dev/null
 wait
-[ "$directory" = - ] || rm -rf -- "$directory"
+[ -z "$remove" ] || rm -rf -- "$remove"
 "#;
 
 pub struct Server {
@@ -42,22 +43,12 @@ pub struct Server {
 
 impl Server {
     pub fn start(options: &[&str]) -> Self {
-        Self::start_in(TempDir::new().unwrap(), options, false)
-    }
-
-    /// Starts a server that is never dropped.
-    pub fn start_forever(options: &[&str]) -> Self {
-        let mut directory = TempDir::new().unwrap();
-        directory.disable_cleanup(true);
-        Self::start_in(directory, options, true)
-    }
-
-    fn start_in(directory: TempDir, options: &[&str], remove: bool) -> Self {
+        let directory = TempDir::new().unwrap();
         let options: Vec<String> = options.iter().map(|&option| option.to_owned()).collect();
         // Between the choice of a port and its use, somebody else may take it.
         for _ in 0..10 {
             let port = free_port();
-            let mut guard = guarded(port, directory.path(), &options, remove);
+            let mut guard = guarded(port, directory.path(), &options);
             if is_up(port, directory.path()) {
                 return Self { port, options, directory, guard };
             }
@@ -81,7 +72,7 @@ impl Server {
 
     /// Starts it again, on the same port and in the same directory.
     pub fn restart(&mut self) {
-        self.guard = guarded(self.port, self.directory.path(), &self.options, false);
+        self.guard = guarded(self.port, self.directory.path(), &self.options);
         assert!(is_up(self.port, self.directory.path()), "the server comes up again");
     }
 
@@ -167,11 +158,11 @@ pub fn until(what: &str, is_so: impl Fn() -> bool) {
     }
 }
 
-/// Three primaries, and so many replicas of each; `start` is [`Server::start`] or its sibling.
-pub fn start_cluster(replicas: usize, start: fn(&[&str]) -> Server) -> Vec<Server> {
+/// Three primaries, and so many replicas of each.
+pub fn start_cluster(replicas: usize) -> Vec<Server> {
     const OPTIONS: [&str; 4] = ["--cluster-enabled", "yes", "--cluster-node-timeout", "1000"];
     let count = 3 + 3 * replicas;
-    let servers: Vec<_> = (0..count).map(|_| start(&OPTIONS)).collect();
+    let servers: Vec<_> = (0..count).map(|_| Server::start(&OPTIONS)).collect();
     let addresses = servers.iter().map(|server| format!("127.0.0.1:{}", server.port));
     let made = Command::new("redis-cli")
         .args(["--cluster", "create"])
@@ -190,11 +181,10 @@ pub fn start_cluster(replicas: usize, start: fn(&[&str]) -> Server) -> Vec<Serve
     servers
 }
 
-fn guarded(port: u16, directory: &Path, options: &[String], remove: bool) -> Child {
-    let remove = if remove { directory } else { Path::new("-") };
+fn guarded(port: u16, directory: &Path, options: &[String]) -> Child {
     Command::new("sh")
         .args(["-c", GUARD, "sh"])
-        .arg(remove)
+        .arg(directory)
         .args(["redis-server", "--bind", "127.0.0.1", "--port", &port.to_string(), "--dir"])
         .arg(directory)
         .args(["--save", "", "--repl-diskless-sync-delay", "0"])
@@ -205,7 +195,9 @@ fn guarded(port: u16, directory: &Path, options: &[String], remove: bool) -> Chi
 }
 
 fn end(guard: &mut Child) {
-    drop(guard.stdin.take());
+    if let Some(mut input) = guard.stdin.take() {
+        input.write_all(b"\n").unwrap();
+    }
     guard.wait().unwrap();
 }
 
@@ -213,8 +205,10 @@ fn end(guard: &mut Child) {
 fn is_up(port: u16, directory: &Path) -> bool {
     let (url, end) = (format!("redis://127.0.0.1:{port}"), Instant::now() + BOUND);
     loop {
-        if let Some(answer) = try_cli(&url, &["CONFIG", "GET", "dir"]) {
-            return answer.contains(&directory.display().to_string());
+        // This is no number while it loads what is on its disk.
+        if try_cli(&url, &["DBSIZE"]).is_some_and(|size| size.parse::<u64>().is_ok()) {
+            let found = cli(&url, &["CONFIG", "GET", "dir"]);
+            return found.contains(&directory.display().to_string());
         }
         assert!(Instant::now() < end, "no `redis-server` comes up: {INSTALL}");
         thread::sleep(Duration::from_millis(20));

@@ -19,7 +19,7 @@ use crate::loader::{Directory, Id, Person};
 /// A cluster for all tests of this process.
 pub fn cluster() -> impl Iterator<Item = String> {
     static CLUSTER: OnceLock<Vec<Server>> = OnceLock::new();
-    CLUSTER.get_or_init(|| start_cluster(0, Server::start_forever)).iter().map(Server::url)
+    CLUSTER.get_or_init(|| start_cluster(0)).iter().map(Server::url)
 }
 
 struct OneServer<I> {

@@ -142,7 +142,7 @@ async fn without_waiting_a_failover_can_bring_a_session_back() {
 
 #[actix_web::test]
 async fn in_a_cluster_the_primary_of_the_session_asks_its_own_replicas() {
-    let servers = start_cluster(1, Server::start);
+    let servers = start_cluster(1);
     let connect = async |replicas, timeout| {
         let store = RedisStore::cluster(servers.iter().map(Server::url)).await.unwrap();
         store.wait(replicas, timeout).await.unwrap()

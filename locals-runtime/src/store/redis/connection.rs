@@ -41,32 +41,40 @@ pub(super) enum Node {
 }
 
 impl Connection {
-    pub(super) async fn to_server(url: &str) -> RedisResult<Self> {
-        let client = Client::open(connection_info(url)?)?;
-        // The lasting connection is tried until it is made, so it never tells what is wrong.
-        let once = AsyncConnectionConfig::new().set_connection_timeout(Some(PATIENCE));
-        client.get_multiplexed_async_connection_with_config(&once).await?;
-        Self::server(client, PATIENCE)
+    pub(super) async fn to_server(url: &str) -> Result<Self, StoreError> {
+        let connection = async {
+            let client = Client::open(connection_info(url)?)?;
+            // The lasting connection is tried until it is made, so it never tells what is wrong.
+            let once = AsyncConnectionConfig::new().set_connection_timeout(Some(PATIENCE));
+            client.get_multiplexed_async_connection_with_config(&once).await?;
+            Self::server(client, PATIENCE).await
+        };
+        in_time(2 * PATIENCE, connection).await?.map_err(StoreError::backend)
     }
 
-    fn server(client: Client, patience: Duration) -> RedisResult<Self> {
-        let connection = RwLock::new(lasting(&client, patience)?);
-        Ok(Self { link: Link::Server { client, connection }, patience })
+    async fn server(client: Client, patience: Duration) -> RedisResult<Self> {
+        let mut connection = lasting(&client, patience)?;
+        // It is made here, so that it is driven by this thread and not by one of the workers,
+        // which may be busy with a handler when the others need an answer.
+        ::redis::cmd("PING").exec_async(&mut connection).await?;
+        Ok(Self { link: Link::Server { client, connection: RwLock::new(connection) }, patience })
     }
 
-    pub(super) async fn to_cluster(urls: &[String]) -> RedisResult<Self> {
-        let nodes: Vec<_> =
-            urls.iter().map(|url| connection_info(url)).collect::<Result<_, _>>()?;
-        let client = ClusterClient::builder(nodes)
-            .tcp_settings(tcp_settings())
-            .connection_timeout(PATIENCE / 2)
-            // Patience is bounded here, and for each answer of a node below.
-            .overall_response_timeout(None)
-            .retries(10)
-            .min_retry_wait(10)
-            .max_retry_wait(200)
-            .build()?;
-        Self::cluster(client, PATIENCE).await
+    pub(super) async fn to_cluster(urls: &[String]) -> Result<Self, StoreError> {
+        let connection = async {
+            let nodes: RedisResult<Vec<_>> = urls.iter().map(|url| connection_info(url)).collect();
+            let client = ClusterClient::builder(nodes?)
+                .tcp_settings(tcp_settings())
+                .connection_timeout(PATIENCE / 2)
+                // Patience is bounded here, and for each answer of a node below.
+                .overall_response_timeout(None)
+                .retries(10)
+                .min_retry_wait(10)
+                .max_retry_wait(200)
+                .build()?;
+            Self::cluster(client, PATIENCE).await
+        };
+        in_time(2 * PATIENCE, connection).await?.map_err(StoreError::backend)
     }
 
     async fn cluster(client: ClusterClient, patience: Duration) -> RedisResult<Self> {
@@ -77,13 +85,13 @@ impl Connection {
 
     /// Another connection to the same, on which an answer may take longer.
     pub(super) async fn another(&self, patience: Duration) -> Result<Self, StoreError> {
-        let another = match &self.link {
-            Link::Server { client, .. } => Self::server(client.clone(), patience),
-            Link::Cluster { client, .. } => Self::cluster(client.clone(), patience).await,
-        };
-        let another = another.map_err(StoreError::backend)?;
-        another.query::<()>(&::redis::cmd("PING")).await?;
-        Ok(another)
+        self.bounded(async {
+            match &self.link {
+                Link::Server { client, .. } => Self::server(client.clone(), patience).await,
+                Link::Cluster { client, .. } => Self::cluster(client.clone(), patience).await,
+            }
+        })
+        .await
     }
 
     /// Runs a command. If it fails, it may have been done nevertheless.
@@ -171,13 +179,7 @@ impl Connection {
         &self,
         work: impl Future<Output = RedisResult<V>>,
     ) -> Result<V, StoreError> {
-        let Ok(answer) = tokio::time::timeout(self.patience, work).await else {
-            return Err(StoreError::backend(format!(
-                "no connection to Redis, or no answer from it, within {:?}",
-                self.patience
-            )));
-        };
-        answer.map_err(|error| {
+        in_time(self.patience, work).await?.map_err(|error| {
             self.leave_if_demoted(&error);
             StoreError::backend(error)
         })
@@ -194,6 +196,14 @@ impl Connection {
             *connection.write().unwrap_or_else(PoisonError::into_inner) = new;
         }
     }
+}
+
+async fn in_time<T>(patience: Duration, work: impl Future<Output = T>) -> Result<T, StoreError> {
+    tokio::time::timeout(patience, work).await.map_err(|_| {
+        let complaint =
+            format!("no connection to Redis, or no answer from it, within {patience:?}");
+        StoreError::backend(complaint)
+    })
 }
 
 fn current(connection: &RwLock<ConnectionManager>) -> ConnectionManager {

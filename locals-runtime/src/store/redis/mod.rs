@@ -58,9 +58,13 @@ const CROWD: usize = 100;
 /// | `locals:s:<session id>` | a session: a string, two expiries and the rest as JSON |
 /// | `locals:u:<kind>:<user id>` | the index of a user's sessions: a sorted set |
 ///
-/// Keys expire by themselves, an hour after the session has ended: nobody needs to sweep.
-/// [`delete_expired_sessions`](crate::SessionManager::delete_expired_sessions) works, by a walk over
-/// all keys.
+/// Together they take about 600 bytes of memory. They expire by themselves, the session an hour
+/// after it has ended, so nobody needs to sweep:
+/// [`delete_expired_sessions`](crate::SessionManager::delete_expired_sessions) works, by a walk
+/// over all keys.
+///
+/// A session is created, renewed and ended in one step. All sessions of a user are ended one by
+/// one: if that fails half-way, some have ended; try again.
 ///
 /// Redis must not evict these keys: `maxmemory-policy` must be `noeviction`, its default. An
 /// evicted session is a user signed out; an evicted index hides that user's sessions from lists,
@@ -68,8 +72,8 @@ const CROWD: usize = 100;
 ///
 /// # What can get lost
 ///
-/// Redis keeps an acknowledged write in memory, and hands it on afterwards. Sessions that
-/// [`SqlStore`](super::SqlStore) has ended stay ended; here a log-out can come undone:
+/// Redis keeps an acknowledged write in memory, and hands it on afterwards. What a database of
+/// SQL has committed stays; here a log-out can come undone:
 ///
 /// - **A restart** brings back what was on disk. With `appendonly yes` and `appendfsync everysec`
 ///   the log-ins and log-outs of the last second or two are lost, with `appendfsync always` none,
@@ -108,13 +112,14 @@ struct Confirmation {
 impl RedisStore {
     /// Connects to a server: `redis://[user:password@]host[:port][/database]`.
     ///
-    /// RESP3 is spoken; for a proxy that does not know it, add `?protocol=resp2`.
+    /// RESP3 is spoken; for a proxy that does not know it, add `?protocol=resp2`. Call it where the
+    /// app starts, and clone the store for the workers: they share the connection.
     ///
     /// # Errors
-    /// [`StoreError::Backend`] if the URL is none, or if there is no connection within two seconds.
+    /// [`StoreError::Backend`] if the URL is none, or the server refuses the connection or does not
+    /// answer in time.
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
-        let connection = Connection::to_server(url).await.map_err(StoreError::backend)?;
-        Ok(Self::new(connection))
+        Ok(Self::new(Connection::to_server(url).await?))
     }
 
     /// Connects to a cluster, by the URLs of some of its nodes; it names the others.
@@ -134,8 +139,7 @@ impl RedisStore {
         urls: impl IntoIterator<Item = U>,
     ) -> Result<Self, StoreError> {
         let urls: Vec<String> = urls.into_iter().map(Into::into).collect();
-        let connection = Connection::to_cluster(&urls).await.map_err(StoreError::backend)?;
-        Ok(Self::new(connection))
+        Ok(Self::new(Connection::to_cluster(&urls).await?))
     }
 
     fn new(connection: Connection) -> Self {
@@ -144,6 +148,14 @@ impl RedisStore {
 
     /// What the names of all keys begin with. `locals:` by default; apps that share a server need
     /// different ones.
+    ///
+    /// ```no_run
+    /// # use locals::{StoreError, store::RedisStore};
+    /// # async fn start() -> Result<(), StoreError> {
+    /// let sessions = RedisStore::connect("redis://127.0.0.1:6379").await?.prefix("shop:");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn prefix(self, prefix: &str) -> Self {
         Self { prefix: Arc::from(prefix), ..self }
     }
@@ -151,8 +163,8 @@ impl RedisStore {
     /// Lets the end of a session wait until so many replicas have confirmed it.
     ///
     /// A log-out that fewer have confirmed within `timeout` (at least a millisecond) is an error,
-    /// 503 to the client. The session has ended on the primary, and is ended again when the
-    /// log-out is tried again.
+    /// 503 to the client. The session has ended on the primary all the same; to end it again, by
+    /// its id or with all of its user, asks the replicas again.
     ///
     /// A confirmed log-out survives the failover to any of the replicas that have confirmed it:
     /// name the number of all replicas that may take over (in a cluster: of each primary), and run

@@ -127,3 +127,61 @@ fn read_value(id: SessionId, value: &[u8]) -> Option<SessionRecord> {
         address: constant.address,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn users() -> impl Strategy<Value = UserId> {
+        prop_oneof![
+            any::<i64>().prop_map(UserId::Integer),
+            any::<u128>().prop_map(|id| UserId::Uuid(Uuid::from_u128(id))),
+            any::<String>().prop_map(UserId::Text),
+            any::<i64>().prop_map(|id| UserId::Text(id.to_string())),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn a_session_reads_back_as_written(
+            id: [u8; 16],
+            secret_hash: [u8; 32],
+            user_id in users(),
+            times: [i64; 5],
+            user_agent: Option<String>,
+            address: Option<String>,
+        ) {
+            let [created_at, authenticated_at, active, idle, absolute] =
+                times.map(Timestamp::from_millis);
+            let session = SessionRecord {
+                id: SessionId::from_bytes(id),
+                secret_hash: SecretHash::from_bytes(secret_hash),
+                user_id,
+                created_at,
+                authenticated_at,
+                active_expires_at: active,
+                idle_expires_at: idle,
+                absolute_expires_at: absolute,
+                user_agent,
+                address,
+            };
+            let value = write(&session).unwrap();
+            prop_assert_eq!(read(session.id, value.as_bytes()).ok(), Some(session.clone()));
+            prop_assert!(read(session.id, &value.as_bytes()[..value.len() - 1]).is_err());
+            prop_assert!((GRACE..=LONGEST).contains(&time_to_live(&session)));
+        }
+
+        #[test]
+        fn what_is_no_session_is_refused(value: Vec<u8>) {
+            prop_assert!(read(SessionId::from_bytes([7; 16]), &value).is_err());
+        }
+
+        #[test]
+        fn different_users_have_different_texts(one in users(), other in users()) {
+            prop_assert_eq!(user_text(&one) == user_text(&other), one == other);
+        }
+    }
+}
