@@ -56,7 +56,7 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 /// is dropped half-way.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a store of sessions",
-    note = "the stores are `SqlStore` and `MemoryStore`; your own implements `SessionStore` and `SessionUserStore<T>`"
+    note = "the stores are `SqlStore`, `RedisStore` and `MemoryStore`; your own implements `SessionStore` and `SessionUserStore<T>`"
 )]
 pub trait SessionStore: Any + Send + Sync {
     /// Stores a new session (rules 1, 2).
@@ -88,7 +88,7 @@ pub trait SessionStore: Any + Send + Sync {
 /// A store that reads a session together with its user, in one query.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot read a session together with its `{T}`",
-    note = "`SqlStore` can if `{T}` has `#[derive(sqlx::FromRow, AuthUser)]`; `MemoryStore` if it has `#[derive(Clone, AuthUser)]`"
+    note = "`SqlStore` can if `{T}` has `#[derive(sqlx::FromRow, AuthUser)]`; `MemoryStore` if it has `#[derive(Clone, AuthUser)]`; `WithLoader` joins any other store with your users"
 )]
 pub trait SessionUserStore<T>: SessionStore {
     /// Reads a session and its user (rules 11, 12).
