@@ -26,6 +26,11 @@ pub enum Value<'a> {
 pub trait Driver: sqlx::Database {
     const SQL: &'static Sql;
 
+    /// Whether a connection lives, and no transaction is open on it. A `begin` that is dropped
+    /// before its answer comes gives one back in the middle of a transaction, and the driver does
+    /// not know: what is written there is never committed, although it is answered.
+    fn is_ready(connection: &mut Self::Connection) -> impl Future<Output = bool> + Send;
+
     /// Runs a statement and says how many rows it changed.
     fn execute(
         connection: &mut Self::Connection,
@@ -50,11 +55,18 @@ pub trait Driver: sqlx::Database {
 }
 
 macro_rules! driver {
-    ($database:ty, $connection:ty, $row:ty, $arguments:ty, $sql:ident) => {
+    (
+        $database:ty, $connection:ty, $row:ty, $arguments:ty, $sql:ident,
+        |$ready:ident| $is_ready:expr
+    ) => {
         impl Dialect for $database {}
 
         impl Driver for $database {
             const SQL: &'static Sql = &super::dialect::$sql;
+
+            async fn is_ready($ready: &mut $connection) -> bool {
+                $is_ready
+            }
 
             async fn execute(
                 connection: &mut $connection,
@@ -108,7 +120,9 @@ driver!(
     sqlx::SqliteConnection,
     sqlx::sqlite::SqliteRow,
     sqlx::sqlite::SqliteArguments,
-    SQLITE
+    SQLITE,
+    // Its driver minds both itself.
+    |_connection| true
 );
 
 #[cfg(feature = "postgres")]
@@ -117,7 +131,12 @@ driver!(
     sqlx::PgConnection,
     sqlx::postgres::PgRow,
     sqlx::postgres::PgArguments,
-    POSTGRES
+    POSTGRES,
+    // An empty statement seems to begin a transaction only if one was open before.
+    |connection| {
+        use sqlx::Connection;
+        matches!(connection.begin_with("").await, Err(sqlx::Error::BeginFailed))
+    }
 );
 
 #[cfg(feature = "mysql")]
@@ -126,7 +145,9 @@ driver!(
     sqlx::MySqlConnection,
     sqlx::mysql::MySqlRow,
     sqlx::mysql::MySqlArguments,
-    MYSQL
+    MYSQL,
+    // Where no transaction is open, this does nothing.
+    |connection| sqlx::raw_sql("ROLLBACK").execute(connection).await.is_ok()
 );
 
 fn bind<A>(values: &[Value<'_>]) -> sqlx::Result<A>

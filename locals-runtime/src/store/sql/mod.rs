@@ -64,10 +64,9 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
     /// A store in the database of a pool that the app has opened itself.
     ///
     /// It is used as it is. For the settings that sessions want, let the store open it, as by
-    /// [`SqlStore::sqlite`], and share it through [`SqlStore::pool`]. On PostgreSQL and MySQL these
-    /// settings mend one thing more: a `begin` of the app that is dropped before it is answered
-    /// gives back a connection in the middle of a transaction, in which a later log-out would be
-    /// lost.
+    /// [`SqlStore::sqlite`], and share it through [`SqlStore::pool`]. On MySQL this mends one thing
+    /// more: a `begin` of the app that is dropped before it is answered gives back a connection
+    /// that goes on to read what was there then.
     pub fn new(pool: Pool<D>) -> Self {
         let statements = Arc::new(D::SQL.statements(T::TABLE, T::ID_COLUMN));
         Self { pool, statements, users: Arc::default(), user: PhantomData }

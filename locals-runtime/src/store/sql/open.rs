@@ -56,17 +56,8 @@ impl<T: AuthUser> SqlStore<sqlx::Postgres, T> {
     /// # Errors
     /// [`StoreError::Backend`] if the address cannot be read or the server cannot be reached.
     pub async fn postgres(url: &str) -> Result<Self, StoreError> {
-        use sqlx::Connection;
-
         let database = sqlx::postgres::PgConnectOptions::from_str(url)?;
-        // A `begin` that is dropped before its answer comes gives a connection back that is in a
-        // transaction, and the driver does not know. What is written there afterwards is never
-        // committed: a log-out would be undone after it was answered. A transaction that an empty
-        // statement seems to begin was open before, so the connection is closed.
-        let options = options().after_release(|connection: &mut sqlx::PgConnection, _| {
-            Box::pin(async move { Ok(connection.begin_with("").await.is_err()) })
-        });
-        Ok(Self::new(options.connect_with(database).await?))
+        Ok(Self::new(options().connect_with(database).await?))
     }
 }
 
@@ -81,7 +72,8 @@ impl<T: AuthUser> SqlStore<sqlx::MySql, T> {
     /// [`StoreError::Backend`] if the address cannot be read or the server cannot be reached.
     pub async fn mysql(url: &str) -> Result<Self, StoreError> {
         let database = sqlx::mysql::MySqlConnectOptions::from_str(url)?;
-        // As with PostgreSQL. Where no transaction is open, this does nothing.
+        // A connection that is given back in the middle of a transaction would go on to read what
+        // was there when it began: sessions that have ended since.
         let options = options().after_release(|connection, _| {
             Box::pin(async move {
                 sqlx::raw_sql("ROLLBACK").execute(connection).await?;

@@ -5,7 +5,7 @@ use std::{
     io::{self, ErrorKind},
 };
 
-use sqlx::{Connection, SqlStr, pool::PoolConnection};
+use sqlx::{SqlStr, pool::PoolConnection};
 use tokio::time::timeout;
 
 use super::{Dialect, SqlStore, Value};
@@ -56,12 +56,11 @@ impl<D: Dialect, T> SqlStore<D, T> {
         Ok(in_time::<D, _>(work).await?)
     }
 
-    /// A connection that has answered just now.
+    /// A connection that has answered just now, outside any transaction.
     pub(super) async fn living(&self) -> sqlx::Result<Lease<D>> {
-        let is_sure = D::SQL.patience.is_none() || self.pool.options().get_test_before_acquire();
         loop {
             let mut lease = Lease::new(self.pool.acquire().await?);
-            if is_sure || lease.connection.ping().await.is_ok() {
+            if D::is_ready(&mut lease.connection).await {
                 return Ok(lease);
             }
         }
