@@ -228,7 +228,7 @@ impl Locals {
     /// by a second factor: the old token is dead then (OWASP ASVS 5.0 §7.2.4).
     ///
     /// # Errors
-    /// [`Error::Store`] if the store fails: nobody is signed in and the cookie stays as it was.
+    /// [`Error::Store`] if the store fails: nobody is signed in, and the browser keeps the session it had.
     /// [`Error::WrongUser`] for a user of another table than the app's.
     pub async fn log_in<U: AuthUser>(&self, user: &U) -> Result<Session, Error> {
         // What can fail without a trace comes first.

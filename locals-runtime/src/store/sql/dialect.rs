@@ -39,7 +39,7 @@ pub struct Sql {
     pub migration: [&'static [&'static str]; 3],
     /// The types of `id`, `secret_hash`, times and texts, as `columns` names them.
     pub types: [&'static str; 4],
-    /// The columns of a table: name, type, whether it may be null. `{0}` is the table.
+    /// The columns of a table: name, type, whether it may be null; the table is bound.
     pub columns: &'static str,
     /// The columns of the primary key of `user_sessions`.
     pub primary_key: &'static str,
