@@ -132,8 +132,12 @@ fn wrong_wrapping(
     inner: &Type,
     attribute: Attribute,
 ) -> Option<String> {
-    let unnamed = given == Given::User { named: false };
-    let inner = if unnamed { "User<Account>".to_owned() } else { text(inner) };
+    let unnamed = match given {
+        Given::User { named: false } => Some("User<Account>"),
+        Given::Verified { named: false } => Some("Verified<Account, IsAdmin>"),
+        _ => None,
+    };
+    let inner = unnamed.map_or_else(|| text(inner), str::to_owned);
     let right = match (given, attribute) {
         (Given::Locals, _) => "Locals".to_owned(),
         (_, Attribute::WithSession) => format!("Option<{inner}>"),
@@ -141,12 +145,20 @@ fn wrong_wrapping(
     };
     let what = if given == Given::Session { "session" } else { "user" };
     Some(match (attribute, given, wrapping) {
-        _ if unnamed => {
+        (_, Given::User { named: false }, _) => {
             format!("`User` needs the type of the app's users: write `{right}`, for example")
         }
+        (_, Given::Verified { named: false }, _) => format!(
+            "`Verified` needs the type of the app's users and a condition: write `{right}`, for \
+             example"
+        ),
         (_, Given::Locals, Wrapping::Bare)
         | (Attribute::RequireUser, _, Wrapping::Bare)
-        | (Attribute::WithSession, Given::Session | Given::User { .. }, Wrapping::Option) => {
+        | (
+            Attribute::WithSession,
+            Given::Session | Given::User { .. } | Given::Verified { .. },
+            Wrapping::Option,
+        ) => {
             return None;
         }
         (_, _, Wrapping::Reference) => {
@@ -197,8 +209,8 @@ fn check_number(handler: &Handler, diagnostics: &mut Diagnostics) {
         diagnostics.error(
             parameter.ty,
             format!(
-                "a handler takes at most {MOST_EXTRACTORS} extractors besides `Session`, `User` \
-                 and `Locals`: take several as one tuple"
+                "a handler takes at most {MOST_EXTRACTORS} extractors besides `Session`, `User`, \
+                 `Verified` and `Locals`: take several as one tuple"
             ),
         );
     }

@@ -55,6 +55,6 @@ pub fn unknown(what: &str, word: &str, known: &[&str]) -> String {
         .filter(|(distance, known)| *distance <= known.len() / 2);
     match nearest {
         Some((_, nearest)) => format!("unknown {what} `{word}`: did you mean `{nearest}`?"),
-        None => format!("unknown {what} `{word}`: write `{}`", known.join("` or `")),
+        None => format!("unknown {what} `{word}`: there is `{}`", known.join("`, `")),
     }
 }

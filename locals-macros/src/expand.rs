@@ -59,7 +59,7 @@ pub fn recover(handler: &Handler, diagnostics: Diagnostics) -> TokenStream {
     // Without what they do not have, these bodies would be one mistake more.
     let lost = signature.variadic.is_some()
         || signature.receiver().is_some()
-        || handler.parameters().any(|parameter| parameter.is_unnamed_user())
+        || handler.parameters().any(|parameter| parameter.is_unnamed())
         || check::self_types(handler).next().is_some();
     let inner = if lost {
         TokenStream::new()
@@ -132,7 +132,7 @@ fn call(handler: &Handler, attribute: Attribute, args: &Args) -> TokenStream {
         Attribute::WithSession => quote!(#private::WithSession),
         Attribute::RequireUser => quote!(#private::RequireUser),
     };
-    let cross_origin = args.cross_origin.then(|| quote!(.cross_origin()));
+    let arguments = args.calls(handler.parameters().find_map(|parameter| parameter.user_type()));
     let (mut given, mut given_names) = (Vec::new(), Vec::new());
     let (mut extracted, mut extracted_names) = (Vec::new(), Vec::new());
     let mut names = Vec::new();
@@ -152,7 +152,7 @@ fn call(handler: &Handler, attribute: Attribute, args: &Args) -> TokenStream {
         #private::handle(
             #request,
             #payload,
-            #attribute_type::new() #cross_origin,
+            #attribute_type::new() #arguments,
             (#(#given,)*),
             (#(#extracted,)*),
             |(#(#given_names,)*), (#(#extracted_names,)*), #request| async move { #response },

@@ -50,14 +50,25 @@ pub struct Parameter<'a> {
     pub kind: Kind<'a>,
 }
 
-impl Parameter<'_> {
+impl<'a> Parameter<'a> {
     pub fn is_ordinary(&self) -> bool {
         matches!(self.kind, Kind::Ordinary)
     }
 
-    /// `User` without the type it needs.
-    pub fn is_unnamed_user(&self) -> bool {
-        matches!(self.kind, Kind::Given(Given::User { named: false }, ..))
+    /// `User` or `Verified` without the types it needs.
+    pub fn is_unnamed(&self) -> bool {
+        matches!(
+            self.kind,
+            Kind::Given(Given::User { named: false } | Given::Verified { named: false }, ..)
+        )
+    }
+
+    /// The type of the user that it names.
+    pub fn user_type(&self) -> Option<&'a Type> {
+        match self.kind {
+            Kind::Given(Given::User { .. } | Given::Verified { .. }, _, ty) => first_argument(ty),
+            _ => None,
+        }
     }
 }
 
@@ -74,6 +85,10 @@ pub enum Given {
     Session,
     User {
         /// Whether it names its type: `User<Account>`.
+        named: bool,
+    },
+    Verified {
+        /// Whether it names its types: `Verified<Account, IsAdmin>`.
         named: bool,
     },
     Locals,
@@ -130,6 +145,7 @@ impl Given {
         match name.as_str() {
             "Session" => Some(Self::Session),
             "User" => Some(Self::User { named: !arguments.is_empty() }),
+            "Verified" => Some(Self::Verified { named: !arguments.is_empty() }),
             "Locals" => Some(Self::Locals),
             _ => None,
         }
@@ -139,6 +155,7 @@ impl Given {
         match self {
             Self::Session => "Session",
             Self::User { .. } => "User",
+            Self::Verified { .. } => "Verified",
             Self::Locals => "Locals",
         }
     }

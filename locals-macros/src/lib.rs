@@ -10,6 +10,7 @@ mod check;
 mod diagnostics;
 mod expand;
 mod handler;
+mod literals;
 mod paths;
 
 use crate::{

@@ -1,55 +1,189 @@
-//! The two attributes, as generated code names them.
+//! The two attributes, as generated code names them: what stands in their parentheses, and whom
+//! they let in.
 
-/// What stands in the parentheses of an attribute, and what the attribute means.
+use std::{marker::PhantomData, time::Duration};
+
+use crate::{
+    auth::UserType,
+    error::Error,
+    parameters::Asks,
+    resolution::Resolution,
+    user::{AuthUser, User},
+};
+
+/// An attribute with its arguments.
 pub trait Attribute {
-    /// Whether a request without a session is answered 401.
-    const REQUIRES_SESSION: bool;
-
     /// Whether a request from another origin runs, without its session.
-    fn allows_cross_origin(&self) -> bool;
+    fn allows_cross_origin(&self) -> bool {
+        false
+    }
+
+    /// What must be read before it can decide.
+    fn asks(&self) -> Asks;
+
+    /// Whether the request may go on.
+    fn admit(&self, request: &Resolution) -> Result<(), Refusal>;
+
+    /// How an error of the guard is answered.
+    fn refuse(&self, error: Error) -> Refusal {
+        error.into()
+    }
+}
+
+/// Why a request does not reach its handler.
+#[derive(Debug)]
+pub enum Refusal {
+    /// Refused. A browser that asks for a page is sent to this one, if there is one.
+    Error(Error, Option<&'static str>),
+    /// Signed in already: sent on to this page.
+    SignedIn(&'static str),
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self::Error(error, None)
+    }
 }
 
 /// `#[with_session]`.
 #[derive(Debug, Default)]
 pub struct WithSession {
     cross_origin: bool,
+    guest_only: Option<&'static str>,
 }
 
 impl WithSession {
     /// `#[with_session]`.
     pub const fn new() -> Self {
-        Self { cross_origin: false }
+        Self { cross_origin: false, guest_only: None }
     }
 
     /// `#[with_session(cross_origin)]`.
     pub fn cross_origin(self) -> Self {
-        Self { cross_origin: true }
+        Self { cross_origin: true, ..self }
+    }
+
+    /// `#[with_session(guest_only = "/")]`.
+    pub fn guest_only(self, page: &'static str) -> Self {
+        Self { guest_only: Some(page), ..self }
     }
 }
 
 impl Attribute for WithSession {
-    const REQUIRES_SESSION: bool = false;
-
     fn allows_cross_origin(&self) -> bool {
         self.cross_origin
+    }
+
+    fn asks(&self) -> Asks {
+        Asks { session: self.guest_only.is_some(), ..Asks::default() }
+    }
+
+    fn admit(&self, request: &Resolution) -> Result<(), Refusal> {
+        match self.guest_only {
+            Some(page) if request.session().is_some() => Err(Refusal::SignedIn(page)),
+            _ => Ok(()),
+        }
     }
 }
 
 /// `#[require_user]`.
-#[derive(Debug, Default)]
-pub struct RequireUser;
+#[derive(Debug, Clone, Default)]
+pub struct RequireUser<C = ()> {
+    redirect: Option<&'static str>,
+    recent: Option<Duration>,
+    condition: C,
+}
 
 impl RequireUser {
     /// `#[require_user]`.
     pub const fn new() -> Self {
-        Self
+        Self { redirect: None, recent: None, condition: () }
+    }
+
+    /// `#[require_user(check = ..)]`. A pointer, so that the compiler names a wrong function once.
+    pub fn check<T: AuthUser>(
+        self,
+        check: fn(&T) -> bool,
+    ) -> RequireUser<Checked<T, fn(&T) -> bool>> {
+        self.check_by(check)
+    }
+
+    pub(crate) fn check_by<T, F>(self, check: F) -> RequireUser<Checked<T, F>> {
+        let condition = Checked { check, user: PhantomData };
+        RequireUser { redirect: self.redirect, recent: self.recent, condition }
     }
 }
 
-impl Attribute for RequireUser {
-    const REQUIRES_SESSION: bool = true;
+impl<C> RequireUser<C> {
+    /// `#[require_user(redirect = "/login")]`.
+    pub fn redirect(self, page: &'static str) -> Self {
+        Self { redirect: Some(page), ..self }
+    }
 
-    fn allows_cross_origin(&self) -> bool {
-        false
+    /// `#[require_user(recent = "10m")]`.
+    pub fn recent(self, within: Duration) -> Self {
+        Self { recent: Some(within), ..self }
+    }
+}
+
+impl<C: Condition> Attribute for RequireUser<C> {
+    fn asks(&self) -> Asks {
+        Asks { session: true, user: C::user_type(), ..Asks::default() }
+    }
+
+    fn admit(&self, request: &Resolution) -> Result<(), Refusal> {
+        let session = request.session().ok_or_else(|| self.refuse(Error::Unauthenticated))?;
+        self.condition.check(request).map_err(|error| self.refuse(error))?;
+        match self.recent {
+            Some(within) if !session.is_recent(within) => Err(self.refuse(Error::NotRecent)),
+            _ => Ok(()),
+        }
+    }
+
+    fn refuse(&self, error: Error) -> Refusal {
+        Refusal::Error(error, self.redirect)
+    }
+}
+
+/// What is asked of a user besides being signed in.
+pub trait Condition {
+    /// The type of user it must see.
+    fn user_type() -> Option<UserType>;
+
+    /// Whether the signed-in user meets it.
+    fn check(&self, request: &Resolution) -> Result<(), Error>;
+}
+
+impl Condition for () {
+    fn user_type() -> Option<UserType> {
+        None
+    }
+
+    fn check(&self, _: &Resolution) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// A function of the user that says yes.
+#[derive(Debug)]
+pub struct Checked<T, F> {
+    check: F,
+    user: PhantomData<fn(&T)>,
+}
+
+impl<T, F: Clone> Clone for Checked<T, F> {
+    fn clone(&self) -> Self {
+        Self { check: self.check.clone(), user: PhantomData }
+    }
+}
+
+impl<T: AuthUser, F: Fn(&T) -> bool> Condition for Checked<T, F> {
+    fn user_type() -> Option<UserType> {
+        Some(UserType::of::<T>())
+    }
+
+    fn check(&self, request: &Resolution) -> Result<(), Error> {
+        let user: User<T> = request.user().ok_or(Error::Unauthenticated)?;
+        if (self.check)(&user) { Ok(()) } else { Err(Error::Forbidden) }
     }
 }

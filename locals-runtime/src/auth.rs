@@ -9,9 +9,10 @@ use std::{
     sync::Arc,
 };
 
-use actix_web::{FromRequest, HttpRequest, dev::Payload, web::ServiceConfig};
+use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload, web::ServiceConfig};
 
 use crate::{
+    answer::Answers,
     clock::{Clock, SystemClock},
     cookie::{CookieConfig, SessionCookie},
     error::{ConfigError, Error, StoreError},
@@ -51,6 +52,7 @@ pub struct Auth<T> {
 struct Web {
     cookie: SessionCookie,
     origins: OriginPolicy,
+    answers: Answers,
 }
 
 impl<T> Auth<T> {
@@ -63,6 +65,7 @@ impl<T> Auth<T> {
             own_origins: Vec::new(),
             trusted_origins: Vec::new(),
             strict_origins: false,
+            answers: Answers::default(),
             clock: Arc::new(SystemClock),
         }
     }
@@ -73,8 +76,12 @@ impl<T: AuthUser> Auth<T> {
     pub fn configure(&self) -> impl FnOnce(&mut ServiceConfig) + Clone + use<T> {
         let auth = self.clone();
         move |config| {
-            config.app_data(Registered(Arc::new(auth.clone()))).app_data(auth);
+            config.app_data(auth.registered()).app_data(auth);
         }
+    }
+
+    pub(crate) fn registered(&self) -> Registered {
+        Registered(Arc::new(self.clone()))
     }
 
     /// The session that a token opens, and its user; as
@@ -159,6 +166,7 @@ pub struct AuthBuilder<T> {
     own_origins: Vec<String>,
     trusted_origins: Vec<String>,
     strict_origins: bool,
+    answers: Answers,
     clock: Arc<dyn Clock>,
 }
 
@@ -198,6 +206,53 @@ impl<T: AuthUser> AuthBuilder<T> {
         self
     }
 
+    /// The page where people sign in, as a path of this app.
+    ///
+    /// A browser that asks for a page and has no session is sent there with 303, and with the page
+    /// it wanted as `?next=`; see [`Locals::return_to`](crate::Locals::return_to). Everything else
+    /// is answered 401. None by default. `#[require_user(redirect = "..")]` names another one for
+    /// one handler.
+    pub fn login_page(mut self, path: impl Into<String>) -> Self {
+        self.answers.login_page = Some(path.into());
+        self
+    }
+
+    /// The page where people give their password again, for what asks for a recent log-in. The
+    /// log-in page by default.
+    pub fn reauthentication_page(mut self, path: impl Into<String>) -> Self {
+        self.answers.reauthentication_page = Some(path.into());
+        self
+    }
+
+    /// The app's own answers to what `locals` refuses: the one place to change their form.
+    ///
+    /// The function is asked for every [`Error`] that an annotated handler or a guard answers.
+    /// What it gives is sent: with its status, or with that of the error where it says 200. With
+    /// `None` it leaves the answer to `locals`: a redirect or a small page for people, a problem of
+    /// RFC 9457 for programs.
+    ///
+    /// ```
+    /// use actix_web::HttpResponse;
+    /// use locals::{Auth, AuthUser, Error, store::MemoryStore};
+    ///
+    /// # #[derive(Clone, AuthUser)]
+    /// # struct Account { id: i64 }
+    /// let auth = Auth::<Account>::builder(MemoryStore::new())
+    ///     .answer_with(|_request, error| match error {
+    ///         Error::Forbidden => Some(HttpResponse::Ok().body("This is for admins.")),
+    ///         _ => None,
+    ///     })
+    ///     .build()?;
+    /// # Ok::<(), locals::ConfigError>(())
+    /// ```
+    pub fn answer_with<F>(mut self, answer: F) -> Self
+    where
+        F: Fn(&HttpRequest, &Error) -> Option<HttpResponse> + Send + Sync + 'static,
+    {
+        self.answers.own = Some(Arc::new(answer));
+        self
+    }
+
     /// Where the time comes from. The system's clock by default.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
@@ -214,9 +269,14 @@ impl<T: AuthUser> AuthBuilder<T> {
         let cookie = self.cookie.build()?;
         let origins =
             OriginPolicy::build(self.own_origins, self.trusted_origins, self.strict_origins)?;
+        self.answers.check()?;
         let sessions =
             SessionManager::new(self.store.clone(), self.clock, self.lifetime, Users::of::<T>());
-        Ok(Auth { sessions, users: self.store, web: Arc::new(Web { cookie, origins }) })
+        Ok(Auth {
+            sessions,
+            users: self.store,
+            web: Arc::new(Web { cookie, origins, answers: self.answers }),
+        })
     }
 }
 
@@ -294,6 +354,15 @@ impl Registered {
 
     pub(crate) fn origins(&self) -> &OriginPolicy {
         &self.0.web().origins
+    }
+
+    pub(crate) fn answers(&self) -> &Answers {
+        &self.0.web().answers
+    }
+
+    /// Whether both are of one `Auth`.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        std::ptr::eq(self.0.web(), other.0.web())
     }
 
     /// Refuses a type of user that is not the registered one.

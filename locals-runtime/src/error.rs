@@ -26,6 +26,15 @@ pub enum Error {
     #[error("not signed in")]
     Unauthenticated,
 
+    /// The user may not do this: a [check](crate::Check) said no. 403.
+    #[error("the user may not do this")]
+    Forbidden,
+
+    /// The user signed in too long ago for this. 401 with the code `reauthenticate`; in a browser,
+    /// a redirect to the page that asks for the password again.
+    #[error("signed in too long ago")]
+    NotRecent,
+
     /// The request comes from another origin. 403.
     #[error("cross-origin request refused: {reason}")]
     CrossOrigin {
@@ -67,45 +76,67 @@ pub enum Error {
 
 impl ResponseError for Error {
     fn status_code(&self) -> StatusCode {
-        match self {
-            Self::Store(_) | Self::Random(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Unauthenticated => StatusCode::UNAUTHORIZED,
-            Self::CrossOrigin { .. } => StatusCode::FORBIDDEN,
-            Self::NotConfigured
-            | Self::WrongUser { .. }
-            | Self::WrongUserId(_)
-            | Self::WrongStore { .. } => StatusCode::INTERNAL_SERVER_ERROR,
-        }
+        self.problem().0
     }
 
+    /// The answer for programs: a problem of RFC 9457 that names no cause. In an annotated handler
+    /// people are answered otherwise, see [`AuthBuilder::answer_with`](crate::AuthBuilder::answer_with).
     fn error_response(&self) -> HttpResponse {
         self.log();
-        let mut response = HttpResponse::build(self.status_code());
+        let (status, code, title) = self.problem();
+        let mut response = HttpResponse::build(status);
         response.insert_header((header::CACHE_CONTROL, "no-store"));
-        let body = match self {
-            Self::Store(_) | Self::Random(_) => {
-                response.insert_header((header::RETRY_AFTER, "1"));
-                r#"{"error":"temporarily unavailable"}"#
+        match status {
+            StatusCode::SERVICE_UNAVAILABLE => response.insert_header((header::RETRY_AFTER, "1")),
+            // RFC 9110 §15.5.2 asks for a challenge; no registered scheme names a cookie.
+            StatusCode::UNAUTHORIZED => {
+                response.insert_header((header::WWW_AUTHENTICATE, "Session"))
             }
-            Self::Unauthenticated => {
-                // RFC 9110 §15.5.2 asks for a challenge; no registered scheme names a cookie.
-                response.insert_header((header::WWW_AUTHENTICATE, "Session"));
-                r#"{"error":"not signed in"}"#
-            }
-            Self::CrossOrigin { .. } => r#"{"error":"cross-origin request refused"}"#,
-            Self::NotConfigured
-            | Self::WrongUser { .. }
-            | Self::WrongUserId(_)
-            | Self::WrongStore { .. } => r#"{"error":"internal error"}"#,
+            _ => &mut response,
         };
-        response.content_type("application/json").body(body)
+        response.content_type("application/problem+json").body(format!(
+            r#"{{"type":"about:blank","status":{},"code":"{code}","title":"{title}"}}"#,
+            status.as_u16()
+        ))
     }
 }
 
 impl Error {
+    /// A short name that does not change between versions, for programs: `not_signed_in`,
+    /// `reauthenticate`, `forbidden`, `cross_origin`, `unavailable` or `internal`.
+    ///
+    /// It stands in the body of the response, as `code`.
+    pub fn code(&self) -> &'static str {
+        self.problem().1
+    }
+
+    /// What a client is told: the status, the code and the sentence.
+    pub(crate) fn problem(&self) -> (StatusCode, &'static str, &'static str) {
+        match self {
+            Self::Store(_) | Self::Random(_) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Temporarily unavailable")
+            }
+            Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "not_signed_in", "Not signed in"),
+            Self::NotRecent => {
+                (StatusCode::UNAUTHORIZED, "reauthenticate", "Signed in too long ago")
+            }
+            Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden", "Not allowed"),
+            Self::CrossOrigin { .. } => {
+                (StatusCode::FORBIDDEN, "cross_origin", "Request from another site refused")
+            }
+            Self::NotConfigured
+            | Self::WrongUser { .. }
+            | Self::WrongUserId(_)
+            | Self::WrongStore { .. } => {
+                (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error")
+            }
+        }
+    }
+
     fn log(&self) {
         match self {
-            Self::Unauthenticated => tracing::debug!("request without a session refused"),
+            Self::Unauthenticated | Self::NotRecent => tracing::debug!("request refused: {self}"),
+            Self::Forbidden => tracing::info!("request refused: {self}"),
             Self::CrossOrigin { .. } => tracing::warn!("{self}"),
             Self::Store(error) => tracing::error!(cause = %chain(error), "{self}"),
             Self::Random(error) => tracing::error!(cause = %chain(error.as_ref()), "{self}"),

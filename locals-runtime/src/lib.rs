@@ -1,17 +1,22 @@
 //! The runtime of [`locals`](https://docs.rs/locals): cookies, the life of a session, the
 //! stores. Use it through `locals`, which re-exports it.
 
+mod answer;
 mod attribute;
 mod auth;
 mod clock;
 mod cookie;
 mod error;
+mod finish;
 pub mod handler;
 mod lifecycle;
 mod locals;
+mod middleware;
 mod origin;
 mod outcome;
 mod parameters;
+mod redirect;
+mod resolution;
 mod session;
 mod session_manager;
 pub mod store;
@@ -20,6 +25,7 @@ mod token;
 #[cfg(feature = "sql")]
 mod transaction;
 mod user;
+mod verified;
 
 #[cfg(feature = "sql")]
 pub use crate::transaction::Within;
@@ -30,9 +36,12 @@ pub use crate::{
     error::{BoxError, ConfigError, Error, StoreError},
     lifecycle::Lifetime,
     locals::Locals,
+    middleware::{Guard, Guarded},
+    redirect::{SafeRedirect, UnsafeRedirect},
     session::{Renewal, Session, SessionInfo, SessionRecord, SessionState},
     session_manager::SessionManager,
     sweeper::Sweeper,
     token::{MalformedId, MalformedToken, SecretHash, SessionId, SessionToken},
     user::{AuthUser, User, UserId, UserIdKind, UserKey, WrongIdKind},
+    verified::{Check, Recent, Verified},
 };

@@ -1,21 +1,17 @@
 //! `Locals`: what one request knows of its session, and what it decides about the cookie.
 
-use std::{cell::RefCell, fmt, rc::Rc, sync::Arc};
+use std::{fmt, rc::Rc};
 
-use actix_web::{
-    HttpRequest,
-    http::header::{HeaderValue, USER_AGENT},
-};
+use actix_web::{HttpRequest, http::header::USER_AGENT};
 use tokio::sync::OnceCell;
 
 use crate::{
-    auth::{AnyUser, Registered, UserType},
-    cookie::Presented,
-    error::{Error, StoreError, chain},
-    origin,
-    outcome::{Choice, Found, Outcome, outcome},
+    auth::{AnyUser, UserType},
+    error::Error,
+    finish::logged,
+    resolution::{Chosen, Decision, Resolution, typed},
     session::{Session, SessionInfo},
-    session_manager::{Admitted, Client, SessionManager},
+    session_manager::{Client, SessionManager},
     token::SessionId,
     user::{AuthUser, User},
 };
@@ -44,72 +40,14 @@ const USER_AGENT_CHARS: usize = 255;
 /// }
 /// ```
 #[derive(Clone)]
-pub struct Locals(Rc<Inner>);
-
-struct Inner {
-    request: HttpRequest,
-    auth: Registered,
-    presented: Presented,
-    scope: Scope,
-    resolved: OnceCell<Resolved>,
-    decision: RefCell<Decision>,
-}
-
-/// What is read when the session is first asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Scope {
-    /// The session alone: nothing in the handler's signature can ask for the user.
-    Session,
-    /// The session and its user, by one query.
-    SessionAndUser,
-}
-
-/// What the presented cookie turned out to be.
-#[derive(Default)]
-struct Resolved {
-    admitted: Option<Admitted>,
-    user: Option<AnyUser>,
-    /// There is a row, and it cannot be read.
-    corrupt: bool,
-}
-
-/// What the request has decided about its cookie. The last decision wins.
-#[derive(Clone, Default)]
-enum Decision {
-    #[default]
-    None,
-    Set(Rc<Chosen>),
-    /// `after_set`: a cookie that this request had set before.
-    Clear {
-        after_set: bool,
-    },
-}
-
-/// A session that the request has set in place of the presented one.
-struct Chosen {
-    session: Session,
-    user: OnceCell<Option<AnyUser>>,
+pub struct Locals {
+    pub(crate) request: HttpRequest,
+    pub(crate) resolution: Rc<Resolution>,
 }
 
 impl Locals {
-    /// `asked`: the session is asked for before the handler runs.
-    pub(crate) fn new(
-        request: HttpRequest,
-        auth: Registered,
-        presented: Presented,
-        scope: Scope,
-        asked: bool,
-    ) -> Self {
-        // Without a token there is nothing to wait for.
-        let resolved = asked && !matches!(presented, Presented::Token(_));
-        Self(Rc::new(Inner {
-            request,
-            auth,
-            presented,
-            scope,
-            resolved: OnceCell::new_with(resolved.then(Resolved::default)),
-            decision: RefCell::default(),
-        }))
+    pub(crate) fn new(request: HttpRequest, resolution: Rc<Resolution>) -> Self {
+        Self { request, resolution }
     }
 
     /// The session of this request, if it has one.
@@ -134,7 +72,7 @@ impl Locals {
     /// [`Error::Store`] if the store fails. That is not "no session": return it, and the
     /// response is 503.
     pub async fn get_session(&self) -> Result<Option<Session>, Error> {
-        match self.decision() {
+        match self.resolution.decision() {
             Decision::Set(chosen) => Ok(Some(chosen.session.clone())),
             Decision::Clear { .. } => Ok(None),
             Decision::None => Ok(self.presented().await?.cloned()),
@@ -161,15 +99,15 @@ impl Locals {
     /// app's [`Auth<T>`](crate::Auth).
     pub async fn get_session_user<T: AuthUser>(&self) -> Result<Option<(Session, User<T>)>, Error> {
         let asked = UserType::of::<T>();
-        self.0.auth.expect(asked)?;
-        let found = match self.decision() {
+        self.resolution.auth.expect(asked)?;
+        let found = match self.resolution.decision() {
             Decision::Set(chosen) => {
                 let user = chosen.user.get_or_try_init(|| self.user_of(&chosen.session)).await?;
                 user.clone().map(|user| (chosen.session.clone(), user))
             }
             Decision::Clear { .. } => None,
             Decision::None => {
-                let resolved = self.resolve().await?;
+                let resolved = self.resolution.resolve().await?;
                 let session = resolved.admitted.as_ref().map(|admitted| admitted.session.clone());
                 session.zip(resolved.user.clone())
             }
@@ -198,7 +136,7 @@ impl Locals {
     /// ```
     pub fn set_session(&self, session: Session) {
         let chosen = Chosen { session, user: OnceCell::new() };
-        self.0.decision.replace(Decision::Set(Rc::new(chosen)));
+        self.resolution.decision.replace(Decision::Set(Rc::new(chosen)));
     }
 
     /// Removes the cookie with the response, whatever its status, if the request brought one. The
@@ -215,12 +153,12 @@ impl Locals {
     /// }
     /// ```
     pub fn clear_session(&self) {
-        let after_set = match self.decision() {
+        let after_set = match self.resolution.decision() {
             Decision::None => false,
             Decision::Set(_) => true,
             Decision::Clear { after_set } => after_set,
         };
-        self.0.decision.replace(Decision::Clear { after_set });
+        self.resolution.decision.replace(Decision::Clear { after_set });
     }
 
     /// Signs a user in: creates a session with a new token, ends the one that the browser
@@ -318,62 +256,16 @@ impl Locals {
 
     /// The server's side: create, validate, list and end sessions of any user.
     pub fn auth(&self) -> &SessionManager {
-        self.0.auth.sessions()
-    }
-
-    fn decision(&self) -> Decision {
-        self.0.decision.borrow().clone()
-    }
-
-    /// Reads the presented session, once in a request.
-    async fn resolve(&self) -> Result<&Resolved, Error> {
-        self.0.resolved.get_or_try_init(|| self.read()).await
-    }
-
-    async fn read(&self) -> Result<Resolved, Error> {
-        match self.read_row().await {
-            // One row is broken, not the store: its user is not signed in, and all others are.
-            Err(Error::Store(StoreError::Corrupt(cause))) => {
-                tracing::error!(cause, "a stored session cannot be read: treated as none");
-                Ok(Resolved { corrupt: true, ..Resolved::default() })
-            }
-            result => result,
-        }
-    }
-
-    async fn read_row(&self) -> Result<Resolved, Error> {
-        let Presented::Token(token) = &self.0.presented else {
-            return Ok(Resolved::default());
-        };
-        if self.0.scope == Scope::Session {
-            let admitted = self.auth().find(token).await?;
-            return Ok(Resolved { admitted, ..Resolved::default() });
-        }
-        let Some((record, user)) = self.0.auth.find_with_user(token.id()).await? else {
-            return Ok(Resolved::default());
-        };
-        let admitted = self.auth().admit(record, token);
-        let user = admitted.is_some().then_some(user);
-        Ok(Resolved { admitted, user, corrupt: false })
+        self.resolution.auth.sessions()
     }
 
     /// The session that the request presented, whatever has been decided since.
     pub(crate) async fn presented(&self) -> Result<Option<&Session>, Error> {
-        Ok(self.resolve().await?.admitted.as_ref().map(|admitted| &admitted.session))
-    }
-
-    /// The presented session, where it has been read already.
-    pub(crate) fn read_session(&self) -> Option<&Session> {
-        self.0.resolved.get()?.admitted.as_ref().map(|admitted| &admitted.session)
-    }
-
-    /// The user of the presented session, where it has been read already.
-    pub(crate) fn read_user<T: AuthUser>(&self) -> Option<User<T>> {
-        typed(self.0.resolved.get()?.user.clone()?)
+        Ok(self.resolution.resolve().await?.admitted.as_ref().map(|admitted| &admitted.session))
     }
 
     async fn user_of(&self, session: &Session) -> Result<Option<AnyUser>, Error> {
-        let found = self.0.auth.find_with_user(session.id()).await?;
+        let found = self.resolution.auth.find_with_user(session.id()).await?;
         let found =
             found.filter(|(record, _)| self.auth().admit(record.clone(), &session.token).is_some());
         Ok(found.map(|(_, user)| user))
@@ -382,7 +274,7 @@ impl Locals {
     /// Ends the session that was presented and the one that was set since.
     async fn end_own_sessions(&self) -> Result<(), Error> {
         let presented = self.presented().await?.map(Session::id);
-        let chosen = match self.decision() {
+        let chosen = match self.resolution.decision() {
             Decision::Set(chosen) => Some(chosen.session.id()),
             Decision::None | Decision::Clear { .. } => None,
         };
@@ -393,101 +285,19 @@ impl Locals {
     }
 
     fn client(&self) -> Client {
-        let user_agent = self.0.request.headers().get(USER_AGENT).map(|value| {
+        let user_agent = self.request.headers().get(USER_AGENT).map(|value| {
             let text = String::from_utf8_lossy(value.as_bytes());
             text.chars().take(USER_AGENT_CHARS).collect()
         });
-        let address = self.0.request.peer_addr().map(|address| address.ip().to_string());
+        let address = self.request.peer_addr().map(|address| address.ip().to_string());
         Client { user_agent, address }
     }
-
-    /// Whether the session has been asked for, so that the response may depend on it.
-    pub(crate) fn was_read(&self) -> bool {
-        self.0.resolved.initialized()
-    }
-
-    /// The `Set-Cookie` that the request's decisions amount to, if any.
-    ///
-    /// An idle session is renewed here, at the end: one that was ended while the handler ran is
-    /// not found any more, so neither its row nor its cookie comes back.
-    pub(crate) async fn cookie(&self) -> Option<HeaderValue> {
-        let admitted = self.0.resolved.get().and_then(|resolved| resolved.admitted.as_ref());
-        let cookie = self.0.auth.cookie();
-        match (self.outcome(), self.decision()) {
-            (Outcome::Remove, _) => Some(cookie.remove()),
-            (Outcome::Store, Decision::Set(chosen)) => Some(self.store_cookie(&chosen.session)),
-            (Outcome::Renew, _) => {
-                let session = self.renewed(admitted?).await?;
-                Some(self.store_cookie(session))
-            }
-            (Outcome::Confirm, _) => {
-                let session = self.confirmed(admitted?).await?;
-                Some(self.store_cookie(&session))
-            }
-            // `Store` comes of `Set` alone.
-            (Outcome::Keep | Outcome::Store, _) => None,
-        }
-    }
-
-    fn outcome(&self) -> Outcome {
-        let choice = match self.decision() {
-            Decision::None => Choice::Nothing,
-            Decision::Set(chosen) => Choice::Set(chosen.session.id()),
-            Decision::Clear { after_set } => Choice::Clear { after_set },
-        };
-        let found = match self.0.resolved.get() {
-            None => Found::NotAsked,
-            Some(Resolved { corrupt: true, .. }) => Found::Corrupt,
-            Some(Resolved { admitted: None, .. }) => Found::NoSession,
-            Some(Resolved { admitted: Some(admitted), .. }) => {
-                Found::Session { id: admitted.session.id(), is_idle: admitted.renewal.is_some() }
-            }
-        };
-        let request = &self.0.request;
-        let is_navigation = origin::is_navigation(request.method(), request.headers());
-        outcome(choice, &self.0.presented, found, is_navigation)
-    }
-
-    fn store_cookie(&self, session: &Session) -> HeaderValue {
-        let life = session.idle_expires_at().since(self.auth().now());
-        self.0.auth.cookie().store(&session.token, life)
-    }
-
-    /// The session, if this request has renewed it. A fault is logged, and the session is as
-    /// valid as before.
-    async fn renewed<'a>(&self, admitted: &'a Admitted) -> Option<&'a Session> {
-        let session = &admitted.session;
-        let renewed = self.auth().renew(session.id(), admitted.renewal?).await;
-        logged(session, renewed).filter(|renewed| *renewed).map(|_| session)
-    }
-
-    /// The presented session as it is now, renewed by this request or by another; `None` if it
-    /// has ended.
-    async fn confirmed(&self, admitted: &Admitted) -> Option<Session> {
-        if let Some(session) = self.renewed(admitted).await {
-            return Some(session.clone());
-        }
-        let session = &admitted.session;
-        let found = logged(session, self.auth().find(&session.token).await).flatten();
-        found.map(|found| found.session)
-    }
-}
-
-fn logged<V>(session: &Session, result: Result<V, StoreError>) -> Option<V> {
-    result
-        .inspect_err(|error| {
-            let cause = chain(error);
-            tracing::warn!(session = %session.id(), cause, "a session could not be renewed");
-        })
-        .ok()
-}
-
-fn typed<T: AuthUser>(user: AnyUser) -> Option<User<T>> {
-    Arc::downcast(user).ok().map(User::new)
 }
 
 impl fmt::Debug for Locals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Locals").field("session", &self.read_session()).finish_non_exhaustive()
+        f.debug_struct("Locals")
+            .field("session", &self.resolution.session())
+            .finish_non_exhaustive()
     }
 }

@@ -11,9 +11,11 @@ use actix_web::{Error, FromRequest, HttpRequest, dev::Payload};
 use crate::{
     attribute::{RequireUser, WithSession},
     auth::UserType,
+    error::Error as Refused,
     locals::Locals,
     session::Session,
     user::{AuthUser, User},
+    verified::{Check, Verified},
 };
 
 /// What a parameter asks of the session before the handler runs.
@@ -26,7 +28,7 @@ pub struct Asks {
 }
 
 impl Asks {
-    fn and(self, other: Self) -> Self {
+    pub(crate) fn and(self, other: Self) -> Self {
         Self {
             session: self.session || other.session,
             user: self.user.or(other.user),
@@ -38,15 +40,15 @@ impl Asks {
 /// A type of parameter that the attribute `A` gives to a handler.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not what the attribute gives to a handler",
-    label = "not `locals::Session`, `locals::User<..>` or `locals::Locals`",
-    note = "a parameter whose type is named `Session`, `User` or `Locals` must be the one of `locals`: rename the other"
+    label = "not `locals::Session`, `locals::User<..>`, `locals::Verified<..>` or `locals::Locals`",
+    note = "a parameter whose type is named `Session`, `User`, `Verified` or `Locals` must be the one of `locals`: rename the other"
 )]
 pub trait Given<A>: Sized {
     /// What it asks.
     fn asks() -> Asks;
 
-    /// Takes it from what has been read. `None` if it needs a session and there is none.
-    fn take(locals: &Locals) -> Option<Self>;
+    /// Takes it from what has been read, or says why this request has none.
+    fn take(locals: &Locals) -> Result<Self, Refused>;
 }
 
 impl<A> Given<A> for Locals {
@@ -54,8 +56,8 @@ impl<A> Given<A> for Locals {
         Asks { later: true, ..Asks::default() }
     }
 
-    fn take(locals: &Locals) -> Option<Self> {
-        Some(locals.clone())
+    fn take(locals: &Locals) -> Result<Self, Refused> {
+        Ok(locals.clone())
     }
 }
 
@@ -64,8 +66,8 @@ impl Given<RequireUser> for Session {
         Asks { session: true, ..Asks::default() }
     }
 
-    fn take(locals: &Locals) -> Option<Self> {
-        locals.read_session().cloned()
+    fn take(locals: &Locals) -> Result<Self, Refused> {
+        locals.resolution.session().cloned().ok_or(Refused::Unauthenticated)
     }
 }
 
@@ -74,8 +76,20 @@ impl<T: AuthUser> Given<RequireUser> for User<T> {
         Asks { session: true, user: Some(UserType::of::<T>()), later: false }
     }
 
-    fn take(locals: &Locals) -> Option<Self> {
-        locals.read_user()
+    fn take(locals: &Locals) -> Result<Self, Refused> {
+        locals.resolution.user().ok_or(Refused::Unauthenticated)
+    }
+}
+
+impl<T: AuthUser, C: Check<T>> Given<RequireUser> for Verified<T, C> {
+    fn asks() -> Asks {
+        <User<T> as Given<RequireUser>>::asks()
+    }
+
+    fn take(locals: &Locals) -> Result<Self, Refused> {
+        let (user, session) = (locals.resolution.user(), locals.resolution.session());
+        let (user, session) = user.zip(session).ok_or(Refused::Unauthenticated)?;
+        Self::of(user, session)
     }
 }
 
@@ -85,8 +99,8 @@ impl<P: Given<RequireUser>> Given<WithSession> for Option<P> {
         P::asks()
     }
 
-    fn take(locals: &Locals) -> Option<Self> {
-        Some(P::take(locals))
+    fn take(locals: &Locals) -> Result<Self, Refused> {
+        Ok(P::take(locals).ok())
     }
 }
 
@@ -94,7 +108,7 @@ impl<P: Given<RequireUser>> Given<WithSession> for Option<P> {
 #[derive(Debug)]
 pub struct Part<P> {
     asks: Asks,
-    take: fn(&Locals) -> Option<P>,
+    take: fn(&Locals) -> Result<P, Refused>,
 }
 
 /// The parameter `P`, as the attribute `A` gives it.
@@ -110,8 +124,8 @@ pub trait Parts {
     /// What they ask together.
     fn asks(&self) -> Asks;
 
-    /// Takes them all.
-    fn take(&self, locals: &Locals) -> Option<Self::Values>;
+    /// Takes them all, or says why this request does not have one.
+    fn take(&self, locals: &Locals) -> Result<Self::Values, Refused>;
 }
 
 macro_rules! parts {
@@ -124,14 +138,14 @@ macro_rules! parts {
             }
 
             #[allow(unused_variables, reason = "the empty tuple takes nothing")]
-            fn take(&self, locals: &Locals) -> Option<Self::Values> {
-                Some(($((self.$index.take)(locals)?,)*))
+            fn take(&self, locals: &Locals) -> Result<Self::Values, Refused> {
+                Ok(($((self.$index.take)(locals)?,)*))
             }
         }
     )+};
 }
 
-parts! { () (A 0) (A 0, B 1) (A 0, B 1, C 2) }
+parts! { () (A 0) (A 0, B 1) (A 0, B 1, C 2) (A 0, B 1, C 2, D 3) }
 
 /// An ordinary parameter.
 #[derive(Debug)]

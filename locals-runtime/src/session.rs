@@ -1,5 +1,7 @@
 //! A session as a request holds it, as a list shows it, and as a store keeps it.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use crate::{
@@ -68,6 +70,8 @@ pub struct Session {
     pub(crate) token: SessionToken,
     pub(crate) state: SessionState,
     pub(crate) fresh: bool,
+    /// When it was validated or created.
+    pub(crate) seen_at: Timestamp,
 }
 
 impl Session {
@@ -101,6 +105,12 @@ impl Session {
     /// When the user last proved who they are.
     pub fn authenticated_at(&self) -> Timestamp {
         self.record.authenticated_at
+    }
+
+    /// Whether the user has proved who they are within this time before the request, and acts in
+    /// their own name. The condition behind `#[require_user(recent = "10m")]`.
+    pub fn is_recent(&self, within: Duration) -> bool {
+        self.seen_at.since(self.authenticated_at()) <= within
     }
 
     /// Until when it is active.

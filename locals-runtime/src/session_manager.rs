@@ -125,7 +125,7 @@ impl SessionManager {
             user_agent: client.user_agent,
             address: client.address,
         };
-        Ok(Session { record, token, state: SessionState::Active, fresh: true })
+        Ok(Session { record, token, state: SessionState::Active, fresh: true, seen_at: now })
     }
 
     /// The session that a token opens, renewed if it was idle; `None` if the token is malformed
@@ -339,9 +339,10 @@ impl SessionManager {
             tracing::warn!(session = %record.id, "a token with the id of a session and a wrong secret");
             return None;
         }
-        let verdict = lifecycle::judge(&self.0.lifetime, &record, self.now());
-        let mut session =
-            Session { record, token: token.clone(), state: SessionState::Active, fresh: false };
+        let seen_at = self.now();
+        let verdict = lifecycle::judge(&self.0.lifetime, &record, seen_at);
+        let (token, state) = (token.clone(), SessionState::Active);
+        let mut session = Session { record, token, state, fresh: false, seen_at };
         match verdict {
             Verdict::Dead => None,
             Verdict::Active => Some(Admitted { session, renewal: None }),

@@ -159,7 +159,7 @@ impl Reply {
         assert!(self.cookies.is_empty(), "a cookie is touched: {self:?}");
         assert_eq!(self.retry_after.as_deref(), Some("1"));
         assert_eq!(self.cache_control.as_deref(), Some("no-store"));
-        assert_eq!(self.body, r#"{"error":"temporarily unavailable"}"#);
+        assert_eq!(self.body, problem(503, "unavailable", "Temporarily unavailable"));
         true
     }
 
@@ -332,4 +332,9 @@ macro_rules! tests_on {
             )+
         }
     };
+}
+
+/// The body of an error: a problem of RFC 9457, and nothing of the cause.
+pub fn problem(status: u16, code: &str, title: &str) -> String {
+    format!(r#"{{"type":"about:blank","status":{status},"code":"{code}","title":"{title}"}}"#)
 }

@@ -34,7 +34,7 @@ async fn without_configure_every_handler_is_500_with_an_opaque_body() {
     for path in ["/me", "/public", "/auth"] {
         let reply = send!(app, support::get(path));
         assert_eq!(reply.status, StatusCode::INTERNAL_SERVER_ERROR);
-        assert_eq!(reply.body, r#"{"error":"internal error"}"#);
+        assert_eq!(reply.body, support::problem(500, "internal", "Internal error"));
         assert!(reply.sets_no_cookie());
     }
 }

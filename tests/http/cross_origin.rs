@@ -72,7 +72,10 @@ async fn a_request_from_another_origin_is_refused_before_the_session_is_read() {
             let request = TestRequest::post().uri(path).insert_header(("Sec-Fetch-Site", site));
             let reply = send!(app, request.insert_header(cookie(&session)));
             assert_eq!(reply.status, StatusCode::FORBIDDEN);
-            assert_eq!(reply.body, r#"{"error":"cross-origin request refused"}"#);
+            assert_eq!(
+                reply.body,
+                support::problem(403, "cross_origin", "Request from another site refused")
+            );
             assert!(reply.sets_no_cookie());
         }
     }

@@ -50,7 +50,7 @@ async fn logout(locals: Locals) -> Result<&'static str, Error> {
 
 fn is_unavailable(reply: &Reply) -> bool {
     assert!(!reply.body.contains(FAULT), "{}", reply.body);
-    assert_eq!(reply.body, r#"{"error":"temporarily unavailable"}"#);
+    assert_eq!(reply.body, support::problem(503, "unavailable", "Temporarily unavailable"));
     assert_eq!(reply.header("Cache-Control"), Some("no-store"));
     reply.status == StatusCode::SERVICE_UNAVAILABLE
         && reply.header("Retry-After") == Some("1")

@@ -9,6 +9,8 @@ mod cookies;
 mod cross_origin;
 mod faults;
 mod guard;
+mod guard_options;
+mod guarded_scope;
 mod handlers;
 mod reading;
 mod renewal;

@@ -207,7 +207,7 @@ async fn asking_for_a_user_of_another_type_is_an_error_not_nobody() {
     let app = app!(fixture, of_another_type);
     let reply = send!(app, support::get("/other-type"));
     assert_eq!(reply.status, StatusCode::INTERNAL_SERVER_ERROR);
-    assert_eq!(reply.body, r#"{"error":"internal error"}"#);
+    assert_eq!(reply.body, support::problem(500, "internal", "Internal error"));
 }
 
 #[get("/streamed")]

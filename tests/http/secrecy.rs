@@ -169,7 +169,7 @@ async fn a_fault_is_opaque_to_the_client_and_whole_in_the_log() {
     let app = init_service(App::new().configure(fixture.auth.configure()).service(debug)).await;
     fixture.store.fail(true);
     let reply = send!(app, support::get("/debug").insert_header(cookie(&session)));
-    assert_eq!(reply.body, r#"{"error":"temporarily unavailable"}"#);
+    assert_eq!(reply.body, support::problem(503, "unavailable", "Temporarily unavailable"));
     let log = log.text();
     let line = log.lines().find(|line| line.contains(FAULT)).unwrap();
     assert!(line.contains("ERROR") && line.contains("the session store failed"), "{line}");

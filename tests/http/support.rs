@@ -261,6 +261,11 @@ impl Spy {
     }
 }
 
+/// The body of an error: a problem of RFC 9457, and nothing of the cause.
+pub fn problem(status: u16, code: &str, title: &str) -> String {
+    format!(r#"{{"type":"about:blank","status":{status},"code":"{code}","title":"{title}"}}"#)
+}
+
 /// What a client must never see of a fault.
 pub const FAULT: &str = "connection to db-7.internal:5432 refused";
 

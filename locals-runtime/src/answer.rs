@@ -1,0 +1,149 @@
+//! How a refused request is answered: a redirect or a page for people, a problem for programs.
+
+use std::{fmt, sync::Arc};
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{
+        Method, StatusCode,
+        header::{self, HeaderMap},
+    },
+};
+
+use crate::{
+    attribute::Refusal,
+    error::{ConfigError, Error},
+    redirect::{self, SafeRedirect},
+};
+
+/// An app's own answer to an error; `None` leaves it to `locals`.
+pub(crate) type OwnAnswer = dyn Fn(&HttpRequest, &Error) -> Option<HttpResponse> + Send + Sync;
+
+/// The answers of an app, as its `Auth` was built.
+#[derive(Clone, Default)]
+pub(crate) struct Answers {
+    /// Where a browser is sent that needs to sign in.
+    pub login_page: Option<String>,
+    /// Where a browser is sent whose user signed in too long ago.
+    pub reauthentication_page: Option<String>,
+    pub own: Option<Arc<OwnAnswer>>,
+}
+
+impl Answers {
+    /// Refuses a page that is not one of this app.
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        for page in [&self.login_page, &self.reauthentication_page].into_iter().flatten() {
+            if SafeRedirect::parse(page).is_none() {
+                return Err(ConfigError(format!(
+                    "`{page}` is not a page of this app: write a path such as `/login`"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// The answer to a request that does not reach its handler.
+    pub(crate) fn refuse(&self, request: &HttpRequest, refusal: Refusal) -> HttpResponse {
+        match refusal {
+            Refusal::SignedIn(page) => see_other(page),
+            Refusal::Error(error, page) => {
+                let answer = self.answer(request, &error, page);
+                dress(HttpResponse::from_error(error), answer)
+            }
+        }
+    }
+
+    /// What a handler gave back; if it is an error of ours, answered as a refusal is.
+    pub(crate) fn negotiate(&self, request: &HttpRequest, response: HttpResponse) -> HttpResponse {
+        let error = response.error().and_then(|error| error.as_error::<Error>());
+        let answer = error.and_then(|error| self.answer(request, error, None));
+        dress(response, answer)
+    }
+
+    /// `None`: the problem that the error is by itself.
+    fn answer(
+        &self,
+        request: &HttpRequest,
+        error: &Error,
+        page: Option<&str>,
+    ) -> Option<HttpResponse> {
+        if let Some(answer) = self.own.as_ref().and_then(|own| own(request, error)) {
+            return Some(answer);
+        }
+        if !is_person(request.headers()) {
+            return None;
+        }
+        let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+        let page = self.page(error, page).map(|page| match request.uri().path_and_query() {
+            Some(wanted) if is_read => redirect::with_next(page, wanted.as_str()),
+            _ => page.to_owned(),
+        });
+        Some(match page {
+            Some(page) if is_read => see_other(&page),
+            page => html(error, page.as_deref()),
+        })
+    }
+
+    /// Where a person can do something about the error.
+    fn page<'a>(&'a self, error: &Error, page: Option<&'a str>) -> Option<&'a str> {
+        let login = page.or(self.login_page.as_deref());
+        match error {
+            Error::Unauthenticated => login,
+            Error::NotRecent => self.reauthentication_page.as_deref().or(login),
+            _ => None,
+        }
+    }
+}
+
+/// Whether a browser shows the answer to a person, as it says itself (W3C Fetch Metadata §2), or
+/// as an older one asks for.
+fn is_person(headers: &HeaderMap) -> bool {
+    let says = |name, value: &str| headers.get(name).map(|found| found == value);
+    says("sec-fetch-mode", "navigate")
+        .or_else(|| says("sec-fetch-dest", "document"))
+        .unwrap_or_else(|| {
+            let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+            accept.is_some_and(|accept| accept.contains("text/html"))
+        })
+}
+
+fn see_other(page: &str) -> HttpResponse {
+    HttpResponse::SeeOther().insert_header((header::LOCATION, page)).finish()
+}
+
+/// A small page, in place of one of the app's own.
+fn html(error: &Error, page: Option<&str>) -> HttpResponse {
+    let (_, _, title) = error.problem();
+    let link = page.map(|page| format!("<p><a href=\"{page}\">Sign in</a>")).unwrap_or_default();
+    let body = format!(
+        "<!doctype html><html lang=en><meta charset=utf-8>\
+         <meta name=viewport content=\"width=device-width\"><title>{title}</title>\
+         <body style=\"font: 1.2rem sans-serif; margin: 4rem\"><h1>{title}</h1>{link}"
+    );
+    HttpResponse::Ok().content_type("text/html; charset=utf-8").body(body)
+}
+
+/// Puts an answer on a response that keeps its error, which middleware may log.
+///
+/// The status of the error stands, unless the answer has one of its own; so do its headers that the
+/// answer does not have.
+fn dress(mut response: HttpResponse, answer: Option<HttpResponse>) -> HttpResponse {
+    let Some(answer) = answer else { return response };
+    if answer.status() != StatusCode::OK {
+        *response.status_mut() = answer.status();
+    }
+    response.headers_mut().remove(header::CONTENT_TYPE);
+    for (name, value) in answer.headers() {
+        response.headers_mut().insert(name.clone(), value.clone());
+    }
+    response.map_body(|_, _| answer.into_body())
+}
+
+impl fmt::Debug for Answers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answers")
+            .field("login_page", &self.login_page)
+            .field("reauthentication_page", &self.reauthentication_page)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,190 @@
+//! The guard of `#[require_user]` around a whole scope, as middleware.
+
+use std::{
+    fmt,
+    future::{Future, Ready, ready},
+    marker::PhantomData,
+    pin::Pin,
+    rc::Rc,
+    time::Duration,
+};
+
+use actix_web::{
+    Error,
+    body::{BoxBody, MessageBody},
+    dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready},
+};
+
+use crate::{
+    attribute::{Attribute, Checked, Condition, Refusal, RequireUser},
+    auth::{Auth, Registered},
+    finish::finish,
+    locals::Locals,
+    parameters::Asks,
+    resolution::Resolution,
+    user::AuthUser,
+};
+
+/// Lets only signed-in users into a scope, a resource or a service of files. Made by
+/// [`Auth::require_user`]; its options and its answers are those of `#[require_user]`.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use actix_web::{App, web};
+/// use locals::{Auth, AuthUser, store::MemoryStore};
+///
+/// #[derive(Clone, AuthUser)]
+/// struct Account { id: i64, is_admin: bool }
+///
+/// # let auth = Auth::<Account>::builder(MemoryStore::new()).build()?;
+/// let admins = auth.require_user().redirect("/login").check(|account| account.is_admin);
+/// let app = App::new()
+///     .configure(auth.configure())
+///     .service(web::scope("/admin").wrap(admins));
+/// # Ok::<(), locals::ConfigError>(())
+/// ```
+///
+/// The handlers inside share what it has read: an annotated one costs no further query.
+#[must_use = "a guard does nothing until it is given to `.wrap(..)`"]
+pub struct Guard<T, C = ()> {
+    auth: Registered,
+    attribute: Rc<RequireUser<C>>,
+    user: PhantomData<fn() -> T>,
+}
+
+impl<T: AuthUser> Auth<T> {
+    /// A guard for a whole scope, for `web::scope("/admin").wrap(auth.require_user())`: everything
+    /// inside is for signed-in users alone, also what has no attribute, such as the files of
+    /// `actix-files`.
+    pub fn require_user(&self) -> Guard<T> {
+        Guard::new(self.registered(), RequireUser::new())
+    }
+}
+
+impl<T: AuthUser> Guard<T> {
+    /// Lets in only the users of whom `check` says yes; others are answered 403. As
+    /// `#[require_user(check = ..)]`.
+    pub fn check<F: Fn(&T) -> bool + Clone>(self, check: F) -> Guard<T, Checked<T, F>> {
+        let attribute = Rc::unwrap_or_clone(self.attribute).check_by(check);
+        Guard::new(self.auth, attribute)
+    }
+}
+
+impl<T, C: Clone> Guard<T, C> {
+    fn new(auth: Registered, attribute: RequireUser<C>) -> Self {
+        Self { auth, attribute: Rc::new(attribute), user: PhantomData }
+    }
+
+    /// Where a browser is sent that asks for a page and has no session. As
+    /// `#[require_user(redirect = "/login")]`.
+    pub fn redirect(self, page: &'static str) -> Self {
+        Self::new(self.auth, Rc::unwrap_or_clone(self.attribute).redirect(page))
+    }
+
+    /// Lets in only users who have proved who they are within this time. As
+    /// `#[require_user(recent = "10m")]`.
+    pub fn recent(self, within: Duration) -> Self {
+        Self::new(self.auth, Rc::unwrap_or_clone(self.attribute).recent(within))
+    }
+}
+
+impl<T, C, S, B> Transform<S, ServiceRequest> for Guard<T, C>
+where
+    C: Condition + 'static,
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+    B: MessageBody + 'static,
+{
+    type Error = Error;
+    type Future = Ready<Result<Self::Transform, ()>>;
+    type InitError = ();
+    type Response = ServiceResponse<BoxBody>;
+    type Transform = Guarded<S, C>;
+
+    fn new_transform(&self, inner: S) -> Self::Future {
+        let (auth, attribute) = (self.auth.clone(), Rc::clone(&self.attribute));
+        ready(Ok(Guarded { auth, attribute, inner: Rc::new(inner) }))
+    }
+}
+
+/// A service behind a [`Guard`].
+pub struct Guarded<S, C> {
+    auth: Registered,
+    attribute: Rc<RequireUser<C>>,
+    inner: Rc<S>,
+}
+
+impl<S, C, B> Service<ServiceRequest> for Guarded<S, C>
+where
+    C: Condition + 'static,
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+    B: MessageBody + 'static,
+{
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Error>>>>;
+    type Response = ServiceResponse<BoxBody>;
+
+    forward_ready!(inner);
+
+    fn call(&self, request: ServiceRequest) -> Self::Future {
+        let auth = self.auth.clone();
+        let (attribute, inner) = (Rc::clone(&self.attribute), Rc::clone(&self.inner));
+        Box::pin(async move {
+            let resolution = match admit(&auth, &*attribute, &request).await {
+                Ok(resolution) => resolution,
+                Err((refusal, resolution)) => {
+                    let response = auth.answers().refuse(request.request(), refusal);
+                    let response = request.into_response(response);
+                    return Ok(finished(response, resolution).await);
+                }
+            };
+            resolution.share(&request);
+            let response = inner.call(request).await?.map_into_boxed_body();
+            Ok(finished(response, Some(resolution)).await)
+        })
+    }
+}
+
+/// Reads the session and its user, which the handlers inside may ask for, and asks the guard.
+///
+/// Nothing of it holds the request when it returns: Actix changes it on its way in.
+async fn admit(
+    auth: &Registered,
+    attribute: &impl Attribute,
+    request: &ServiceRequest,
+) -> Result<Rc<Resolution>, (Refusal, Option<Rc<Resolution>>)> {
+    let asks = attribute.asks().and(Asks { later: true, ..Asks::default() });
+    let resolution = Resolution::of_request(request.request(), auth, asks, false)
+        .map_err(|error| (error.into(), None))?;
+    let decided = match resolution.resolve().await {
+        Ok(_) => attribute.admit(&resolution),
+        Err(error) => Err(error.into()),
+    };
+    match decided {
+        Ok(()) => Ok(resolution),
+        Err(refusal) => Err((refusal, Some(resolution))),
+    }
+}
+
+async fn finished(
+    mut response: ServiceResponse<BoxBody>,
+    resolution: Option<Rc<Resolution>>,
+) -> ServiceResponse<BoxBody> {
+    if let Some(resolution) = resolution {
+        let locals = Locals::new(response.request().clone(), resolution);
+        finish(&locals, response.headers_mut()).await;
+    }
+    response
+}
+
+impl<T, C> fmt::Debug for Guard<T, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guard").finish_non_exhaustive()
+    }
+}
+
+impl<S, C> fmt::Debug for Guarded<S, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guarded").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,312 @@
+//! Who is let in, and how the others are answered: people, programs, and by the app itself.
+
+use std::time::Duration;
+
+use actix_web::{HttpResponse, get, http::StatusCode, post};
+use locals::{
+    AuthBuilder, Check, Error, Recent, SafeRedirect, Session, User, Verified, require_user,
+    with_session,
+};
+
+use crate::{
+    app, send,
+    support::{self, Account, Fixture, Reply, cookie},
+};
+
+impl Account {
+    /// The one of the tests with the id 1.
+    fn is_first(&self) -> bool {
+        self.id == 1
+    }
+}
+
+#[get("/inbox")]
+#[require_user(redirect = "/login")]
+async fn inbox(user: User<Account>) -> String {
+    user.name.clone()
+}
+
+#[post("/inbox")]
+#[require_user(redirect = "/login")]
+async fn write(user: User<Account>) -> String {
+    user.name.clone()
+}
+
+#[get("/reports")]
+#[require_user(check = Account::is_first)]
+async fn reports(user: User<Account>) -> String {
+    user.name.clone()
+}
+
+#[get("/reports-without-user")]
+#[require_user(check = Account::is_first)]
+async fn reports_without_user() -> &'static str {
+    "reports"
+}
+
+#[get("/reports-by-closure")]
+#[require_user(check = |account| account.id < 2)]
+async fn reports_by_closure(user: User<Account>) -> String {
+    user.name.clone()
+}
+
+#[post("/password")]
+#[require_user(recent = "10m")]
+async fn password(_user: User<Account>) -> &'static str {
+    "changed"
+}
+
+#[get("/settings")]
+#[require_user(recent = "10m", check = Account::is_first)]
+async fn settings() -> &'static str {
+    "settings"
+}
+
+#[get("/login")]
+#[with_session(guest_only = "/home")]
+async fn login_page(next: SafeRedirect) -> String {
+    next.to_string()
+}
+
+struct IsFirst;
+
+impl Check<Account> for IsFirst {
+    fn check(account: &Account, _: &Session) -> bool {
+        account.is_first()
+    }
+}
+
+#[get("/vault")]
+#[require_user]
+async fn vault(first: Verified<Account, IsFirst>) -> String {
+    open_vault(&first)
+}
+
+/// Can be called by nobody who has not been verified.
+fn open_vault(first: &Verified<Account, IsFirst>) -> String {
+    format!("opened by {}", first.name)
+}
+
+#[get("/vault-recently")]
+#[require_user]
+async fn vault_recently(_first: Verified<Account, (IsFirst, Recent<10>)>) -> &'static str {
+    "opened"
+}
+
+#[get("/is-first")]
+#[with_session]
+async fn shows_whether_first(first: Option<Verified<Account, IsFirst>>) -> String {
+    first.is_some().to_string()
+}
+
+const NAVIGATION: [(&str, &str); 2] =
+    [("Sec-Fetch-Mode", "navigate"), ("Sec-Fetch-Dest", "document")];
+
+fn in_browser(mut request: actix_web::test::TestRequest) -> actix_web::test::TestRequest {
+    for header in NAVIGATION {
+        request = request.insert_header(header);
+    }
+    request
+}
+
+fn is_problem(reply: &Reply, status: u16, code: &str) -> bool {
+    reply.status == status
+        && reply.header("Content-Type") == Some("application/problem+json")
+        && reply.body.contains(&format!("\"code\":\"{code}\""))
+}
+
+#[actix_web::test]
+async fn a_browser_without_a_session_is_sent_to_the_login_page_and_from_there_back() {
+    let fixture = Fixture::new().await;
+    let app = app!(fixture, inbox, login_page);
+    let reply = send!(app, in_browser(support::get("/inbox?page=2&sort=name%20asc")));
+    assert_eq!(reply.status, StatusCode::SEE_OTHER);
+    let location = reply.header("Location").unwrap();
+    assert!(location.starts_with("/login?next=%2Finbox"), "{location}");
+    assert_eq!(reply.header("Vary"), Some("Cookie"));
+    assert_eq!(reply.header("Cache-Control"), Some("no-store"));
+    assert!(reply.sets_no_cookie());
+    let back = send!(app, support::get(location));
+    assert_eq!(back.body, "/inbox?page=2&sort=name%20asc");
+}
+
+#[actix_web::test]
+async fn only_a_navigation_that_reads_is_redirected() {
+    let fixture = Fixture::new().await;
+    let app = app!(fixture, inbox, write);
+    let html = ("Accept", "text/html,application/xhtml+xml,*/*;q=0.8");
+    for (headers, redirected) in [
+        (&[("Sec-Fetch-Mode", "navigate")][..], true),
+        (&[("Sec-Fetch-Dest", "document")], true),
+        (&[html], true),
+        (&[("Sec-Fetch-Mode", "cors"), html], false),
+        (&[("Sec-Fetch-Mode", "no-cors"), ("Sec-Fetch-Dest", "image")], false),
+        (&[("Accept", "application/json")], false),
+        (&[("Accept", "*/*")], false),
+        (&[], false),
+    ] {
+        let with_headers = |mut request: actix_web::test::TestRequest| {
+            for header in headers {
+                request = request.insert_header(*header);
+            }
+            request
+        };
+        let reply = send!(app, with_headers(support::get("/inbox")));
+        assert_eq!(reply.status == StatusCode::SEE_OTHER, redirected, "{headers:?}: {reply:?}");
+        assert_eq!(is_problem(&reply, 401, "not_signed_in"), !redirected, "{headers:?}");
+
+        let posted = send!(app, with_headers(support::post("/inbox")));
+        assert_eq!(posted.status, StatusCode::UNAUTHORIZED, "{headers:?}");
+    }
+}
+
+#[actix_web::test]
+async fn a_form_without_a_session_is_answered_by_a_page_that_leads_to_the_login() {
+    let fixture = Fixture::new().await;
+    let app = app!(fixture, write);
+    let reply = send!(app, in_browser(support::post("/inbox")));
+    assert_eq!(reply.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(reply.header("Content-Type"), Some("text/html; charset=utf-8"));
+    assert_eq!(reply.header("WWW-Authenticate"), Some("Session"));
+    assert!(reply.body.contains("<a href=\"/login\">"), "{}", reply.body);
+}
+
+#[actix_web::test]
+async fn the_app_names_its_login_page_once_and_a_handler_may_name_another() {
+    #[get("/me")]
+    #[require_user]
+    async fn me() -> &'static str {
+        ""
+    }
+    let fixture = Fixture::configured(|builder| builder.login_page("/sign-in")).await;
+    let app = app!(fixture, me, inbox);
+    for (path, page) in [("/me", "/sign-in?next=%2Fme"), ("/inbox", "/login?next=%2Finbox")] {
+        let reply = send!(app, in_browser(support::get(path)));
+        assert_eq!(reply.header("Location"), Some(page));
+    }
+}
+
+#[actix_web::test]
+async fn a_user_of_whom_the_check_says_no_is_answered_403_whatever_its_form() {
+    let fixture = Fixture::new().await;
+    let (first, second) = (fixture.session(1).await, fixture.session(2).await);
+    let app =
+        app!(fixture, reports, reports_without_user, reports_by_closure, vault, vault_recently);
+    for path in
+        ["/reports", "/reports-without-user", "/reports-by-closure", "/vault", "/vault-recently"]
+    {
+        fixture.store.forget();
+        let reply = send!(app, support::get(path).insert_header(cookie(&first)));
+        assert_eq!(reply.status, StatusCode::OK, "{path}");
+        assert_eq!(fixture.store.calls(), 1, "{path}: the user is read along");
+        let reply = send!(app, support::get(path).insert_header(cookie(&second)));
+        assert!(is_problem(&reply, 403, "forbidden"), "{path}: {reply:?}");
+        let page = send!(app, in_browser(support::get(path)).insert_header(cookie(&second)));
+        assert_eq!(page.status, StatusCode::FORBIDDEN, "{path}: a person is not sent to log in");
+        assert!(page.body.contains("<h1>Not allowed</h1>"), "{path}");
+        let reply = send!(app, support::get(path));
+        assert!(is_problem(&reply, 401, "not_signed_in"), "{path}: {reply:?}");
+    }
+}
+
+#[actix_web::test]
+async fn a_proof_is_optional_where_anybody_may_come() {
+    let fixture = Fixture::new().await;
+    let (first, second) = (fixture.session(1).await, fixture.session(2).await);
+    let app = app!(fixture, shows_whether_first);
+    for (session, expected) in [(Some(&first), "true"), (Some(&second), "false"), (None, "false")] {
+        let mut request = support::get("/is-first");
+        if let Some(session) = session {
+            request = request.insert_header(cookie(session));
+        }
+        assert_eq!(send!(app, request).body, expected);
+    }
+}
+
+#[actix_web::test]
+async fn an_old_login_is_asked_to_sign_in_again_with_a_code_of_its_own() {
+    let fixture = Fixture::configured(|builder| builder.reauthentication_page("/confirm")).await;
+    let session = fixture.session(1).await;
+    let app = app!(fixture, password, settings, vault_recently);
+    fixture.clock.advance(Duration::from_mins(10));
+    let reply = send!(app, support::post("/password").insert_header(cookie(&session)));
+    assert_eq!(reply.body, "changed", "ten minutes are recent");
+
+    fixture.clock.advance(Duration::from_millis(1));
+    let reply = send!(app, support::post("/password").insert_header(cookie(&session)));
+    assert!(is_problem(&reply, 401, "reauthenticate"), "{reply:?}");
+    assert!(reply.sets_no_cookie(), "the session lives");
+    for path in ["/settings", "/vault-recently"] {
+        let reply = send!(app, in_browser(support::get(path)).insert_header(cookie(&session)));
+        assert_eq!(reply.status, StatusCode::SEE_OTHER, "{path}");
+        let next = path.replace('/', "%2F");
+        assert_eq!(reply.header("Location"), Some(&*format!("/confirm?next={next}")));
+    }
+}
+
+#[actix_web::test]
+async fn a_user_who_may_not_come_is_not_asked_to_sign_in_again() {
+    let fixture = Fixture::new().await;
+    fixture.session(1).await;
+    let second = fixture.session(2).await;
+    fixture.clock.advance(Duration::from_hours(1));
+    let app = app!(fixture, settings, vault_recently);
+    for path in ["/settings", "/vault-recently"] {
+        let reply = send!(app, support::get(path).insert_header(cookie(&second)));
+        assert!(is_problem(&reply, 403, "forbidden"), "{path}: {reply:?}");
+    }
+}
+
+#[actix_web::test]
+async fn a_page_for_guests_sends_signed_in_users_on() {
+    let fixture = Fixture::new().await;
+    let session = fixture.session(1).await;
+    let app = app!(fixture, login_page);
+    assert_eq!(send!(app, support::get("/login")).status, StatusCode::OK);
+    let reply = send!(app, support::get("/login?next=/inbox").insert_header(cookie(&session)));
+    assert_eq!(reply.status, StatusCode::SEE_OTHER);
+    assert_eq!(reply.header("Location"), Some("/home"));
+    assert_eq!(reply.header("Vary"), Some("Cookie"));
+}
+
+/// Answers what is forbidden by a page of its own.
+fn with_own_answers(builder: AuthBuilder<Account>) -> AuthBuilder<Account> {
+    builder.answer_with(|request, error| match error {
+        Error::Forbidden => Some(HttpResponse::Ok().body(format!("not {}", request.path()))),
+        Error::Unauthenticated => Some(HttpResponse::ImATeapot().finish()),
+        _ => None,
+    })
+}
+
+#[actix_web::test]
+async fn the_app_replaces_the_answers_in_one_place() {
+    #[get("/failing")]
+    #[with_session]
+    async fn failing() -> Result<&'static str, Error> {
+        Err(Error::Forbidden)
+    }
+    let fixture = Fixture::configured(with_own_answers).await;
+    let (first, second) = (fixture.session(1).await, fixture.session(2).await);
+    let app = app!(fixture, reports, failing, password);
+    for path in ["/reports", "/failing"] {
+        let reply = send!(app, support::get(path).insert_header(cookie(&second)));
+        assert_eq!((reply.status.as_u16(), reply.body), (403, format!("not {path}")));
+    }
+    let reply = send!(app, support::get("/reports"));
+    assert_eq!(reply.status, StatusCode::IM_A_TEAPOT, "the status of the answer stands");
+    assert_eq!(reply.header("Content-Type"), None);
+    fixture.clock.advance(Duration::from_hours(1));
+    let reply = send!(app, support::post("/password").insert_header(cookie(&first)));
+    assert!(is_problem(&reply, 401, "reauthenticate"), "the others stay: {reply:?}");
+}
+
+#[actix_web::test]
+async fn a_page_that_is_not_of_this_app_stops_the_start() {
+    for page in ["https://evil.example/login", "//evil.example", "login", "/\\evil.example", ""] {
+        let builder = locals::Auth::<Account>::builder(locals::store::MemoryStore::new());
+        let error = builder.login_page(page).build().unwrap_err();
+        assert!(error.to_string().contains("is not a page of this app"), "{page}");
+        let builder = locals::Auth::<Account>::builder(locals::store::MemoryStore::new());
+        assert!(builder.reauthentication_page(page).build().is_err(), "{page}");
+    }
+}
