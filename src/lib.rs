@@ -183,9 +183,10 @@ pub use locals_runtime::Within;
 pub use locals_runtime::store_suite;
 pub use locals_runtime::{
     Auth, AuthBuilder, AuthUser, BoxError, Clock, ConfigError, CookieConfig, Error, Lifetime,
-    Locals, MalformedId, MalformedToken, ManualClock, Renewal, SameSite, SecretHash, Session,
-    SessionId, SessionInfo, SessionManager, SessionRecord, SessionState, SessionToken, StoreError,
-    Sweeper, SystemClock, Timestamp, User, UserId, UserIdKind, UserKey, WrongIdKind, store,
+    Locals, MalformedId, MalformedToken, ManualClock, Renewal, SafeRedirect, SameSite, SecretHash,
+    Session, SessionId, SessionInfo, SessionManager, SessionRecord, SessionState, SessionToken,
+    StoreError, Sweeper, SystemClock, Timestamp, UnsafeRedirect, User, UserId, UserIdKind, UserKey,
+    WrongIdKind, store,
 };
 
 /// What generated code calls. No part of the public interface.

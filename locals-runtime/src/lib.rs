@@ -12,6 +12,8 @@ mod locals;
 mod origin;
 mod outcome;
 mod parameters;
+#[allow(dead_code)] // wired up next
+mod redirect;
 mod session;
 mod session_manager;
 pub mod store;
@@ -30,6 +32,7 @@ pub use crate::{
     error::{BoxError, ConfigError, Error, StoreError},
     lifecycle::Lifetime,
     locals::Locals,
+    redirect::{SafeRedirect, UnsafeRedirect},
     session::{Renewal, Session, SessionInfo, SessionRecord, SessionState},
     session_manager::SessionManager,
     sweeper::Sweeper,
