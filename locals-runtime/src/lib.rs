@@ -13,6 +13,8 @@ mod origin;
 mod outcome;
 mod parameters;
 #[allow(dead_code)] // wired up next
+mod proxy;
+#[allow(dead_code)] // wired up next
 mod redirect;
 mod session;
 mod session_manager;
