@@ -5,6 +5,8 @@ mod attribute;
 mod auth;
 mod clock;
 mod cookie;
+#[cfg(feature = "device-names")]
+mod device;
 mod error;
 pub mod handler;
 mod lifecycle;
@@ -25,6 +27,8 @@ mod token;
 mod transaction;
 mod user;
 
+#[cfg(feature = "device-names")]
+pub use crate::device::device_name;
 #[cfg(feature = "sql")]
 pub use crate::transaction::Within;
 pub use crate::{
