@@ -179,6 +179,8 @@
 pub use locals_macros::{AuthUser, require_user, with_session};
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 pub use locals_runtime::Within;
+#[cfg(feature = "device-names")]
+pub use locals_runtime::device_name;
 #[cfg(feature = "store-suite")]
 pub use locals_runtime::store_suite;
 pub use locals_runtime::{

@@ -6,6 +6,8 @@ mod attribute;
 mod auth;
 mod clock;
 mod cookie;
+#[cfg(feature = "device-names")]
+mod device;
 mod error;
 mod finish;
 pub mod handler;
@@ -15,6 +17,8 @@ mod middleware;
 mod origin;
 mod outcome;
 mod parameters;
+#[allow(dead_code)] // wired up next
+mod proxy;
 mod redirect;
 mod resolution;
 mod session;
@@ -27,6 +31,8 @@ mod transaction;
 mod user;
 mod verified;
 
+#[cfg(feature = "device-names")]
+pub use crate::device::device_name;
 #[cfg(feature = "sql")]
 pub use crate::transaction::Within;
 pub use crate::{

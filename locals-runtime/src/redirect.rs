@@ -431,7 +431,7 @@ mod tests {
     }
 
     #[test]
-    fn the_app_s_own_path_stands_in_where_none_was_given() {
+    fn the_path_of_the_app_stands_in_where_none_was_given() {
         let or = |next: SafeRedirect, path| next.or(path).to_string();
         assert_eq!(or(SafeRedirect("/orders".to_owned()), "/start"), "/orders");
         assert_eq!(or(SafeRedirect::default(), "/start?new"), "/start?new");
