@@ -182,10 +182,11 @@ pub use locals_runtime::Within;
 #[cfg(feature = "store-suite")]
 pub use locals_runtime::store_suite;
 pub use locals_runtime::{
-    Auth, AuthBuilder, AuthUser, BoxError, Clock, ConfigError, CookieConfig, Error, Lifetime,
-    Locals, MalformedId, MalformedToken, ManualClock, Renewal, SameSite, SecretHash, Session,
-    SessionId, SessionInfo, SessionManager, SessionRecord, SessionState, SessionToken, StoreError,
-    Sweeper, SystemClock, Timestamp, User, UserId, UserIdKind, UserKey, WrongIdKind, store,
+    Auth, AuthBuilder, AuthUser, BoxError, Clock, ConfigError, CookieConfig, DataChange, Error,
+    GuestRecord, Lifetime, Locals, MalformedId, MalformedToken, ManualClock, Periods, Renewal,
+    Rotation, SameSite, SecretHash, Session, SessionId, SessionInfo, SessionManager, SessionRecord,
+    SessionState, SessionToken, StoreError, Sweeper, SystemClock, Timestamp, TokenChange, User,
+    UserId, UserIdKind, UserKey, WrongIdKind, store,
 };
 
 /// What generated code calls. No part of the public interface.

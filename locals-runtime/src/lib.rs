@@ -30,7 +30,10 @@ pub use crate::{
     error::{BoxError, ConfigError, Error, StoreError},
     lifecycle::Lifetime,
     locals::Locals,
-    session::{Renewal, Session, SessionInfo, SessionRecord, SessionState},
+    session::{
+        DataChange, GuestRecord, Periods, Renewal, Rotation, Session, SessionInfo, SessionRecord,
+        SessionState, TokenChange,
+    },
     session_manager::SessionManager,
     sweeper::Sweeper,
     token::{MalformedId, MalformedToken, SecretHash, SessionId, SessionToken},
