@@ -86,14 +86,14 @@ local value = redis.call('GET', KEYS[1])
 if not value then
     return 0
 end
-local times, revision, rest = string.match(value, '^(%-?%d+ %-?%d+ %-?%d+) (%-?%d+) ([^\n]*)')
+local times, revision, rest = string.match(value, '^(%-?%d+ %-?%d+ %-?%d+) (%-?%d+) ([^\\n]*)')
 if not times then
     return -1
 end
 if revision ~= ARGV[1] then
     return 0
 end
-value = times .. ' ' .. ARGV[2] .. ' ' .. rest .. '\n' .. ARGV[3]
+value = times .. ' ' .. ARGV[2] .. ' ' .. rest .. '\\n' .. ARGV[3]
 redis.call('SET', KEYS[1], value, 'KEEPTTL')
 return 1";
 
@@ -138,7 +138,7 @@ if not value then
     return 0
 end
 local constant =
-    string.match(value, '^%-?%d+ %-?%d+ %-?%d+ %-?%d+ %S+ %-?%d+ %S+ ([^\n]*)')
+    string.match(value, '^%-?%d+ %-?%d+ %-?%d+ %-?%d+ %S+ %-?%d+ %S+ ([^\\n]*)')
 local read, session = pcall(cjson.decode, constant)
 local user = read and type(session) == 'table' and session.user
 if type(user) == 'string' and user ~= ARGV[1] then

@@ -94,8 +94,9 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
         })
     }
 
-    /// What the creation of a session consists of. The session comes first, so that a taken id ends
-    /// nothing even for a moment.
+    /// What the creation of a session consists of: the session itself, so that one that is refused
+    /// has waited for nobody, and then its ends, in an order in which no two of them wait for each
+    /// other.
     async fn create_steps<'a>(
         &'a self,
         session: &'a SessionRecord,
@@ -104,7 +105,9 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
         let user = self.user_value(&session.user_id).await?;
         let statements = &self.statements;
         let create = (&statements.create, record_values(session, user));
-        let sessions = ends.sessions.iter().map(|id| (&statements.delete, vec![id_value(id)]));
+        let mut sessions: Vec<_> = ends.sessions.iter().collect();
+        sessions.sort_unstable();
+        let sessions = sessions.into_iter().map(|id| (&statements.delete, vec![id_value(id)]));
         let guest = ends.guest.as_ref().map(|id| (&statements.delete_guest, vec![id_value(id)]));
         Ok([create].into_iter().chain(sessions).chain(guest).collect())
     }
