@@ -130,10 +130,12 @@ where
     pub async fn add(&self, sessions: i64, idle_expires_at: &str) -> Result<(), Box<dyn Error>> {
         let (numbers, random) = (numbers(sessions), E::RANDOM);
         self.run(&format!(
-            "INSERT INTO user_sessions {numbers} \
+            "INSERT INTO user_sessions (id, secret_hash, user_id, created_at, authenticated_at, \
+             renewed_at, active_expires_at, idle_expires_at, absolute_expires_at, user_agent, \
+             address) {numbers} \
              SELECT {random}, {random} || {random}, n % {USERS} + 1, created_at, \
-             authenticated_at, active_expires_at, {idle_expires_at}, absolute_expires_at, \
-             user_agent, address \
+             authenticated_at, renewed_at, active_expires_at, {idle_expires_at}, \
+             absolute_expires_at, user_agent, address \
              FROM n, (SELECT * FROM user_sessions LIMIT 1) AS one"
         ))
         .await

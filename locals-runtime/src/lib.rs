@@ -44,7 +44,10 @@ pub use crate::{
     locals::Locals,
     middleware::{Guard, Guarded},
     redirect::{SafeRedirect, UnsafeRedirect},
-    session::{Renewal, Session, SessionInfo, SessionRecord, SessionState},
+    session::{
+        DataChange, GuestRecord, Periods, Renewal, Rotation, Session, SessionInfo, SessionRecord,
+        SessionState, TokenChange,
+    },
     session_manager::SessionManager,
     sweeper::Sweeper,
     token::{MalformedId, MalformedToken, SecretHash, SessionId, SessionToken},

@@ -90,13 +90,16 @@ impl Lifetime {
         (active.min(absolute), (active + self.idle).min(absolute))
     }
 
-    /// The renewal of a living session at `now`. It only ever moves the expiries forward.
+    /// The renewal of a living session at `now`, for its own periods where it has such. It only
+    /// ever moves the expiries forward.
     pub(crate) fn renewal(&self, record: &SessionRecord, now: Timestamp) -> Renewal {
-        let (active, idle) = self.periods(now, record.absolute_expires_at);
+        let lifetime = record.periods.map_or(*self, |own| self.active(own.active).idle(own.idle));
+        let (active, idle) = lifetime.periods(now, record.absolute_expires_at);
         Renewal {
             replaces: record.active_expires_at,
             active_expires_at: active.max(record.active_expires_at),
             idle_expires_at: idle.max(record.idle_expires_at),
+            renewed_at: now,
         }
     }
 }
@@ -142,6 +145,7 @@ mod tests {
 
     use super::*;
     use crate::{
+        session::Periods,
         token::{SecretHash, SessionId},
         user::UserId,
     };
@@ -155,11 +159,18 @@ mod tests {
             user_id: UserId::Integer(1),
             created_at: created,
             authenticated_at: created,
+            renewed_at: created,
             active_expires_at: active,
             idle_expires_at: idle,
             absolute_expires_at,
+            periods: None,
+            is_persistent: true,
             user_agent: None,
             address: None,
+            actor_session: None,
+            data: None,
+            data_revision: 0,
+            rotation: None,
         }
     }
 
@@ -188,6 +199,24 @@ mod tests {
     }
 
     #[test]
+    fn a_session_with_periods_of_its_own_is_renewed_for_these() {
+        let own =
+            SessionRecord { periods: Some(Periods::from_millis(5, 7)), ..record(&SMALL, at(0)) };
+        let renewal = SMALL.renewal(&own, at(20));
+        assert_eq!(renewal.active_expires_at, at(25));
+        assert_eq!(renewal.idle_expires_at, at(32));
+        assert_eq!((renewal.replaces, renewal.renewed_at), (at(10), at(20)));
+    }
+
+    #[test]
+    fn periods_of_its_own_carry_no_session_past_its_absolute_end() {
+        let periods = Some(Periods { active: 400 * DAY, idle: Duration::MAX });
+        let own = SessionRecord { periods, ..record(&SMALL, at(0)) };
+        let renewal = SMALL.renewal(&own, at(20));
+        assert_eq!((renewal.active_expires_at, renewal.idle_expires_at), (at(100), at(100)));
+    }
+
+    #[test]
     fn a_lifetime_that_ends_at_once_or_outlives_a_cookie_is_refused() {
         assert!(Lifetime::default().check().is_ok());
         assert!(Lifetime::aal2().check().is_ok());
@@ -210,9 +239,11 @@ mod tests {
         #[test]
         fn no_history_of_uses_outlives_the_absolute_end_or_shortens_a_session(
             lifetime in lifetimes(),
+            periods in prop::option::of((1_i64..1_000, 1_i64..1_000)),
             steps in prop::collection::vec(-50_i64..800, 1..60),
         ) {
             let mut record = record(&lifetime, at(0));
+            record.periods = periods.map(|(active, idle)| Periods::from_millis(active, idle));
             let end = record.absolute_expires_at;
             let mut now = 0;
             for step in steps {
@@ -225,6 +256,7 @@ mod tests {
                         prop_assert!(renewal.idle_expires_at >= record.idle_expires_at);
                         prop_assert!(renewal.active_expires_at <= renewal.idle_expires_at);
                         prop_assert!(renewal.idle_expires_at <= end);
+                        prop_assert_eq!(renewal.renewed_at, at(now));
                         record.active_expires_at = renewal.active_expires_at;
                         record.idle_expires_at = renewal.idle_expires_at;
                     }

@@ -1,11 +1,11 @@
 //! A session as a request holds it, as a list shows it, and as a store keeps it.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use serde::Serialize;
 
 use crate::{
-    clock::Timestamp,
+    clock::{self, Timestamp},
     token::{SecretHash, SessionId, SessionToken},
     user::UserId,
 };
@@ -25,16 +25,99 @@ pub struct SessionRecord {
     pub created_at: Timestamp,
     /// When the user last proved who they are.
     pub authenticated_at: Timestamp,
+    /// When its two periods last began: at its creation, and at each renewal.
+    pub renewed_at: Timestamp,
     /// Until when it is active. Moved by renewal.
     pub active_expires_at: Timestamp,
     /// When it is dead unless it is used before. Moved by renewal; never past the absolute end.
     pub idle_expires_at: Timestamp,
     /// When it is dead however much it is used. Never moved.
     pub absolute_expires_at: Timestamp,
+    /// Its own active and idle period, where it was signed in with a life of its own; `None` for
+    /// those of the app's [`Lifetime`](crate::Lifetime).
+    pub periods: Option<Periods>,
+    /// Whether the browser keeps the cookie when it is closed.
+    pub is_persistent: bool,
     /// The browser that signed in, as its `User-Agent` header said; at most 255 characters.
     pub user_agent: Option<String>,
     /// The network address that signed in.
     pub address: Option<String>,
+    /// The session of the member of staff who acts as this user.
+    pub actor_session: Option<SessionId>,
+    /// The app's data of this session, as JSON text.
+    pub data: Option<String>,
+    /// How often `data` has been changed. Starts at 0.
+    pub data_revision: i64,
+    /// The last change of the token, where tokens are rotated.
+    pub rotation: Option<Rotation>,
+}
+
+/// The active and the idle period of one session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Periods {
+    /// How long it is used without a write.
+    pub active: Duration,
+    /// How long after its active period it can still be renewed.
+    pub idle: Duration,
+}
+
+impl Periods {
+    /// The periods of so many milliseconds, as a store keeps them.
+    pub fn from_millis(active: i64, idle: i64) -> Self {
+        let [active, idle] =
+            [active, idle].map(|period| Duration::from_millis(period.try_into().unwrap_or(0)));
+        Self { active, idle }
+    }
+
+    /// The active and the idle period in whole milliseconds, for a store.
+    pub fn to_millis(self) -> (i64, i64) {
+        (clock::millis(self.active), clock::millis(self.idle))
+    }
+}
+
+/// The last change of a session's token.
+///
+/// Requests that were sent before the browser had the new token still carry the old one. `Debug`
+/// shows the time alone.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Rotation {
+    /// SHA-256 of the secret of the token before.
+    pub previous: SecretHash,
+    /// What the new token was derived with.
+    pub salt: [u8; 32],
+    /// When it was changed.
+    pub rotated_at: Timestamp,
+}
+
+impl Rotation {
+    /// The change made of these bytes, as a store keeps them.
+    pub fn from_bytes(bytes: &[u8; 72]) -> Self {
+        let mut parts = ([0; 32], [0; 32], [0; 8]);
+        parts.0.copy_from_slice(&bytes[..32]);
+        parts.1.copy_from_slice(&bytes[32..64]);
+        parts.2.copy_from_slice(&bytes[64..]);
+        Self {
+            previous: SecretHash::from_bytes(parts.0),
+            salt: parts.1,
+            rotated_at: Timestamp::from_millis(i64::from_be_bytes(parts.2)),
+        }
+    }
+
+    /// The bytes of the change, for a store: the previous hash, the salt, and the time in
+    /// milliseconds, the highest byte first.
+    pub fn to_bytes(&self) -> [u8; 72] {
+        let mut bytes = [0; 72];
+        bytes[..32].copy_from_slice(self.previous.as_bytes());
+        bytes[32..64].copy_from_slice(&self.salt);
+        bytes[64..].copy_from_slice(&self.rotated_at.as_millis().to_be_bytes());
+        bytes
+    }
+}
+
+impl fmt::Debug for Rotation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rotation").field("rotated_at", &self.rotated_at).finish_non_exhaustive()
+    }
 }
 
 /// New expiries for one session, and the one they replace.
@@ -47,6 +130,47 @@ pub struct Renewal {
     pub active_expires_at: Timestamp,
     /// The new end of the idle period.
     pub idle_expires_at: Timestamp,
+    /// When the two periods begin anew.
+    pub renewed_at: Timestamp,
+}
+
+/// A new token for one session, and the one it replaces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TokenChange {
+    /// The hash as it was read. A session that has another one by now has been given its new
+    /// token by somebody else, and is left as it is.
+    pub replaces: SecretHash,
+    /// The hash of the new token: another one.
+    pub secret_hash: SecretHash,
+    /// What is to be known of this change; `None` where the old token opens nothing any more.
+    pub rotation: Option<Rotation>,
+    /// When the user last proved who they are.
+    pub authenticated_at: Timestamp,
+}
+
+/// New data for one session, and the revision they replace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DataChange {
+    /// The revision as it was read. Data that have another one by now have been changed by
+    /// somebody else, and are left as they are.
+    pub replaces: i64,
+    /// The new data, as JSON text.
+    pub data: String,
+}
+
+/// What a store keeps of a visitor who has not signed in: one row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GuestRecord {
+    /// The public id: the key.
+    pub id: SessionId,
+    /// SHA-256 of the token's secret.
+    pub secret_hash: SecretHash,
+    /// The app's data of this visitor, as JSON text.
+    pub data: String,
+    /// How often `data` has been changed.
+    pub data_revision: i64,
+    /// When it is dead.
+    pub expires_at: Timestamp,
 }
 
 /// Where a living session stands.
@@ -183,6 +307,39 @@ impl SessionInfo {
             user_agent: record.user_agent,
             address: record.address,
             is_current: false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_rotation_reads_back_as_written_and_shows_its_time_alone(
+            previous: [u8; 32],
+            salt: [u8; 32],
+            millis: i64,
+        ) {
+            let rotation = Rotation {
+                previous: SecretHash::from_bytes(previous),
+                salt,
+                rotated_at: Timestamp::from_millis(millis),
+            };
+            let bytes = rotation.to_bytes();
+            prop_assert_eq!(&bytes[..32], &previous);
+            prop_assert_eq!(&bytes[64..], millis.to_be_bytes());
+            prop_assert_eq!(Rotation::from_bytes(&bytes), rotation);
+            let shown = format!("Rotation {{ rotated_at: Timestamp({millis}), .. }}");
+            prop_assert_eq!(format!("{rotation:?}"), shown);
+        }
+
+        #[test]
+        fn periods_read_back_as_written(active in 0..=i64::MAX, idle in 0..=i64::MAX) {
+            prop_assert_eq!(Periods::from_millis(active, idle).to_millis(), (active, idle));
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     error::{Error, StoreError},
     lifecycle::{self, Lifetime, Verdict},
     session::{Renewal, Session, SessionInfo, SessionRecord, SessionState},
-    store::SessionStore,
+    store::{Ends, SessionStore},
     token::{SessionId, SessionToken},
     user::{AuthUser, UserId, UserKey, Users},
 };
@@ -98,7 +98,7 @@ impl SessionManager {
         client: Client,
     ) -> Result<Session, Error> {
         let session = self.draft(user, client)?;
-        self.0.store.create(&session.record).await?;
+        self.0.store.create(&session.record, Ends::default()).await?;
         tracing::info!(session = %session.id(), user = %session.user_id(), "session created");
         Ok(session)
     }
@@ -119,11 +119,18 @@ impl SessionManager {
             user_id: user.id().to_user_id(),
             created_at: now,
             authenticated_at: now,
+            renewed_at: now,
             active_expires_at,
             idle_expires_at,
             absolute_expires_at,
+            periods: None,
+            is_persistent: true,
             user_agent: client.user_agent,
             address: client.address,
+            actor_session: None,
+            data: None,
+            data_revision: 0,
+            rotation: None,
         };
         Ok(Session { record, token, state: SessionState::Active, fresh: true, seen_at: now })
     }
@@ -386,6 +393,7 @@ impl SessionManager {
 fn renewed(mut session: Session, renewal: &Renewal) -> Session {
     session.record.active_expires_at = renewal.active_expires_at;
     session.record.idle_expires_at = renewal.idle_expires_at;
+    session.record.renewed_at = renewal.renewed_at;
     session.fresh = true;
     session
 }

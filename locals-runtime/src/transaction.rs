@@ -9,7 +9,7 @@ use crate::{
     error::Error,
     session::Session,
     session_manager::Client,
-    store::{Dialect, SqlStore},
+    store::{Dialect, Ends, SqlStore},
     token::SessionId,
     user::{AuthUser, UserId},
 };
@@ -67,7 +67,7 @@ impl<D: Dialect, T: AuthUser> Within<'_, D, T> {
     /// [`Error::WrongUser`] for a user of another table; [`Error::Store`] if the database fails.
     pub async fn create_session<U: AuthUser>(&mut self, user: &U) -> Result<Session, Error> {
         let session = self.auth.draft(user, Client::default())?;
-        self.store.create_on(self.connection, &session.record).await?;
+        self.store.create_on(self.connection, &session.record, Ends::default()).await?;
         Ok(session)
     }
 

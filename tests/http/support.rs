@@ -18,9 +18,9 @@ use actix_web::{
     test::TestRequest,
 };
 use locals::{
-    Auth, AuthBuilder, AuthUser, Clock, ManualClock, Renewal, Session, SessionId, SessionRecord,
-    StoreError, Timestamp, UserId,
-    store::{SessionStore, SessionUserStore, SqlStore, StoreFuture},
+    Auth, AuthBuilder, AuthUser, Clock, DataChange, GuestRecord, ManualClock, Renewal, Session,
+    SessionId, SessionRecord, StoreError, Timestamp, TokenChange, UserId,
+    store::{Ends, SessionStore, SessionUserStore, SqlStore, StoreFuture},
 };
 use serde::Serialize;
 use sqlx::{Sqlite, SqlitePool};
@@ -274,13 +274,13 @@ fn refuse_if(fault: &AtomicBool) -> Result<(), StoreError> {
 }
 
 impl SessionStore for Spy {
-    fn create<'a>(&'a self, session: &'a SessionRecord) -> StoreFuture<'a, ()> {
+    fn create<'a>(&'a self, session: &'a SessionRecord, ends: Ends<'a>) -> StoreFuture<'a, ()> {
         Box::pin(async move {
             self.write()?;
             if self.counts.collides.swap(false, Ordering::SeqCst) {
                 return Err(StoreError::Collision);
             }
-            self.inner.create(session).await
+            self.inner.create(session, ends).await
         })
     }
 
@@ -297,6 +297,20 @@ impl SessionStore for Spy {
             let changed = self.inner.renew(id, renewal).await?;
             self.counts.changes.fetch_add(usize::from(changed), Ordering::SeqCst);
             Ok(changed)
+        })
+    }
+
+    fn change_token<'a>(&'a self, id: SessionId, change: &'a TokenChange) -> StoreFuture<'a, bool> {
+        Box::pin(async move {
+            self.write()?;
+            self.inner.change_token(id, change).await
+        })
+    }
+
+    fn write_data<'a>(&'a self, id: SessionId, change: &'a DataChange) -> StoreFuture<'a, bool> {
+        Box::pin(async move {
+            self.write()?;
+            self.inner.write_data(id, change).await
         })
     }
 
@@ -329,6 +343,31 @@ impl SessionStore for Spy {
         Box::pin(async move {
             self.write()?;
             self.inner.delete_expired(now, limit).await
+        })
+    }
+
+    fn find_guest(&self, id: SessionId) -> StoreFuture<'_, Option<GuestRecord>> {
+        Box::pin(async move {
+            self.read()?;
+            self.inner.find_guest(id).await
+        })
+    }
+
+    fn write_guest<'a>(
+        &'a self,
+        guest: &'a GuestRecord,
+        replaces: Option<i64>,
+    ) -> StoreFuture<'a, bool> {
+        Box::pin(async move {
+            self.write()?;
+            self.inner.write_guest(guest, replaces).await
+        })
+    }
+
+    fn delete_guest(&self, id: SessionId) -> StoreFuture<'_, bool> {
+        Box::pin(async move {
+            self.write()?;
+            self.inner.delete_guest(id).await
         })
     }
 }

@@ -88,10 +88,17 @@ pub fn session(number: u8, user: impl Into<UserId>) -> SessionRecord {
         user_id: user.into(),
         created_at: Timestamp::from_millis(number.into()),
         authenticated_at: Timestamp::from_millis(number.into()),
+        renewed_at: Timestamp::from_millis(number.into()),
         active_expires_at: Timestamp::from_millis(DAY),
         idle_expires_at: Timestamp::from_millis(8 * DAY),
         absolute_expires_at: Timestamp::from_millis(30 * DAY),
+        periods: None,
+        is_persistent: true,
         user_agent: Some("Mozilla/5.0".to_owned()),
         address: None,
+        actor_session: None,
+        data: None,
+        data_revision: 0,
+        rotation: None,
     }
 }

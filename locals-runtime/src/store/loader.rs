@@ -2,11 +2,11 @@
 
 use std::{fmt, future::Future, marker::PhantomData};
 
-use super::{SessionStore, SessionUserStore, StoreFuture};
+use super::{Ends, SessionStore, SessionUserStore, StoreFuture};
 use crate::{
     clock::Timestamp,
     error::{BoxError, StoreError},
-    session::{Renewal, SessionRecord},
+    session::{DataChange, GuestRecord, Renewal, SessionRecord, TokenChange},
     token::SessionId,
     user::{AuthUser, UserId, WrongIdKind},
 };
@@ -130,8 +130,8 @@ where
     L: UserLoader<T>,
     T: AuthUser<Id: TryFrom<UserId, Error = WrongIdKind>>,
 {
-    fn create<'a>(&'a self, session: &'a SessionRecord) -> StoreFuture<'a, ()> {
-        self.sessions.create(session)
+    fn create<'a>(&'a self, session: &'a SessionRecord, ends: Ends<'a>) -> StoreFuture<'a, ()> {
+        self.sessions.create(session, ends)
     }
 
     fn find(&self, id: SessionId) -> StoreFuture<'_, Option<SessionRecord>> {
@@ -140,6 +140,14 @@ where
 
     fn renew(&self, id: SessionId, renewal: Renewal) -> StoreFuture<'_, bool> {
         self.sessions.renew(id, renewal)
+    }
+
+    fn change_token<'a>(&'a self, id: SessionId, change: &'a TokenChange) -> StoreFuture<'a, bool> {
+        self.sessions.change_token(id, change)
+    }
+
+    fn write_data<'a>(&'a self, id: SessionId, change: &'a DataChange) -> StoreFuture<'a, bool> {
+        self.sessions.write_data(id, change)
     }
 
     fn delete(&self, id: SessionId) -> StoreFuture<'_, bool> {
@@ -160,6 +168,22 @@ where
 
     fn delete_expired(&self, now: Timestamp, limit: u32) -> StoreFuture<'_, u64> {
         self.sessions.delete_expired(now, limit)
+    }
+
+    fn find_guest(&self, id: SessionId) -> StoreFuture<'_, Option<GuestRecord>> {
+        self.sessions.find_guest(id)
+    }
+
+    fn write_guest<'a>(
+        &'a self,
+        guest: &'a GuestRecord,
+        replaces: Option<i64>,
+    ) -> StoreFuture<'a, bool> {
+        self.sessions.write_guest(guest, replaces)
+    }
+
+    fn delete_guest(&self, id: SessionId) -> StoreFuture<'_, bool> {
+        self.sessions.delete_guest(id)
     }
 }
 

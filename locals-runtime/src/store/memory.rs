@@ -1,16 +1,16 @@
 //! Sessions and users in memory, for tests.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use super::{SessionStore, SessionUserStore, StoreFuture};
+use super::{Ends, SessionStore, SessionUserStore, StoreFuture};
 use crate::{
     clock::Timestamp,
     error::StoreError,
-    session::{Renewal, SessionRecord},
+    session::{DataChange, GuestRecord, Renewal, SessionRecord, TokenChange},
     token::SessionId,
     user::{AuthUser, UserId, UserKey},
 };
@@ -34,13 +34,18 @@ pub struct MemoryStore<T>(Arc<Mutex<Content<T>>>);
 
 struct Content<T> {
     sessions: HashMap<SessionId, SessionRecord>,
+    guests: HashMap<SessionId, GuestRecord>,
     users: HashMap<UserId, T>,
 }
 
 impl<T: AuthUser> MemoryStore<T> {
     /// An empty store.
     pub fn new() -> Self {
-        Self(Arc::new(Mutex::new(Content { sessions: HashMap::new(), users: HashMap::new() })))
+        Self(Arc::new(Mutex::new(Content {
+            sessions: HashMap::new(),
+            guests: HashMap::new(),
+            users: HashMap::new(),
+        })))
     }
 
     /// Adds a user, or replaces the one with the same id.
@@ -75,26 +80,58 @@ impl<T> Content<T> {
         Some((session, self.users.get(&session.user_id)?))
     }
 
-    /// Deletes up to `limit` sessions that match.
-    fn delete(&mut self, limit: usize, matches: impl Fn(&SessionRecord) -> bool) -> u64 {
-        let before = self.sessions.len();
-        let found = self.sessions.values().filter(|session| matches(session));
-        let ids: Vec<SessionId> = found.map(|session| session.id).take(limit).collect();
-        for id in ids {
-            self.sessions.remove(&id);
-        }
-        (before - self.sessions.len()) as u64
+    /// Changes a session if it is there and matches; says whether it did.
+    fn change(
+        &mut self,
+        id: SessionId,
+        matches: impl FnOnce(&SessionRecord) -> bool,
+        change: impl FnOnce(&mut SessionRecord),
+    ) -> bool {
+        let session = self.sessions.get_mut(&id).filter(|session| matches(session));
+        session.map(change).is_some()
     }
 }
 
+/// Adds a record, if its id is free.
+fn insert<R: Clone>(
+    records: &mut HashMap<SessionId, R>,
+    id: SessionId,
+    record: &R,
+) -> Result<(), StoreError> {
+    match records.entry(id) {
+        Entry::Occupied(_) => Err(StoreError::Collision),
+        Entry::Vacant(free) => {
+            free.insert(record.clone());
+            Ok(())
+        }
+    }
+}
+
+/// Deletes up to `limit` records that match.
+fn delete<R>(
+    records: &mut HashMap<SessionId, R>,
+    limit: usize,
+    matches: impl Fn(&R) -> bool,
+) -> usize {
+    let found = records.iter().filter(|(_, record)| matches(record));
+    let ids: Vec<SessionId> = found.map(|(id, _)| *id).take(limit).collect();
+    for id in &ids {
+        records.remove(id);
+    }
+    ids.len()
+}
+
 impl<T: AuthUser> SessionStore for MemoryStore<T> {
-    fn create<'a>(&'a self, session: &'a SessionRecord) -> StoreFuture<'a, ()> {
-        self.answer(|content| match content.sessions.entry(session.id) {
-            std::collections::hash_map::Entry::Occupied(_) => Err(StoreError::Collision),
-            std::collections::hash_map::Entry::Vacant(free) => {
-                free.insert(session.clone());
-                Ok(())
+    fn create<'a>(&'a self, session: &'a SessionRecord, ends: Ends<'a>) -> StoreFuture<'a, ()> {
+        self.answer(|content| {
+            insert(&mut content.sessions, session.id, session)?;
+            for id in ends.sessions {
+                content.sessions.remove(id);
             }
+            if let Some(id) = ends.guest {
+                content.guests.remove(&id);
+            }
+            Ok(())
         })
     }
 
@@ -104,15 +141,33 @@ impl<T: AuthUser> SessionStore for MemoryStore<T> {
 
     fn renew(&self, id: SessionId, renewal: Renewal) -> StoreFuture<'_, bool> {
         self.answer(|content| {
-            let session = content.sessions.get_mut(&id);
-            let Some(session) =
-                session.filter(|session| session.active_expires_at <= renewal.replaces)
-            else {
-                return Ok(false);
-            };
-            session.active_expires_at = renewal.active_expires_at;
-            session.idle_expires_at = renewal.idle_expires_at;
-            Ok(true)
+            let still = |session: &SessionRecord| session.active_expires_at <= renewal.replaces;
+            Ok(content.change(id, still, |session| {
+                session.active_expires_at = renewal.active_expires_at;
+                session.idle_expires_at = renewal.idle_expires_at;
+                session.renewed_at = renewal.renewed_at;
+            }))
+        })
+    }
+
+    fn change_token<'a>(&'a self, id: SessionId, change: &'a TokenChange) -> StoreFuture<'a, bool> {
+        self.answer(|content| {
+            let still = |session: &SessionRecord| session.secret_hash == change.replaces;
+            Ok(content.change(id, still, |session| {
+                session.secret_hash = change.secret_hash;
+                session.rotation = change.rotation;
+                session.authenticated_at = change.authenticated_at;
+            }))
+        })
+    }
+
+    fn write_data<'a>(&'a self, id: SessionId, change: &'a DataChange) -> StoreFuture<'a, bool> {
+        self.answer(|content| {
+            let still = |session: &SessionRecord| session.data_revision == change.replaces;
+            Ok(content.change(id, still, |session| {
+                session.data = Some(change.data.clone());
+                session.data_revision += 1;
+            }))
         })
     }
 
@@ -126,8 +181,9 @@ impl<T: AuthUser> SessionStore for MemoryStore<T> {
         keep: Option<SessionId>,
     ) -> StoreFuture<'a, u64> {
         self.answer(|content| {
-            Ok(content
-                .delete(usize::MAX, |session| session.user_id == *user && Some(session.id) != keep))
+            let ends =
+                |session: &SessionRecord| session.user_id == *user && Some(session.id) != keep;
+            Ok(delete(&mut content.sessions, usize::MAX, ends) as u64)
         })
     }
 
@@ -143,8 +199,40 @@ impl<T: AuthUser> SessionStore for MemoryStore<T> {
 
     fn delete_expired(&self, now: Timestamp, limit: u32) -> StoreFuture<'_, u64> {
         self.answer(|content| {
-            Ok(content.delete(limit as usize, |session| session.idle_expires_at <= now))
+            let limit = limit as usize;
+            let ended = |session: &SessionRecord| session.idle_expires_at <= now;
+            let sessions = delete(&mut content.sessions, limit, ended);
+            let ended = |guest: &GuestRecord| guest.expires_at <= now;
+            let guests = delete(&mut content.guests, limit - sessions, ended);
+            Ok((sessions + guests) as u64)
         })
+    }
+
+    fn find_guest(&self, id: SessionId) -> StoreFuture<'_, Option<GuestRecord>> {
+        self.answer(|content| Ok(content.guests.get(&id).cloned()))
+    }
+
+    fn write_guest<'a>(
+        &'a self,
+        guest: &'a GuestRecord,
+        replaces: Option<i64>,
+    ) -> StoreFuture<'a, bool> {
+        self.answer(|content| {
+            let Some(revision) = replaces else {
+                insert(&mut content.guests, guest.id, guest)?;
+                return Ok(true);
+            };
+            let stored = content.guests.get_mut(&guest.id);
+            let Some(stored) = stored.filter(|stored| stored.data_revision == revision) else {
+                return Ok(false);
+            };
+            *stored = GuestRecord { secret_hash: stored.secret_hash, ..guest.clone() };
+            Ok(true)
+        })
+    }
+
+    fn delete_guest(&self, id: SessionId) -> StoreFuture<'_, bool> {
+        self.answer(|content| Ok(content.guests.remove(&id).is_some()))
     }
 }
 

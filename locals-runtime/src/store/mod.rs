@@ -5,28 +5,50 @@
 //! conformance suite, `locals::store::suite` (feature `store-suite`), which any store can run.
 //!
 //! 1. `create` stores a new session, and `find` gives it back with every field as it was.
-//! 2. `create` with an id that is taken fails with [`StoreError::Collision`] and changes nothing.
-//! 3. `find` and `renew` of an unknown id find nothing; they never create.
-//! 4. `renew` moves the two expiries it names and nothing else, and only if the end of the
-//!    active period is still not past the one it replaces. It says whether it did.
+//! 2. `create` with an id that is taken fails with [`StoreError::Collision`] and changes nothing:
+//!    none is created, and none ends.
+//! 3. `find`, `renew`, `change_token` and `write_data` of an unknown id find nothing; they never
+//!    create.
+//! 4. `renew` sets the two expiries and the time of renewal that it names and nothing else, and
+//!    only if the end of the active period is still not past the one it replaces. It says whether
+//!    it did.
 //! 5. Of any number of renewals at once, exactly one does.
 //! 6. `delete` says whether the session was there; once it has answered, the session is gone
-//!    for every `find` and `renew` that starts later, whatever else runs.
+//!    for every other operation that starts later, whatever else runs.
 //! 7. `delete_by_user` deletes all sessions of that user, but the one to keep, and no others.
 //! 8. `list_by_user` gives all sessions of that user and no others, newest first.
-//! 9. `delete_expired` deletes at most `limit` sessions, all of which had ended at `now`, to
-//!    the millisecond.
+//! 9. `delete_expired` deletes at most `limit` sessions and guests, all of which had ended at
+//!    `now`, to the millisecond.
 //! 10. Users whose ids differ are different users: case and white space count.
 //! 11. `find_with_user` gives session and user, or neither.
 //! 12. A session whose user is gone is not found. (A store that does not hold the users leaves
 //!     this to whoever joins it with them.)
+//! 13. `create` ends the sessions and the guest that its [`Ends`] name, in one step with it: where
+//!     it fails, none has ended and the new session is not there. Of unknown ids it takes no
+//!     notice. (A store that cannot change several keys at once creates first and ends then; where
+//!     that fails, it deletes the new session again.)
+//! 14. `change_token` replaces the hash of the secret, the rotation and the time of the last proof
+//!     of a session and nothing else, and only if the hash is still the one it replaces. It says
+//!     whether it did; from then on every reader is given the new ones.
+//! 15. Of any number of changes of the token at once that replace one hash, exactly one does.
+//! 16. `write_data` replaces the data of a session, adds one to their revision and changes nothing
+//!     else, and only if the revision is still the one it replaces. It says whether it did.
+//! 17. Of any number of writes of data at once that replace one revision, exactly one does; and a
+//!     renewal, a change of the token and a write of data at once lose nothing of each other.
+//! 18. `write_guest` that replaces nothing stores a new guest, and `find_guest` gives it back with
+//!     every field as it was; it fails with [`StoreError::Collision`] if the id is taken by
+//!     another guest. An id of a session is free for a guest, and the other way round.
+//! 19. `write_guest` that replaces a revision overwrites data, revision and end of a guest, and
+//!     only if the revision is still that one. It says whether it did and never creates. Of any
+//!     number at once that replace one revision, exactly one does.
+//! 20. `delete_guest` says whether the guest was there; once it has answered, the guest is gone.
 
 use std::{any::Any, future::Future, pin::Pin};
 
 use crate::{
     clock::Timestamp,
     error::StoreError,
-    session::{Renewal, SessionRecord},
+    session::{DataChange, GuestRecord, Renewal, SessionRecord, TokenChange},
     token::SessionId,
     user::UserId,
 };
@@ -50,23 +72,45 @@ pub use sql::{Dialect, SqlStore};
 /// What a store's operation returns: write `Box::pin(async move { .. })`.
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
-/// Keeps sessions. The [module](self) lists the rules.
+/// What ends with the creation of a session, in one step with it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Ends<'a> {
+    /// These sessions.
+    pub sessions: &'a [SessionId],
+    /// This guest.
+    pub guest: Option<SessionId>,
+}
+
+impl Ends<'_> {
+    /// Whether nothing ends.
+    pub fn is_empty(&self) -> bool {
+        self.sessions.is_empty() && self.guest.is_none()
+    }
+}
+
+/// Keeps sessions, and the data of guests. The [module](self) lists the rules.
 ///
-/// All operations are independent statements: each is done or not done, also when its future
-/// is dropped half-way.
+/// All operations are independent of each other: each is done or not done, also when its future
+/// is dropped half-way. Those that delete many may be done in part.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a store of sessions",
     note = "the stores are `SqlStore`, `RedisStore` and `MemoryStore`; your own implements `SessionStore` and `SessionUserStore<T>`"
 )]
 pub trait SessionStore: Any + Send + Sync {
-    /// Stores a new session (rules 1, 2).
-    fn create<'a>(&'a self, session: &'a SessionRecord) -> StoreFuture<'a, ()>;
+    /// Stores a new session, and ends others with it (rules 1, 2, 13).
+    fn create<'a>(&'a self, session: &'a SessionRecord, ends: Ends<'a>) -> StoreFuture<'a, ()>;
 
     /// Reads a session (rules 1, 3, 12).
     fn find(&self, id: SessionId) -> StoreFuture<'_, Option<SessionRecord>>;
 
     /// Moves the expiries of a session; says whether it did (rules 3, 4, 5).
     fn renew(&self, id: SessionId, renewal: Renewal) -> StoreFuture<'_, bool>;
+
+    /// Gives a session a new token; says whether it did (rules 3, 14, 15, 17).
+    fn change_token<'a>(&'a self, id: SessionId, change: &'a TokenChange) -> StoreFuture<'a, bool>;
+
+    /// Replaces the data of a session; says whether it did (rules 3, 16, 17).
+    fn write_data<'a>(&'a self, id: SessionId, change: &'a DataChange) -> StoreFuture<'a, bool>;
 
     /// Deletes a session; says whether it was there (rule 6).
     fn delete(&self, id: SessionId) -> StoreFuture<'_, bool>;
@@ -81,8 +125,22 @@ pub trait SessionStore: Any + Send + Sync {
     /// Lists the sessions of a user, newest first (rules 8, 10).
     fn list_by_user<'a>(&'a self, user: &'a UserId) -> StoreFuture<'a, Vec<SessionRecord>>;
 
-    /// Deletes up to `limit` sessions that have ended at `now`; says how many (rule 9).
+    /// Deletes up to `limit` sessions and guests that have ended at `now`; says how many (rule 9).
     fn delete_expired(&self, now: Timestamp, limit: u32) -> StoreFuture<'_, u64>;
+
+    /// Reads a guest (rule 18).
+    fn find_guest(&self, id: SessionId) -> StoreFuture<'_, Option<GuestRecord>>;
+
+    /// Stores a new guest, or overwrites the one whose data have the revision that this
+    /// `replaces`; says whether it did (rules 18, 19).
+    fn write_guest<'a>(
+        &'a self,
+        guest: &'a GuestRecord,
+        replaces: Option<i64>,
+    ) -> StoreFuture<'a, bool>;
+
+    /// Deletes a guest; says whether it was there (rule 20).
+    fn delete_guest(&self, id: SessionId) -> StoreFuture<'_, bool>;
 }
 
 /// A store that reads a session together with its user, in one query.

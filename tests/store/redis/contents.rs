@@ -3,7 +3,7 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use locals::{
     Auth, Renewal, StoreError, Timestamp, UserId,
-    store::{SessionStore, WithLoader},
+    store::{Ends, SessionStore, WithLoader},
 };
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -70,7 +70,7 @@ async fn every_key_expires_an_hour_and_more_after_the_session() {
     let keys = Keys::new();
     let store = keys.store().await;
     let session = session(0, 1_i64);
-    store.create(&session).await.unwrap();
+    store.create(&session, Ends::default()).await.unwrap();
     let lasts = |days: i64| {
         let session = time_to_live(&keys, &keys.session(session.id));
         let index = time_to_live(&keys, &keys.index("i:1"));
@@ -84,6 +84,7 @@ async fn every_key_expires_an_hour_and_more_after_the_session() {
         replaces: session.active_expires_at,
         active_expires_at: Timestamp::from_millis(4 * DAY),
         idle_expires_at: Timestamp::from_millis(12 * DAY),
+        renewed_at: session.active_expires_at,
     };
     assert!(store.renew(session.id, renewal).await.unwrap());
     lasts(12);
@@ -94,10 +95,10 @@ async fn every_key_expires_an_hour_and_more_after_the_session() {
 async fn a_short_session_does_not_shorten_the_index() {
     let keys = Keys::new();
     let store = keys.store().await;
-    store.create(&session(0, 1_i64)).await.unwrap();
+    store.create(&session(0, 1_i64), Ends::default()).await.unwrap();
     let mut short = session(1, 1_i64);
     short.idle_expires_at = Timestamp::from_millis(2);
-    store.create(&short).await.unwrap();
+    store.create(&short, Ends::default()).await.unwrap();
     assert!(time_to_live(&keys, &keys.index("i:1")) > 8 * DAY);
 }
 
@@ -106,12 +107,12 @@ async fn a_refused_create_does_not_shorten_the_stay_in_the_index() {
     let keys = Keys::new();
     let store = keys.store().await;
     let session = session(0, 1_i64);
-    store.create(&session).await.unwrap();
+    store.create(&session, Ends::default()).await.unwrap();
     let score = || keys.cli(&["ZSCORE", &keys.index("i:1"), &session.id.to_string()]);
     let before = score();
     let mut short = session.clone();
     short.idle_expires_at = Timestamp::from_millis(2);
-    assert!(matches!(store.create(&short).await, Err(StoreError::Collision)));
+    assert!(matches!(store.create(&short, Ends::default()).await, Err(StoreError::Collision)));
     assert_eq!(score(), before);
 }
 
@@ -121,11 +122,12 @@ async fn a_session_without_an_end_is_kept_as_long_as_redis_can() {
     let store = keys.store().await;
     let mut session = session(0, 1_i64);
     session.idle_expires_at = Timestamp::from_millis(i64::MAX - 1);
-    store.create(&session).await.unwrap();
+    store.create(&session, Ends::default()).await.unwrap();
     let renewal = Renewal {
         replaces: session.active_expires_at,
         active_expires_at: Timestamp::from_millis(i64::MAX - 1),
         idle_expires_at: Timestamp::from_millis(i64::MAX),
+        renewed_at: session.active_expires_at,
     };
     assert!(store.renew(session.id, renewal).await.unwrap());
     let found = store.find(session.id).await.unwrap().unwrap();
@@ -138,8 +140,8 @@ async fn what_the_server_has_expired_is_gone_from_everywhere() {
     let keys = Keys::new();
     let store = keys.store().await;
     let (session, other) = (session(1, 1_i64), session(2, 1_i64));
-    store.create(&session).await.unwrap();
-    store.create(&other).await.unwrap();
+    store.create(&session, Ends::default()).await.unwrap();
+    store.create(&other, Ends::default()).await.unwrap();
 
     assert_eq!(keys.cli(&["PEXPIRE", &keys.session(session.id), "-1"]), "1");
 
@@ -155,12 +157,12 @@ async fn an_index_forgets_what_has_had_its_time_and_nothing_else() {
     let keys = Keys::new();
     let store = keys.store().await;
     let index = keys.index("i:1");
-    store.create(&session(1, 1_i64)).await.unwrap();
+    store.create(&session(1, 1_i64), Ends::default()).await.unwrap();
     let absent = session(2, 1_i64).id.to_string();
     assert_eq!(keys.cli(&["ZADD", &index, "1", &absent]), "1");
     assert_eq!(keys.cli(&["ZCARD", &index]), "2");
 
-    store.create(&session(3, 1_i64)).await.unwrap();
+    store.create(&session(3, 1_i64), Ends::default()).await.unwrap();
 
     assert_eq!(keys.cli(&["ZSCORE", &index, &absent]), "");
     assert_eq!(store.list_by_user(&UserId::from(1_i64)).await.unwrap().len(), 2);
@@ -172,7 +174,7 @@ async fn an_index_is_gone_with_the_last_session() {
     let store = keys.store().await;
     let sessions = [session(1, 1_i64), session(2, 1_i64), session(3, 1_i64)];
     for session in &sessions {
-        store.create(session).await.unwrap();
+        store.create(session, Ends::default()).await.unwrap();
     }
     store.delete(sessions[0].id).await.unwrap();
     assert_eq!(keys.all().len(), 3, "two sessions and the index");
@@ -189,7 +191,7 @@ async fn ids_of_different_kinds_with_one_text_are_different_users() {
         [7_i64.into(), "7".into(), "i:7".into(), uuid.into(), UserId::from(uuid.to_string())];
     let sessions: Vec<_> = (1..).zip(&users).map(|(n, user)| session(n, user.clone())).collect();
     for session in &sessions {
-        store.create(session).await.unwrap();
+        store.create(session, Ends::default()).await.unwrap();
     }
     assert_eq!(keys.all().len(), 2 * users.len(), "each has an index");
     for (user, session) in users.iter().zip(&sessions) {
@@ -206,7 +208,7 @@ async fn a_script_reads_the_id_of_a_user_as_it_was_written() {
         ["", "\0", "a\0b", "\n", "\r\n", "\\", "\"", "/", "\u{7f}", "\u{2028}", "🦀", "{}", "é"];
     for user in texts.map(UserId::from) {
         let session = session(1, user.clone());
-        store.create(&session).await.unwrap();
+        store.create(&session, Ends::default()).await.unwrap();
         assert_eq!(store.list_by_user(&user).await.unwrap(), std::slice::from_ref(&session));
         assert_eq!(store.delete_by_user(&user, None).await.unwrap(), 1, "{user:?}");
         assert_eq!(store.find(session.id).await.unwrap(), None, "{user:?}");
@@ -218,8 +220,8 @@ async fn a_refused_create_leaves_the_session_of_another_user_alone() {
     let keys = Keys::new();
     let store = keys.store().await;
     let of_ada = session(1, "ada");
-    store.create(&of_ada).await.unwrap();
-    let refused = store.create(&session(1, "bob")).await;
+    store.create(&of_ada, Ends::default()).await.unwrap();
+    let refused = store.create(&session(1, "bob"), Ends::default()).await;
     assert!(matches!(refused, Err(StoreError::Collision)), "{refused:?}");
 
     assert_eq!(store.delete_by_user(&"bob".into(), None).await.unwrap(), 0);
@@ -235,13 +237,13 @@ async fn a_prefix_is_text_and_no_pattern() {
     for suffix in ["xx:", "x:", "a:", "\\:"] {
         let other =
             keys.store().await.prefix(&format!("{}{suffix}", keys.session(session(0, 0_i64).id)));
-        other.create(&session(1, 1_i64)).await.unwrap();
+        other.create(&session(1, 1_i64), Ends::default()).await.unwrap();
         others.push(other);
     }
     for suffix in ["*:", "?:", "[a-z]:", "[^a]:", "\\\\:", "{x", "{}:"] {
         let prefix = format!("{}{suffix}", keys.session(session(0, 0_i64).id));
         let store = keys.store().await.prefix(&prefix);
-        store.create(&session(1, 1_i64)).await.unwrap();
+        store.create(&session(1, 1_i64), Ends::default()).await.unwrap();
         assert_eq!(store.delete_expired(ended, 10).await.unwrap(), 1, "{suffix}");
     }
     for other in others {
@@ -256,7 +258,7 @@ async fn a_value_that_cannot_be_read_is_an_error_and_can_be_deleted() {
     let user = UserId::from(1_i64);
     let good = session(0, 1_i64);
     let value = {
-        store.create(&good).await.unwrap();
+        store.create(&good, Ends::default()).await.unwrap();
         keys.cli(&["GET", &keys.session(good.id)])
     };
     let half = &value[..value.len() / 2];
@@ -265,12 +267,13 @@ async fn a_value_that_cannot_be_read_is_an_error_and_can_be_deleted() {
     let junk = ["", "junk", "1 2 3", "1 2 {}", "1 2 []", half, &of_nobody, &unknown];
     for (number, junk) in (1..).zip(junk) {
         let session = session(number, 1_i64);
-        store.create(&session).await.unwrap();
+        store.create(&session, Ends::default()).await.unwrap();
         keys.cli(&["SET", &keys.session(session.id), junk]);
         let renewal = Renewal {
             replaces: session.active_expires_at,
             active_expires_at: session.idle_expires_at,
             idle_expires_at: session.absolute_expires_at,
+            renewed_at: session.active_expires_at,
         };
         for failed in [
             store.find(session.id).await.map(drop),
@@ -282,7 +285,7 @@ async fn a_value_that_cannot_be_read_is_an_error_and_can_be_deleted() {
         assert_eq!(store.delete_expired(Timestamp::from_millis(0), 10).await.unwrap(), 0);
         assert!(store.delete(session.id).await.unwrap(), "{junk:?}");
 
-        store.create(&session).await.unwrap();
+        store.create(&session, Ends::default()).await.unwrap();
         if number % 2 == 0 {
             keys.cli(&["SET", &keys.session(session.id), junk]);
         }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use locals::{
     Renewal, SessionRecord, StoreError, Timestamp,
-    store::{RedisStore, SessionStore, StoreFuture},
+    store::{Ends, RedisStore, SessionStore, StoreFuture},
 };
 
 use super::{
@@ -22,6 +22,7 @@ fn renewal_of(session: &SessionRecord) -> Renewal {
         replaces: session.active_expires_at,
         active_expires_at: session.idle_expires_at,
         idle_expires_at: session.absolute_expires_at,
+        renewed_at: session.active_expires_at,
     }
 }
 
@@ -34,7 +35,7 @@ async fn every_operation_fails(store: &RedisStore) {
     let session = session(9, 1_i64);
     let started = Instant::now();
     let answers = join_all([
-        nothing(store.create(&session)),
+        nothing(store.create(&session, Ends::default())),
         nothing(store.find(session.id)),
         nothing(store.renew(session.id, renewal_of(&session))),
         nothing(store.delete(session.id)),
@@ -55,14 +56,14 @@ async fn a_server_that_is_down_is_an_error_soon_and_used_again_when_it_is_back()
     let store = RedisStore::connect(&server.url()).await.unwrap();
     for number in 1..4 {
         let session = session(number, 1_i64);
-        store.create(&session).await.unwrap();
+        store.create(&session, Ends::default()).await.unwrap();
 
         server.kill();
         every_operation_fails(&store).await;
 
         server.restart();
         assert_eq!(store.find(session.id).await.unwrap(), None, "it keeps nothing on disk");
-        store.create(&session).await.unwrap();
+        store.create(&session, Ends::default()).await.unwrap();
         assert_eq!(store.find(session.id).await.unwrap(), Some(session));
     }
 }
@@ -87,7 +88,7 @@ async fn a_server_that_hangs_is_an_error_soon_and_used_again_when_it_goes_on() {
     let process = server.process();
     let store = RedisStore::connect(&server.url()).await.unwrap();
     let session = session(1, 1_i64);
-    store.create(&session).await.unwrap();
+    store.create(&session, Ends::default()).await.unwrap();
 
     server.signal("-STOP", &process);
     every_operation_fails(&store).await;
@@ -100,7 +101,8 @@ async fn a_server_that_hangs_is_an_error_soon_and_used_again_when_it_goes_on() {
 async fn a_read_does_not_notice_that_its_connection_was_cut() {
     let server = Server::start(&[]);
     let session = session(1, 1_i64);
-    RedisStore::connect(&server.url()).await.unwrap().create(&session).await.unwrap();
+    let first = RedisStore::connect(&server.url()).await.unwrap();
+    first.create(&session, Ends::default()).await.unwrap();
     // Only with RESP3 the driver notices before the connection is needed again.
     for protocol in ["resp3", "resp2"] {
         let url = format!("{}?protocol={protocol}", server.url());
@@ -117,7 +119,7 @@ async fn a_primary_that_has_become_a_replica_is_left() {
     let server = Server::start(&[]);
     let store = RedisStore::connect(&server.url()).await.unwrap();
     let (session, other) = (session(1, 1_i64), session(2, 1_i64));
-    store.create(&session).await.unwrap();
+    store.create(&session, Ends::default()).await.unwrap();
     // The other one asks this; ids only grow.
     let newest_connection = || -> u64 {
         let list = server.cli(&["CLIENT", "LIST", "TYPE", "normal"]);
@@ -128,12 +130,12 @@ async fn a_primary_that_has_become_a_replica_is_left() {
     let before = newest_connection();
 
     server.cli(&["REPLICAOF", "127.0.0.1", "1"]);
-    let refused = store.create(&other).await;
+    let refused = store.create(&other, Ends::default()).await;
     assert!(matches!(refused, Err(StoreError::Backend(_))), "{refused:?}");
 
     // Here the new connection leads to the same server.
     server.cli(&["REPLICAOF", "NO", "ONE"]);
-    store.create(&other).await.unwrap();
+    store.create(&other, Ends::default()).await.unwrap();
     assert!(newest_connection() > before);
 }
 
@@ -145,7 +147,7 @@ async fn with_a_log_that_is_always_written_no_acknowledged_log_in_or_log_out_is_
     let mut living = Vec::new();
     for some in sessions.chunks(10) {
         for session in some {
-            store.create(session).await.unwrap();
+            store.create(session, Ends::default()).await.unwrap();
         }
         for session in &some[..5] {
             store.delete(session.id).await.unwrap();
@@ -197,7 +199,7 @@ async fn a_cluster_goes_on_with_the_replica_of_a_primary_that_dies() {
     let store = RedisStore::cluster(servers.iter().map(Server::url)).await.unwrap();
     let sessions: Vec<_> = (1..30).map(|number| session(number, i64::from(number))).collect();
     for session in &sessions {
-        store.create(session).await.unwrap();
+        store.create(session, Ends::default()).await.unwrap();
     }
     until("the replicas have it all", || {
         let sizes = servers.iter().map(|server| server.cli(&["DBSIZE"]).parse::<usize>().unwrap());
@@ -240,7 +242,7 @@ async fn a_cluster_that_was_down_as_a_whole_is_used_again() {
     let mut servers = start_cluster(0);
     let store = RedisStore::cluster(servers.iter().map(Server::url)).await.unwrap();
     let session = session(1, 1_i64);
-    store.create(&session).await.unwrap();
+    store.create(&session, Ends::default()).await.unwrap();
 
     servers.iter_mut().for_each(Server::kill);
     every_operation_fails(&store).await;
@@ -250,6 +252,6 @@ async fn a_cluster_that_was_down_as_a_whole_is_used_again() {
     });
 
     assert_eq!(store.find(session.id).await.unwrap(), None, "it keeps nothing on disk");
-    store.create(&session).await.unwrap();
+    store.create(&session, Ends::default()).await.unwrap();
     assert_eq!(store.find(session.id).await.unwrap(), Some(session));
 }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use futures_util::future::{join, join_all};
 use locals::{
     SessionId, SessionRecord, UserId,
-    store::{RedisStore, SessionStore},
+    store::{Ends, RedisStore, SessionStore},
 };
 use uuid::Uuid;
 
@@ -36,7 +36,8 @@ async fn log_ins_meet_sign_outs(stores: &[RedisStore]) {
     for round in 0..200 {
         let user = UserId::from(round);
         let sessions: Vec<_> = (0..4).map(|_| new_session(round)).collect();
-        let created = join_all(sessions.iter().map(|session| first.create(session)));
+        let created =
+            join_all(sessions.iter().map(|session| first.create(session, Ends::default())));
         let ended = join(
             async {
                 for _ in 0..3 {
@@ -81,7 +82,7 @@ async fn a_sign_out_everywhere_that_overtakes_a_log_in_hides_nothing() {
     let late = new_session(1);
     // The log-in has entered the index, and is not further.
     let value = {
-        store.create(&late).await.unwrap();
+        store.create(&late, Ends::default()).await.unwrap();
         keys.cli(&["GETDEL", &keys.session(late.id)])
     };
     assert_eq!(store.list_by_user(&user).await.unwrap(), []);
@@ -100,11 +101,12 @@ async fn a_renewal_amid_sign_outs_brings_nothing_back() {
     let user = UserId::from(1_i64);
     for _ in 0..100 {
         let session = new_session(1);
-        first.create(&session).await.unwrap();
+        first.create(&session, Ends::default()).await.unwrap();
         let renewal = locals::Renewal {
             replaces: session.active_expires_at,
             active_expires_at: session.idle_expires_at,
             idle_expires_at: session.absolute_expires_at,
+            renewed_at: session.active_expires_at,
         };
         let renewed = first.renew(session.id, renewal);
         let (renewed, ended) = join(renewed, second.delete_by_user(&user, None)).await;
@@ -120,13 +122,14 @@ async fn a_renewal_enters_a_session_into_an_index_that_has_lost_it() {
     let keys = Keys::new();
     let store = keys.store().await;
     let session = new_session(1);
-    store.create(&session).await.unwrap();
+    store.create(&session, Ends::default()).await.unwrap();
     // As a failover of the node that holds the index may do.
     assert_eq!(keys.cli(&["DEL", &keys.index("i:1")]), "1");
     let renewal = locals::Renewal {
         replaces: session.active_expires_at,
         active_expires_at: session.idle_expires_at,
         idle_expires_at: session.absolute_expires_at,
+        renewed_at: session.active_expires_at,
     };
     assert!(store.renew(session.id, renewal).await.unwrap());
     assert_eq!(store.delete_by_user(&session.user_id, None).await.unwrap(), 1);
@@ -139,7 +142,9 @@ async fn a_user_with_thousands_of_sessions_is_signed_out_everywhere() {
     let store = keys.store().await;
     let sessions: Vec<_> = (0..3_000).map(|_| new_session(1)).collect();
     for some in sessions.chunks(100) {
-        for created in join_all(some.iter().map(|session| store.create(session))).await {
+        for created in
+            join_all(some.iter().map(|session| store.create(session, Ends::default()))).await
+        {
             created.unwrap();
         }
     }

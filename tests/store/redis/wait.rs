@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 use locals::{
     StoreError,
-    store::{RedisStore, SessionStore},
+    store::{Ends, RedisStore, SessionStore},
 };
 
 use super::{
@@ -36,7 +36,7 @@ async fn a_confirmed_log_out_survives_the_loss_of_the_primary() {
     let store = waiting(&primary, LONG).await;
     let sessions = [session(1, 1_i64), session(2, 1_i64), session(3, 2_i64), session(4, 2_i64)];
     for session in &sessions {
-        store.create(session).await.unwrap();
+        store.create(session, Ends::default()).await.unwrap();
     }
 
     assert!(store.delete(sessions[0].id).await.unwrap());
@@ -56,8 +56,8 @@ async fn a_log_out_that_no_replica_confirms_is_an_error_until_one_does() {
     let mut replica = primary.replica();
     let store = waiting(&primary, MOMENT).await;
     let (first, second) = (session(1, 1_i64), session(2, 1_i64));
-    store.create(&first).await.unwrap();
-    store.create(&second).await.unwrap();
+    store.create(&first, Ends::default()).await.unwrap();
+    store.create(&second, Ends::default()).await.unwrap();
     let user = &first.user_id;
 
     replica.kill();
@@ -80,13 +80,13 @@ async fn nobody_else_waits() {
     let primary = Server::start(&[]);
     let store = waiting(&primary, LONG).await;
     let (ended, other) = (session(1, 1_i64), session(2, 2_i64));
-    store.create(&ended).await.unwrap();
+    store.create(&ended, Ends::default()).await.unwrap();
 
     let mut log_out = store.delete(ended.id);
     for number in 3..50 {
         let others = Box::pin(async {
             let session = session(number, 2_i64);
-            store.create(&session).await.unwrap();
+            store.create(&session, Ends::default()).await.unwrap();
             store.find(other.id).await.unwrap()
         });
         match select(log_out, others).await {
@@ -104,7 +104,7 @@ async fn what_is_confirmed_is_the_end_on_the_server_that_is_the_primary_now() {
     let session = session(1, 1_i64);
     for server in [&old, &new] {
         let store = RedisStore::connect(&server.url()).await.unwrap();
-        store.create(&session).await.unwrap();
+        store.create(&session, Ends::default()).await.unwrap();
     }
     let address = Address::of(&old);
     let store = RedisStore::connect(&address.url()).await.unwrap();
@@ -127,7 +127,7 @@ async fn without_waiting_a_failover_can_bring_a_session_back() {
     let replica = primary.replica();
     let store = RedisStore::connect(&primary.url()).await.unwrap();
     let session = session(1, 1_i64);
-    store.create(&session).await.unwrap();
+    store.create(&session, Ends::default()).await.unwrap();
     until("the replica has it", || replica.cli(&["DBSIZE"]) == "2");
 
     // It is cut off from the primary.
@@ -150,7 +150,7 @@ async fn in_a_cluster_the_primary_of_the_session_asks_its_own_replicas() {
     let (one, two) = (connect(1, LONG).await, connect(2, MOMENT).await);
     for number in 1..30 {
         let session = session(number, i64::from(number % 4));
-        one.create(&session).await.unwrap();
+        one.create(&session, Ends::default()).await.unwrap();
         if number % 2 == 0 {
             assert!(one.delete(session.id).await.unwrap());
         }
@@ -158,7 +158,7 @@ async fn in_a_cluster_the_primary_of_the_session_asks_its_own_replicas() {
     assert!(one.delete_by_user(&session(1, 1_i64).user_id, None).await.unwrap() > 2);
 
     let session = session(99, 7_i64);
-    two.create(&session).await.unwrap();
+    two.create(&session, Ends::default()).await.unwrap();
     let answer = two.delete(session.id).await;
     assert!(matches!(answer, Err(StoreError::Backend(_))), "each primary has one: {answer:?}");
     assert_eq!(one.find(session.id).await.unwrap(), None);

@@ -1,15 +1,15 @@
-//! Sessions in Redis, apart from their users.
+//! Sessions and guests in Redis, apart from the users.
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use ::redis::Cmd;
 use futures_util::future::join_all;
 
-use super::{SessionStore, StoreFuture};
+use super::{Ends, SessionStore, StoreFuture};
 use crate::{
-    clock::Timestamp,
+    clock::{Timestamp, millis},
     error::StoreError,
-    session::{Renewal, SessionRecord},
+    session::{DataChange, GuestRecord, Renewal, SessionRecord, TokenChange},
     token::SessionId,
     user::UserId,
 };
@@ -18,7 +18,7 @@ mod connection;
 mod record;
 mod scripts;
 
-use connection::{Connection, PATIENCE};
+use connection::{Connection, Node, PATIENCE};
 use record::{GRACE, LONGEST};
 
 /// How many commands are under way at once for one operation.
@@ -55,16 +55,24 @@ const CROWD: usize = 100;
 ///
 /// | key | what it is |
 /// |---|---|
-/// | `locals:s:<session id>` | a session: a string, two expiries and the rest as JSON |
+/// | `locals:s:<session id>` | a session: a string, of what changes, the rest as JSON, and the data |
+/// | `locals:g:<session id>` | a guest: a string, with the data |
 /// | `locals:u:<kind>:<user id>` | the index of a user's sessions: a sorted set |
 ///
-/// Together they take about 600 bytes of memory. They expire by themselves, the session an hour
-/// after it has ended, so nobody needs to sweep:
+/// A session and its index take about 700 bytes of memory, and the data. All keys expire by
+/// themselves, those of sessions and guests an hour after these have ended, so nobody needs to
+/// sweep:
 /// [`delete_expired_sessions`](crate::SessionManager::delete_expired_sessions) works, by a walk
 /// over all keys.
 ///
-/// A session is created, renewed and ended in one step. All sessions of a user are ended one by
+/// A session is created, changed and ended in one step. All sessions of a user are ended one by
 /// one: if that fails half-way, some have ended; try again.
+///
+/// What a log-in ends are other keys, on other nodes of a cluster: they are deleted one by one
+/// after the new session has been created. If one of them fails, the new session is deleted again
+/// and the log-in fails, but those before it have ended. A log-in that is cut off in between, or
+/// whose new session cannot be deleted because the server is gone, leaves both: the old session,
+/// and a new one whose token nobody has been told, until it ends by its time.
 ///
 /// Redis must not evict these keys: `maxmemory-policy` must be `noeviction`, its default. An
 /// evicted session is a user signed out; an evicted index hides that user's sessions from lists,
@@ -201,10 +209,17 @@ impl RedisStore {
         record::index_key(&self.prefix, user)
     }
 
+    fn guest_key(&self, id: SessionId) -> String {
+        record::guest_key(&self.prefix, id)
+    }
+
     async fn value(&self, id: SessionId) -> Result<Option<SessionRecord>, StoreError> {
-        let mut get = ::redis::cmd("GET");
-        let value: Option<Vec<u8>> = self.connection.read(get.arg(self.session_key(id))).await?;
+        let value = self.get(self.session_key(id)).await?;
         value.map(|value| record::read(id, &value)).transpose()
+    }
+
+    async fn get(&self, key: String) -> Result<Option<Vec<u8>>, StoreError> {
+        self.connection.read(::redis::cmd("GET").arg(key)).await
     }
 
     /// The ids in the index of a user: of all their sessions, and of some that are no more.
@@ -257,7 +272,7 @@ impl RedisStore {
             .ignore()
             .cmd("WAIT")
             .arg(replicas)
-            .arg(record::millis(timeout));
+            .arg(millis(timeout));
         let (confirmed,): (u32,) = confirmation.connection.pipeline(&end_and_wait).await?;
         if confirmed < replicas {
             return Err(StoreError::backend(format!(
@@ -274,7 +289,56 @@ impl RedisStore {
         self.connection.query(end.arg(user)).await
     }
 
-    /// Ends those of these sessions that have ended at `now`; says how many.
+    /// Stores a value under a key that is free.
+    async fn set_new(&self, key: String, value: String, exists: i64) -> Result<(), StoreError> {
+        let mut set = ::redis::cmd("SET");
+        set.arg(key).arg(value).arg("NX").arg("PX").arg(exists);
+        let is_set: bool = self.connection.query(&set).await?;
+        if is_set { Ok(()) } else { Err(StoreError::Collision) }
+    }
+
+    /// Runs a script that changes a value; says whether it did.
+    async fn change(&self, script: &Cmd, what: &str, id: SessionId) -> Result<bool, StoreError> {
+        match self.connection.query(script).await? {
+            -1_i8 => Err(record::unreadable(what, id)),
+            done => Ok(done == 1),
+        }
+    }
+
+    /// Ends what ends with the creation of a session.
+    async fn end_all(&self, ends: Ends<'_>) -> Result<(), StoreError> {
+        for id in ends.sessions {
+            self.delete(*id).await?;
+        }
+        if let Some(id) = ends.guest {
+            self.delete_guest(id).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends at most so many sessions or guests of a node that have ended at `now`, by a walk over
+    /// its keys; says how many.
+    async fn sweep(&self, node: &Node, now: Timestamp, limit: u64) -> Result<u64, StoreError> {
+        let pattern = record::pattern(&self.prefix);
+        let (mut left, mut cursor) = (limit, 0);
+        while left > 0 {
+            let (next, keys) = self.connection.walk(node, cursor, &pattern).await?;
+            let mut keys = &keys[..];
+            while left > 0 && !keys.is_empty() {
+                let at_once = keys.len().min(CROWD).min(left.try_into().unwrap_or(CROWD));
+                let (some, others) = keys.split_at(at_once);
+                left -= self.end_expired(some, now).await?;
+                keys = others;
+            }
+            if next == 0 {
+                break;
+            }
+            cursor = next;
+        }
+        Ok(limit - left)
+    }
+
+    /// Ends those of these sessions and guests that have ended at `now`; says how many.
     async fn end_expired(&self, keys: &[String], now: Timestamp) -> Result<u64, StoreError> {
         let ends = keys.iter().map(|key| async move {
             let mut end = script(scripts::END_IF_EXPIRED, key);
@@ -302,18 +366,18 @@ impl RedisStore {
 /// created afterwards; but then it is in the index, for the next. Whatever is cut off half-way
 /// leaves at most an entry without a session, which nobody sees and which goes with its time.
 impl SessionStore for RedisStore {
-    fn create<'a>(&'a self, session: &'a SessionRecord) -> StoreFuture<'a, ()> {
+    fn create<'a>(&'a self, session: &'a SessionRecord, ends: Ends<'a>) -> StoreFuture<'a, ()> {
         Box::pin(async move {
             let exists = record::time_to_live(session);
             self.enter(&session.user_id, session.id, exists).await?;
-            let mut set = ::redis::cmd("SET");
-            set.arg(self.session_key(session.id))
-                .arg(record::write(session)?)
-                .arg("NX")
-                .arg("PX")
-                .arg(exists);
-            let created: bool = self.connection.query(&set).await?;
-            if created { Ok(()) } else { Err(StoreError::Collision) }
+            self.set_new(self.session_key(session.id), record::write(session)?, exists).await?;
+            let ended = self.end_all(ends).await;
+            if ended.is_err()
+                && let Err(error) = self.delete(session.id).await
+            {
+                tracing::warn!(%error, session = %session.id, "a log-in that failed leaves a session");
+            }
+            ended
         })
     }
 
@@ -334,7 +398,7 @@ impl SessionStore for RedisStore {
             if session.active_expires_at > renewal.replaces {
                 return Ok(false);
             }
-            let moved = record::millis(renewal.idle_expires_at.since(session.idle_expires_at));
+            let moved = millis(renewal.idle_expires_at.since(session.idle_expires_at));
             let exists = left.max(GRACE).saturating_add(moved);
             self.enter(&session.user_id, id, exists).await?;
             let mut renew = script(scripts::RENEW, &key);
@@ -342,9 +406,26 @@ impl SessionStore for RedisStore {
                 .arg(renewal.replaces.as_millis())
                 .arg(renewal.active_expires_at.as_millis())
                 .arg(renewal.idle_expires_at.as_millis())
+                .arg(renewal.renewed_at.as_millis())
                 .arg(GRACE)
                 .arg(LONGEST);
-            self.connection.query(&renew).await
+            self.change(&renew, "session", id).await
+        })
+    }
+
+    fn change_token<'a>(&'a self, id: SessionId, change: &'a TokenChange) -> StoreFuture<'a, bool> {
+        Box::pin(async move {
+            let mut script = script(scripts::CHANGE_TOKEN, &self.session_key(id));
+            script.arg(record::hash_text(&change.replaces)).arg(record::changed_token(change));
+            self.change(&script, "session", id).await
+        })
+    }
+
+    fn write_data<'a>(&'a self, id: SessionId, change: &'a DataChange) -> StoreFuture<'a, bool> {
+        Box::pin(async move {
+            let mut script = script(scripts::WRITE_DATA, &self.session_key(id));
+            script.arg(change.replaces).arg(change.replaces.wrapping_add(1)).arg(&change.data);
+            self.change(&script, "session", id).await
         })
     }
 
@@ -407,26 +488,47 @@ impl SessionStore for RedisStore {
 
     fn delete_expired(&self, now: Timestamp, limit: u32) -> StoreFuture<'_, u64> {
         Box::pin(async move {
-            let pattern = record::session_pattern(&self.prefix);
             let mut left = u64::from(limit);
             for node in self.connection.nodes().await? {
-                let mut cursor = 0;
-                loop {
-                    let (next, keys) = self.connection.walk(&node, cursor, &pattern).await?;
-                    let mut keys = &keys[..];
-                    while left > 0 && !keys.is_empty() {
-                        let at_once = keys.len().min(CROWD).min(left.try_into().unwrap_or(CROWD));
-                        let (some, others) = keys.split_at(at_once);
-                        left -= self.end_expired(some, now).await?;
-                        keys = others;
-                    }
-                    if left == 0 || next == 0 {
-                        break;
-                    }
-                    cursor = next;
-                }
+                left -= self.sweep(&node, now, left).await?;
             }
             Ok(u64::from(limit) - left)
+        })
+    }
+
+    fn find_guest(&self, id: SessionId) -> StoreFuture<'_, Option<GuestRecord>> {
+        Box::pin(async move {
+            let value = self.get(self.guest_key(id)).await?;
+            value.map(|value| record::read_guest(id, &value)).transpose()
+        })
+    }
+
+    fn write_guest<'a>(
+        &'a self,
+        guest: &'a GuestRecord,
+        replaces: Option<i64>,
+    ) -> StoreFuture<'a, bool> {
+        Box::pin(async move {
+            let (key, exists) = (self.guest_key(guest.id), record::guest_time_to_live(guest));
+            let Some(revision) = replaces else {
+                self.set_new(key, record::write_guest(guest), exists).await?;
+                return Ok(true);
+            };
+            let mut script = script(scripts::WRITE_GUEST, &key);
+            script
+                .arg(revision)
+                .arg(guest.data_revision)
+                .arg(guest.expires_at.as_millis())
+                .arg(&guest.data)
+                .arg(exists);
+            self.change(&script, "guest", guest.id).await
+        })
+    }
+
+    fn delete_guest(&self, id: SessionId) -> StoreFuture<'_, bool> {
+        Box::pin(async move {
+            let mut delete = ::redis::cmd("DEL");
+            self.connection.query(delete.arg(self.guest_key(id))).await
         })
     }
 }

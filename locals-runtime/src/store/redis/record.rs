@@ -1,14 +1,14 @@
-//! What Redis holds of a session and of a user: names of keys, and the value of a session.
+//! What Redis holds of sessions, guests and users: names of keys, and values.
 
-use std::time::Duration;
+use std::time::SystemTime;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    clock::Timestamp,
+    clock::{Timestamp, millis},
     error::StoreError,
-    session::SessionRecord,
+    session::{GuestRecord, Periods, Rotation, SessionRecord, TokenChange},
     token::{SecretHash, SessionId},
     user::UserId,
 };
@@ -27,13 +27,18 @@ pub(super) fn session_key(prefix: &str, id: SessionId) -> String {
     format!("{prefix}s:{id}")
 }
 
+/// The key of a guest.
+pub(super) fn guest_key(prefix: &str, id: SessionId) -> String {
+    format!("{prefix}g:{id}")
+}
+
 /// The key of the index of a user's sessions.
 pub(super) fn index_key(prefix: &str, user: &UserId) -> String {
     format!("{prefix}u:{}", user_text(user))
 }
 
-/// The pattern that all keys of sessions match, and no others.
-pub(super) fn session_pattern(prefix: &str) -> String {
+/// The pattern that all keys of sessions and of guests match, and no others.
+pub(super) fn pattern(prefix: &str) -> String {
     let mut pattern = String::new();
     for character in prefix.chars() {
         if "*?[]\\".contains(character) {
@@ -41,7 +46,7 @@ pub(super) fn session_pattern(prefix: &str) -> String {
         }
         pattern.push(character);
     }
-    pattern + "s:*"
+    pattern + "[sg]:*"
 }
 
 /// The id of a user with its kind: ids that differ have texts that differ.
@@ -68,64 +73,156 @@ pub(super) fn time_to_live(session: &SessionRecord) -> i64 {
     millis(left).saturating_add(GRACE).min(LONGEST)
 }
 
-pub(super) fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+/// For how many milliseconds Redis keeps a guest that is written now. Nobody says when that is on
+/// the app's clock, which is that of the system in all but tests; those end within the hour.
+pub(super) fn guest_time_to_live(guest: &GuestRecord) -> i64 {
+    let left = guest.expires_at.since(SystemTime::now().into());
+    millis(left).saturating_add(GRACE).min(LONGEST)
 }
 
 /// The part of a session that never changes, as JSON.
 #[derive(Serialize, Deserialize)]
 struct Constant {
-    secret_hash: String,
     user: String,
     created_at: i64,
-    authenticated_at: i64,
     absolute_expires_at: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    periods: Option<(i64, i64)>,
+    is_persistent: bool,
     user_agent: Option<String>,
     address: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    actor_session: Option<SessionId>,
 }
 
-/// The value of a session: the two expiries that a renewal moves, and the rest as JSON.
+/// The value of a session, in parts of which each has its own writer: the three times that a
+/// renewal moves, the revision of the data, the three things that a change of the token replaces,
+/// what never changes, as JSON in one line, and, on all lines that follow, the data.
 ///
-/// The scripts read the expiries, and the user in the JSON; they never write the JSON.
+/// The scripts read the parts that they replace and compare, and the user in the JSON. They never
+/// write the JSON.
 pub(super) fn write(session: &SessionRecord) -> Result<String, StoreError> {
     let constant = Constant {
-        secret_hash: URL_SAFE_NO_PAD.encode(session.secret_hash.as_bytes()),
         user: user_text(&session.user_id),
         created_at: session.created_at.as_millis(),
-        authenticated_at: session.authenticated_at.as_millis(),
         absolute_expires_at: session.absolute_expires_at.as_millis(),
+        periods: session.periods.map(Periods::to_millis),
+        is_persistent: session.is_persistent,
         user_agent: session.user_agent.clone(),
         address: session.address.clone(),
+        actor_session: session.actor_session,
     };
     let constant = serde_json::to_string(&constant).map_err(StoreError::backend)?;
     let active = session.active_expires_at.as_millis();
     let idle = session.idle_expires_at.as_millis();
-    Ok(format!("{active} {idle} {constant}"))
+    let renewed = session.renewed_at.as_millis();
+    let revision = session.data_revision;
+    let token = token(&session.secret_hash, session.authenticated_at, session.rotation.as_ref());
+    let mut value = format!("{active} {idle} {renewed} {revision} {token} {constant}");
+    if let Some(data) = &session.data {
+        value.push('\n');
+        value.push_str(data);
+    }
+    Ok(value)
+}
+
+/// What a change of the token replaces, as it stands in the value of a session.
+pub(super) fn changed_token(change: &TokenChange) -> String {
+    token(&change.secret_hash, change.authenticated_at, change.rotation.as_ref())
+}
+
+fn token(hash: &SecretHash, authenticated: Timestamp, rotation: Option<&Rotation>) -> String {
+    let rotation = rotation.map(|rotation| URL_SAFE_NO_PAD.encode(rotation.to_bytes()));
+    let rotation = rotation.as_deref().unwrap_or(NO_ROTATION);
+    format!("{} {} {rotation}", hash_text(hash), authenticated.as_millis())
+}
+
+/// What stands in the place of a rotation where there was none.
+const NO_ROTATION: &str = "-";
+
+/// The hash of a secret as the values hold it.
+pub(super) fn hash_text(hash: &SecretHash) -> String {
+    URL_SAFE_NO_PAD.encode(hash.as_bytes())
 }
 
 pub(super) fn read(id: SessionId, value: &[u8]) -> Result<SessionRecord, StoreError> {
-    // The value is not in the message: it may hold anything.
-    read_value(id, value)
-        .ok_or_else(|| StoreError::Corrupt(format!("the value of the session {id} in Redis")))
+    read_value(id, value).ok_or_else(|| unreadable("session", id))
+}
+
+/// The value is not in the message: it may hold anything.
+pub(super) fn unreadable(what: &str, id: SessionId) -> StoreError {
+    StoreError::Corrupt(format!("the value of the {what} {id} in Redis"))
 }
 
 fn read_value(id: SessionId, value: &[u8]) -> Option<SessionRecord> {
-    let (active, rest) = std::str::from_utf8(value).ok()?.split_once(' ')?;
-    let (idle, constant) = rest.split_once(' ')?;
+    let mut parts = std::str::from_utf8(value).ok()?.splitn(8, ' ');
+    let active_expires_at = read_time(parts.next()?)?;
+    let idle_expires_at = read_time(parts.next()?)?;
+    let renewed_at = read_time(parts.next()?)?;
+    let data_revision = parts.next()?.parse().ok()?;
+    let secret_hash = read_hash(parts.next()?)?;
+    let authenticated_at = read_time(parts.next()?)?;
+    let rotation = match parts.next()? {
+        NO_ROTATION => None,
+        rotation => Some(Rotation::from_bytes(&read_bytes(rotation)?)),
+    };
+    let rest = parts.next()?;
+    let (constant, data) =
+        rest.split_once('\n').map_or((rest, None), |(constant, data)| (constant, Some(data)));
     let constant: Constant = serde_json::from_str(constant).ok()?;
-    let secret_hash = URL_SAFE_NO_PAD.decode(constant.secret_hash).ok()?;
     Some(SessionRecord {
         id,
-        secret_hash: SecretHash::from_bytes(secret_hash.try_into().ok()?),
+        secret_hash,
         user_id: read_user(&constant.user)?,
         created_at: Timestamp::from_millis(constant.created_at),
-        authenticated_at: Timestamp::from_millis(constant.authenticated_at),
-        active_expires_at: Timestamp::from_millis(active.parse().ok()?),
-        idle_expires_at: Timestamp::from_millis(idle.parse().ok()?),
+        authenticated_at,
+        renewed_at,
+        active_expires_at,
+        idle_expires_at,
         absolute_expires_at: Timestamp::from_millis(constant.absolute_expires_at),
+        periods: constant.periods.map(|(active, idle)| Periods::from_millis(active, idle)),
+        is_persistent: constant.is_persistent,
         user_agent: constant.user_agent,
         address: constant.address,
+        actor_session: constant.actor_session,
+        data: data.map(str::to_owned),
+        data_revision,
+        rotation,
     })
+}
+
+/// The value of a guest: the revision of its data, its end, the hash of its secret, and its data.
+/// The end stands where that of a session does, so that one script deletes both.
+pub(super) fn write_guest(guest: &GuestRecord) -> String {
+    let GuestRecord { data, data_revision, expires_at, .. } = guest;
+    format!("{data_revision} {} {} {data}", expires_at.as_millis(), hash_text(&guest.secret_hash))
+}
+
+pub(super) fn read_guest(id: SessionId, value: &[u8]) -> Result<GuestRecord, StoreError> {
+    read_guest_value(id, value).ok_or_else(|| unreadable("guest", id))
+}
+
+fn read_guest_value(id: SessionId, value: &[u8]) -> Option<GuestRecord> {
+    let mut parts = std::str::from_utf8(value).ok()?.splitn(4, ' ');
+    Some(GuestRecord {
+        id,
+        data_revision: parts.next()?.parse().ok()?,
+        expires_at: read_time(parts.next()?)?,
+        secret_hash: read_hash(parts.next()?)?,
+        data: parts.next()?.to_owned(),
+    })
+}
+
+fn read_time(text: &str) -> Option<Timestamp> {
+    text.parse().ok().map(Timestamp::from_millis)
+}
+
+fn read_hash(text: &str) -> Option<SecretHash> {
+    read_bytes(text).map(SecretHash::from_bytes)
+}
+
+fn read_bytes<const N: usize>(text: &str) -> Option<[u8; N]> {
+    URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()
 }
 
 #[cfg(test)]
@@ -150,33 +247,71 @@ mod tests {
             id: [u8; 16],
             secret_hash: [u8; 32],
             user_id in users(),
-            times: [i64; 5],
-            user_agent: Option<String>,
-            address: Option<String>,
+            times: [i64; 7],
+            periods in prop::option::of((0..i64::MAX, 0..i64::MAX)),
+            is_persistent: bool,
+            texts: [Option<String>; 3],
+            actor_session: Option<[u8; 16]>,
+            data_revision: i64,
+            rotation: Option<([u8; 32], [u8; 32])>,
         ) {
-            let [created_at, authenticated_at, active, idle, absolute] =
+            let [created_at, authenticated_at, renewed_at, active, idle, absolute, rotated_at] =
                 times.map(Timestamp::from_millis);
+            let [user_agent, address, data] = texts;
             let session = SessionRecord {
                 id: SessionId::from_bytes(id),
                 secret_hash: SecretHash::from_bytes(secret_hash),
                 user_id,
                 created_at,
                 authenticated_at,
+                renewed_at,
                 active_expires_at: active,
                 idle_expires_at: idle,
                 absolute_expires_at: absolute,
+                periods: periods.map(|(active, idle)| Periods::from_millis(active, idle)),
+                is_persistent,
                 user_agent,
                 address,
+                actor_session: actor_session.map(SessionId::from_bytes),
+                data,
+                data_revision,
+                rotation: rotation.map(|(previous, salt)| Rotation {
+                    previous: SecretHash::from_bytes(previous),
+                    salt,
+                    rotated_at,
+                }),
             };
             let value = write(&session).unwrap();
             prop_assert_eq!(read(session.id, value.as_bytes()).ok(), Some(session.clone()));
-            prop_assert!(read(session.id, &value.as_bytes()[..value.len() - 1]).is_err());
+            let (head, _) = value.split_once('}').unwrap();
+            prop_assert!(read(session.id, head.as_bytes()).is_err(), "the JSON is cut off");
             prop_assert!((GRACE..=LONGEST).contains(&time_to_live(&session)));
         }
 
         #[test]
-        fn what_is_no_session_is_refused(value: Vec<u8>) {
+        fn a_guest_reads_back_as_written(
+            id: [u8; 16],
+            secret_hash: [u8; 32],
+            data: String,
+            data_revision: i64,
+            expires_at: i64,
+        ) {
+            let guest = GuestRecord {
+                id: SessionId::from_bytes(id),
+                secret_hash: SecretHash::from_bytes(secret_hash),
+                data,
+                data_revision,
+                expires_at: Timestamp::from_millis(expires_at),
+            };
+            let value = write_guest(&guest);
+            prop_assert_eq!(read_guest(guest.id, value.as_bytes()).ok(), Some(guest.clone()));
+            prop_assert!((GRACE..=LONGEST).contains(&guest_time_to_live(&guest)));
+        }
+
+        #[test]
+        fn what_is_no_session_and_no_guest_is_refused(value: Vec<u8>) {
             prop_assert!(read(SessionId::from_bytes([7; 16]), &value).is_err());
+            prop_assert!(read_guest(SessionId::from_bytes([7; 16]), &value).is_err());
         }
 
         #[test]

@@ -28,32 +28,94 @@ end
 return 1";
 
 /// Moves the expiries of a session, if the end of its active period is still not past the one to
-/// replace, and its time to live by as much as the end of the idle period.
+/// replace, and its time to live by as much as the end of the idle period; says whether it did: 1
+/// or 0, and -1 if the value cannot be read. So do the others below that change a value.
 ///
 /// Numbers of Lua are floats. They are equal where the integers differ only some 285,000 years
 /// from now; then the answer is no.
 ///
 /// `KEYS[1]` the session; `ARGV[1]` the end to replace; `ARGV[2]` and `ARGV[3]` the new ends of
-/// the active and the idle period; `ARGV[4]` and `ARGV[5]` the least and the most time to live.
+/// the active and the idle period; `ARGV[4]` the time of the renewal; `ARGV[5]` and `ARGV[6]` the
+/// least and the most time to live.
 pub(super) const RENEW: &str = "
 local value = redis.call('GET', KEYS[1])
 if not value then
     return 0
 end
-local active, idle, constant = string.match(value, '^(%-?%d+) (%-?%d+) (.*)$')
+local active, idle, rest = string.match(value, '^(%-?%d+) (%-?%d+) %-?%d+ (.*)$')
 if not active then
-    return redis.error_reply('ERR the value of this session cannot be read')
+    return -1
 end
 if active ~= ARGV[1] and tonumber(active) >= tonumber(ARGV[1]) then
     return 0
 end
 local left = redis.call('PTTL', KEYS[1])
-redis.call('SET', KEYS[1], ARGV[2] .. ' ' .. ARGV[3] .. ' ' .. constant, 'KEEPTTL')
+redis.call('SET', KEYS[1], table.concat({ARGV[2], ARGV[3], ARGV[4], rest}, ' '), 'KEEPTTL')
 if left >= 0 then
     left = left + tonumber(ARGV[3]) - tonumber(idle)
-    left = math.max(tonumber(ARGV[4]), math.min(left, tonumber(ARGV[5])))
+    left = math.max(tonumber(ARGV[5]), math.min(left, tonumber(ARGV[6])))
     redis.call('PEXPIRE', KEYS[1], left)
 end
+return 1";
+
+/// Gives a session a new token, if it still has the one to replace.
+///
+/// `KEYS[1]` the session; `ARGV[1]` the hash to replace; `ARGV[2]` hash, time and rotation.
+pub(super) const CHANGE_TOKEN: &str = "
+local value = redis.call('GET', KEYS[1])
+if not value then
+    return 0
+end
+local before, hash, behind =
+    string.match(value, '^(%-?%d+ %-?%d+ %-?%d+ %-?%d+) (%S+) %-?%d+ %S+ (.*)$')
+if not before then
+    return -1
+end
+if hash ~= ARGV[1] then
+    return 0
+end
+redis.call('SET', KEYS[1], before .. ' ' .. ARGV[2] .. ' ' .. behind, 'KEEPTTL')
+return 1";
+
+/// Replaces the data of a session, if they still have the revision to replace.
+///
+/// `KEYS[1]` the session; `ARGV[1]` the revision to replace; `ARGV[2]` the new one; `ARGV[3]` the
+/// data.
+pub(super) const WRITE_DATA: &str = "
+local value = redis.call('GET', KEYS[1])
+if not value then
+    return 0
+end
+local times, revision, rest = string.match(value, '^(%-?%d+ %-?%d+ %-?%d+) (%-?%d+) ([^\\n]*)')
+if not times then
+    return -1
+end
+if revision ~= ARGV[1] then
+    return 0
+end
+value = times .. ' ' .. ARGV[2] .. ' ' .. rest .. '\\n' .. ARGV[3]
+redis.call('SET', KEYS[1], value, 'KEEPTTL')
+return 1";
+
+/// Overwrites the data of a guest and moves its end, if the data still have the revision to
+/// replace.
+///
+/// `KEYS[1]` the guest; `ARGV[1]` the revision to replace; `ARGV[2]` the new one; `ARGV[3]` the
+/// end; `ARGV[4]` the data; `ARGV[5]` how long to live.
+pub(super) const WRITE_GUEST: &str = "
+local value = redis.call('GET', KEYS[1])
+if not value then
+    return 0
+end
+local revision, hash = string.match(value, '^(%-?%d+) %-?%d+ (%S+) ')
+if not revision then
+    return -1
+end
+if revision ~= ARGV[1] then
+    return 0
+end
+value = table.concat({ARGV[2], ARGV[3], hash, ARGV[4]}, ' ')
+redis.call('SET', KEYS[1], value, 'PX', ARGV[5])
 return 1";
 
 /// Deletes a session; gives the value it had.
@@ -75,20 +137,22 @@ local value = redis.call('GET', KEYS[1])
 if not value then
     return 0
 end
-local read, session = pcall(cjson.decode, string.match(value, '^%-?%d+ %-?%d+ (.*)$'))
+local constant =
+    string.match(value, '^%-?%d+ %-?%d+ %-?%d+ %-?%d+ %S+ %-?%d+ %S+ ([^\\n]*)')
+local read, session = pcall(cjson.decode, constant)
 local user = read and type(session) == 'table' and session.user
 if type(user) == 'string' and user ~= ARGV[1] then
     return -1
 end
 return redis.call('DEL', KEYS[1])";
 
-/// Deletes a session that has ended; says whether it was there.
+/// Deletes a session or a guest that has ended; says whether it was there.
 ///
-/// `KEYS[1]` the session; `ARGV[1]` the time.
+/// `KEYS[1]` the session or guest; `ARGV[1]` the time.
 pub(super) const END_IF_EXPIRED: &str = "
 local value = redis.call('GET', KEYS[1])
-local idle = value and string.match(value, '^%-?%d+ (%-?%d+) ')
-if idle and tonumber(idle) <= tonumber(ARGV[1]) then
+local ends = value and string.match(value, '^%-?%d+ (%-?%d+) ')
+if ends and tonumber(ends) <= tonumber(ARGV[1]) then
     return redis.call('DEL', KEYS[1])
 end
 return 0";

@@ -20,30 +20,25 @@ pub struct Sql {
     /// How long a statement may take. SQLite keeps its own time.
     pub patience: Option<Duration>,
 
-    pub create: &'static str,
-    pub find: &'static str,
+    /// Begins a transaction that is going to write.
+    pub begin: &'static str,
     pub find_with_user: &'static str,
-    pub renew: &'static str,
-    pub delete: &'static str,
-    pub delete_by_user: &'static str,
-    pub delete_others: &'static str,
-    pub list_by_user: &'static str,
-    pub delete_expired: &'static str,
+    pub templates: Statements<&'static str>,
 
-    /// Makes the table and the indexes where they are missing; `{key}` stands for the type of the
-    /// app's id column.
+    /// Makes the tables and their indexes where they are missing; `{key}` stands for the type of
+    /// the app's id column.
     pub tables: &'static [&'static str],
     /// A table's name as the catalogue's statements want it bound.
     pub catalogue_name: fn(&str) -> String,
     /// Around a migration, so that many may start one at once: begin, end well, end badly.
     pub migration: [&'static [&'static str]; 3],
-    /// The types of `id`, `secret_hash`, times and texts, as `columns` names them.
-    pub types: [&'static str; 4],
+    /// The types of the columns, as `columns` names them.
+    pub types: Types,
     /// The columns of a table: name, type, whether it may be null; the table is bound.
     pub columns: &'static str,
-    /// The columns of the primary key of `user_sessions`.
+    /// The columns of the primary key of a table; the table is bound.
     pub primary_key: &'static str,
-    /// The names of the indexes of `user_sessions`.
+    /// The names of the indexes of a table; the table is bound.
     pub indexes: &'static str,
     /// How many foreign keys lead from `user_sessions.user_id` to the table bound, and cascade.
     pub references: &'static str,
@@ -60,32 +55,61 @@ pub enum UuidForm {
     Text,
 }
 
-/// The statements of one app: those of its dialect, with the app's names in them.
+/// What each type of column is called.
 #[derive(Debug)]
-pub struct Statements {
-    pub create: SqlStr,
-    pub find: SqlStr,
-    pub renew: SqlStr,
-    pub delete: SqlStr,
-    pub delete_by_user: SqlStr,
-    pub delete_others: SqlStr,
-    pub list_by_user: SqlStr,
-    pub delete_expired: SqlStr,
+pub struct Types {
+    pub id: &'static str,
+    pub hash: &'static str,
+    pub rotation: &'static str,
+    /// Times, counts and periods.
+    pub integer: &'static str,
+    pub text: &'static str,
+    /// The app's data: text that may be long.
+    pub data: &'static str,
+}
+
+/// The statements that a store runs: as they stand below, or those of one app, with its names in
+/// them.
+#[derive(Debug)]
+pub struct Statements<S = SqlStr> {
+    pub create: S,
+    pub find: S,
+    pub renew: S,
+    pub change_token: S,
+    pub write_data: S,
+    pub delete: S,
+    pub delete_by_user: S,
+    pub delete_others: S,
+    pub list_by_user: S,
+    pub delete_expired: S,
+    pub create_guest: S,
+    pub find_guest: S,
+    pub write_guest: S,
+    pub delete_guest: S,
+    pub delete_expired_guests: S,
 }
 
 impl Sql {
     /// The statements for an app whose users live in `users`, with their id in `id`.
     pub fn statements(&self, users: &str, id: &str) -> Statements {
         let fill = |template| AssertSqlSafe(self.fill(template, users, id)).into_sql_str();
+        let templates = &self.templates;
         Statements {
-            create: fill(self.create),
-            find: fill(self.find),
-            renew: fill(self.renew),
-            delete: fill(self.delete),
-            delete_by_user: fill(self.delete_by_user),
-            delete_others: fill(self.delete_others),
-            list_by_user: fill(self.list_by_user),
-            delete_expired: fill(self.delete_expired),
+            create: fill(templates.create),
+            find: fill(templates.find),
+            renew: fill(templates.renew),
+            change_token: fill(templates.change_token),
+            write_data: fill(templates.write_data),
+            delete: fill(templates.delete),
+            delete_by_user: fill(templates.delete_by_user),
+            delete_others: fill(templates.delete_others),
+            list_by_user: fill(templates.list_by_user),
+            delete_expired: fill(templates.delete_expired),
+            create_guest: fill(templates.create_guest),
+            find_guest: fill(templates.find_guest),
+            write_guest: fill(templates.write_guest),
+            delete_guest: fill(templates.delete_guest),
+            delete_expired_guests: fill(templates.delete_expired_guests),
         }
     }
 
@@ -114,26 +138,57 @@ impl Sql {
     }
 }
 
-/// The columns of `user_sessions` but the id, in the order in which they are written and read.
-/// The id stands behind them, where it is not known already: each column read costs time.
-macro_rules! columns {
-    () => {
-        "secret_hash, user_id, created_at, authenticated_at, active_expires_at, idle_expires_at, \
-         absolute_expires_at, user_agent, address"
+/// Gives another macro the columns of `user_sessions` but the id, in the order in which they are
+/// written and read. The id stands behind them, where it is not known already: each column read
+/// costs time.
+macro_rules! for_columns {
+    ($write:ident) => {
+        $write!(
+            "secret_hash",
+            "user_id",
+            "created_at",
+            "authenticated_at",
+            "active_expires_at",
+            "idle_expires_at",
+            "absolute_expires_at",
+            "user_agent",
+            "address",
+            "renewed_at",
+            "active_period",
+            "idle_period",
+            "is_persistent",
+            "actor_session",
+            "data",
+            "data_revision",
+            "rotation"
+        )
     };
 }
 
-/// The same in a join, behind the columns of the user. They take names that no column of a user
+/// The columns as they are.
+macro_rules! columns {
+    () => { for_columns!(columns) };
+    ($first:literal $(, $name:literal)*) => { concat!($first $(, ", ", $name)*) };
+}
+
+/// The columns in a join, behind those of the user. They take names that no column of a user
 /// has, so that `FromRow` finds the user's.
 macro_rules! joined_columns {
-    () => {
-        "s.secret_hash AS session__secret_hash, s.user_id AS session__user_id, \
-         s.created_at AS session__created_at, s.authenticated_at AS session__authenticated_at, \
-         s.active_expires_at AS session__active_expires_at, \
-         s.idle_expires_at AS session__idle_expires_at, \
-         s.absolute_expires_at AS session__absolute_expires_at, \
-         s.user_agent AS session__user_agent, s.address AS session__address"
+    () => { for_columns!(joined_columns) };
+    ($first:literal $(, $name:literal)*) => {
+        concat!(
+            "s.", $first, " AS session__", $first
+            $(, ", s.", $name, " AS session__", $name)*
+        )
     };
+}
+
+/// A parameter for each column, where parameters are not numbered.
+#[cfg(any(feature = "sqlite", feature = "mysql"))]
+macro_rules! parameters {
+    () => { for_columns!(parameters) };
+    (@one $name:literal) => { ", ?" };
+    ($first:literal $(, $name:literal)*) => { concat!("?" $(, parameters!(@one $name))*) };
 }
 
 /// Everything behind `SELECT` of a look-up, but for the key.
@@ -159,26 +214,47 @@ pub const SQLITE: Sql = Sql {
     uuid: UuidForm::Bytes,
     patience: None,
 
-    create: concat!(
-        "INSERT INTO user_sessions (",
-        columns!(),
-        ", id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-    ),
-    find: concat!("SELECT ", joined_columns!(), joined!(), "+?"),
+    begin: "BEGIN IMMEDIATE",
     find_with_user: concat!("SELECT {columns}, ", joined_columns!(), joined!(), "+?"),
-    renew: "UPDATE user_sessions SET active_expires_at = ?, idle_expires_at = ? \
-            WHERE id = +? AND active_expires_at <= ?",
-    delete: "DELETE FROM user_sessions WHERE id = +?",
-    delete_by_user: "DELETE FROM user_sessions WHERE user_id = ?",
-    delete_others: "DELETE FROM user_sessions WHERE user_id = ? AND id <> ?",
-    list_by_user: concat!(
-        "SELECT ",
-        columns!(),
-        ", id FROM user_sessions WHERE user_id = ? \
-         ORDER BY created_at DESC, id DESC"
-    ),
-    delete_expired: "DELETE FROM user_sessions WHERE id IN \
-                     (SELECT id FROM user_sessions WHERE idle_expires_at <= ? LIMIT ?)",
+    templates: Statements {
+        create: concat!(
+            "INSERT INTO user_sessions (",
+            columns!(),
+            ", id) VALUES (",
+            parameters!(),
+            ", ?)"
+        ),
+        find: concat!("SELECT ", joined_columns!(), joined!(), "+?"),
+        renew: "UPDATE user_sessions \
+                SET active_expires_at = ?, idle_expires_at = ?, renewed_at = ? \
+                WHERE id = +? AND active_expires_at <= ?",
+        change_token: "UPDATE user_sessions \
+                       SET secret_hash = ?, rotation = ?, authenticated_at = ? \
+                       WHERE id = +? AND secret_hash = ?",
+        write_data: "UPDATE user_sessions SET data = ?, data_revision = data_revision + 1 \
+                     WHERE id = +? AND data_revision = ?",
+        delete: "DELETE FROM user_sessions WHERE id = +?",
+        delete_by_user: "DELETE FROM user_sessions WHERE user_id = ?",
+        delete_others: "DELETE FROM user_sessions WHERE user_id = ? AND id <> ?",
+        list_by_user: concat!(
+            "SELECT ",
+            columns!(),
+            ", id FROM user_sessions WHERE user_id = ? \
+             ORDER BY created_at DESC, id DESC"
+        ),
+        delete_expired: "DELETE FROM user_sessions WHERE id IN \
+                         (SELECT id FROM user_sessions WHERE idle_expires_at <= ? LIMIT ?)",
+        create_guest: "INSERT INTO guest_sessions \
+                       (secret_hash, data, data_revision, expires_at, id) \
+                       VALUES (?, ?, ?, ?, ?)",
+        find_guest: "SELECT secret_hash, data, data_revision, expires_at \
+                     FROM guest_sessions WHERE id = +?",
+        write_guest: "UPDATE guest_sessions SET data = ?, data_revision = ?, expires_at = ? \
+                      WHERE id = +? AND data_revision = ?",
+        delete_guest: "DELETE FROM guest_sessions WHERE id = +?",
+        delete_expired_guests: "DELETE FROM guest_sessions WHERE id IN \
+                                (SELECT id FROM guest_sessions WHERE expires_at <= ? LIMIT ?)",
+    },
 
     tables: &[
         "CREATE TABLE IF NOT EXISTS user_sessions (
@@ -192,17 +268,40 @@ pub const SQLITE: Sql = Sql {
     absolute_expires_at INTEGER NOT NULL,
     user_agent TEXT,
     address TEXT,
+    renewed_at INTEGER NOT NULL,
+    active_period INTEGER,
+    idle_period INTEGER,
+    is_persistent INTEGER NOT NULL DEFAULT 1,
+    actor_session BLOB,
+    data_revision INTEGER NOT NULL DEFAULT 0,
+    rotation BLOB,
+    data TEXT,
     FOREIGN KEY (user_id) REFERENCES {users} ({user_id}) ON DELETE CASCADE
 ) WITHOUT ROWID",
         "CREATE INDEX IF NOT EXISTS user_sessions_by_user ON user_sessions (user_id)",
         "CREATE INDEX IF NOT EXISTS user_sessions_by_expiry ON user_sessions (idle_expires_at)",
+        "CREATE TABLE IF NOT EXISTS guest_sessions (
+    id BLOB NOT NULL PRIMARY KEY,
+    secret_hash BLOB NOT NULL,
+    data_revision INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    data TEXT NOT NULL
+) WITHOUT ROWID",
+        "CREATE INDEX IF NOT EXISTS guest_sessions_by_expiry ON guest_sessions (expires_at)",
     ],
     catalogue_name: str::to_owned,
     migration: [&["BEGIN IMMEDIATE"], &["COMMIT"], &["ROLLBACK"]],
-    types: ["BLOB", "BLOB", "INTEGER", "TEXT"],
+    types: Types {
+        id: "BLOB",
+        hash: "BLOB",
+        rotation: "BLOB",
+        integer: "INTEGER",
+        text: "TEXT",
+        data: "TEXT",
+    },
     columns: "SELECT name, type, NOT \"notnull\" FROM pragma_table_info(?)",
-    primary_key: "SELECT name FROM pragma_table_info('user_sessions') WHERE pk > 0",
-    indexes: "SELECT name FROM pragma_index_list('user_sessions')",
+    primary_key: "SELECT name FROM pragma_table_info(?) WHERE pk > 0",
+    indexes: "SELECT name FROM pragma_index_list(?)",
     references: "SELECT COUNT(*) FROM pragma_foreign_key_list('user_sessions') \
                  WHERE \"from\" = 'user_id' AND on_delete = 'CASCADE' \
                  AND \"table\" = ? COLLATE NOCASE",
@@ -220,28 +319,48 @@ pub const POSTGRES: Sql = Sql {
     uuid: UuidForm::Native,
     patience: PATIENCE,
 
-    create: concat!(
-        "INSERT INTO user_sessions (",
-        columns!(),
-        ", id) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
-    ),
-    find: concat!("SELECT ", joined_columns!(), joined!(), "$1"),
+    begin: "BEGIN",
     find_with_user: concat!("SELECT {columns}, ", joined_columns!(), joined!(), "$1"),
-    renew: "UPDATE user_sessions SET active_expires_at = $1, idle_expires_at = $2 \
-            WHERE id = $3 AND active_expires_at <= $4",
-    delete: "DELETE FROM user_sessions WHERE id = $1",
-    delete_by_user: "DELETE FROM user_sessions WHERE user_id = $1",
-    delete_others: "DELETE FROM user_sessions WHERE user_id = $1 AND id <> $2",
-    list_by_user: concat!(
-        "SELECT ",
-        columns!(),
-        ", id FROM user_sessions WHERE user_id = $1 \
-         ORDER BY created_at DESC, id DESC"
-    ),
-    delete_expired: "DELETE FROM user_sessions WHERE id = ANY (ARRAY \
-                     (SELECT id FROM user_sessions WHERE idle_expires_at <= $1 \
-                      ORDER BY idle_expires_at LIMIT $2 FOR UPDATE SKIP LOCKED))",
+    templates: Statements {
+        create: concat!(
+            "INSERT INTO user_sessions (",
+            columns!(),
+            ", id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, \
+             $10, $11, $12, $13, $14, $15, $16, $17, $18)"
+        ),
+        find: concat!("SELECT ", joined_columns!(), joined!(), "$1"),
+        renew: "UPDATE user_sessions \
+                SET active_expires_at = $1, idle_expires_at = $2, renewed_at = $3 \
+                WHERE id = $4 AND active_expires_at <= $5",
+        change_token: "UPDATE user_sessions \
+                       SET secret_hash = $1, rotation = $2, authenticated_at = $3 \
+                       WHERE id = $4 AND secret_hash = $5",
+        write_data: "UPDATE user_sessions SET data = $1, data_revision = data_revision + 1 \
+                     WHERE id = $2 AND data_revision = $3",
+        delete: "DELETE FROM user_sessions WHERE id = $1",
+        delete_by_user: "DELETE FROM user_sessions WHERE user_id = $1",
+        delete_others: "DELETE FROM user_sessions WHERE user_id = $1 AND id <> $2",
+        list_by_user: concat!(
+            "SELECT ",
+            columns!(),
+            ", id FROM user_sessions WHERE user_id = $1 \
+             ORDER BY created_at DESC, id DESC"
+        ),
+        delete_expired: "DELETE FROM user_sessions WHERE id = ANY (ARRAY \
+                         (SELECT id FROM user_sessions WHERE idle_expires_at <= $1 \
+                          ORDER BY idle_expires_at LIMIT $2 FOR UPDATE SKIP LOCKED))",
+        create_guest: "INSERT INTO guest_sessions \
+                       (secret_hash, data, data_revision, expires_at, id) \
+                       VALUES ($1, $2, $3, $4, $5)",
+        find_guest: "SELECT secret_hash, data, data_revision, expires_at \
+                     FROM guest_sessions WHERE id = $1",
+        write_guest: "UPDATE guest_sessions SET data = $1, data_revision = $2, expires_at = $3 \
+                      WHERE id = $4 AND data_revision = $5",
+        delete_guest: "DELETE FROM guest_sessions WHERE id = $1",
+        delete_expired_guests: "DELETE FROM guest_sessions WHERE id = ANY (ARRAY \
+                                (SELECT id FROM guest_sessions WHERE expires_at <= $1 \
+                                 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED))",
+    },
 
     tables: &[
         "CREATE TABLE IF NOT EXISTS user_sessions (
@@ -255,10 +374,26 @@ pub const POSTGRES: Sql = Sql {
     absolute_expires_at BIGINT NOT NULL,
     user_agent TEXT,
     address TEXT,
+    renewed_at BIGINT NOT NULL,
+    active_period BIGINT,
+    idle_period BIGINT,
+    is_persistent BIGINT NOT NULL DEFAULT 1,
+    actor_session BYTEA,
+    data_revision BIGINT NOT NULL DEFAULT 0,
+    rotation BYTEA,
+    data TEXT,
     FOREIGN KEY (user_id) REFERENCES {users} ({user_id}) ON DELETE CASCADE
 )",
         "CREATE INDEX IF NOT EXISTS user_sessions_by_user ON user_sessions (user_id)",
         "CREATE INDEX IF NOT EXISTS user_sessions_by_expiry ON user_sessions (idle_expires_at)",
+        "CREATE TABLE IF NOT EXISTS guest_sessions (
+    id BYTEA NOT NULL PRIMARY KEY,
+    secret_hash BYTEA NOT NULL,
+    data_revision BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL,
+    data TEXT NOT NULL
+)",
+        "CREATE INDEX IF NOT EXISTS guest_sessions_by_expiry ON guest_sessions (expires_at)",
     ],
     catalogue_name: |table| POSTGRES.quoted(table),
     migration: [
@@ -266,15 +401,22 @@ pub const POSTGRES: Sql = Sql {
         &["COMMIT"],
         &["ROLLBACK"],
     ],
-    types: ["bytea", "bytea", "bigint", "text"],
+    types: Types {
+        id: "bytea",
+        hash: "bytea",
+        rotation: "bytea",
+        integer: "bigint",
+        text: "text",
+        data: "text",
+    },
     columns: "SELECT attname::text, format_type(atttypid, atttypmod), (NOT attnotnull)::int::bigint \
               FROM pg_attribute \
               WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
     primary_key: "SELECT attname::text FROM pg_index JOIN pg_attribute \
                   ON attrelid = indrelid AND attnum = ANY (indkey) \
-                  WHERE indrelid = to_regclass('user_sessions') AND indisprimary",
+                  WHERE indrelid = to_regclass($1) AND indisprimary",
     indexes: "SELECT relname::text FROM pg_index JOIN pg_class ON oid = indexrelid \
-              WHERE indrelid = to_regclass('user_sessions')",
+              WHERE indrelid = to_regclass($1)",
     references: "SELECT COUNT(*) FROM pg_constraint JOIN pg_attribute \
                  ON attrelid = conrelid AND conkey = ARRAY[attnum] \
                  WHERE contype = 'f' AND conrelid = to_regclass('user_sessions') \
@@ -295,28 +437,50 @@ pub const MYSQL: Sql = Sql {
     uuid: UuidForm::Text,
     patience: PATIENCE,
 
-    create: concat!(
-        "INSERT INTO user_sessions (",
-        columns!(),
-        ", id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-    ),
-    find: concat!("SELECT ", joined_columns!(), joined!(), "?"),
+    begin: "BEGIN",
     find_with_user: concat!("SELECT {columns}, ", joined_columns!(), joined!(), "?"),
-    renew: "UPDATE user_sessions SET active_expires_at = ?, idle_expires_at = ? \
-            WHERE id = ? AND active_expires_at <= ?",
-    delete: "DELETE FROM user_sessions WHERE id = ?",
-    delete_by_user: "DELETE FROM user_sessions WHERE user_id = ?",
-    delete_others: "DELETE FROM user_sessions WHERE user_id = ? AND id <> ?",
-    list_by_user: concat!(
-        "SELECT ",
-        columns!(),
-        ", id FROM user_sessions WHERE user_id = ? \
-         ORDER BY created_at DESC, id DESC"
-    ),
-    delete_expired: "DELETE FROM user_sessions WHERE idle_expires_at <= ? \
-                     ORDER BY idle_expires_at LIMIT ?",
+    templates: Statements {
+        create: concat!(
+            "INSERT INTO user_sessions (",
+            columns!(),
+            ", id) VALUES (",
+            parameters!(),
+            ", ?)"
+        ),
+        find: concat!("SELECT ", joined_columns!(), joined!(), "?"),
+        renew: "UPDATE user_sessions \
+                SET active_expires_at = ?, idle_expires_at = ?, renewed_at = ? \
+                WHERE id = ? AND active_expires_at <= ?",
+        change_token: "UPDATE user_sessions \
+                       SET secret_hash = ?, rotation = ?, authenticated_at = ? \
+                       WHERE id = ? AND secret_hash = ?",
+        write_data: "UPDATE user_sessions SET data = ?, data_revision = data_revision + 1 \
+                     WHERE id = ? AND data_revision = ?",
+        delete: "DELETE FROM user_sessions WHERE id = ?",
+        delete_by_user: "DELETE FROM user_sessions WHERE user_id = ?",
+        delete_others: "DELETE FROM user_sessions WHERE user_id = ? AND id <> ?",
+        list_by_user: concat!(
+            "SELECT ",
+            columns!(),
+            ", id FROM user_sessions WHERE user_id = ? \
+             ORDER BY created_at DESC, id DESC"
+        ),
+        delete_expired: "DELETE FROM user_sessions WHERE idle_expires_at <= ? \
+                         ORDER BY idle_expires_at LIMIT ?",
+        create_guest: "INSERT INTO guest_sessions \
+                       (secret_hash, data, data_revision, expires_at, id) \
+                       VALUES (?, ?, ?, ?, ?)",
+        find_guest: "SELECT secret_hash, data, data_revision, expires_at \
+                     FROM guest_sessions WHERE id = ?",
+        write_guest: "UPDATE guest_sessions SET data = ?, data_revision = ?, expires_at = ? \
+                      WHERE id = ? AND data_revision = ?",
+        delete_guest: "DELETE FROM guest_sessions WHERE id = ?",
+        delete_expired_guests: "DELETE FROM guest_sessions WHERE expires_at <= ? \
+                                ORDER BY expires_at LIMIT ?",
+    },
 
-    tables: &["CREATE TABLE IF NOT EXISTS user_sessions (
+    tables: &[
+        "CREATE TABLE IF NOT EXISTS user_sessions (
     id BINARY(16) NOT NULL PRIMARY KEY,
     secret_hash BINARY(32) NOT NULL,
     user_id {key} NOT NULL,
@@ -327,17 +491,41 @@ pub const MYSQL: Sql = Sql {
     absolute_expires_at BIGINT NOT NULL,
     user_agent VARCHAR(255),
     address VARCHAR(255),
+    renewed_at BIGINT NOT NULL,
+    active_period BIGINT,
+    idle_period BIGINT,
+    is_persistent BIGINT NOT NULL DEFAULT 1,
+    actor_session BINARY(16),
+    data_revision BIGINT NOT NULL DEFAULT 0,
+    rotation BINARY(72),
+    data MEDIUMTEXT,
     INDEX user_sessions_by_user (user_id),
     INDEX user_sessions_by_expiry (idle_expires_at),
     FOREIGN KEY (user_id) REFERENCES {users} ({user_id}) ON DELETE CASCADE
-) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4"],
+) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4",
+        "CREATE TABLE IF NOT EXISTS guest_sessions (
+    id BINARY(16) NOT NULL PRIMARY KEY,
+    secret_hash BINARY(32) NOT NULL,
+    data_revision BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL,
+    data MEDIUMTEXT NOT NULL,
+    INDEX guest_sessions_by_expiry (expires_at)
+) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4",
+    ],
     catalogue_name: str::to_owned,
     migration: [
         &["SELECT GET_LOCK('locals: user_sessions', 10)"],
         &["SELECT RELEASE_LOCK('locals: user_sessions')"],
         &["SELECT RELEASE_LOCK('locals: user_sessions')"],
     ],
-    types: ["binary(16)", "binary(32)", "bigint", "varchar(255)"],
+    types: Types {
+        id: "binary(16)",
+        hash: "binary(32)",
+        rotation: "binary(72)",
+        integer: "bigint",
+        text: "varchar(255)",
+        data: "mediumtext",
+    },
     columns: "SELECT CAST(column_name AS CHAR), \
               CAST(CONCAT(column_type, IF(character_set_name IS NULL, '', \
                 CONCAT(' CHARACTER SET ', character_set_name, ' COLLATE ', collation_name))) AS CHAR), \
@@ -345,10 +533,10 @@ pub const MYSQL: Sql = Sql {
               FROM information_schema.columns \
               WHERE table_schema = DATABASE() AND table_name = ? ORDER BY ordinal_position",
     primary_key: "SELECT CAST(column_name AS CHAR) FROM information_schema.statistics \
-                  WHERE table_schema = DATABASE() AND table_name = 'user_sessions' \
+                  WHERE table_schema = DATABASE() AND table_name = ? \
                   AND index_name = 'PRIMARY'",
     indexes: "SELECT DISTINCT CAST(index_name AS CHAR) FROM information_schema.statistics \
-              WHERE table_schema = DATABASE() AND table_name = 'user_sessions'",
+              WHERE table_schema = DATABASE() AND table_name = ?",
     references: "SELECT COUNT(*) FROM information_schema.key_column_usage AS k \
                  JOIN information_schema.referential_constraints AS r \
                  ON r.constraint_name = k.constraint_name \

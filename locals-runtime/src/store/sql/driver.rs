@@ -6,7 +6,10 @@ use sqlx::{Arguments, Encode, Row, SqlStr, Type, error::BoxDynError};
 use uuid::Uuid;
 
 use super::dialect::{Sql, UuidForm};
-use crate::user::{UserId, UserIdKind};
+use crate::{
+    session::Rotation,
+    user::{UserId, UserIdKind},
+};
 
 /// A database that [`SqlStore`](super::SqlStore) speaks: `sqlx::Sqlite`, `sqlx::Postgres` or
 /// `sqlx::MySql`, each with the feature of its name. Sealed.
@@ -15,9 +18,10 @@ pub trait Dialect: Driver {}
 /// A value on its way into a statement.
 #[derive(Debug, Clone, Copy)]
 pub enum Value<'a> {
-    Integer(i64),
-    Bytes(&'a [u8]),
+    Integer(Option<i64>),
+    Bytes(Option<&'a [u8]>),
     Text(Option<&'a str>),
+    Rotation(Option<&'a Rotation>),
     Uuid(Uuid, UuidForm),
 }
 
@@ -47,7 +51,11 @@ pub trait Driver: sqlx::Database {
 
     fn integer(row: &Self::Row, column: usize) -> sqlx::Result<i64>;
 
+    fn optional_integer(row: &Self::Row, column: usize) -> sqlx::Result<Option<i64>>;
+
     fn bytes(row: &Self::Row, column: usize) -> sqlx::Result<&[u8]>;
+
+    fn optional_bytes(row: &Self::Row, column: usize) -> sqlx::Result<Option<&[u8]>>;
 
     fn text(row: &Self::Row, column: usize) -> sqlx::Result<Option<String>>;
 
@@ -89,7 +97,15 @@ macro_rules! driver {
                 row.try_get(column)
             }
 
+            fn optional_integer(row: &$row, column: usize) -> sqlx::Result<Option<i64>> {
+                row.try_get(column)
+            }
+
             fn bytes(row: &$row, column: usize) -> sqlx::Result<&[u8]> {
+                row.try_get(column)
+            }
+
+            fn optional_bytes(row: &$row, column: usize) -> sqlx::Result<Option<&[u8]>> {
                 row.try_get(column)
             }
 
@@ -153,8 +169,10 @@ driver!(
 fn bind<A>(values: &[Value<'_>]) -> sqlx::Result<A>
 where
     A: Arguments,
-    for<'a> i64: Encode<'a, A::Database> + Type<A::Database>,
+    for<'a> Option<i64>: Encode<'a, A::Database> + Type<A::Database>,
     for<'a> &'a [u8]: Encode<'a, A::Database> + Type<A::Database>,
+    for<'a> Option<&'a [u8]>: Encode<'a, A::Database> + Type<A::Database>,
+    for<'a> Option<Vec<u8>>: Encode<'a, A::Database> + Type<A::Database>,
     for<'a> Option<&'a str>: Encode<'a, A::Database> + Type<A::Database>,
     for<'a> String: Encode<'a, A::Database> + Type<A::Database>,
     for<'a> Uuid: Encode<'a, A::Database> + Type<A::Database>,
@@ -166,6 +184,7 @@ where
             Value::Integer(value) => arguments.add(value),
             Value::Bytes(value) => arguments.add(value),
             Value::Text(value) => arguments.add(value),
+            Value::Rotation(value) => arguments.add(value.map(|value| value.to_bytes().to_vec())),
             Value::Uuid(value, UuidForm::Native) => arguments.add(value),
             Value::Uuid(value, UuidForm::Bytes) => arguments.add(value.as_bytes().as_slice()),
             Value::Uuid(value, UuidForm::Text) => arguments.add(value.hyphenated().to_string()),

@@ -1,4 +1,4 @@
-//! Sessions in a table beside the app's own users.
+//! Sessions, and guests, in tables beside the app's own users.
 
 use std::{
     fmt,
@@ -6,13 +6,16 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use sqlx::{FromRow, Pool, SqlStr, error::DatabaseError};
+use sqlx::{
+    FromRow, Pool, SqlStr,
+    error::{BoxDynError, DatabaseError},
+};
 
-use super::{SessionStore, SessionUserStore, StoreFuture};
+use super::{Ends, SessionStore, SessionUserStore, StoreFuture};
 use crate::{
     clock::Timestamp,
     error::StoreError,
-    session::{Renewal, SessionRecord},
+    session::{DataChange, GuestRecord, Periods, Renewal, Rotation, SessionRecord, TokenChange},
     token::{SecretHash, SessionId},
     user::{AuthUser, UserId, UserKey},
 };
@@ -29,9 +32,11 @@ mod transaction;
 use dialect::Statements;
 pub use driver::Dialect;
 use driver::Value;
+use run::Step;
 use schema::Users;
 
-/// Sessions in the table `user_sessions`, in the database that holds the app's users.
+/// Sessions in the table `user_sessions`, and guests in `guest_sessions`, in the database that
+/// holds the app's users.
 ///
 /// A session and its user are read by one query, a join of two primary keys; the user is
 /// decoded by the app's own `FromRow`.
@@ -89,18 +94,42 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
         })
     }
 
+    /// What the creation of a session consists of: the session itself, so that one that is refused
+    /// has waited for nobody, and then its ends, in an order in which no two of them wait for each
+    /// other.
+    async fn create_steps<'a>(
+        &'a self,
+        session: &'a SessionRecord,
+        ends: &'a Ends<'a>,
+    ) -> Result<Vec<Step<'a>>, StoreError> {
+        let user = self.user_value(&session.user_id).await?;
+        let statements = &self.statements;
+        let create = (&statements.create, record_values(session, user));
+        let mut sessions: Vec<_> = ends.sessions.iter().collect();
+        sessions.sort_unstable();
+        let sessions = sessions.into_iter().map(|id| (&statements.delete, vec![id_value(id)]));
+        let guest = ends.guest.as_ref().map(|id| (&statements.delete_guest, vec![id_value(id)]));
+        Ok([create].into_iter().chain(sessions).chain(guest).collect())
+    }
+
     async fn row(&self, sql: &SqlStr, id: SessionId) -> Result<Option<D::Row>, StoreError> {
         Ok(self.fetch(sql, &[id_value(&id)]).await?.pop())
+    }
+
+    /// Runs a statement that changes one row or none, and says whether it did.
+    async fn changes_one(&self, sql: &SqlStr, values: &[Value<'_>]) -> Result<bool, StoreError> {
+        Ok(self.execute(sql, values).await? == 1)
     }
 }
 
 impl<D: Dialect, T: AuthUser> SessionStore for SqlStore<D, T> {
-    fn create<'a>(&'a self, session: &'a SessionRecord) -> StoreFuture<'a, ()> {
+    fn create<'a>(&'a self, session: &'a SessionRecord, ends: Ends<'a>) -> StoreFuture<'a, ()> {
         Box::pin(async move {
-            let user = self.user_value(&session.user_id).await?;
-            let values = record_values(session, user);
-            let created = self.execute(&self.statements.create, &values).await;
-            created.map(drop).map_err(transaction::taken)
+            let created = match &self.create_steps(session, &ends).await?[..] {
+                [(sql, values)] => self.execute(sql, values).await.map(drop),
+                steps => self.execute_all(steps).await,
+            };
+            created.map_err(transaction::taken)
         })
     }
 
@@ -116,18 +145,29 @@ impl<D: Dialect, T: AuthUser> SessionStore for SqlStore<D, T> {
             let values = [
                 time(renewal.active_expires_at),
                 time(renewal.idle_expires_at),
+                time(renewal.renewed_at),
                 id_value(&id),
                 time(renewal.replaces),
             ];
-            Ok(self.execute(&self.statements.renew, &values).await? == 1)
+            self.changes_one(&self.statements.renew, &values).await
+        })
+    }
+
+    fn change_token<'a>(&'a self, id: SessionId, change: &'a TokenChange) -> StoreFuture<'a, bool> {
+        Box::pin(async move {
+            self.changes_one(&self.statements.change_token, &token_values(&id, change)).await
+        })
+    }
+
+    fn write_data<'a>(&'a self, id: SessionId, change: &'a DataChange) -> StoreFuture<'a, bool> {
+        Box::pin(async move {
+            let values = [Value::Text(Some(&change.data)), id_value(&id), integer(change.replaces)];
+            self.changes_one(&self.statements.write_data, &values).await
         })
     }
 
     fn delete(&self, id: SessionId) -> StoreFuture<'_, bool> {
-        Box::pin(async move {
-            let deleted = self.execute(&self.statements.delete, &[id_value(&id)]).await?;
-            Ok(deleted == 1)
-        })
+        Box::pin(async move { self.changes_one(&self.statements.delete, &[id_value(&id)]).await })
     }
 
     fn delete_by_user<'a>(
@@ -151,9 +191,45 @@ impl<D: Dialect, T: AuthUser> SessionStore for SqlStore<D, T> {
 
     fn delete_expired(&self, now: Timestamp, limit: u32) -> StoreFuture<'_, u64> {
         Box::pin(async move {
-            let values = [time(now), Value::Integer(limit.into())];
-            self.execute(&self.statements.delete_expired, &values).await
+            let sessions = &self.statements.delete_expired;
+            let sessions = self.execute(sessions, &[time(now), integer(limit.into())]).await?;
+            let left = i64::from(limit).saturating_sub_unsigned(sessions);
+            if left <= 0 {
+                return Ok(sessions);
+            }
+            let guests = &self.statements.delete_expired_guests;
+            Ok(sessions + self.execute(guests, &[time(now), integer(left)]).await?)
         })
+    }
+
+    fn find_guest(&self, id: SessionId) -> StoreFuture<'_, Option<GuestRecord>> {
+        Box::pin(async move {
+            let row = self.row(&self.statements.find_guest, id).await?;
+            row.map(|row| read_guest::<D>(&row, id)).transpose()
+        })
+    }
+
+    fn write_guest<'a>(
+        &'a self,
+        guest: &'a GuestRecord,
+        replaces: Option<i64>,
+    ) -> StoreFuture<'a, bool> {
+        Box::pin(async move {
+            let [secret_hash, data, revision, end, id] = guest_values(guest);
+            let Some(replaces) = replaces.map(integer) else {
+                let values = [secret_hash, data, revision, end, id];
+                let created = self.changes_one(&self.statements.create_guest, &values).await;
+                return created.map_err(transaction::taken);
+            };
+            let values = [data, revision, end, id, replaces];
+            self.changes_one(&self.statements.write_guest, &values).await
+        })
+    }
+
+    fn delete_guest(&self, id: SessionId) -> StoreFuture<'_, bool> {
+        Box::pin(
+            async move { self.changes_one(&self.statements.delete_guest, &[id_value(&id)]).await },
+        )
     }
 }
 
@@ -185,18 +261,27 @@ fn is_taken(error: &(dyn std::error::Error + 'static)) -> bool {
     error.is_some_and(DatabaseError::is_unique_violation)
 }
 
+fn integer(number: i64) -> Value<'static> {
+    Value::Integer(Some(number))
+}
+
 fn time(time: Timestamp) -> Value<'static> {
-    Value::Integer(time.as_millis())
+    integer(time.as_millis())
 }
 
 fn id_value(id: &SessionId) -> Value<'_> {
-    Value::Bytes(id.as_bytes())
+    Value::Bytes(Some(id.as_bytes()))
+}
+
+fn hash_value(hash: &SecretHash) -> Value<'_> {
+    Value::Bytes(Some(hash.as_bytes()))
 }
 
 /// The columns of a session in the order of every `INSERT` and `SELECT` of `dialect.rs`.
-fn record_values<'a>(session: &'a SessionRecord, user: Value<'a>) -> [Value<'a>; 10] {
-    [
-        Value::Bytes(session.secret_hash.as_bytes()),
+fn record_values<'a>(session: &'a SessionRecord, user: Value<'a>) -> Vec<Value<'a>> {
+    let (active, idle) = session.periods.map(Periods::to_millis).unzip();
+    vec![
+        hash_value(&session.secret_hash),
         user,
         time(session.created_at),
         time(session.authenticated_at),
@@ -205,7 +290,37 @@ fn record_values<'a>(session: &'a SessionRecord, user: Value<'a>) -> [Value<'a>;
         time(session.absolute_expires_at),
         Value::Text(session.user_agent.as_deref()),
         Value::Text(session.address.as_deref()),
+        time(session.renewed_at),
+        Value::Integer(active),
+        Value::Integer(idle),
+        integer(session.is_persistent.into()),
+        Value::Bytes(session.actor_session.as_ref().map(|id| &id.as_bytes()[..])),
+        Value::Text(session.data.as_deref()),
+        integer(session.data_revision),
+        Value::Rotation(session.rotation.as_ref()),
         id_value(&session.id),
+    ]
+}
+
+/// The values of every `change_token` of `dialect.rs`, in order.
+fn token_values<'a>(id: &'a SessionId, change: &'a TokenChange) -> [Value<'a>; 5] {
+    [
+        hash_value(&change.secret_hash),
+        Value::Rotation(change.rotation.as_ref()),
+        time(change.authenticated_at),
+        id_value(id),
+        hash_value(&change.replaces),
+    ]
+}
+
+/// The columns of a guest in the order of every `create_guest` of `dialect.rs`.
+fn guest_values(guest: &GuestRecord) -> [Value<'_>; 5] {
+    [
+        hash_value(&guest.secret_hash),
+        Value::Text(Some(&guest.data)),
+        integer(guest.data_revision),
+        time(guest.expires_at),
+        id_value(&guest.id),
     ]
 }
 
@@ -215,10 +330,10 @@ fn read_record<D: Dialect, T: AuthUser>(
     first: usize,
     id: Option<SessionId>,
 ) -> Result<SessionRecord, StoreError> {
-    let read = || -> Result<SessionRecord, sqlx::error::BoxDynError> {
+    let read = || -> Result<SessionRecord, BoxDynError> {
         let time = |column| D::integer(row, first + column).map(Timestamp::from_millis);
         Ok(SessionRecord {
-            secret_hash: SecretHash::from_bytes(D::bytes(row, first)?.try_into()?),
+            secret_hash: read_hash::<D>(row, first)?,
             user_id: D::user_id(row, first + 1, T::Id::KIND)?,
             created_at: time(2)?,
             authenticated_at: time(3)?,
@@ -227,13 +342,51 @@ fn read_record<D: Dialect, T: AuthUser>(
             absolute_expires_at: time(6)?,
             user_agent: D::text(row, first + 7)?,
             address: D::text(row, first + 8)?,
+            renewed_at: time(9)?,
+            periods: match D::optional_integer(row, first + 10)? {
+                Some(active) => Some(Periods::from_millis(active, D::integer(row, first + 11)?)),
+                None => None,
+            },
+            is_persistent: D::integer(row, first + 12)? != 0,
+            actor_session: match D::optional_bytes(row, first + 13)? {
+                Some(id) => Some(SessionId::from_bytes(id.try_into()?)),
+                None => None,
+            },
+            data: D::text(row, first + 14)?,
+            data_revision: D::integer(row, first + 15)?,
+            rotation: match D::optional_bytes(row, first + 16)? {
+                Some(bytes) => Some(Rotation::from_bytes(bytes.try_into()?)),
+                None => None,
+            },
             id: match id {
                 Some(id) => id,
-                None => SessionId::from_bytes(D::bytes(row, first + 9)?.try_into()?),
+                None => SessionId::from_bytes(D::bytes(row, first + 17)?.try_into()?),
             },
         })
     };
-    read().map_err(|error| StoreError::Corrupt(error.to_string()))
+    read().map_err(|error| corrupt(&error))
+}
+
+/// The guest whose columns are those of every `find_guest` of `dialect.rs`.
+fn read_guest<D: Dialect>(row: &D::Row, id: SessionId) -> Result<GuestRecord, StoreError> {
+    let read = || -> Result<GuestRecord, BoxDynError> {
+        Ok(GuestRecord {
+            id,
+            secret_hash: read_hash::<D>(row, 0)?,
+            data: D::text(row, 1)?.unwrap_or_default(),
+            data_revision: D::integer(row, 2)?,
+            expires_at: Timestamp::from_millis(D::integer(row, 3)?),
+        })
+    };
+    read().map_err(|error| corrupt(&error))
+}
+
+fn read_hash<D: Dialect>(row: &D::Row, column: usize) -> Result<SecretHash, BoxDynError> {
+    Ok(SecretHash::from_bytes(D::bytes(row, column)?.try_into()?))
+}
+
+fn corrupt(error: &BoxDynError) -> StoreError {
+    StoreError::Corrupt(error.to_string())
 }
 
 impl<D: Dialect, T> Clone for SqlStore<D, T> {

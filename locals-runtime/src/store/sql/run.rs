@@ -5,7 +5,7 @@ use std::{
     io::{self, ErrorKind},
 };
 
-use sqlx::{SqlStr, pool::PoolConnection};
+use sqlx::{Connection, SqlSafeStr, SqlStr, Transaction, pool::PoolConnection};
 use tokio::time::timeout;
 
 use super::{Dialect, SqlStore, Value};
@@ -13,6 +13,9 @@ use crate::error::StoreError;
 
 /// How often a statement that lost a deadlock is tried. It has changed nothing, so it may be.
 const DEADLOCK_TRIES: u32 = 5;
+
+/// A statement of several that are done together, and its values.
+pub(super) type Step<'a> = (&'a SqlStr, Vec<Value<'a>>);
 
 impl<D: Dialect, T> SqlStore<D, T> {
     /// Reads. A read that meets a dead connection is done once more, on one that has shown to
@@ -47,6 +50,23 @@ impl<D: Dialect, T> SqlStore<D, T> {
             let mut tries = 1;
             loop {
                 let result = D::execute(&mut lease.connection, sql.clone(), values).await;
+                if tries == DEADLOCK_TRIES || !result.as_ref().is_err_and(is_deadlock) {
+                    return lease.end(result);
+                }
+                tries += 1;
+            }
+        };
+        Ok(in_time::<D, _>(work).await?)
+    }
+
+    /// Writes in one transaction: all steps are done, or none.
+    pub(super) async fn execute_all(&self, steps: &[Step<'_>]) -> Result<(), StoreError> {
+        let work = async {
+            let mut lease = self.living().await?;
+            let mut tries = 1;
+            loop {
+                let transaction = lease.connection.begin_with(D::SQL.begin.into_sql_str()).await;
+                let result = all_or_none(transaction, steps).await;
                 if tries == DEADLOCK_TRIES || !result.as_ref().is_err_and(is_deadlock) {
                     return lease.end(result);
                 }
@@ -94,6 +114,22 @@ impl<D: Dialect> Drop for Lease<D> {
             self.connection.close_on_drop();
         }
     }
+}
+
+/// Takes these steps and commits, or rolls back.
+pub(super) async fn all_or_none<D: Dialect>(
+    transaction: sqlx::Result<Transaction<'_, D>>,
+    steps: &[Step<'_>],
+) -> sqlx::Result<()> {
+    let mut transaction = transaction?;
+    for (sql, values) in steps {
+        if let Err(error) = D::execute(&mut transaction, (*sql).clone(), values).await {
+            // The first error says more than one of giving up.
+            let _ = transaction.rollback().await;
+            return Err(error);
+        }
+    }
+    transaction.commit().await
 }
 
 /// Gives work its time, and no more. Where the driver keeps time itself, as that of SQLite does,

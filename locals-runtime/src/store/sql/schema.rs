@@ -1,52 +1,113 @@
-//! The table of sessions: how it is made, brought up to date, printed and checked.
+//! The tables of sessions and guests: how they are made, brought up to date, printed and checked.
 
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
-use super::{Dialect, SqlStore, Value, dialect::UuidForm};
+use super::{
+    Dialect, SqlStore, Value,
+    dialect::{Types, UuidForm},
+};
 use crate::{
     error::StoreError,
     user::{AuthUser, UserId, UserIdKind, UserKey},
 };
 
-/// The columns in order, and whether they may be null.
-const COLUMNS: [(&str, Type, bool); 10] = [
-    ("id", Type::Id, false),
-    ("secret_hash", Type::Hash, false),
-    ("user_id", Type::Key, false),
-    ("created_at", Type::Time, false),
-    ("authenticated_at", Type::Time, false),
-    ("active_expires_at", Type::Time, false),
-    ("idle_expires_at", Type::Time, false),
-    ("absolute_expires_at", Type::Time, false),
-    ("user_agent", Type::Text, true),
-    ("address", Type::Text, true),
-];
+/// A table of ours, as this version expects it.
+struct Table {
+    name: &'static str,
+    /// The columns in order, and whether they may be null.
+    columns: &'static [(&'static str, Type, bool)],
+    indexes: &'static [&'static str],
+    /// What `migrate` does to a table that an older version has made: for each column that is
+    /// missing there, what stands behind its type, and how it is filled.
+    upgrades: &'static [(&'static str, &'static str, Option<&'static str>)],
+}
 
-const INDEXES: [&str; 2] = ["user_sessions_by_user", "user_sessions_by_expiry"];
+const SESSIONS: Table = Table {
+    name: "user_sessions",
+    columns: &[
+        ("id", Type::Id, false),
+        ("secret_hash", Type::Hash, false),
+        ("user_id", Type::Key, false),
+        ("created_at", Type::Integer, false),
+        ("authenticated_at", Type::Integer, false),
+        ("active_expires_at", Type::Integer, false),
+        ("idle_expires_at", Type::Integer, false),
+        ("absolute_expires_at", Type::Integer, false),
+        ("user_agent", Type::Text, true),
+        ("address", Type::Text, true),
+        ("renewed_at", Type::Integer, false),
+        ("active_period", Type::Integer, true),
+        ("idle_period", Type::Integer, true),
+        ("is_persistent", Type::Integer, false),
+        ("actor_session", Type::Id, true),
+        ("data_revision", Type::Integer, false),
+        ("rotation", Type::Rotation, true),
+        ("data", Type::Data, true),
+    ],
+    indexes: &["user_sessions_by_user", "user_sessions_by_expiry"],
+    upgrades: &[
+        (
+            "authenticated_at",
+            "NOT NULL DEFAULT 0",
+            Some("UPDATE user_sessions SET authenticated_at = created_at"),
+        ),
+        ("user_agent", "", None),
+        ("address", "", None),
+        (
+            "renewed_at",
+            "NOT NULL DEFAULT 0",
+            Some("UPDATE user_sessions SET renewed_at = created_at"),
+        ),
+        ("active_period", "", None),
+        ("idle_period", "", None),
+        ("is_persistent", "NOT NULL DEFAULT 1", None),
+        ("actor_session", "", None),
+        ("data_revision", "NOT NULL DEFAULT 0", None),
+        ("rotation", "", None),
+        ("data", "", None),
+    ],
+};
 
-/// What `migrate` does to a table that an older version has made: for each column that is
-/// missing there, how it comes in.
-const UPGRADES: [(&str, &[&str]); 3] = [
-    (
-        "authenticated_at",
-        &[
-            "ALTER TABLE user_sessions ADD COLUMN authenticated_at {time} NOT NULL DEFAULT 0",
-            "UPDATE user_sessions SET authenticated_at = created_at",
-        ],
-    ),
-    ("user_agent", &["ALTER TABLE user_sessions ADD COLUMN user_agent {text}"]),
-    ("address", &["ALTER TABLE user_sessions ADD COLUMN address {text}"]),
-];
+const GUESTS: Table = Table {
+    name: "guest_sessions",
+    columns: &[
+        ("id", Type::Id, false),
+        ("secret_hash", Type::Hash, false),
+        ("data_revision", Type::Integer, false),
+        ("expires_at", Type::Integer, false),
+        ("data", Type::Data, false),
+    ],
+    indexes: &["guest_sessions_by_expiry"],
+    upgrades: &[],
+};
+
+const TABLES: [Table; 2] = [SESSIONS, GUESTS];
 
 /// What a column holds; each dialect has its own name for it.
 #[derive(Clone, Copy)]
 enum Type {
     Id,
     Hash,
-    Time,
+    Rotation,
+    Integer,
     Text,
+    Data,
     /// As the id column of the app's own table is declared.
     Key,
+}
+
+impl Types {
+    fn name<'a>(&self, ty: Type, key: &'a str) -> &'a str {
+        match ty {
+            Type::Id => self.id,
+            Type::Hash => self.hash,
+            Type::Rotation => self.rotation,
+            Type::Integer => self.integer,
+            Type::Text => self.text,
+            Type::Data => self.data,
+            Type::Key => key,
+        }
+    }
 }
 
 /// What statements need to know of the app's own table.
@@ -67,15 +128,15 @@ struct Column {
 }
 
 impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
-    /// Makes the table `user_sessions` and its indexes where they are not there yet, and adds to
-    /// one that an older version has made what it lacks. No row is lost, and any number of
-    /// processes may start it at once.
+    /// Makes the tables `user_sessions` and `guest_sessions` and their indexes where they are not
+    /// there yet, and adds to those that an older version has made what they lack. No row is lost,
+    /// and any number of processes may start it at once.
     ///
     /// The app's own table of users must exist: the foreign key points to it.
     ///
     /// # Errors
-    /// [`StoreError::Schema`] if the table of users is missing, or a table `user_sessions` is
-    /// there that is not ours; [`StoreError::Backend`] if the database fails.
+    /// [`StoreError::Schema`] if the table of users is missing, or a table of one of these names
+    /// is there that is not ours; [`StoreError::Backend`] if the database fails.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         let key = self.users_key().await?.declared;
         let [begin, end, give_up] = D::SQL.migration;
@@ -84,11 +145,15 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
         let migrated = async {
             run_all::<D>(connection, begin).await?;
             // What is missing is read behind the lock: another process may just have added it.
-            let sql = D::SQL.columns.into_sql_str();
-            let table = (D::SQL.catalogue_name)("user_sessions");
-            let rows = D::fetch(connection, sql, &[Value::Text(Some(&table))]).await?;
-            let found = rows.iter().map(read_column::<D>).collect::<sqlx::Result<Vec<_>>>()?;
-            for sql in changes::<D, T>(&key, &found) {
+            let mut changes = Vec::new();
+            for table in &TABLES {
+                let name = (D::SQL.catalogue_name)(table.name);
+                let sql = D::SQL.columns.into_sql_str();
+                let rows = D::fetch(connection, sql, &[Value::Text(Some(&name))]).await?;
+                let found = rows.iter().map(read_column::<D>).collect::<sqlx::Result<Vec<_>>>()?;
+                changes.extend(upgrades(table, &D::SQL.types, &found));
+            }
+            for sql in changes.into_iter().chain(tables::<D, T>(&key)) {
                 D::execute(connection, AssertSqlSafe(sql).into_sql_str(), &[]).await?;
             }
             run_all::<D>(connection, end).await
@@ -100,15 +165,17 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
         }
         if let Err(error) = lease.end(migrated) {
             // A table of somebody else's is said to be one; it fails in ways that say less.
-            if !self.columns("user_sessions").await?.is_empty() {
-                self.check().await?;
+            for table in &TABLES {
+                if !self.columns(table.name).await?.is_empty() {
+                    self.check().await?;
+                }
             }
             return Err(error.into());
         }
         self.check().await
     }
 
-    /// The SQL that makes the table `user_sessions`, for those who use a migration tool of their
+    /// The SQL that makes the tables `user_sessions` and `guest_sessions`, for those who use a migration tool of their
     /// own, such as sqlx-cli, refinery or dbmate.
     ///
     /// # Errors
@@ -118,43 +185,53 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
         Ok(tables::<D, T>(&key).map(|sql| sql + ";\n").collect())
     }
 
-    /// Compares the table `user_sessions` with what this version expects. Call it at start-up
-    /// if the table is made by other hands.
+    /// Compares the tables `user_sessions` and `guest_sessions` with what this version expects.
+    /// Call it at start-up if they are made by other hands.
     ///
     /// # Errors
     /// [`StoreError::Schema`] says in one line what differs and what to do;
     /// [`StoreError::Backend`] if the database fails.
     pub async fn check(&self) -> Result<(), StoreError> {
         let key = self.users_key().await?.declared;
-        let found = self.columns("user_sessions").await?;
-        if found.is_empty() {
-            return Err(StoreError::Schema(
-                "the table `user_sessions` is missing: call `store.migrate()` at start-up, or run \
-                 the SQL of `store.migration_sql()`"
-                    .to_owned(),
-            ));
+        let mut complaints = Vec::new();
+        for table in &TABLES {
+            complaints.extend(self.complaint(table, &key).await?);
         }
-        let mut differences = differences::<D>(&key, &found);
-        if self.names(D::SQL.primary_key).await? != ["id"] {
+        if complaints.is_empty() {
+            return Ok(());
+        }
+        Err(StoreError::Schema(format!(
+            "{}; call `store.migrate()` at start-up, or see the SQL of `store.migration_sql()`",
+            complaints.join("; ")
+        )))
+    }
+
+    /// In what a table differs from what this version expects.
+    async fn complaint(&self, table: &Table, key: &str) -> Result<Option<String>, StoreError> {
+        let name = table.name;
+        let found = self.columns(name).await?;
+        if found.is_empty() {
+            return Ok(Some(format!("the table `{name}` is missing")));
+        }
+        let mut differences = differences(table, &D::SQL.types, key, &found);
+        if self.names(D::SQL.primary_key, name).await? != ["id"] {
             differences.push("`id` is not the primary key".to_owned());
         }
-        let indexes = self.names(D::SQL.indexes).await?;
-        let missing = INDEXES.iter().filter(|index| !indexes.iter().any(|found| found == *index));
+        let indexes = self.names(D::SQL.indexes, name).await?;
+        let missing = table.indexes.iter().filter(|index| !indexes.iter().any(|it| it == *index));
         differences.extend(missing.map(|index| format!("the index `{index}` is missing")));
-        if !self.references_users().await? {
+        if name == SESSIONS.name && !self.references_users().await? {
             differences.push(format!(
                 "`user_id` does not reference `{}` with `ON DELETE CASCADE`",
                 T::TABLE
             ));
         }
-        if differences.is_empty() {
-            return Ok(());
-        }
-        Err(StoreError::Schema(format!(
-            "the table `user_sessions` differs from what this version of `locals` expects: {}; \
-             call `store.migrate()`, or compare it with `store.migration_sql()`",
-            differences.join(", ")
-        )))
+        Ok((!differences.is_empty()).then(|| {
+            format!(
+                "the table `{name}` differs from what this version of `locals` expects: {}",
+                differences.join(", ")
+            )
+        }))
     }
 
     /// The id column of the app's own table, if it is there and of a fitting type.
@@ -204,7 +281,7 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
     /// The id of a user as a statement takes it.
     pub(super) async fn user_value<'a>(&self, id: &'a UserId) -> Result<Value<'a>, StoreError> {
         Ok(match id {
-            UserId::Integer(id) => Value::Integer(*id),
+            UserId::Integer(id) => Value::Integer(Some(*id)),
             UserId::Text(id) => Value::Text(Some(id)),
             UserId::Uuid(id) => Value::Uuid(*id, self.users().await?.uuid_form),
         })
@@ -219,23 +296,25 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
         self.users.get().ok_or_else(|| StoreError::Schema("no table of users".to_owned()))
     }
 
-    async fn columns(&self, table: &str) -> Result<Vec<Column>, StoreError> {
+    /// Asks the catalogue about a table.
+    async fn catalogue(&self, sql: &'static str, table: &str) -> Result<Vec<D::Row>, StoreError> {
         let table = (D::SQL.catalogue_name)(table);
-        let sql = D::SQL.columns.into_sql_str();
-        let rows = self.fetch(&sql, &[Value::Text(Some(&table))]).await?;
+        self.fetch(&sql.into_sql_str(), &[Value::Text(Some(&table))]).await
+    }
+
+    async fn columns(&self, table: &str) -> Result<Vec<Column>, StoreError> {
+        let rows = self.catalogue(D::SQL.columns, table).await?;
         Ok(rows.iter().map(read_column::<D>).collect::<Result<_, _>>()?)
     }
 
-    async fn names(&self, sql: &'static str) -> Result<Vec<String>, StoreError> {
-        let rows = self.fetch(&sql.into_sql_str(), &[]).await?;
+    async fn names(&self, sql: &'static str, table: &str) -> Result<Vec<String>, StoreError> {
+        let rows = self.catalogue(sql, table).await?;
         let names = rows.iter().map(|row| D::text(row, 0).map(Option::unwrap_or_default));
         Ok(names.collect::<Result<_, _>>()?)
     }
 
     async fn references_users(&self) -> Result<bool, StoreError> {
-        let table = (D::SQL.catalogue_name)(T::TABLE);
-        let sql = D::SQL.references.into_sql_str();
-        let rows = self.fetch(&sql, &[Value::Text(Some(&table))]).await?;
+        let rows = self.catalogue(D::SQL.references, T::TABLE).await?;
         Ok(rows.first().map(|row| D::integer(row, 0)).transpose()?.is_some_and(|count| count > 0))
     }
 }
@@ -258,7 +337,7 @@ fn read_column<D: Dialect>(row: &D::Row) -> sqlx::Result<Column> {
     })
 }
 
-/// The statements that make the table and its indexes.
+/// The statements that make the tables and their indexes.
 fn tables<D: Dialect, T: AuthUser>(key: &str) -> impl Iterator<Item = String> {
     let sql = D::SQL;
     sql.tables
@@ -267,31 +346,26 @@ fn tables<D: Dialect, T: AuthUser>(key: &str) -> impl Iterator<Item = String> {
 }
 
 /// What makes the table that was found into the one that this version expects.
-fn changes<D: Dialect, T: AuthUser>(key: &str, found: &[Column]) -> Vec<String> {
-    let [_, _, time, text] = D::SQL.types;
-    let missing = UPGRADES.iter().filter(|(column, _)| {
-        !found.is_empty() && !found.iter().any(|other| other.name == *column)
-    });
-    let upgrades = missing.flat_map(|(_, statements)| *statements);
-    let upgrades = upgrades.map(|sql| sql.replace("{time}", time).replace("{text}", text));
-    upgrades.chain(tables::<D, T>(key)).collect()
+fn upgrades(table: &Table, types: &Types, found: &[Column]) -> Vec<String> {
+    let is_missing = |name| !found.is_empty() && !found.iter().any(|column| column.name == name);
+    let mut statements = Vec::new();
+    for &(name, rest, fill) in table.upgrades.iter().filter(|(name, ..)| is_missing(*name)) {
+        let declared = table.columns.iter().find(|(column, ..)| *column == name);
+        let declared = declared.map_or("", |&(_, ty, _)| types.name(ty, ""));
+        statements.push(format!("ALTER TABLE {} ADD COLUMN {name} {declared} {rest}", table.name));
+        statements.extend(fill.map(str::to_owned));
+    }
+    statements
 }
 
-fn differences<D: Dialect>(key: &str, found: &[Column]) -> Vec<String> {
-    let [id, hash, time, text] = D::SQL.types;
+fn differences(table: &Table, types: &Types, key: &str, found: &[Column]) -> Vec<String> {
     let mut differences = Vec::new();
-    for (name, ty, nullable) in COLUMNS {
+    for &(name, ty, nullable) in table.columns {
         let Some(column) = found.iter().find(|column| column.name == name) else {
             differences.push(format!("the column `{name}` is missing"));
             continue;
         };
-        let expected = match ty {
-            Type::Id => id,
-            Type::Hash => hash,
-            Type::Time => time,
-            Type::Text => text,
-            Type::Key => key,
-        };
+        let expected = types.name(ty, key);
         if plain(&column.declared) != plain(expected) {
             differences.push(format!("`{name}` is {} and should be {expected}", column.declared));
         }
@@ -301,7 +375,7 @@ fn differences<D: Dialect>(key: &str, found: &[Column]) -> Vec<String> {
         }
     }
     for Column { name, .. } in found {
-        if !COLUMNS.iter().any(|(expected, ..)| expected == name) {
+        if !table.columns.iter().any(|(expected, ..)| expected == name) {
             differences.push(format!("the column `{name}` is unknown"));
         }
     }

@@ -1,4 +1,4 @@
-//! How each database plans the statements of a store.
+//! How each database plans the statements of a store, and runs them in a transaction of the app.
 
 use sqlx::{AssertSqlSafe, Row, SqlSafeStr};
 
@@ -31,17 +31,26 @@ async fn sqlite_finds_the_rows_of_every_statement_by_a_key() {
     let by_user = "SEARCH user_sessions USING INDEX user_sessions_by_user (user_id=?)";
     let ended = "SEARCH user_sessions USING COVERING INDEX user_sessions_by_expiry \
                  (idle_expires_at<?)";
+    let guest = "SEARCH guest_sessions USING PRIMARY KEY (id=?)";
+    let ended_guests = "SEARCH guest_sessions USING COVERING INDEX guest_sessions_by_expiry \
+                        (expires_at<?)";
     let statements = &store.statements;
     let users = store.users().await.unwrap();
     for (sql, expected) in [
         (&statements.find, &[session, user][..]),
         (&users.find_with_user, &[session, user]),
         (&statements.renew, &[key]),
+        (&statements.change_token, &[key]),
+        (&statements.write_data, &[key]),
         (&statements.delete, &[key]),
         (&statements.delete_by_user, &[by_user]),
         (&statements.delete_others, &[by_user]),
         (&statements.list_by_user, &[by_user]),
         (&statements.delete_expired, &[key, ended]),
+        (&statements.find_guest, &[guest]),
+        (&statements.write_guest, &[guest]),
+        (&statements.delete_guest, &[guest]),
+        (&statements.delete_expired_guests, &[guest, ended_guests]),
     ] {
         let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {}", sql.as_str()));
         let plan = sqlx::query(explain).fetch_all(store.pool()).await.unwrap();
@@ -51,6 +60,13 @@ async fn sqlite_finds_the_rows_of_every_statement_by_a_key() {
         assert_eq!(steps.filter(reads).collect::<Vec<_>>(), expected, "{}", sql.as_str());
     }
 }
+
+/// The variable that may name a server, and where it is looked for otherwise.
+#[cfg(feature = "postgres")]
+const POSTGRES: (&str, &str) =
+    ("LOCALS_TEST_POSTGRES_URL", "postgres://postgres@127.0.0.1:5432/postgres");
+#[cfg(feature = "mysql")]
+const MYSQL: (&str, &str) = ("LOCALS_TEST_MYSQL_URL", "mysql://root@127.0.0.1:3306/mysql");
 
 /// Runs a test in a database of its own, which it is given the address of, on the server at the
 /// address in this variable, or else at this one.
@@ -79,8 +95,7 @@ async fn on_server<D: Dialect, F: Future<Output = ()> + 'static>(
 #[cfg(feature = "postgres")]
 #[actix_web::test]
 async fn postgres_finds_the_rows_of_every_statement_by_a_key() {
-    let server = ("LOCALS_TEST_POSTGRES_URL", "postgres://postgres@127.0.0.1:5432/postgres");
-    on_server::<sqlx::Postgres, _>(server, explain_postgres).await;
+    on_server::<sqlx::Postgres, _>(POSTGRES, explain_postgres).await;
 }
 
 #[cfg(feature = "postgres")]
@@ -91,14 +106,19 @@ async fn explain_postgres(url: String) {
     store.migrate().await.unwrap();
     // A small table is read as a whole, whatever indexes it has.
     run("INSERT INTO accounts SELECT n, 'a@b' FROM generate_series(1, 2000) AS n; \
-         INSERT INTO user_sessions \
-         SELECT uuid_send(gen_random_uuid()), '', n % 2000 + 1, 0, 0, n, n, n, NULL, NULL \
+         INSERT INTO user_sessions (id, secret_hash, user_id, created_at, authenticated_at, \
+         active_expires_at, idle_expires_at, absolute_expires_at, renewed_at) \
+         SELECT uuid_send(gen_random_uuid()), '', n % 2000 + 1, 0, 0, n, n, n, 0 \
          FROM generate_series(1, 20000) AS n; \
+         INSERT INTO guest_sessions (id, secret_hash, data_revision, expires_at, data) \
+         SELECT uuid_send(gen_random_uuid()), '', 0, n, '{}' FROM generate_series(1, 20000) AS n; \
          ANALYZE")
     .await;
 
     let id = r"'\x00112233445566778899aabbccddeeff'::bytea";
+    let (hash, text) = ("'\\x00'::bytea", "'{}'::text");
     let session = ("user_sessions_pkey", "id =");
+    let guest = ("guest_sessions_pkey", "id =");
     let user = ("accounts_pkey", "id =");
     let by_user = ("user_sessions_by_user", "user_id =");
     let statements = &store.statements;
@@ -106,7 +126,17 @@ async fn explain_postgres(url: String) {
     for (sql, values, expected) in [
         (&statements.find, &[id][..], &[session, user][..]),
         (&users.find_with_user, &[id], &[session, user]),
-        (&statements.renew, &["1", "1", id, "1"], &[session]),
+        (&statements.renew, &["1", "1", "1", id, "1"], &[session]),
+        (&statements.change_token, &[hash, hash, "1", id, hash], &[session]),
+        (&statements.write_data, &[text, id, "1"], &[session]),
+        (&statements.find_guest, &[id], &[guest]),
+        (&statements.write_guest, &[text, "1", "1", id, "1"], &[guest]),
+        (&statements.delete_guest, &[id], &[guest]),
+        (
+            &statements.delete_expired_guests,
+            &["2000", "1000"],
+            &[guest, ("guest_sessions_by_expiry", "expires_at <=")],
+        ),
         (&statements.delete, &[id], &[session]),
         (&statements.delete_by_user, &["7"], &[by_user]),
         (&statements.delete_others, &["7", id], &[by_user]),
@@ -118,7 +148,8 @@ async fn explain_postgres(url: String) {
         ),
     ] {
         // Planned for any value, as a statement is that is prepared once and run often.
-        let types = values.iter().map(|value| if *value == id { "bytea" } else { "bigint" });
+        let types =
+            values.iter().map(|value| value.split_once("::").map_or("bigint", |(_, ty)| ty));
         let sql = format!(
             "SET plan_cache_mode = force_generic_plan; \
              PREPARE planned ({}) AS {}; \
@@ -145,8 +176,7 @@ async fn explain_postgres(url: String) {
 #[cfg(feature = "mysql")]
 #[actix_web::test]
 async fn mysql_finds_the_rows_of_every_statement_by_a_key() {
-    let server = ("LOCALS_TEST_MYSQL_URL", "mysql://root@127.0.0.1:3306/mysql");
-    on_server::<sqlx::MySql, _>(server, explain_mysql).await;
+    on_server::<sqlx::MySql, _>(MYSQL, explain_mysql).await;
 }
 
 #[cfg(feature = "mysql")]
@@ -169,13 +199,19 @@ async fn explain_mysql(url: String) {
     run(&format!("INSERT INTO accounts SELECT n, 'a@b' FROM {thousands} WHERE n < 2000")).await;
     for offset in [0, 10_000] {
         run(&format!(
-            "INSERT INTO user_sessions \
-             SELECT UNHEX(MD5(n + {offset})), REPEAT('h', 32), n % 2000, 0, 0, n, n, n, NULL, NULL \
+            "INSERT INTO user_sessions (id, secret_hash, user_id, created_at, authenticated_at, \
+             active_expires_at, idle_expires_at, absolute_expires_at, renewed_at) \
+             SELECT UNHEX(MD5(n + {offset})), REPEAT('h', 32), n % 2000, 0, 0, n, n, n, 0 \
              FROM {thousands}"
         ))
         .await;
+        run(&format!(
+            "INSERT INTO guest_sessions (id, secret_hash, data_revision, expires_at, data) \
+             SELECT UNHEX(MD5(n + {offset})), REPEAT('h', 32), 0, n, '{{}}' FROM {thousands}"
+        ))
+        .await;
     }
-    run("ANALYZE TABLE accounts, user_sessions").await;
+    run("ANALYZE TABLE accounts, user_sessions, guest_sessions").await;
 
     let id = "x'00112233445566778899aabbccddeeff'";
     // A look-up of a row that is not there ends with its planning.
@@ -192,7 +228,17 @@ async fn explain_mysql(url: String) {
     for (sql, values, expected) in [
         (&statements.find, &[living][..], &[session, ("PRIMARY", "8")][..]),
         (&users.find_with_user, &[living], &[session, ("PRIMARY", "8")]),
-        (&statements.renew, &["1", "1", id, "1"], &[session]),
+        (&statements.renew, &["1", "1", "1", id, "1"], &[session]),
+        (&statements.change_token, &[id, id, "1", id, id], &[session]),
+        (&statements.write_data, &["'{}'", id, "1"], &[session]),
+        (&statements.find_guest, &[living], &[session]),
+        (&statements.write_guest, &["'{}'", "1", "1", id, "1"], &[session]),
+        (&statements.delete_guest, &[id], &[session]),
+        (
+            &statements.delete_expired_guests,
+            &["1000", "1000"],
+            &[("guest_sessions_by_expiry", "8")],
+        ),
         (&statements.delete, &[id], &[session]),
         (&statements.delete_by_user, &["7"], &[by_user]),
         (&statements.delete_others, &["7", id], &[by_user]),
@@ -217,4 +263,93 @@ async fn explain_mysql(url: String) {
             .collect();
         assert_eq!(steps, expected, "{explain}");
     }
+}
+
+fn session(number: u8) -> SessionRecord {
+    let at = Timestamp::from_millis;
+    SessionRecord {
+        id: SessionId::from_bytes([number; 16]),
+        secret_hash: SecretHash::from_bytes([number; 32]),
+        user_id: UserId::Integer(1),
+        created_at: at(0),
+        authenticated_at: at(0),
+        renewed_at: at(0),
+        active_expires_at: at(1),
+        idle_expires_at: at(2),
+        absolute_expires_at: at(3),
+        periods: None,
+        is_persistent: true,
+        user_agent: None,
+        address: None,
+        actor_session: None,
+        data: None,
+        data_revision: 0,
+        rotation: None,
+    }
+}
+
+/// What is done on a connection of the app goes with its transaction; what fails there has done
+/// nothing, and the transaction goes on.
+async fn in_a_transaction_of_the_app<D: Dialect>(store: SqlStore<D, Account>) {
+    for sql in [
+        "CREATE TABLE accounts (id BIGINT NOT NULL PRIMARY KEY)",
+        "INSERT INTO accounts VALUES (1)",
+    ] {
+        store.execute(&sql.into_sql_str(), &[]).await.unwrap();
+    }
+    store.migrate().await.unwrap();
+    let (old, new) = (session(1), session(2));
+    store.create(&old, Ends::default()).await.unwrap();
+    let taken = SessionRecord { id: old.id, ..session(3) };
+    let ends = Ends { sessions: &[old.id], guest: Some(old.id) };
+    let change = TokenChange {
+        replaces: new.secret_hash,
+        secret_hash: SecretHash::from_bytes([9; 32]),
+        rotation: None,
+        authenticated_at: Timestamp::from_millis(1),
+    };
+    for commit in [false, true] {
+        let mut transaction = store.pool.begin().await.unwrap();
+        let refused = store.create_on(&mut transaction, &taken, ends).await;
+        assert!(matches!(refused, Err(StoreError::Collision)), "{refused:?}");
+        store.create_on(&mut transaction, &new, ends).await.unwrap();
+        for expected in [true, false] {
+            let changed = store.change_token_on(&mut transaction, new.id, &change).await;
+            assert_eq!(changed.unwrap(), expected, "it has this token once");
+        }
+        if commit {
+            transaction.commit().await.unwrap();
+            assert_eq!(store.find(old.id).await.unwrap(), None);
+            let found = store.find(new.id).await.unwrap().map(|found| found.secret_hash);
+            assert_eq!(found, Some(change.secret_hash));
+        } else {
+            transaction.rollback().await.unwrap();
+            assert_eq!(store.find(old.id).await.unwrap().as_ref(), Some(&old));
+            assert_eq!(store.find(new.id).await.unwrap(), None);
+        }
+    }
+}
+
+#[cfg(feature = "sqlite")]
+#[actix_web::test]
+async fn what_sqlite_does_in_a_transaction_of_the_app_goes_with_it() {
+    in_a_transaction_of_the_app(SqlStore::sqlite("sqlite::memory:").await.unwrap()).await;
+}
+
+#[cfg(feature = "postgres")]
+#[actix_web::test]
+async fn what_postgres_does_in_a_transaction_of_the_app_goes_with_it() {
+    on_server::<sqlx::Postgres, _>(POSTGRES, |url| async move {
+        in_a_transaction_of_the_app(SqlStore::postgres(&url).await.unwrap()).await;
+    })
+    .await;
+}
+
+#[cfg(feature = "mysql")]
+#[actix_web::test]
+async fn what_mysql_does_in_a_transaction_of_the_app_goes_with_it() {
+    on_server::<sqlx::MySql, _>(MYSQL, |url| async move {
+        in_a_transaction_of_the_app(SqlStore::mysql(&url).await.unwrap()).await;
+    })
+    .await;
 }

@@ -1,26 +1,50 @@
 //! Statements inside the app's own transaction.
 
-use sqlx::SqlStr;
+use sqlx::{Connection, SqlStr};
 
-use super::{Dialect, SqlStore, Value, id_value, is_taken, record_values, run::in_time};
+use super::{
+    Dialect, SqlStore, Value, id_value, is_taken,
+    run::{all_or_none, in_time},
+    token_values,
+};
 use crate::{
     error::StoreError,
-    session::SessionRecord,
+    session::{SessionRecord, TokenChange},
+    store::Ends,
     token::SessionId,
     user::{AuthUser, UserId},
 };
 
 impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
     /// As [`SessionStore::create`](crate::store::SessionStore::create), on this connection.
+    /// Where others end with it, that is behind a savepoint: the app may go on after a failure.
     pub(crate) async fn create_on(
         &self,
         connection: &mut D::Connection,
         session: &SessionRecord,
+        ends: Ends<'_>,
     ) -> Result<(), StoreError> {
-        let user = self.user_value(&session.user_id).await?;
-        let values = record_values(session, user);
-        let created = execute_on::<D>(connection, &self.statements.create, &values).await;
-        created.map(drop).map_err(taken)
+        let created = match &self.create_steps(session, &ends).await?[..] {
+            [(sql, values)] => execute_on::<D>(connection, sql, values).await.map(drop),
+            steps => {
+                let work = async { all_or_none(connection.begin().await, steps).await };
+                in_time::<D, _>(work).await.map_err(StoreError::from)
+            }
+        };
+        created.map_err(taken)
+    }
+
+    /// As [`SessionStore::change_token`](crate::store::SessionStore::change_token), on this
+    /// connection.
+    #[cfg_attr(not(test), expect(dead_code, reason = "no verb of `Within` changes a token yet"))]
+    pub(crate) async fn change_token_on(
+        &self,
+        connection: &mut D::Connection,
+        id: SessionId,
+        change: &TokenChange,
+    ) -> Result<bool, StoreError> {
+        let sql = &self.statements.change_token;
+        Ok(execute_on::<D>(connection, sql, &token_values(&id, change)).await? == 1)
     }
 
     /// As [`SessionStore::delete`](crate::store::SessionStore::delete), on this connection.

@@ -5,23 +5,18 @@
 use super::{
     Harness,
     support::{
-        DAY, answer, assert_gone, assert_kept, assert_listed, at, at_once, create_all, drop_after,
-        failed, renewal_of, renewed, session, store_with_users,
+        CROWD, DAY, POLLS, answer, assert_gone, assert_kept, assert_listed, at, at_once, change_of,
+        create, create_all, data_for, drop_after, failed, renewal_of, renewed, session,
+        store_with_users, the_one_of,
     },
 };
 use crate::{
     clock::Timestamp,
     error::StoreError,
-    session::{Renewal, SessionRecord},
+    session::{DataChange, Renewal, SessionRecord},
     store::SessionStore,
     token::{SecretHash, SessionId},
 };
-
-/// How many operations run at once.
-const CROWD: u8 = 50;
-
-/// After how many polls operations are dropped.
-const POLLS: std::ops::Range<u8> = 0..8;
 
 // Rule 1
 
@@ -35,15 +30,23 @@ pub async fn a_session_is_found_with_every_field_as_it_was<H: Harness>(harness: 
         ),
         ..session(1, &ada)
     };
-    answer(store.create(&session).await);
+    answer(create(&store, &session).await);
     assert_kept(&store, &session).await;
 }
 
-/// Rule 1: no user agent and no address are found as none.
+/// Rule 1: no user agent, no address, no data and so on are found as none.
 pub async fn what_a_session_does_not_say_is_not_made_up<H: Harness>(harness: &H) {
     let (store, [ada]) = store_with_users(harness).await;
-    let session = SessionRecord { user_agent: None, address: None, ..session(1, &ada) };
-    answer(store.create(&session).await);
+    let session = SessionRecord {
+        periods: None,
+        user_agent: None,
+        address: None,
+        actor_session: None,
+        data: None,
+        rotation: None,
+        ..session(1, &ada)
+    };
+    answer(create(&store, &session).await);
     assert_kept(&store, &session).await;
 }
 
@@ -51,7 +54,7 @@ pub async fn what_a_session_does_not_say_is_not_made_up<H: Harness>(harness: &H)
 pub async fn an_empty_text_is_not_a_missing_one<H: Harness>(harness: &H) {
     let (store, [ada]) = store_with_users(harness).await;
     let session = SessionRecord { user_agent: Some(String::new()), ..session(1, &ada) };
-    answer(store.create(&session).await);
+    answer(create(&store, &session).await);
     assert_kept(&store, &session).await;
 }
 
@@ -61,7 +64,18 @@ pub async fn text_of_255_characters_in_any_script_is_kept<H: Harness>(harness: &
     for (number, character) in (1..).zip(["x", "é", "語", "🦀", "'", "\\", " "]) {
         let user_agent = Some(character.repeat(255));
         let session = SessionRecord { user_agent, ..session(number, &ada) };
-        answer(store.create(&session).await);
+        answer(create(&store, &session).await);
+        assert_kept(&store, &session).await;
+    }
+}
+
+/// Rule 1: data may be long, and empty, and hold what separates other things elsewhere.
+pub async fn data_of_any_length_and_content_are_kept<H: Harness>(harness: &H) {
+    let (store, [ada]) = store_with_users(harness).await;
+    let long = format!("[{}]", "\"🦀\", ".repeat(30_000));
+    for (number, data) in (1..).zip(["", "\n", "{}", " - \n{\"user\":\"i:2\"}\n", &long]) {
+        let session = SessionRecord { data: Some(data.to_owned()), ..session(number, &ada) };
+        answer(create(&store, &session).await);
         assert_kept(&store, &session).await;
     }
 }
@@ -70,7 +84,7 @@ pub async fn text_of_255_characters_in_any_script_is_kept<H: Harness>(harness: &
 pub async fn times_are_kept_to_the_millisecond<H: Harness>(harness: &H) {
     const YEAR_9999: i64 = 253_402_300_799_999;
     let (store, [ada]) = store_with_users(harness).await;
-    for (number, start) in (1..).zip([0, 1, 999, 1_700_000_000_001, YEAR_9999 - 4]) {
+    for (number, start) in (1..).zip([0, 1, 999, 1_700_000_000_001, YEAR_9999 - 5]) {
         let at = |millis| Timestamp::from_millis(start + millis);
         let session = SessionRecord {
             created_at: at(0),
@@ -78,9 +92,10 @@ pub async fn times_are_kept_to_the_millisecond<H: Harness>(harness: &H) {
             active_expires_at: at(2),
             idle_expires_at: at(3),
             absolute_expires_at: at(4),
+            renewed_at: at(5),
             ..session(number, &ada)
         };
-        answer(store.create(&session).await);
+        answer(create(&store, &session).await);
         assert_kept(&store, &session).await;
     }
 }
@@ -94,7 +109,7 @@ pub async fn a_session_that_has_ended_stays_until_it_is_deleted<H: Harness>(harn
         absolute_expires_at: at(1),
         ..session(1, &ada)
     };
-    answer(store.create(&session).await);
+    answer(create(&store, &session).await);
     assert_kept(&store, &session).await;
     assert!(answer(store.delete(session.id).await), "an ended session is there to be deleted");
 }
@@ -134,7 +149,7 @@ pub async fn sessions_created_at_once_are_all_there<H: Harness>(harness: &H) {
     let (store, [ada, bob]) = store_with_users(harness).await;
     let record = |number| session(number, if number % 2 == 0 { &ada } else { &bob });
     let sessions: Vec<_> = (0..CROWD).map(record).collect();
-    let creators = sessions.iter().map(|session| store.create(session)).collect();
+    let creators = sessions.iter().map(|session| create(&store, session)).collect();
     for created in at_once(creators).await {
         answer(created);
     }
@@ -148,13 +163,13 @@ pub async fn a_create_that_is_dropped_is_done_or_not_done<H: Harness>(harness: &
     let (store, [ada]) = store_with_users(harness).await;
     for polls in POLLS {
         let session = session(polls, &ada);
-        drop_after(polls, store.create(&session)).await;
+        drop_after(polls, create(&store, &session)).await;
         let found = answer(store.find(session.id).await);
         assert!(
             found.is_none() || found.as_ref() == Some(&session),
             "a `create` dropped after {polls} polls stored all or nothing, but {found:?} is found"
         );
-        match store.create(&session).await {
+        match create(&store, &session).await {
             Ok(()) | Err(StoreError::Collision) => assert_kept(&store, &session).await,
             Err(error) => failed(&error),
         }
@@ -167,10 +182,10 @@ pub async fn a_create_that_is_dropped_is_done_or_not_done<H: Harness>(harness: &
 pub async fn a_taken_id_is_refused_and_the_first_session_stays<H: Harness>(harness: &H) {
     let (store, [ada, bob]) = store_with_users(harness).await;
     let first = session(1, &ada);
-    answer(store.create(&first).await);
+    answer(create(&store, &first).await);
     let second = SessionRecord { id: first.id, ..session(2, &bob) };
     for again in [&second, &first] {
-        let refused = store.create(again).await;
+        let refused = create(&store, again).await;
         assert!(
             matches!(refused, Err(StoreError::Collision)),
             "a taken id is a collision, but `create` answers {refused:?}"
@@ -186,7 +201,7 @@ pub async fn of_creators_of_one_id_at_once_exactly_one_succeeds<H: Harness>(harn
     let id = session(0, &ada).id;
     let record = |number| SessionRecord { id, ..session(number, &ada) };
     let sessions: Vec<_> = (0..CROWD).map(record).collect();
-    let creators = sessions.iter().map(|session| store.create(session)).collect();
+    let creators = sessions.iter().map(|session| create(&store, session)).collect();
     let mut first = None;
     for (session, created) in sessions.iter().zip(at_once(creators).await) {
         match created {
@@ -205,15 +220,29 @@ pub async fn an_unknown_session_is_not_found<H: Harness>(harness: &H) {
     let (store, [ada]) = store_with_users(harness).await;
     let unknown = session(1, &ada).id;
     assert_gone(&store, unknown).await;
-    answer(store.create(&session(2, &ada)).await);
+    answer(create(&store, &session(2, &ada)).await);
     assert_gone(&store, unknown).await;
+}
+
+/// Rule 3: nor do a change of the token and a write of data insert anything.
+pub async fn changes_of_an_unknown_session_create_nothing<H: Harness>(harness: &H) {
+    let (store, [ada]) = store_with_users(harness).await;
+    let unknown = session(1, &ada);
+    let change = change_of(&unknown, 7);
+    assert!(!answer(store.change_token(unknown.id, &change).await), "there was no token");
+    for replaces in [0, unknown.data_revision] {
+        let change = DataChange { replaces, ..data_for(&unknown, 7) };
+        assert!(!answer(store.write_data(unknown.id, &change).await), "there were no data");
+    }
+    assert_gone(&store, unknown.id).await;
+    assert_listed(&store, &ada, &[]).await;
 }
 
 /// Rule 3: a renewal is an update, never an insert.
 pub async fn a_renewal_of_an_unknown_session_creates_nothing<H: Harness>(harness: &H) {
     let (store, [ada]) = store_with_users(harness).await;
     let (other, unknown) = (session(1, &ada), session(2, &ada));
-    answer(store.create(&other).await);
+    answer(create(&store, &other).await);
     let renewed = answer(store.renew(unknown.id, renewal_of(&unknown)).await);
     assert!(!renewed, "there was nothing to renew");
     assert_gone(&store, unknown.id).await;
@@ -223,10 +252,10 @@ pub async fn a_renewal_of_an_unknown_session_creates_nothing<H: Harness>(harness
 // Rule 4
 
 /// Rule 4: of the renewed session, and of all others, all else stays.
-pub async fn a_renewal_moves_the_two_expiries_and_nothing_else<H: Harness>(harness: &H) {
+pub async fn a_renewal_sets_its_three_times_and_nothing_else<H: Harness>(harness: &H) {
     let (store, [ada, bob]) = store_with_users(harness).await;
     let (session, others) = (session(1, &ada), [session(2, &ada), session(3, &bob)]);
-    answer(store.create(&session).await);
+    answer(create(&store, &session).await);
     create_all(&store, &others).await;
     let renewal = renewal_of(&session);
     assert!(answer(store.renew(session.id, renewal).await), "the session was there to renew");
@@ -242,7 +271,7 @@ pub async fn a_renewal_of_what_has_moved_on_is_refused_and_changes_nothing<H: Ha
 ) {
     let (store, [ada]) = store_with_users(harness).await;
     let session = session(1, &ada);
-    answer(store.create(&session).await);
+    answer(create(&store, &session).await);
     let by_a_millisecond = Timestamp::from_millis(session.active_expires_at.as_millis() - 1);
     let late = Renewal { replaces: by_a_millisecond, ..renewal_of(&session) };
     assert!(!answer(store.renew(session.id, late).await), "the active period ends later by 1 ms");
@@ -259,19 +288,19 @@ pub async fn a_renewal_of_what_has_moved_on_is_refused_and_changes_nothing<H: Ha
 pub async fn a_renewal_may_replace_an_end_that_is_earlier_still<H: Harness>(harness: &H) {
     let (store, [ada]) = store_with_users(harness).await;
     let session = session(1, &ada);
-    answer(store.create(&session).await);
+    answer(create(&store, &session).await);
     let later = Timestamp::from_millis(session.active_expires_at.as_millis() + 1);
     let renewal = Renewal { replaces: later, ..renewal_of(&session) };
     assert!(answer(store.renew(session.id, renewal).await), "the active period ends before");
     assert_kept(&store, &renewed(&session, renewal)).await;
 }
 
-/// Rule 4, for a client that hangs up: both expiries move or none.
+/// Rule 4, for a client that hangs up: all three times are set or none.
 pub async fn a_renewal_that_is_dropped_is_done_or_not_done<H: Harness>(harness: &H) {
     let (store, [ada]) = store_with_users(harness).await;
     for polls in POLLS {
         let session = session(polls, &ada);
-        answer(store.create(&session).await);
+        answer(create(&store, &session).await);
         let renewal = renewal_of(&session);
         let after = renewed(&session, renewal);
         drop_after(polls, store.renew(session.id, renewal)).await;
@@ -291,20 +320,17 @@ pub async fn a_renewal_that_is_dropped_is_done_or_not_done<H: Harness>(harness: 
 pub async fn of_renewals_at_once_exactly_one_is_done<H: Harness>(harness: &H) {
     let (store, [ada]) = store_with_users(harness).await;
     let session = session(1, &ada);
-    answer(store.create(&session).await);
+    answer(create(&store, &session).await);
     let renewal = |number| Renewal {
         replaces: session.active_expires_at,
         active_expires_at: at(DAY * 2 + i64::from(number)),
         idle_expires_at: at(DAY * 9 + i64::from(number)),
+        renewed_at: at(DAY + i64::from(number)),
     };
     let renewals: Vec<_> = (0..CROWD).map(renewal).collect();
     let racers = renewals.iter().map(|&renewal| store.renew(session.id, renewal)).collect();
-    let answers = at_once(racers).await.into_iter().map(answer);
-    let done: Vec<_> = renewals.iter().zip(answers).filter(|(_, done)| *done).collect();
-    let [(winner, _)] = done[..] else {
-        panic!("one of {CROWD} renewals is done, but {} say that it was they", done.len());
-    };
-    assert_kept(&store, &renewed(&session, *winner)).await;
+    let winner = the_one_of(racers).await;
+    assert_kept(&store, &renewed(&session, renewals[winner])).await;
 }
 
 // Rule 6
@@ -314,7 +340,7 @@ pub async fn a_delete_says_whether_the_session_was_there<H: Harness>(harness: &H
     let (store, [ada]) = store_with_users(harness).await;
     let session = session(1, &ada);
     assert!(!answer(store.delete(session.id).await), "it was not there yet");
-    answer(store.create(&session).await);
+    answer(create(&store, &session).await);
     assert!(answer(store.delete(session.id).await), "it was there");
     assert_gone(&store, session.id).await;
     assert_listed(&store, &ada, &[]).await;
@@ -325,7 +351,7 @@ pub async fn a_delete_says_whether_the_session_was_there<H: Harness>(harness: &H
 pub async fn a_delete_takes_no_other_session<H: Harness>(harness: &H) {
     let (store, [ada, bob]) = store_with_users(harness).await;
     let (session, others) = (session(1, &ada), [session(2, &ada), session(3, &bob)]);
-    answer(store.create(&session).await);
+    answer(create(&store, &session).await);
     create_all(&store, &others).await;
     answer(store.delete(session.id).await);
     for other in &others {
@@ -337,7 +363,7 @@ pub async fn a_delete_takes_no_other_session<H: Harness>(harness: &H) {
 pub async fn a_renewal_after_a_delete_brings_nothing_back<H: Harness>(harness: &H) {
     let (store, [ada]) = store_with_users(harness).await;
     let session = session(1, &ada);
-    answer(store.create(&session).await);
+    answer(create(&store, &session).await);
     answer(store.delete(session.id).await);
     let renewed = answer(store.renew(session.id, renewal_of(&session)).await);
     assert!(!renewed, "there was nothing left to renew");
@@ -345,11 +371,41 @@ pub async fn a_renewal_after_a_delete_brings_nothing_back<H: Harness>(harness: &
     assert_listed(&store, &ada, &[]).await;
 }
 
+/// Rule 6: nor do late changes of the token and writes of data.
+pub async fn changes_after_a_delete_bring_nothing_back<H: Harness>(harness: &H) {
+    let (store, [ada]) = store_with_users(harness).await;
+    let session = session(1, &ada);
+    answer(create(&store, &session).await);
+    answer(store.delete(session.id).await);
+    assert!(!answer(store.change_token(session.id, &change_of(&session, 7)).await), "no token");
+    assert!(!answer(store.write_data(session.id, &data_for(&session, 7)).await), "no data");
+    assert_gone(&store, session.id).await;
+    assert_listed(&store, &ada, &[]).await;
+}
+
+/// Rule 6: whatever is under way.
+pub async fn a_delete_amid_changes_is_final<H: Harness>(harness: &H) {
+    let (store, [ada]) = store_with_users(harness).await;
+    let session = session(1, &ada);
+    answer(create(&store, &session).await);
+    let (token, data) = (change_of(&session, 7), data_for(&session, 7));
+    let change = |number| match number % 2 {
+        0 => store.change_token(session.id, &token),
+        _ => store.write_data(session.id, &data),
+    };
+    let mut crowd: Vec<_> = (1..CROWD).map(change).collect();
+    let middle = crowd.len() / 2;
+    crowd.insert(middle, store.delete(session.id));
+    let mut answers = at_once(crowd).await.into_iter().map(answer);
+    assert_eq!(answers.nth(middle), Some(true), "the session was there to delete");
+    assert_gone(&store, session.id).await;
+}
+
 /// Rule 6: nor does one that comes at the same time.
 pub async fn a_delete_amid_renewals_is_final<H: Harness>(harness: &H) {
     let (store, [ada]) = store_with_users(harness).await;
     let session = session(1, &ada);
-    answer(store.create(&session).await);
+    answer(create(&store, &session).await);
     // Each of them may be done, whatever was done before it.
     let renewal = Renewal { replaces: at(DAY * 30), ..renewal_of(&session) };
     let mut crowd: Vec<_> = (1..CROWD).map(|_| store.renew(session.id, renewal)).collect();
@@ -366,7 +422,7 @@ pub async fn a_delete_amid_renewals_is_final<H: Harness>(harness: &H) {
 pub async fn of_deletes_at_once_exactly_one_finds_the_session<H: Harness>(harness: &H) {
     let (store, [ada]) = store_with_users(harness).await;
     let session = session(1, &ada);
-    answer(store.create(&session).await);
+    answer(create(&store, &session).await);
     let deletes = (0..CROWD).map(|_| store.delete(session.id)).collect();
     let found = at_once(deletes).await.into_iter().map(answer).filter(|found| *found).count();
     assert_eq!(found, 1, "of {CROWD} deletes one finds the session");
@@ -378,7 +434,7 @@ pub async fn a_delete_that_is_dropped_is_done_or_not_done<H: Harness>(harness: &
     let (store, [ada]) = store_with_users(harness).await;
     for polls in POLLS {
         let session = session(polls, &ada);
-        answer(store.create(&session).await);
+        answer(create(&store, &session).await);
         drop_after(polls, store.delete(session.id)).await;
         let found = answer(store.find(session.id).await);
         assert!(

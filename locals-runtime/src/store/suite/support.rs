@@ -8,13 +8,19 @@ use super::Harness;
 use crate::{
     clock::Timestamp,
     error::{StoreError, chain},
-    session::{Renewal, SessionRecord},
-    store::{SessionStore, SessionUserStore, StoreFuture},
+    session::{DataChange, GuestRecord, Periods, Renewal, Rotation, SessionRecord, TokenChange},
+    store::{Ends, SessionStore, SessionUserStore, StoreFuture},
     token::{SecretHash, SessionId},
     user::{AuthUser, UserId, UserIdKind, UserKey},
 };
 
 pub const DAY: i64 = 24 * 60 * 60 * 1_000;
+
+/// How many operations run at once.
+pub const CROWD: u8 = 50;
+
+/// After how many polls operations are dropped.
+pub const POLLS: std::ops::Range<u8> = 0..8;
 
 /// The time on the clock of the suite. It begins with the first millisecond of 1970.
 pub fn at(millis: i64) -> Timestamp {
@@ -30,11 +36,74 @@ pub fn session(number: u8, user: &UserId) -> SessionRecord {
         user_id: user.clone(),
         created_at: at(0),
         authenticated_at: at(1_001),
+        renewed_at: at(2_005),
         active_expires_at: at(DAY + 2),
         idle_expires_at: at(DAY * 8 + 3),
         absolute_expires_at: at(DAY * 30 + 4),
+        periods: Some(Periods::from_millis(DAY + i64::from(number), DAY * 7 + 1)),
+        is_persistent: number.is_multiple_of(2),
         user_agent: Some(format!("Mozilla/5.0 (\"{number}\"; it's 100% \\ Юникод 🦀)")),
         address: Some(format!("2001:db8::{number:x}")),
+        actor_session: Some(SessionId::from_bytes([number ^ 0x55; 16])),
+        data: Some(data(number)),
+        data_revision: i64::from(number),
+        rotation: Some(rotation(number)),
+    }
+}
+
+/// JSON that has more than one line, and more than letters.
+pub fn data(number: u8) -> String {
+    format!("{{\n  \"cart\": [{number}, null],\n  \"it's\": \"100% \\\\ \\u0000 Юникод 🦀\"\n}}\n")
+}
+
+pub fn rotation(number: u8) -> Rotation {
+    Rotation {
+        previous: SecretHash::from_bytes([number ^ 0x33; 32]),
+        salt: [number ^ 0x0f; 32],
+        rotated_at: at(3_007 + i64::from(number)),
+    }
+}
+
+/// A guest that differs in all it can from one of another number.
+pub fn guest(number: u8) -> GuestRecord {
+    GuestRecord {
+        id: SessionId::from_bytes([number; 16]),
+        secret_hash: SecretHash::from_bytes([!number; 32]),
+        data: data(number),
+        data_revision: i64::from(number),
+        expires_at: at(DAY + i64::from(number)),
+    }
+}
+
+/// A new token for a session, and all that goes with it.
+pub fn change_of(session: &SessionRecord, number: u8) -> TokenChange {
+    TokenChange {
+        replaces: session.secret_hash,
+        secret_hash: SecretHash::from_bytes([number; 32]),
+        rotation: Some(Rotation { previous: session.secret_hash, ..rotation(number) }),
+        authenticated_at: at(5_000 + i64::from(number)),
+    }
+}
+
+pub fn changed(session: &SessionRecord, change: &TokenChange) -> SessionRecord {
+    SessionRecord {
+        secret_hash: change.secret_hash,
+        rotation: change.rotation,
+        authenticated_at: change.authenticated_at,
+        ..session.clone()
+    }
+}
+
+/// New data for a session.
+pub fn data_for(session: &SessionRecord, number: u8) -> DataChange {
+    DataChange { replaces: session.data_revision, data: data(number) }
+}
+
+pub fn written(session: &SessionRecord, change: &DataChange) -> SessionRecord {
+    SessionRecord {
+        data: Some(change.data.clone()),
+        data_revision: change.replaces + 1,
+        ..session.clone()
     }
 }
 
@@ -45,6 +114,7 @@ pub fn renewal_of(session: &SessionRecord) -> Renewal {
         replaces: session.active_expires_at,
         active_expires_at: later(session.active_expires_at),
         idle_expires_at: later(session.idle_expires_at),
+        renewed_at: later(session.renewed_at),
     }
 }
 
@@ -52,6 +122,7 @@ pub fn renewed(session: &SessionRecord, renewal: Renewal) -> SessionRecord {
     SessionRecord {
         active_expires_at: renewal.active_expires_at,
         idle_expires_at: renewal.idle_expires_at,
+        renewed_at: renewal.renewed_at,
         ..session.clone()
     }
 }
@@ -110,10 +181,20 @@ pub async fn store_with_all_users<H: Harness>(harness: &H) -> (H::Store, Vec<Ses
     (store, sessions)
 }
 
+/// Creates a session with which nothing ends.
+pub fn create<'a>(store: &'a impl SessionStore, session: &'a SessionRecord) -> StoreFuture<'a, ()> {
+    store.create(session, Ends::default())
+}
+
 pub async fn create_all(store: &impl SessionStore, sessions: &[SessionRecord]) {
     for session in sessions {
-        answer(store.create(session).await);
+        answer(create(store, session).await);
     }
+}
+
+/// Stores a guest whose id is free.
+pub async fn write_new(store: &impl SessionStore, guest: &GuestRecord) {
+    assert!(answer(store.write_guest(guest, None).await), "a new guest is stored");
 }
 
 /// What a store answered that had no reason to fail.
@@ -147,11 +228,28 @@ pub async fn assert_gone<T>(store: &impl SessionUserStore<T>, id: SessionId) {
     assert_eq!(found, None, "`find_with_user` should find nothing");
 }
 
+/// The guest is found as it is expected.
+pub async fn assert_guest(store: &impl SessionStore, expected: &GuestRecord) {
+    let found = answer(store.find_guest(expected.id).await);
+    assert_eq!(found.as_ref(), Some(expected), "what `find_guest` gives, and what was expected");
+}
+
 /// The user's sessions are these, in this order.
 pub async fn assert_listed(store: &impl SessionStore, user: &UserId, expected: &[&SessionRecord]) {
     let listed = answer(store.list_by_user(user).await);
     let listed: Vec<_> = listed.iter().collect();
     assert_eq!(listed, expected, "the list of {user:?}, and what was expected");
+}
+
+/// Of operations at once exactly one says that it was it; gives the place of that one.
+pub async fn the_one_of(operations: Vec<StoreFuture<'_, bool>>) -> usize {
+    let crowd = operations.len();
+    let answers = at_once(operations).await.into_iter().map(answer);
+    let done: Vec<_> = (0..).zip(answers).filter(|(_, done)| *done).collect();
+    let [(winner, _)] = done[..] else {
+        panic!("one of {crowd} at once is done, but {} say that it was they", done.len());
+    };
+    winner
 }
 
 /// Runs operations side by side, and gives their answers in the same order.

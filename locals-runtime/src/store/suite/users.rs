@@ -5,11 +5,14 @@
 use super::{
     Harness,
     support::{
-        DAY, answer, assert_gone, assert_kept, assert_listed, at, create_all, ids, session,
-        store_with_all_users, store_with_users,
+        DAY, answer, assert_gone, assert_guest, assert_kept, assert_listed, at, create, create_all,
+        guest, ids, session, store_with_all_users, store_with_users, write_new,
     },
 };
-use crate::{session::SessionRecord, store::SessionStore};
+use crate::{
+    session::{GuestRecord, SessionRecord},
+    store::SessionStore,
+};
 
 // Rule 7
 
@@ -19,7 +22,7 @@ pub async fn all_sessions_of_a_user_are_deleted_and_counted<H: Harness>(harness:
     let of_ada = [session(1, &ada), session(2, &ada), session(3, &ada)];
     let of_bob = session(4, &bob);
     create_all(&store, &of_ada).await;
-    answer(store.create(&of_bob).await);
+    answer(create(&store, &of_bob).await);
     assert_eq!(answer(store.delete_by_user(&eve, None).await), 0, "eve has no session");
     assert_eq!(answer(store.delete_by_user(&ada, None).await), 3, "ada has three sessions");
     for session in &of_ada {
@@ -36,7 +39,7 @@ pub async fn the_session_to_keep_is_kept<H: Harness>(harness: &H) {
     let of_ada = [session(1, &ada), session(2, &ada), session(3, &ada)];
     let of_bob = session(4, &bob);
     create_all(&store, &of_ada).await;
-    answer(store.create(&of_bob).await);
+    answer(create(&store, &of_bob).await);
     let kept = &of_ada[1];
     for others in [2, 0] {
         let deleted = answer(store.delete_by_user(&ada, Some(kept.id)).await);
@@ -95,8 +98,8 @@ pub async fn a_list_is_whole_and_has_nothing_of_others<H: Harness>(harness: &H) 
     let (store, [ada, bob, eve]) = store_with_users(harness).await;
     let of_ada = SessionRecord { user_agent: None, ..session(1, &ada) };
     let of_bob = SessionRecord { address: None, ..session(2, &bob) };
-    answer(store.create(&of_ada).await);
-    answer(store.create(&of_bob).await);
+    answer(create(&store, &of_ada).await);
+    answer(create(&store, &of_bob).await);
     assert_listed(&store, &ada, &[&of_ada]).await;
     assert_listed(&store, &bob, &[&of_bob]).await;
     assert_listed(&store, &eve, &[]).await;
@@ -134,7 +137,7 @@ pub async fn expired_sessions_are_deleted_in_bounded_batches<H: Harness>(harness
     let ended: Vec<_> = (1..=5).map(record).collect();
     let living = session(6, &ada);
     create_all(&store, &ended).await;
-    answer(store.create(&living).await);
+    answer(create(&store, &living).await);
     let mut left = 5;
     while left > 0 {
         let deleted = answer(store.delete_expired(at(DAY), LIMIT).await);
@@ -145,6 +148,45 @@ pub async fn expired_sessions_are_deleted_in_bounded_batches<H: Harness>(harness
     }
     assert_eq!(answer(store.delete_expired(at(DAY), LIMIT).await), 0, "all have been deleted");
     assert_kept(&store, &living).await;
+}
+
+/// Rule 9: and so do guests.
+pub async fn a_guest_expires_to_the_millisecond<H: Harness>(harness: &H) {
+    let (store, []) = store_with_users(harness).await;
+    let record = |number, end| GuestRecord { expires_at: at(end), ..guest(number) };
+    let (ended, living) = (record(1, DAY), record(2, DAY + 1));
+    for guest in [&ended, &living] {
+        write_new(&store, guest).await;
+    }
+    assert_eq!(answer(store.delete_expired(at(DAY - 1), 100).await), 0, "none had ended then");
+    assert_guest(&store, &ended).await;
+    assert_eq!(answer(store.delete_expired(at(DAY), 100).await), 1, "one has ended");
+    assert_eq!(answer(store.find_guest(ended.id).await), None);
+    assert_guest(&store, &living).await;
+}
+
+/// Rule 9: the limit is one for sessions and guests together.
+pub async fn expired_guests_and_sessions_share_one_batch<H: Harness>(harness: &H) {
+    const LIMIT: u32 = 2;
+    let (store, [ada]) = store_with_users(harness).await;
+    for number in 1..=3 {
+        let session = SessionRecord { idle_expires_at: at(DAY), ..session(number, &ada) };
+        answer(create(&store, &session).await);
+        write_new(&store, &GuestRecord { expires_at: at(DAY), ..guest(number) }).await;
+    }
+    let mut left = 6;
+    while left > 0 {
+        let deleted = answer(store.delete_expired(at(DAY), LIMIT).await);
+        assert!((1..=LIMIT.into()).contains(&deleted), "1 to {LIMIT} of {left}, not {deleted}");
+        left -= deleted;
+        let mut there = answer(store.list_by_user(&ada).await).len() as u64;
+        for number in 1..=3 {
+            let found = answer(store.find_guest(guest(number).id).await);
+            there += u64::from(found.is_some());
+        }
+        assert_eq!(there, left, "{deleted} say to be deleted");
+    }
+    assert_eq!(answer(store.delete_expired(at(DAY), LIMIT).await), 0, "all have been deleted");
 }
 
 // Rule 10
@@ -196,7 +238,7 @@ pub async fn the_sessions_of_a_removed_user_are_gone<H: Harness>(harness: &H) {
     let of_ada = [session(1, &ada), session(2, &ada)];
     let of_bob = session(3, &bob);
     create_all(&store, &of_ada).await;
-    answer(store.create(&of_bob).await);
+    answer(create(&store, &of_bob).await);
     harness.remove_user(&store, ada.clone()).await;
     for session in &of_ada {
         assert_gone(&store, session.id).await;
@@ -210,10 +252,10 @@ pub async fn a_session_of_a_user_who_never_was_is_not_found<H: Harness>(harness:
     let (store, [ada]) = store_with_users(harness).await;
     let nobody = &ids::<H>()[1];
     let (session, of_ada) = (session(1, nobody), session(2, &ada));
-    let refused_or_kept = store.create(&session).await;
+    let refused_or_kept = create(&store, &session).await;
     drop(refused_or_kept);
     assert_gone(&store, session.id).await;
-    answer(store.create(&of_ada).await);
+    answer(create(&store, &of_ada).await);
     assert_kept(&store, &of_ada).await;
 }
 
@@ -221,7 +263,7 @@ pub async fn a_session_of_a_user_who_never_was_is_not_found<H: Harness>(harness:
 pub async fn a_new_user_does_not_inherit_the_sessions_of_a_removed_one<H: Harness>(harness: &H) {
     let (store, [ada]) = store_with_users(harness).await;
     let session = session(1, &ada);
-    answer(store.create(&session).await);
+    answer(create(&store, &session).await);
     harness.remove_user(&store, ada.clone()).await;
     harness.add_user(&store, ada.clone()).await;
     assert_gone(&store, session.id).await;

@@ -1,0 +1,227 @@
+//! Rules 18 to 20: guests.
+
+#![allow(clippy::missing_panics_doc, reason = "a panic is how all of them say no")]
+
+use super::{
+    Harness,
+    support::{
+        CROWD, DAY, POLLS, answer, assert_gone, assert_guest, assert_kept, at, at_once, create,
+        data, drop_after, failed, guest, session, store_with_users, the_one_of, write_new,
+    },
+};
+use crate::{
+    error::StoreError,
+    session::GuestRecord,
+    store::SessionStore,
+    token::{SecretHash, SessionId},
+};
+
+/// The guest after a write: with these data, one revision further, and a later end.
+fn moved_on(guest: &GuestRecord, number: u8) -> GuestRecord {
+    GuestRecord {
+        data: data(number),
+        data_revision: guest.data_revision + 1,
+        expires_at: at(guest.expires_at.as_millis() + DAY),
+        ..guest.clone()
+    }
+}
+
+// Rule 18
+
+/// Rule 18: what `write_guest` stored, `find_guest` gives back.
+pub async fn a_guest_is_found_with_every_field_as_it_was<H: Harness>(harness: &H) {
+    let (store, []) = store_with_users(harness).await;
+    let odd = GuestRecord {
+        id: SessionId::from_bytes(*b"\x00\x01\x09\x0a\x0d\x1f'\"\\%\x7f\x80\xc3\x28\xfe\xff"),
+        secret_hash: SecretHash::from_bytes(
+            *b"\xff\xfe\x80\x00 a secret is not text: \x00\n\x7f\x00 ",
+        ),
+        ..guest(1)
+    };
+    let long = format!("[{}]", "\"🦀\", ".repeat(30_000));
+    let texts = (2..).zip(["", "\n", " - \n{} ", &long]);
+    let others = texts.map(|(number, data)| GuestRecord { data: data.to_owned(), ..guest(number) });
+    let guests: Vec<_> = [odd].into_iter().chain(others).collect();
+    for guest in &guests {
+        assert_eq!(answer(store.find_guest(guest.id).await), None, "it is not there yet");
+        write_new(&store, guest).await;
+    }
+    for guest in &guests {
+        assert_guest(&store, guest).await;
+    }
+}
+
+/// Rule 18: the second of two guests of one id is refused with [`StoreError::Collision`].
+pub async fn a_taken_id_is_refused_and_the_first_guest_stays<H: Harness>(harness: &H) {
+    let (store, []) = store_with_users(harness).await;
+    let first = guest(1);
+    write_new(&store, &first).await;
+    for again in [&GuestRecord { id: first.id, ..guest(2) }, &first] {
+        let refused = store.write_guest(again, None).await;
+        assert!(
+            matches!(refused, Err(StoreError::Collision)),
+            "a taken id is a collision, but `write_guest` answers {refused:?}"
+        );
+        assert_guest(&store, &first).await;
+    }
+}
+
+/// Rule 18: also when they come at the same time.
+pub async fn of_new_guests_of_one_id_at_once_exactly_one_is_stored<H: Harness>(harness: &H) {
+    let (store, []) = store_with_users(harness).await;
+    let id = guest(0).id;
+    let guests: Vec<_> = (0..CROWD).map(|number| GuestRecord { id, ..guest(number) }).collect();
+    let writers = guests.iter().map(|guest| store.write_guest(guest, None)).collect();
+    let mut first = None;
+    for (guest, written) in guests.iter().zip(at_once(writers).await) {
+        match written {
+            Ok(true) => assert!(first.replace(guest).is_none(), "two guests of one id are stored"),
+            Ok(false) => panic!("a new guest is stored, or its id is taken"),
+            Err(StoreError::Collision) => {}
+            Err(error) => failed(&error),
+        }
+    }
+    assert_guest(&store, first.expect("one guest of a free id is stored")).await;
+}
+
+/// Rule 18: a guest is no session, and neither stands in the way of the other.
+pub async fn a_guest_and_a_session_may_have_one_id<H: Harness>(harness: &H) {
+    let (store, [ada]) = store_with_users(harness).await;
+    let (session, guest) = (session(1, &ada), guest(1));
+    write_new(&store, &guest).await;
+    assert_gone(&store, session.id).await;
+    assert!(!answer(store.delete(session.id).await), "there is no such session");
+    answer(create(&store, &session).await);
+    assert_kept(&store, &session).await;
+    assert_guest(&store, &guest).await;
+    answer(store.delete_by_user(&ada, None).await);
+    assert_guest(&store, &guest).await;
+    answer(create(&store, &session).await);
+    answer(store.delete_guest(guest.id).await);
+    assert_kept(&store, &session).await;
+}
+
+/// Rule 18, for a client that hangs up: the guest is there as a whole or not at all.
+pub async fn a_new_guest_that_is_dropped_is_stored_or_not<H: Harness>(harness: &H) {
+    let (store, []) = store_with_users(harness).await;
+    for polls in POLLS {
+        let guest = guest(polls);
+        drop_after(polls, store.write_guest(&guest, None)).await;
+        let found = answer(store.find_guest(guest.id).await);
+        assert!(
+            found.is_none() || found.as_ref() == Some(&guest),
+            "a guest dropped after {polls} polls is stored or not, but {found:?} is found"
+        );
+        match store.write_guest(&guest, None).await {
+            Ok(_) | Err(StoreError::Collision) => assert_guest(&store, &guest).await,
+            Err(error) => failed(&error),
+        }
+    }
+}
+
+// Rule 19
+
+/// Rule 19: the secret stays, and other guests stay as they are.
+pub async fn a_guest_is_overwritten_but_for_its_secret<H: Harness>(harness: &H) {
+    let (store, []) = store_with_users(harness).await;
+    let (mut stored, other) = (guest(1), guest(2));
+    for guest in [&stored, &other] {
+        write_new(&store, guest).await;
+    }
+    for number in [7, 8, 9] {
+        let next = moved_on(&stored, number);
+        let with_another_secret = GuestRecord { secret_hash: other.secret_hash, ..next.clone() };
+        let revision = Some(stored.data_revision);
+        let done = answer(store.write_guest(&with_another_secret, revision).await);
+        assert!(done, "the revision was this one");
+        assert_guest(&store, &next).await;
+        stored = next;
+    }
+    assert_guest(&store, &other).await;
+}
+
+/// Rule 19: who comes with a revision that is past is told so.
+pub async fn a_guest_that_has_moved_on_is_not_overwritten<H: Harness>(harness: &H) {
+    let (store, []) = store_with_users(harness).await;
+    let stored = guest(5);
+    write_new(&store, &stored).await;
+    let next = moved_on(&stored, 7);
+    for revision in [0, 4, 6, -5, i64::MAX] {
+        let done = answer(store.write_guest(&next, Some(revision)).await);
+        assert!(!done, "{revision} is not the revision");
+        assert_guest(&store, &stored).await;
+    }
+    assert!(answer(store.write_guest(&next, Some(5)).await), "5 is the revision");
+    assert!(!answer(store.write_guest(&moved_on(&stored, 8), Some(5)).await), "5 is past");
+    assert_guest(&store, &next).await;
+}
+
+/// Rule 19: an overwrite is an update, never an insert.
+pub async fn an_overwrite_of_an_unknown_guest_creates_nothing<H: Harness>(harness: &H) {
+    let (store, []) = store_with_users(harness).await;
+    let unknown = guest(1);
+    for revision in [0, 1] {
+        let done = answer(store.write_guest(&unknown, Some(revision)).await);
+        assert!(!done, "there was nothing to overwrite");
+        assert_eq!(answer(store.find_guest(unknown.id).await), None);
+    }
+}
+
+/// Rule 19: all others are told that it was not they, and may read again.
+pub async fn of_overwrites_of_a_guest_at_once_exactly_one_is_done<H: Harness>(harness: &H) {
+    let (store, []) = store_with_users(harness).await;
+    let stored = guest(200);
+    write_new(&store, &stored).await;
+    let nexts: Vec<_> = (0..CROWD).map(|number| moved_on(&stored, number)).collect();
+    let revision = Some(stored.data_revision);
+    let winner = the_one_of(nexts.iter().map(|it| store.write_guest(it, revision)).collect()).await;
+    assert_guest(&store, &nexts[winner]).await;
+}
+
+/// Rule 19, for a client that hangs up: the guest is overwritten as a whole or not at all.
+pub async fn an_overwrite_of_a_guest_that_is_dropped_is_done_or_not_done<H: Harness>(harness: &H) {
+    let (store, []) = store_with_users(harness).await;
+    for polls in POLLS {
+        let stored = guest(polls);
+        write_new(&store, &stored).await;
+        let (next, revision) = (moved_on(&stored, 77), Some(stored.data_revision));
+        drop_after(polls, store.write_guest(&next, revision)).await;
+        let found = answer(store.find_guest(stored.id).await);
+        assert!(
+            found.as_ref() == Some(&stored) || found.as_ref() == Some(&next),
+            "an overwrite dropped after {polls} polls did all or nothing, but {found:?} is found"
+        );
+        answer(store.write_guest(&next, revision).await);
+        assert_guest(&store, &next).await;
+    }
+}
+
+// Rule 20
+
+/// Rule 20: the answer to a second one, and to one of an unknown guest, is no; others stay.
+pub async fn a_delete_says_whether_the_guest_was_there<H: Harness>(harness: &H) {
+    let (store, []) = store_with_users(harness).await;
+    let (guest, other) = (guest(1), guest(2));
+    assert!(!answer(store.delete_guest(guest.id).await), "it was not there yet");
+    write_new(&store, &guest).await;
+    write_new(&store, &other).await;
+    assert!(answer(store.delete_guest(guest.id).await), "it was there");
+    assert_eq!(answer(store.find_guest(guest.id).await), None);
+    assert!(!answer(store.delete_guest(guest.id).await), "it was there no more");
+    assert_guest(&store, &other).await;
+}
+
+/// Rule 20: an overwrite at the same time does not bring the guest back.
+pub async fn a_delete_of_a_guest_amid_overwrites_is_final<H: Harness>(harness: &H) {
+    let (store, []) = store_with_users(harness).await;
+    let stored = guest(200);
+    write_new(&store, &stored).await;
+    let nexts: Vec<_> = (1..CROWD).map(|number| moved_on(&stored, number)).collect();
+    let revision = Some(stored.data_revision);
+    let mut crowd: Vec<_> = nexts.iter().map(|it| store.write_guest(it, revision)).collect();
+    let middle = crowd.len() / 2;
+    crowd.insert(middle, store.delete_guest(stored.id));
+    let mut answers = at_once(crowd).await.into_iter().map(answer);
+    assert_eq!(answers.nth(middle), Some(true), "the guest was there to delete");
+    assert_eq!(answer(store.find_guest(stored.id).await), None);
+}
