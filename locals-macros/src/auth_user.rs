@@ -1,10 +1,10 @@
 //! `#[derive(AuthUser)]`.
 
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{quote, quote_spanned};
 use syn::{
-    Attribute, Data, DeriveInput, Expr, ExprLit, Field, Fields, Ident, Lit, LitStr, Meta, Token,
-    Type, ext::IdentExt, punctuated::Punctuated,
+    Attribute, Data, DeriveInput, Expr, ExprLit, ExprPath, Field, Fields, Ident, Lit, LitStr, Meta,
+    Token, Type, ext::IdentExt, punctuated::Punctuated, spanned::Spanned,
 };
 
 use crate::{
@@ -18,6 +18,7 @@ const DEFAULT_ID: &str = "id";
 /// What the implementation is made of.
 struct AuthUser<'a> {
     table: String,
+    session_data: Option<ExprPath>,
     id: Option<IdField<'a>>,
 }
 
@@ -43,7 +44,7 @@ fn read<'a>(input: &'a DeriveInput, diagnostics: &mut Diagnostics) -> AuthUser<'
             "a user type has no generic parameters: it is one row of one table",
         );
     }
-    let table = read_table(&input.attrs, diagnostics);
+    let (table, session_data) = read_struct(&input.attrs, diagnostics);
     let id = match &input.data {
         Data::Struct(data) => match &data.fields {
             Fields::Named(fields) => read_id(&input.ident, &fields.named, diagnostics),
@@ -64,31 +65,53 @@ fn read<'a>(input: &'a DeriveInput, diagnostics: &mut Diagnostics) -> AuthUser<'
             None
         }
     };
-    AuthUser { table, id }
+    AuthUser { table, session_data, id }
 }
 
-/// `#[auth_user(table = "..")]`.
-fn read_table(attributes: &[Attribute], diagnostics: &mut Diagnostics) -> String {
-    let mut table = None;
+/// `#[auth_user(table = "..", session = ..)]`.
+fn read_struct(
+    attributes: &[Attribute],
+    diagnostics: &mut Diagnostics,
+) -> (String, Option<ExprPath>) {
+    let (mut table, mut session) = (None, None);
     for setting in settings(attributes, diagnostics) {
-        if !setting.path().is_ident("table") {
-            let message = unknown("setting", &name_of(&setting), &["table"]);
-            diagnostics.error(setting, message);
-        } else if let Some(name) = text(&setting, "table = \"accounts\"", diagnostics) {
-            if table.is_some() {
-                diagnostics.error(&setting, "`table` stands here twice");
+        let name = name_of(&setting);
+        let is_repeated = match &*name {
+            "table" => table.replace(read_table(&setting, diagnostics)).is_some(),
+            "session" => session.replace(read_session(&setting, diagnostics)).is_some(),
+            _ => {
+                let message = unknown("setting", &name, &["table", "session"]);
+                diagnostics.error(&setting, message);
+                false
             }
-            if name.value().split('.').count() > 2 || !name.value().split('.').all(is_identifier) {
-                diagnostics.error(
-                    &name,
-                    "not the name of a table: write letters, digits and `_`, with the schema \
-                     and `.` before it if there is one",
-                );
-            }
-            table = Some(name.value());
+        };
+        if is_repeated {
+            diagnostics.error(&setting, format!("`{name}` stands here twice"));
         }
     }
-    table.unwrap_or_else(|| DEFAULT_TABLE.to_owned())
+    (table.flatten().unwrap_or_else(|| DEFAULT_TABLE.to_owned()), session.flatten())
+}
+
+fn read_table(setting: &Meta, diagnostics: &mut Diagnostics) -> Option<String> {
+    let name = text(setting, "table = \"accounts\"", diagnostics)?;
+    if name.value().split('.').count() > 2 || !name.value().split('.').all(is_identifier) {
+        diagnostics.error(
+            &name,
+            "not the name of a table: write letters, digits and `_`, with the schema and `.` \
+             before it if there is one",
+        );
+    }
+    Some(name.value())
+}
+
+fn read_session(setting: &Meta, diagnostics: &mut Diagnostics) -> Option<ExprPath> {
+    if let Meta::NameValue(pair) = setting
+        && let Expr::Path(data) = &pair.value
+    {
+        return Some(data.clone());
+    }
+    diagnostics.error(setting, "a type is missing: write `#[auth_user(session = Cart)]`");
+    None
 }
 
 /// The field marked `#[auth_user(id)]`, or else the one named `id`.
@@ -183,7 +206,18 @@ fn expand(input: &DeriveInput, user: AuthUser) -> TokenStream {
         Some(IdField { name, ty, column }) => (quote!(#ty), column, quote!(&self.#name)),
         None => (quote!(i64), DEFAULT_ID.to_owned(), quote!(::core::unreachable!())),
     };
+    let session_data = user.session_data.map(|data| {
+        let session_data = paths::session_data();
+        quote_spanned! {data.span()=>
+            #[automatically_derived]
+            impl #session_data for #data {
+                type User = #name;
+            }
+        }
+    });
     quote! {
+        #session_data
+
         #[automatically_derived]
         impl #auth_user for #name {
             type Id = #ty;

@@ -103,6 +103,7 @@ pub fn require_user(args: TokenStream, item: TokenStream) -> TokenStream {
 /// | attribute | on | default |
 /// |---|---|---|
 /// | `#[auth_user(table = "accounts")]` | the struct | `users` |
+/// | `#[auth_user(session = Cart)]` | the struct; what the app keeps with each session, see [`SessionData`](trait.SessionData.html) | nothing |
 /// | `#[auth_user(id)]` | the field of the id | the field named `id` |
 /// | `#[auth_user(id = "account_id")]` | the field of the id, where its column is named otherwise | the field's name |
 ///

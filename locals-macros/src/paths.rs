@@ -12,3 +12,8 @@ pub fn private() -> TokenStream {
 pub fn auth_user() -> TokenStream {
     quote!(::locals::AuthUser)
 }
+
+/// The trait of the data that `#[auth_user(session = ..)]` names.
+pub fn session_data() -> TokenStream {
+    quote!(::locals::SessionData)
+}

@@ -27,6 +27,8 @@ pub(crate) struct Answers {
     /// Where a browser is sent whose user signed in too long ago.
     pub reauthentication_page: Option<String>,
     pub own: Option<Arc<OwnAnswer>>,
+    /// Whether a native client may sign in by a bearer token.
+    pub accepts_bearer: bool,
 }
 
 impl Answers {
@@ -48,7 +50,12 @@ impl Answers {
             Refusal::SignedIn(page) => see_other(page),
             Refusal::Error(error, page) => {
                 let answer = self.answer(request, &error, page);
-                dress(HttpResponse::from_error(error), answer)
+                let mut response = dress(HttpResponse::from_error(error), answer);
+                if self.accepts_bearer && response.status() == StatusCode::UNAUTHORIZED {
+                    let bearer = header::HeaderValue::from_static("Bearer");
+                    response.headers_mut().append(header::WWW_AUTHENTICATE, bearer);
+                }
+                response
             }
         }
     }

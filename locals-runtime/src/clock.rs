@@ -2,6 +2,8 @@
 
 use std::{
     fmt,
+    future::Future,
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -10,6 +12,7 @@ use std::{
 };
 
 use serde::Serialize;
+use tokio::sync::Notify;
 
 /// An instant in UTC, counted in milliseconds since 1970-01-01T00:00:00Z.
 ///
@@ -77,6 +80,20 @@ impl From<Timestamp> for SystemTime {
 pub trait Clock: Send + Sync + 'static {
     /// The time now.
     fn now(&self) -> Timestamp;
+
+    /// Waits until the clock shows `time` or later. Needs a Tokio runtime, as every Actix app has.
+    fn wait_until(&self, time: Timestamp) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(async move {
+            loop {
+                let left = time.since(self.now());
+                if left.is_zero() {
+                    return;
+                }
+                // The clock may be set meanwhile.
+                tokio::time::sleep(left.min(Duration::from_mins(1))).await;
+            }
+        })
+    }
 }
 
 /// The system's clock.
@@ -102,17 +119,24 @@ impl Clock for SystemClock {
 /// assert_eq!(clock.now().as_millis(), 60_000);
 /// ```
 #[derive(Debug, Clone)]
-pub struct ManualClock(Arc<AtomicI64>);
+pub struct ManualClock(Arc<Hands>);
+
+#[derive(Debug)]
+struct Hands {
+    time: AtomicI64,
+    moved: Notify,
+}
 
 impl ManualClock {
     /// A clock that shows `time`.
     pub fn at(time: Timestamp) -> Self {
-        Self(Arc::new(AtomicI64::new(time.0)))
+        Self(Arc::new(Hands { time: AtomicI64::new(time.0), moved: Notify::new() }))
     }
 
     /// Sets the clock to `time`, which may lie in its past.
     pub fn set(&self, time: Timestamp) {
-        self.0.store(time.0, Ordering::SeqCst);
+        self.0.time.store(time.0, Ordering::SeqCst);
+        self.0.moved.notify_waiters();
     }
 
     /// Moves the clock forward.
@@ -123,7 +147,21 @@ impl ManualClock {
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        Timestamp(self.0.load(Ordering::SeqCst))
+        Timestamp(self.0.time.load(Ordering::SeqCst))
+    }
+
+    fn wait_until(&self, time: Timestamp) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(async move {
+            loop {
+                let mut moved = std::pin::pin!(self.0.moved.notified());
+                // A move counts from here, so that none is missed after looking at the time.
+                moved.as_mut().enable();
+                if self.now() >= time {
+                    return;
+                }
+                moved.await;
+            }
+        })
     }
 }
 

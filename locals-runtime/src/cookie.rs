@@ -167,6 +167,11 @@ pub(crate) struct SessionCookie {
 }
 
 impl SessionCookie {
+    /// The cookie of guests: the same, by another name.
+    pub(crate) fn of_guests(&self) -> Self {
+        Self { name: format!("{}-guest", self.name), config: self.config.clone() }
+    }
+
     /// Reads the cookie from the raw bytes of the headers.
     ///
     /// Names are compared byte for byte and nothing is decoded: a name that only *reads* as
@@ -186,21 +191,19 @@ impl SessionCookie {
         SessionToken::parse(value).map_or(Presented::Malformed, Presented::Token)
     }
 
-    /// The header that stores the token in the browser for `life`.
-    pub(crate) fn store(&self, token: &SessionToken, life: Duration) -> HeaderValue {
-        self.header(token.expose_secret(), life.min(LONGEST_MAX_AGE))
+    /// The header that stores the token in the browser for `life`, or until it is closed.
+    pub(crate) fn store(&self, token: &SessionToken, life: Option<Duration>) -> HeaderValue {
+        self.header(token.expose_secret(), life.map(|life| life.min(LONGEST_MAX_AGE)))
     }
 
     /// The header that removes the cookie from the browser.
     pub(crate) fn remove(&self) -> HeaderValue {
-        self.header("", Duration::ZERO)
+        self.header("", Some(Duration::ZERO))
     }
 
-    fn header(&self, value: &str, max_age: Duration) -> HeaderValue {
-        let seconds = i64::try_from(max_age.as_secs()).unwrap_or(i64::MAX);
+    fn header(&self, value: &str, max_age: Option<Duration>) -> HeaderValue {
         let mut cookie = Cookie::build((self.name.as_str(), value))
             .path(self.config.path.as_str())
-            .max_age(cookie::time::Duration::seconds(seconds))
             .http_only(true)
             .secure(self.config.secure)
             .partitioned(self.config.partitioned)
@@ -209,6 +212,10 @@ impl SessionCookie {
                 SameSite::Lax => cookie::SameSite::Lax,
                 SameSite::None => cookie::SameSite::None,
             });
+        if let Some(max_age) = max_age {
+            let seconds = i64::try_from(max_age.as_secs()).unwrap_or(i64::MAX);
+            cookie = cookie.max_age(cookie::time::Duration::seconds(seconds));
+        }
         if let Some(domain) = &self.config.domain {
             cookie = cookie.domain(domain.as_str());
         }
@@ -333,7 +340,7 @@ mod tests {
 
     #[test]
     fn the_cookie_has_exactly_its_attributes() {
-        let header = cookie().store(&TOKEN.parse().unwrap(), Duration::from_millis(90_999));
+        let header = cookie().store(&TOKEN.parse().unwrap(), Some(Duration::from_millis(90_999)));
         assert_eq!(
             attributes(&header),
             [
@@ -371,8 +378,19 @@ mod tests {
     }
 
     #[test]
+    fn a_cookie_that_ends_with_the_browser_names_no_age() {
+        let header = cookie().store(&TOKEN.parse().unwrap(), None);
+        assert!(!header.to_str().unwrap().contains("Max-Age"));
+    }
+
+    #[test]
+    fn the_cookie_of_guests_is_named_after_that_of_sessions() {
+        assert_eq!(cookie().of_guests().name, "__Host-session-guest");
+    }
+
+    #[test]
     fn no_cookie_outlives_what_a_browser_keeps() {
-        let header = cookie().store(&TOKEN.parse().unwrap(), Duration::MAX);
+        let header = cookie().store(&TOKEN.parse().unwrap(), Some(Duration::MAX));
         assert!(attributes(&header).contains(&"Max-Age=34560000".to_owned()));
     }
 

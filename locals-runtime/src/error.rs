@@ -35,6 +35,22 @@ pub enum Error {
     #[error("signed in too long ago")]
     NotRecent,
 
+    /// A session cookie and an `Authorization: Bearer` in one request: which of them counts would
+    /// be a guess. 400.
+    #[error("a session cookie and a bearer token in one request")]
+    TwoCredentials,
+
+    /// More data than a session or a guest may hold. 413.
+    #[error("more than {most} bytes of data for one session")]
+    TooMuchData {
+        /// How many bytes of JSON it may be.
+        most: usize,
+    },
+
+    /// A setting that cannot work, such as the lifetime given to a log-in. 500.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+
     /// The request comes from another origin. 403.
     #[error("cross-origin request refused: {reason}")]
     CrossOrigin {
@@ -103,7 +119,8 @@ impl ResponseError for Error {
 
 impl Error {
     /// A short name that does not change between versions, for programs: `not_signed_in`,
-    /// `reauthenticate`, `forbidden`, `cross_origin`, `unavailable` or `internal`.
+    /// `reauthenticate`, `forbidden`, `cross_origin`, `two_credentials`, `too_much_data`,
+    /// `unavailable` or `internal`.
     ///
     /// It stands in the body of the response, as `code`.
     pub fn code(&self) -> &'static str {
@@ -124,7 +141,14 @@ impl Error {
             Self::CrossOrigin { .. } => {
                 (StatusCode::FORBIDDEN, "cross_origin", "Request from another site refused")
             }
-            Self::NotConfigured
+            Self::TwoCredentials => {
+                (StatusCode::BAD_REQUEST, "two_credentials", "A cookie and a bearer token")
+            }
+            Self::TooMuchData { .. } => {
+                (StatusCode::PAYLOAD_TOO_LARGE, "too_much_data", "More data than can be kept")
+            }
+            Self::Config(_)
+            | Self::NotConfigured
             | Self::WrongUser { .. }
             | Self::WrongUserId(_)
             | Self::WrongStore { .. } => {
@@ -136,11 +160,14 @@ impl Error {
     fn log(&self) {
         match self {
             Self::Unauthenticated | Self::NotRecent => tracing::debug!("request refused: {self}"),
-            Self::Forbidden => tracing::info!("request refused: {self}"),
+            Self::Forbidden | Self::TwoCredentials | Self::TooMuchData { .. } => {
+                tracing::info!("request refused: {self}");
+            }
             Self::CrossOrigin { .. } => tracing::warn!("{self}"),
             Self::Store(error) => tracing::error!(cause = %chain(error), "{self}"),
             Self::Random(error) => tracing::error!(cause = %chain(error.as_ref()), "{self}"),
-            Self::NotConfigured
+            Self::Config(_)
+            | Self::NotConfigured
             | Self::WrongUser { .. }
             | Self::WrongUserId(_)
             | Self::WrongStore { .. } => {

@@ -1,36 +1,50 @@
 //! Everything after the handler, whatever came of it: the cookie and the cache headers.
 
-use actix_web::http::header::{CACHE_CONTROL, HeaderMap, HeaderValue, SET_COOKIE, VARY};
+use actix_web::http::header::{
+    CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, SET_COOKIE, VARY,
+};
 
 use crate::{
-    error::{StoreError, chain},
+    admission::TokenState,
+    error::chain,
     locals::Locals,
     origin,
     outcome::{Choice, Found, Outcome, outcome},
-    resolution::{Decision, Resolved},
+    resolution::{Carrier, Decision, GuestDecision, Resolved},
     session::Session,
     session_manager::Admitted,
 };
 
 /// Gives a response what the session asks for, once.
 pub(crate) async fn finish(locals: &Locals, headers: &mut HeaderMap) {
-    if locals.resolution.is_finished.replace(true) {
+    let resolution = &locals.resolution;
+    if resolution.is_finished.replace(true) {
         return;
     }
-    if let Some(cookie) = locals.cookie().await {
+    for cookie in [locals.cookie().await, locals.guest_cookie()].into_iter().flatten() {
         replace_cookie(headers, cookie);
-        // `Set-Cookie` alone does not keep a shared cache from storing a response (RFC 9111 §7.3).
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        // These speak to some caches in its place (RFC 9213).
-        for targeted in ["cdn-cache-control", "surrogate-control"] {
-            headers.remove(targeted);
-        }
+        never_store(headers);
     }
-    if locals.resolution.resolved().is_some() {
-        vary_by_cookie(headers);
+    if resolution.has_logged_out.get()
+        && let Some(value) = resolution.auth.clear_site_data()
+    {
+        headers.insert(HeaderName::from_static("clear-site-data"), value.clone());
+    }
+    if resolution.resolved().is_some() || resolution.guest.initialized() {
+        let is_bearer = resolution.carrier == Carrier::Bearer;
+        vary_by(headers, if is_bearer { "Authorization" } else { "Cookie" });
         if !headers.contains_key(CACHE_CONTROL) {
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
         }
+    }
+}
+
+/// `Set-Cookie` alone does not keep a shared cache from storing a response (RFC 9111 §7.3).
+fn never_store(headers: &mut HeaderMap) {
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // These speak to some caches in its place (RFC 9213).
+    for targeted in ["cdn-cache-control", "surrogate-control"] {
+        headers.remove(targeted);
     }
 }
 
@@ -48,22 +62,23 @@ fn replace_cookie(headers: &mut HeaderMap, cookie: HeaderValue) {
     }
 }
 
-/// Adds `Cookie` to what the response varies by.
-fn vary_by_cookie(headers: &mut HeaderMap) {
-    if !headers.contains_key(VARY) {
-        headers.insert(VARY, HeaderValue::from_static("Cookie"));
-        return;
-    }
+/// Adds a header of the request to what the response varies by.
+fn vary_by(headers: &mut HeaderMap, name: &'static str) {
     let mut merged = Vec::new();
     for value in headers.get_all(VARY) {
         let fields = value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
-        if fields.clone().any(|field| field == b"*" || field.eq_ignore_ascii_case(b"cookie")) {
+        let is_there = |field: &[u8]| field == b"*" || field.eq_ignore_ascii_case(name.as_bytes());
+        if fields.into_iter().any(is_there) {
             return;
         }
         merged.extend_from_slice(value.as_bytes());
         merged.extend_from_slice(b", ");
     }
-    merged.extend_from_slice(b"Cookie");
+    if merged.is_empty() {
+        headers.insert(VARY, HeaderValue::from_static(name));
+        return;
+    }
+    merged.extend_from_slice(name.as_bytes());
     if let Ok(value) = HeaderValue::from_bytes(&merged) {
         headers.insert(VARY, value);
     }
@@ -72,24 +87,38 @@ fn vary_by_cookie(headers: &mut HeaderMap) {
 impl Locals {
     /// The `Set-Cookie` that the request's decisions amount to, if any.
     ///
-    /// An idle session is renewed here, at the end: one that was ended while the handler ran is
-    /// not found any more, so neither its row nor its cookie comes back.
+    /// An idle session is renewed here, at the end, and a token exchanged: one that was ended while
+    /// the handler ran is not found any more, so neither its row nor its cookie comes back.
     async fn cookie(&self) -> Option<HeaderValue> {
         let admitted = self.resolution.resolved().and_then(|resolved| resolved.admitted.as_ref());
-        let cookie = self.resolution.auth.cookie();
-        match (self.outcome(), self.resolution.decision()) {
-            (Outcome::Remove, _) => Some(cookie.remove()),
-            (Outcome::Store, Decision::Set(chosen)) => Some(self.store_cookie(&chosen.session)),
-            (Outcome::Renew, _) => {
-                let session = self.renewed(admitted?).await?;
-                Some(self.store_cookie(session))
+        let chosen = match self.resolution.decision() {
+            Decision::Set(chosen) => Some(chosen),
+            Decision::None | Decision::Clear { .. } => None,
+        };
+        let writes_cookies = self.resolution.carrier != Carrier::Bearer;
+        let session = match self.outcome() {
+            Outcome::Keep => None,
+            Outcome::Remove => {
+                return writes_cookies.then(|| self.resolution.auth.cookie().remove());
             }
-            (Outcome::Confirm, _) => {
-                let session = self.confirmed(admitted?).await?;
-                Some(self.store_cookie(&session))
+            Outcome::Store => chosen.map(|chosen| chosen.session.clone()),
+            Outcome::Renew => self.used(admitted?).await,
+            Outcome::Confirm => self.confirmed(admitted?, &chosen?.session).await,
+        };
+        let cookie = session.map(|session| self.store_cookie(&session));
+        cookie.filter(|_| writes_cookies)
+    }
+
+    /// The `Set-Cookie` of the guest, if any.
+    fn guest_cookie(&self) -> Option<HeaderValue> {
+        let cookie = self.resolution.auth.guest_cookie();
+        match &*self.resolution.guest_decision.borrow() {
+            GuestDecision::None => None,
+            GuestDecision::Ended => Some(cookie.remove()),
+            GuestDecision::Written(guest) => {
+                let life = guest.record.expires_at.since(self.auth().now());
+                Some(cookie.store(&guest.token, Some(life)))
             }
-            // `Store` comes of `Set` alone.
-            (Outcome::Keep | Outcome::Store, _) => None,
         }
     }
 
@@ -103,41 +132,61 @@ impl Locals {
             None => Found::NotAsked,
             Some(Resolved { corrupt: true, .. }) => Found::Corrupt,
             Some(Resolved { admitted: None, .. }) => Found::NoSession,
-            Some(Resolved { admitted: Some(admitted), .. }) => {
-                Found::Session { id: admitted.session.id(), is_idle: admitted.renewal.is_some() }
-            }
+            Some(Resolved { admitted: Some(admitted), .. }) => Found::Session {
+                id: admitted.session.id(),
+                is_unchanged: admitted.renewal.is_none() && admitted.token == TokenState::Current,
+            },
         };
         let request = &self.request;
         let is_navigation = origin::is_navigation(request.method(), request.headers());
-        outcome(choice, &self.resolution.presented, found, is_navigation)
+        let presented = &self.resolution.presented;
+        outcome(choice, presented, found, is_navigation)
     }
 
     fn store_cookie(&self, session: &Session) -> HeaderValue {
         let life = session.idle_expires_at().since(self.auth().now());
+        let life = session.is_persistent().then_some(life);
         self.resolution.auth.cookie().store(&session.token, life)
     }
 
-    /// The session, if this request has renewed it. A fault is logged, and the session is as
-    /// valid as before.
-    async fn renewed<'a>(&self, admitted: &'a Admitted) -> Option<&'a Session> {
+    /// The presented session after its use: renewed by this request, or with the token that it has
+    /// been exchanged for. `None` if the cookie is to stay as it is, or the session has ended.
+    /// A fault is logged, and the session is as valid as before.
+    async fn used(&self, admitted: &Admitted) -> Option<Session> {
+        let is_renewed = self.renewed(admitted).await;
         let session = &admitted.session;
-        let renewed = self.auth().renew(session.id(), admitted.renewal?).await;
-        logged(session, renewed).filter(|renewed| *renewed).map(|_| session)
+        match admitted.token {
+            // A native client would not learn the new one.
+            TokenState::Due if self.resolution.carrier != Carrier::Bearer => {
+                logged(session, self.auth().rotate(session).await).flatten()
+            }
+            TokenState::Exchanged(_) if !is_renewed => self.still_living(session).await,
+            _ => is_renewed.then(|| session.clone()),
+        }
     }
 
-    /// The presented session as it is now, renewed by this request or by another; `None` if it
-    /// has ended.
-    async fn confirmed(&self, admitted: &Admitted) -> Option<Session> {
-        if let Some(session) = self.renewed(admitted).await {
-            return Some(session.clone());
+    /// The session that was set in place of itself, if it still lives.
+    async fn confirmed(&self, admitted: &Admitted, chosen: &Session) -> Option<Session> {
+        if self.renewed(admitted).await {
+            return Some(chosen.clone());
         }
+        self.still_living(chosen).await
+    }
+
+    /// Whether this request has renewed the session.
+    async fn renewed(&self, admitted: &Admitted) -> bool {
+        let Some(renewal) = admitted.renewal else { return false };
         let session = &admitted.session;
+        logged(session, self.auth().renew(session.id(), renewal).await).unwrap_or(false)
+    }
+
+    async fn still_living(&self, session: &Session) -> Option<Session> {
         let found = logged(session, self.auth().find(&session.token).await).flatten();
         found.map(|found| found.session)
     }
 }
 
-pub(crate) fn logged<V>(session: &Session, result: Result<V, StoreError>) -> Option<V> {
+fn logged<V, E: std::error::Error + 'static>(session: &Session, result: Result<V, E>) -> Option<V> {
     result
         .inspect_err(|error| {
             let cause = chain(error);

@@ -1,23 +1,29 @@
 //! The runtime of [`locals`](https://docs.rs/locals): cookies, the life of a session, the
 //! stores. Use it through `locals`, which re-exports it.
 
+mod admission;
 mod answer;
 mod attribute;
 mod auth;
 mod clock;
 mod cookie;
+mod data;
 #[cfg(feature = "device-names")]
 mod device;
+mod endings;
 mod error;
 mod finish;
+mod flows;
+mod guest;
 pub mod handler;
+mod impersonation;
 mod lifecycle;
 mod locals;
+mod log_in;
 mod middleware;
 mod origin;
 mod outcome;
 mod parameters;
-#[allow(dead_code)] // wired up next
 mod proxy;
 mod redirect;
 mod resolution;
@@ -36,12 +42,15 @@ pub use crate::device::device_name;
 #[cfg(feature = "sql")]
 pub use crate::transaction::Within;
 pub use crate::{
-    auth::{Auth, AuthBuilder},
+    auth::{Auth, AuthBuilder, ClearSiteData},
     clock::{Clock, ManualClock, SystemClock, Timestamp},
     cookie::{CookieConfig, SameSite},
+    data::SessionData,
     error::{BoxError, ConfigError, Error, StoreError},
+    guest::GuestData,
     lifecycle::Lifetime,
     locals::Locals,
+    log_in::LogInOptions,
     middleware::{Guard, Guarded},
     redirect::{SafeRedirect, UnsafeRedirect},
     session::{

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{
     clock::Timestamp,
     error::ConfigError,
-    session::{Renewal, SessionRecord, SessionState},
+    session::{Periods, Renewal, SessionRecord, SessionState},
 };
 
 const DAY: Duration = Duration::from_hours(24);
@@ -79,6 +79,11 @@ impl Lifetime {
         Ok(())
     }
 
+    /// Its periods, as those of one session.
+    pub(crate) fn own_periods(self) -> Periods {
+        Periods { active: self.active, idle: self.idle }
+    }
+
     /// The absolute end of a session that is created now.
     pub(crate) fn end(&self, now: Timestamp) -> Timestamp {
         now + self.max
@@ -145,7 +150,6 @@ mod tests {
 
     use super::*;
     use crate::{
-        session::Periods,
         token::{SecretHash, SessionId},
         user::UserId,
     };

@@ -2,22 +2,17 @@
 
 use std::{fmt, rc::Rc};
 
-use actix_web::{HttpRequest, http::header::USER_AGENT};
+use actix_web::HttpRequest;
 use tokio::sync::OnceCell;
 
 use crate::{
     auth::{AnyUser, UserType},
     error::Error,
-    finish::logged,
     resolution::{Chosen, Decision, Resolution, typed},
-    session::{Session, SessionInfo},
-    session_manager::{Client, SessionManager},
-    token::SessionId,
+    session::Session,
+    session_manager::SessionManager,
     user::{AuthUser, User},
 };
-
-/// How much of a `User-Agent` header is kept, in characters.
-const USER_AGENT_CHARS: usize = 255;
 
 /// The request's handle on its session: reads it, and decides what becomes of the cookie.
 ///
@@ -73,9 +68,11 @@ impl Locals {
     /// response is 503.
     pub async fn get_session(&self) -> Result<Option<Session>, Error> {
         match self.resolution.decision() {
-            Decision::Set(chosen) => Ok(Some(chosen.session.clone())),
+            Decision::Set(chosen) => Ok(Some(self.as_written(chosen.session.clone()))),
             Decision::Clear { .. } => Ok(None),
-            Decision::None => Ok(self.presented().await?.cloned()),
+            Decision::None => {
+                Ok(self.presented().await?.map(|session| self.as_written(session.clone())))
+            }
         }
     }
 
@@ -112,7 +109,7 @@ impl Locals {
                 session.zip(resolved.user.clone())
             }
         };
-        Ok(found.and_then(|(session, user)| Some((session, typed(user)?))))
+        Ok(found.and_then(|(session, user)| Some((self.as_written(session), typed(user)?))))
     }
 
     /// Makes `session` the session of this request and writes its cookie with the response,
@@ -161,99 +158,6 @@ impl Locals {
         self.resolution.decision.replace(Decision::Clear { after_set });
     }
 
-    /// Signs a user in: creates a session with a new token, ends the one that the browser
-    /// presented, and sets the cookie. Call it again when a signed-in user gains rights, such as
-    /// by a second factor: the old token is dead then (OWASP ASVS 5.0 §7.2.4).
-    ///
-    /// # Errors
-    /// [`Error::Store`] if the store fails: nobody is signed in, and the browser keeps the session it had.
-    /// [`Error::WrongUser`] for a user of another table than the app's.
-    pub async fn log_in<U: AuthUser>(&self, user: &U) -> Result<Session, Error> {
-        // What can fail without a trace comes first.
-        self.presented().await?;
-        let session = self.auth().create(user, self.client()).await?;
-        if let Err(error) = self.end_own_sessions().await {
-            // Nobody has the token of the new one, but its row would be listed.
-            logged(&session, self.auth().delete(session.id()).await);
-            return Err(error);
-        }
-        self.set_session(session.clone());
-        Ok(session)
-    }
-
-    /// Signs out: ends the session of this request and removes the cookie. Without a session it
-    /// does nothing.
-    ///
-    /// # Errors
-    /// [`Error::Store`] if the store fails: the session lives and the cookie stays, so that
-    /// signing out can be tried again.
-    pub async fn log_out(&self) -> Result<(), Error> {
-        self.end_own_sessions().await?;
-        self.clear_session();
-        Ok(())
-    }
-
-    /// Ends all sessions of this request's user but this one; says how many there were. Zero
-    /// without a session. Call it after a change of password (OWASP ASVS 5.0 §7.4.3).
-    ///
-    /// # Errors
-    /// [`Error::Store`] if the store fails.
-    pub async fn log_out_other_sessions(&self) -> Result<u64, Error> {
-        match self.get_session().await? {
-            Some(session) => self.auth().invalidate_other_sessions(&session).await,
-            None => Ok(0),
-        }
-    }
-
-    /// Ends all sessions of this request's user, this one too, and removes the cookie; says how
-    /// many there were. Zero without a session.
-    ///
-    /// # Errors
-    /// [`Error::Store`] if the store fails.
-    pub async fn log_out_everywhere(&self) -> Result<u64, Error> {
-        let ended = match self.get_session().await? {
-            Some(session) => {
-                self.auth().invalidate_user_sessions(session.user_id().clone()).await?
-            }
-            None => 0,
-        };
-        self.clear_session();
-        Ok(ended)
-    }
-
-    /// The living sessions of this request's user, newest first, this one marked. Empty without
-    /// a session.
-    ///
-    /// # Errors
-    /// [`Error::Store`] if the store fails.
-    pub async fn sessions(&self) -> Result<Vec<SessionInfo>, Error> {
-        let Some(session) = self.get_session().await? else {
-            return Ok(Vec::new());
-        };
-        let mut list = self.auth().user_sessions(session.user_id().clone()).await?;
-        for info in &mut list {
-            info.is_current = info.id == session.id();
-        }
-        Ok(list)
-    }
-
-    /// Ends one of the sessions of this request's user; `false` if there is none with this id,
-    /// or it is another user's. Ending the current one signs out.
-    ///
-    /// # Errors
-    /// [`Error::Store`] if the store fails.
-    pub async fn end_session(&self, id: SessionId) -> Result<bool, Error> {
-        let list = self.sessions().await?;
-        let Some(info) = list.iter().find(|info| info.id == id) else {
-            return Ok(false);
-        };
-        self.auth().invalidate_session(id).await?;
-        if info.is_current {
-            self.clear_session();
-        }
-        Ok(true)
-    }
-
     /// The server's side: create, validate, list and end sessions of any user.
     pub fn auth(&self) -> &SessionManager {
         self.resolution.auth.sessions()
@@ -266,31 +170,19 @@ impl Locals {
 
     async fn user_of(&self, session: &Session) -> Result<Option<AnyUser>, Error> {
         let found = self.resolution.auth.find_with_user(session.id()).await?;
-        let found =
-            found.filter(|(record, _)| self.auth().admit(record.clone(), &session.token).is_some());
-        Ok(found.map(|(_, user)| user))
+        let Some((record, user)) = found else { return Ok(None) };
+        Ok(self.auth().admit(record, &session.token).await?.map(|_| user))
     }
 
-    /// Ends the session that was presented and the one that was set since.
-    async fn end_own_sessions(&self) -> Result<(), Error> {
-        let presented = self.presented().await?.map(Session::id);
-        let chosen = match self.resolution.decision() {
-            Decision::Set(chosen) => Some(chosen.session.id()),
-            Decision::None | Decision::Clear { .. } => None,
-        };
-        for id in [presented, chosen.filter(|id| Some(*id) != presented)].into_iter().flatten() {
-            self.auth().invalidate_session(id).await?;
+    /// A session as it is after what this request has written.
+    fn as_written(&self, mut session: Session) -> Session {
+        if let Some(written) = &*self.resolution.written.borrow()
+            && written.id == session.id()
+        {
+            session.record.data.clone_from(&written.data);
+            session.record.data_revision = written.data_revision;
         }
-        Ok(())
-    }
-
-    fn client(&self) -> Client {
-        let user_agent = self.request.headers().get(USER_AGENT).map(|value| {
-            let text = String::from_utf8_lossy(value.as_bytes());
-            text.chars().take(USER_AGENT_CHARS).collect()
-        });
-        let address = self.request.peer_addr().map(|address| address.ip().to_string());
-        Client { user_agent, address }
+        session
     }
 }
 

@@ -22,7 +22,8 @@ pub(crate) enum Found {
     Corrupt,
     Session {
         id: SessionId,
-        is_idle: bool,
+        /// Neither idle nor with a token to exchange.
+        is_unchanged: bool,
     },
 }
 
@@ -33,7 +34,8 @@ pub(crate) enum Outcome {
     Remove,
     /// The session that was set is a new one: its cookie is written.
     Store,
-    /// The presented session is idle: it is renewed, and its cookie written if that succeeds.
+    /// The presented session is idle, or its token old: it is renewed, and its cookie written if
+    /// that succeeds.
     Renew,
     /// The presented session was set again: its cookie is written if it still lives, so that one
     /// that was ended while the handler ran is not sent back to the browser.
@@ -54,7 +56,7 @@ pub(crate) fn outcome(
         (Choice::Clear { after_set }, _) if after_set || *presented != Presented::Nothing => {
             Outcome::Remove
         }
-        (Choice::Nothing, Found::Session { is_idle: true, .. }) => Outcome::Renew,
+        (Choice::Nothing, Found::Session { is_unchanged: false, .. }) => Outcome::Renew,
         (Choice::Nothing, Found::NoSession)
             if is_navigation && matches!(presented, Presented::Token(_)) =>
         {
@@ -73,25 +75,25 @@ mod tests {
     fn every_case_has_its_outcome() {
         let id = |byte| SessionId::from_bytes([byte; 16]);
         let token = Presented::Token("a".repeat(64).parse().unwrap());
-        let session = |is_idle| Found::Session { id: id(1), is_idle };
+        let session = |is_unchanged| Found::Session { id: id(1), is_unchanged };
         let cleared = |after_set| Choice::Clear { after_set };
         for (choice, presented, found, is_navigation, expected) in [
             (Choice::Nothing, &token, Found::NotAsked, true, Outcome::Keep),
-            (Choice::Nothing, &token, session(false), true, Outcome::Keep),
-            (Choice::Nothing, &token, session(true), true, Outcome::Renew),
-            (Choice::Nothing, &token, session(true), false, Outcome::Renew),
+            (Choice::Nothing, &token, session(true), true, Outcome::Keep),
+            (Choice::Nothing, &token, session(false), true, Outcome::Renew),
+            (Choice::Nothing, &token, session(false), false, Outcome::Renew),
             (Choice::Nothing, &token, Found::NoSession, true, Outcome::Remove),
             (Choice::Nothing, &token, Found::NoSession, false, Outcome::Keep),
             (Choice::Nothing, &token, Found::Corrupt, true, Outcome::Keep),
             (Choice::Nothing, &Presented::Malformed, Found::NoSession, true, Outcome::Keep),
             (Choice::Nothing, &Presented::Conflicting, Found::NoSession, true, Outcome::Keep),
             (Choice::Nothing, &Presented::Nothing, Found::NoSession, true, Outcome::Keep),
-            (Choice::Set(id(1)), &token, session(true), true, Outcome::Confirm),
             (Choice::Set(id(1)), &token, session(false), true, Outcome::Confirm),
-            (Choice::Set(id(2)), &token, session(true), true, Outcome::Store),
+            (Choice::Set(id(1)), &token, session(true), true, Outcome::Confirm),
+            (Choice::Set(id(2)), &token, session(false), true, Outcome::Store),
             (Choice::Set(id(2)), &token, Found::NoSession, true, Outcome::Store),
             (Choice::Set(id(2)), &Presented::Nothing, Found::NotAsked, true, Outcome::Store),
-            (cleared(false), &token, session(true), true, Outcome::Remove),
+            (cleared(false), &token, session(false), true, Outcome::Remove),
             (cleared(false), &Presented::Malformed, Found::NotAsked, false, Outcome::Remove),
             (cleared(false), &Presented::Nothing, Found::NotAsked, true, Outcome::Keep),
             (cleared(true), &Presented::Nothing, Found::NotAsked, true, Outcome::Remove),

@@ -11,7 +11,7 @@ use std::{
 use actix_web::{
     HttpMessage, HttpRequest,
     http::{
-        header::{HOST, HeaderMap},
+        header::{AUTHORIZATION, HOST, HeaderMap},
         uri::Authority,
     },
 };
@@ -21,11 +21,15 @@ use crate::{
     auth::{AnyUser, Registered},
     cookie::Presented,
     error::{Error, StoreError},
+    guest::Guest,
     parameters::Asks,
-    session::Session,
+    session::{Session, SessionRecord},
     session_manager::Admitted,
+    token::SessionToken,
     user::{AuthUser, User},
 };
+
+const BEARER: &[u8] = b"Bearer ";
 
 /// One request's session: as it was presented, as it was found, and as the handler leaves it.
 pub struct Resolution {
@@ -34,8 +38,28 @@ pub struct Resolution {
     scope: Scope,
     resolved: OnceCell<Resolved>,
     pub(crate) decision: RefCell<Decision>,
+    /// The session's row after a write of this request.
+    pub(crate) written: RefCell<Option<SessionRecord>>,
+    /// The guest as they were presented, once somebody has asked.
+    pub(crate) guest: OnceCell<Option<Guest>>,
+    pub(crate) guest_decision: RefCell<GuestDecision>,
+    pub(crate) carrier: Carrier,
+    /// Whether the session was ended by the user's wish, so that this browser is tidied up.
+    pub(crate) has_logged_out: Cell<bool>,
     /// Whether the response has its cookie and its headers already.
     pub(crate) is_finished: Cell<bool>,
+}
+
+/// How a request brings its session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Carrier {
+    /// By cookie, as browsers do.
+    Cookie,
+    /// Not at all: it comes from another origin, and its cookies are not looked at. They may be
+    /// set, as by the answer to an identity provider.
+    CrossOrigin,
+    /// By a bearer token, as native clients do: no cookie is read or written.
+    Bearer,
 }
 
 /// What is read when the session is first asked for.
@@ -66,6 +90,15 @@ pub(crate) enum Decision {
     Clear {
         after_set: bool,
     },
+}
+
+/// What the request has done about the guest.
+#[derive(Clone, Default)]
+pub(crate) enum GuestDecision {
+    #[default]
+    None,
+    Written(Guest),
+    Ended,
 }
 
 /// A session that the request has set in place of the presented one.
@@ -101,11 +134,9 @@ impl Resolution {
         asks: Asks,
         allows_cross_origin: bool,
     ) -> Result<Rc<Self>, Error> {
-        let headers = request.headers();
-        let presented = match auth.origins().check(request.method(), headers, host(request)) {
-            Ok(()) => present(&auth, headers),
-            Err(_) if allows_cross_origin => Presented::Nothing,
-            Err(reason) => return Err(Error::CrossOrigin { reason }),
+        let (presented, carrier) = match from_bearer(&auth, request.headers())? {
+            Some(presented) => (presented, Carrier::Bearer),
+            None => from_cookie(&auth, request, allows_cross_origin)?,
         };
         // Without a token there is nothing to wait for.
         let is_known = asks.session && !matches!(presented, Presented::Token(_));
@@ -117,8 +148,24 @@ impl Resolution {
             scope,
             resolved: OnceCell::new_with(is_known.then(Resolved::default)),
             decision: RefCell::default(),
+            written: RefCell::default(),
+            guest: OnceCell::new(),
+            guest_decision: RefCell::default(),
+            carrier,
+            has_logged_out: Cell::new(false),
             is_finished: Cell::new(false),
         }))
+    }
+
+    /// The token that a guest presents.
+    pub(crate) fn guest_token(&self, request: &HttpRequest) -> Option<SessionToken> {
+        if self.carrier != Carrier::Cookie {
+            return None;
+        }
+        match self.auth.guest_cookie().read(request.headers()) {
+            Presented::Token(token) => Some(token),
+            Presented::Nothing | Presented::Malformed | Presented::Conflicting => None,
+        }
     }
 
     /// Lets the handlers inside find it.
@@ -173,7 +220,7 @@ impl Resolution {
         let Some((record, user)) = self.auth.find_with_user(token.id()).await? else {
             return Ok(Resolved::default());
         };
-        let admitted = sessions.admit(record, token);
+        let admitted = sessions.admit(record, token).await?;
         let user = admitted.is_some().then_some(user);
         Ok(Resolved { admitted, user, corrupt: false })
     }
@@ -184,7 +231,40 @@ pub(crate) fn typed<T: AuthUser>(user: AnyUser) -> Option<User<T>> {
     Arc::downcast(user).ok().map(User::new)
 }
 
-fn present(auth: &Registered, headers: &HeaderMap) -> Presented {
+/// What a native client presents, where the app lets them. No browser sends this header by
+/// itself, so the origin is nobody's business (OWASP CSRF Prevention, "Custom Request Headers").
+fn from_bearer(auth: &Registered, headers: &HeaderMap) -> Result<Option<Presented>, Error> {
+    let Some(header) = headers.get(AUTHORIZATION).filter(|_| auth.accepts_bearer()) else {
+        return Ok(None);
+    };
+    let Some((scheme, token)) = header.as_bytes().split_at_checked(BEARER.len()) else {
+        return Ok(None);
+    };
+    if !scheme.eq_ignore_ascii_case(BEARER) {
+        return Ok(None);
+    }
+    if auth.cookie().read(headers) != Presented::Nothing {
+        return Err(Error::TwoCredentials);
+    }
+    let token = SessionToken::parse(token.trim_ascii());
+    Ok(Some(token.map_or(Presented::Malformed, Presented::Token)))
+}
+
+/// What a browser presents, and whether it may.
+fn from_cookie(
+    auth: &Registered,
+    request: &HttpRequest,
+    allows_cross_origin: bool,
+) -> Result<(Presented, Carrier), Error> {
+    let headers = request.headers();
+    match auth.origins().check(request.method(), headers, host(request)) {
+        Ok(()) => Ok((read_cookie(auth, headers), Carrier::Cookie)),
+        Err(_) if allows_cross_origin => Ok((Presented::Nothing, Carrier::CrossOrigin)),
+        Err(reason) => Err(Error::CrossOrigin { reason }),
+    }
+}
+
+fn read_cookie(auth: &Registered, headers: &HeaderMap) -> Presented {
     let presented = auth.cookie().read(headers);
     match presented {
         Presented::Conflicting => {

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::{
     clock::{self, Timestamp},
+    session_manager::SessionManager,
     token::{SecretHash, SessionId, SessionToken},
     user::UserId,
 };
@@ -188,7 +189,7 @@ pub enum SessionState {
 /// It carries its token in memory, so that [`set_session`](crate::Locals::set_session) can
 /// write the cookie. `Debug` hides the token, and there is no `Serialize`: what a page may
 /// show of a session is a [`SessionInfo`].
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Session {
     pub(crate) record: SessionRecord,
     pub(crate) token: SessionToken,
@@ -196,6 +197,9 @@ pub struct Session {
     pub(crate) fresh: bool,
     /// When it was validated or created.
     pub(crate) seen_at: Timestamp,
+    /// Who really acts, if it is not the user.
+    pub(crate) actor: Option<UserId>,
+    pub(crate) manager: SessionManager,
 }
 
 impl Session {
@@ -234,7 +238,24 @@ impl Session {
     /// Whether the user has proved who they are within this time before the request, and acts in
     /// their own name. The condition behind `#[require_user(recent = "10m")]`.
     pub fn is_recent(&self, within: Duration) -> bool {
-        self.seen_at.since(self.authenticated_at()) <= within
+        self.actor.is_none() && self.seen_at.since(self.authenticated_at()) <= within
+    }
+
+    /// The member of staff who really acts, in a session that
+    /// [`impersonate`](crate::Locals::impersonate) has begun.
+    pub fn actor(&self) -> Option<&UserId> {
+        self.actor.as_ref()
+    }
+
+    /// When its periods last began: when it was created, or last renewed.
+    pub fn renewed_at(&self) -> Timestamp {
+        self.record.renewed_at
+    }
+
+    /// Whether the browser keeps its cookie when it is closed; see
+    /// [`LogInOptions::remember`](crate::LogInOptions::remember).
+    pub fn is_persistent(&self) -> bool {
+        self.record.is_persistent
     }
 
     /// Until when it is active.
@@ -268,6 +289,19 @@ impl Session {
     }
 }
 
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("id", &self.id())
+            .field("user_id", self.user_id())
+            .field("actor", &self.actor)
+            .field("state", &self.state)
+            .field("is_fresh", &self.fresh)
+            .field("idle_expires_at", &self.idle_expires_at())
+            .finish_non_exhaustive()
+    }
+}
+
 /// One entry of a list of sessions. It has no token: it can be shown, and opens nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
@@ -278,12 +312,20 @@ pub struct SessionInfo {
     pub created_at: Timestamp,
     /// When the user last proved who they are.
     pub authenticated_at: Timestamp,
+    /// When its periods last began: when it was created, or last renewed. It was used then, and
+    /// perhaps since.
+    pub renewed_at: Timestamp,
     /// Until when it is active.
     pub active_expires_at: Timestamp,
     /// When it ends unless it is used before.
     pub idle_expires_at: Timestamp,
     /// When it ends however much it is used.
     pub absolute_expires_at: Timestamp,
+    /// Whether the browser keeps its cookie when it is closed.
+    pub is_persistent: bool,
+    /// The member of staff who acts as this user, in a session that
+    /// [`impersonate`](crate::Locals::impersonate) has begun.
+    pub actor: Option<UserId>,
     /// Active, or idle and waiting for its next use.
     pub state: SessionState,
     /// The browser that signed in, as it called itself.
@@ -295,19 +337,28 @@ pub struct SessionInfo {
 }
 
 impl SessionInfo {
-    pub(crate) fn new(record: SessionRecord, state: SessionState) -> Self {
+    pub(crate) fn new(record: SessionRecord, state: SessionState, actor: Option<UserId>) -> Self {
         Self {
             id: record.id,
             created_at: record.created_at,
             authenticated_at: record.authenticated_at,
+            renewed_at: record.renewed_at,
             active_expires_at: record.active_expires_at,
             idle_expires_at: record.idle_expires_at,
             absolute_expires_at: record.absolute_expires_at,
+            is_persistent: record.is_persistent,
+            actor,
             state,
             user_agent: record.user_agent,
             address: record.address,
             is_current: false,
         }
+    }
+
+    /// A readable name of the device, such as "Firefox on Windows".
+    #[cfg(feature = "device-names")]
+    pub fn device(&self) -> String {
+        crate::device::device_name(self.user_agent.as_deref().unwrap_or_default())
     }
 }
 

@@ -1,19 +1,26 @@
 //! The server's side of sessions: everything that needs no request and no type of user.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
+    admission::{self, Denial, RotationPolicy, TokenState},
     clock::{Clock, Timestamp},
-    error::{Error, StoreError},
-    lifecycle::{self, Lifetime, Verdict},
-    session::{Renewal, Session, SessionInfo, SessionRecord, SessionState},
+    endings::Endings,
+    error::{ConfigError, Error, StoreError, chain},
+    impersonation::Actor,
+    lifecycle::{self, Lifetime},
+    log_in::{LogInOptions, Span},
+    session::{Renewal, Rotation, Session, SessionInfo, SessionRecord, SessionState, TokenChange},
     store::{Ends, SessionStore},
-    token::{SessionId, SessionToken},
+    token::{self, SessionId, SessionToken},
     user::{AuthUser, UserId, UserKey, Users},
 };
 
 /// How many rows one statement of the sweeper deletes at most, so that it blocks nobody.
 pub(crate) const SWEEP_BATCH: u32 = 1_000;
+
+/// How many of a user's surplus sessions a log-in ends at most; the next one goes on.
+const TRIM_BATCH: usize = 100;
 
 /// Creates, validates, lists and ends sessions, on the server's own account.
 ///
@@ -40,9 +47,60 @@ pub struct SessionManager(Arc<Inner>);
 struct Inner {
     store: Arc<dyn SessionStore>,
     clock: Arc<dyn Clock>,
-    lifetime: Lifetime,
+    settings: Settings,
     /// The users these sessions belong to.
     users: Users,
+    endings: Endings,
+}
+
+/// What an app has decided about its sessions.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub lifetime: Lifetime,
+    pub rotation: Option<RotationPolicy>,
+    /// How many sessions a user has at most; the oldest end.
+    pub max_sessions: Option<usize>,
+    /// How long the data of a guest are kept after they were last written.
+    pub guest_lifetime: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            lifetime: Lifetime::default(),
+            rotation: None,
+            max_sessions: Some(100),
+            guest_lifetime: Duration::from_hours(30 * 24),
+        }
+    }
+}
+
+impl Settings {
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        self.lifetime.check()?;
+        if self.max_sessions == Some(0) {
+            let reason = "AuthBuilder::max_sessions is 0, but then nobody could sign in";
+            return Err(ConfigError(reason.to_owned()));
+        }
+        let Some(RotationPolicy { every, overlap }) = self.rotation else { return Ok(()) };
+        if every <= overlap {
+            return Err(ConfigError(format!(
+                "AuthBuilder::rotate_every is {every:?}, but it must be longer than the \
+                 {overlap:?} for which the old token still opens the session"
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// A session on its way into the store.
+#[derive(Debug, Default)]
+pub(crate) struct NewSession<'a> {
+    pub client: Client,
+    pub options: LogInOptions,
+    /// The session of the member of staff who will act in this one.
+    pub actor: Option<&'a Session>,
+    pub data: Option<String>,
 }
 
 /// Who signs in, as far as the request tells.
@@ -52,21 +110,22 @@ pub(crate) struct Client {
     pub address: Option<String>,
 }
 
-/// A living session, and the renewal that its use asks for.
+/// A living session, and what its use asks for.
 #[derive(Debug)]
 pub(crate) struct Admitted {
     pub session: Session,
     pub renewal: Option<Renewal>,
+    pub token: TokenState,
 }
 
 impl SessionManager {
     pub(crate) fn new(
         store: Arc<dyn SessionStore>,
         clock: Arc<dyn Clock>,
-        lifetime: Lifetime,
+        settings: Settings,
         users: Users,
     ) -> Self {
-        Self(Arc::new(Inner { store, clock, lifetime, users }))
+        Self(Arc::new(Inner { store, clock, settings, users, endings: Endings::default() }))
     }
 
     /// Creates a session for a user: a row with a new token. No cookie is written; see
@@ -89,30 +148,40 @@ impl SessionManager {
     /// # Errors
     /// [`Error::WrongUser`] for a user of another table; [`Error::Store`] if the store fails.
     pub async fn create_session<U: AuthUser>(&self, user: &U) -> Result<Session, Error> {
-        self.create(user, Client::default()).await
+        self.create(user, NewSession::default(), Ends::default()).await
     }
 
+    /// Creates a session, with which others end.
     pub(crate) async fn create<U: AuthUser>(
         &self,
         user: &U,
-        client: Client,
+        new: NewSession<'_>,
+        ends: Ends<'_>,
     ) -> Result<Session, Error> {
-        let session = self.draft(user, client)?;
-        self.0.store.create(&session.record, Ends::default()).await?;
+        let session = self.draft(user, new)?;
+        self.0.store.create(&session.record, ends).await?;
         tracing::info!(session = %session.id(), user = %session.user_id(), "session created");
+        for id in ends.sessions {
+            self.has_ended(*id);
+        }
+        self.keep_newest(session.user_id()).await;
         Ok(session)
     }
 
     /// A new session that is not stored yet.
-    pub(crate) fn draft<U: AuthUser>(&self, user: &U, client: Client) -> Result<Session, Error> {
+    pub(crate) fn draft<U: AuthUser>(
+        &self,
+        user: &U,
+        new: NewSession<'_>,
+    ) -> Result<Session, Error> {
         if Users::of::<U>() != self.0.users {
             return Err(Error::WrongUser { asked: U::TABLE, registered: self.0.users.table() });
         }
         let token = SessionToken::generate()?;
         let now = self.now();
-        let absolute_expires_at = self.0.lifetime.end(now);
-        let (active_expires_at, idle_expires_at) =
-            self.0.lifetime.periods(now, absolute_expires_at);
+        // Who acts as somebody else does so no longer than they are signed in themselves.
+        let latest = new.actor.map(Session::idle_expires_at);
+        let span = Span::new(self.0.settings.lifetime, &new.options, now, latest)?;
         let record = SessionRecord {
             id: token.id(),
             secret_hash: token.secret_hash(),
@@ -120,19 +189,51 @@ impl SessionManager {
             created_at: now,
             authenticated_at: now,
             renewed_at: now,
-            active_expires_at,
-            idle_expires_at,
-            absolute_expires_at,
-            periods: None,
-            is_persistent: true,
-            user_agent: client.user_agent,
-            address: client.address,
-            actor_session: None,
-            data: None,
+            active_expires_at: span.active_expires_at,
+            idle_expires_at: span.idle_expires_at,
+            absolute_expires_at: span.absolute_expires_at,
+            periods: span.periods,
+            is_persistent: new.options.is_persistent,
+            user_agent: new.client.user_agent,
+            address: new.client.address,
+            actor_session: new.actor.map(Session::id),
+            data: new.data,
             data_revision: 0,
             rotation: None,
         };
-        Ok(Session { record, token, state: SessionState::Active, fresh: true, seen_at: now })
+        let actor = new.actor.map(|actor| actor.user_id().clone());
+        Ok(self.session(record, token, SessionState::Active, true, now, actor))
+    }
+
+    fn session(
+        &self,
+        record: SessionRecord,
+        token: SessionToken,
+        state: SessionState,
+        fresh: bool,
+        seen_at: Timestamp,
+        actor: Option<UserId>,
+    ) -> Session {
+        Session { record, token, state, fresh, seen_at, actor, manager: self.clone() }
+    }
+
+    /// Ends the oldest sessions of a user who has more than they may. It is housekeeping: if it
+    /// fails, the next log-in does it.
+    async fn keep_newest(&self, user: &UserId) {
+        let Some(most) = self.0.settings.max_sessions else { return };
+        let trimmed = async {
+            let list = self.0.store.list_by_user(user).await?;
+            let own = list.iter().filter(|session| session.actor_session.is_none());
+            for session in own.skip(most).take(TRIM_BATCH) {
+                self.delete(session.id).await?;
+                tracing::info!(session = %session.id, %user, "session ended: the user has too many");
+            }
+            Ok::<_, StoreError>(())
+        };
+        if let Err(error) = trimmed.await {
+            let cause = chain(&error);
+            tracing::warn!(%user, cause, "the oldest sessions of a user could not be ended");
+        }
     }
 
     /// The session that a token opens, renewed if it was idle; `None` if the token is malformed
@@ -187,11 +288,93 @@ impl SessionManager {
         };
         let renewal = match found.renewal {
             Some(renewal) => renewal,
-            None => self.0.lifetime.renewal(&found.session.record, self.now()),
+            None => self.0.settings.lifetime.renewal(&found.session.record, self.now()),
         };
-        let admitted =
-            Admitted { session: renewed(found.session, &renewal), renewal: Some(renewal) };
+        let admitted = Admitted {
+            session: renewed(found.session, &renewal),
+            renewal: Some(renewal),
+            token: found.token,
+        };
         self.settle(Some(admitted), &session.token).await
+    }
+
+    /// Gives a session a new token, because its user has just proved again who they are: the old
+    /// token is dead, and the log-in is a recent one. `None` if the session has ended since.
+    ///
+    /// In a handler use [`Locals::reauthenticate`](crate::Locals::reauthenticate), which also sets
+    /// the cookie.
+    ///
+    /// ```
+    /// # use locals::{Auth, AuthUser, Error, Session};
+    /// # #[derive(Clone, AuthUser)]
+    /// # struct Account { id: i64 }
+    /// # async fn example(auth: Auth<Account>, session: Session) -> Result<(), Error> {
+    /// if let Some(session) = auth.reauthenticate(&session).await? {
+    ///     assert!(session.is_recent(std::time::Duration::from_secs(1)));
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Store`] if the store fails.
+    pub async fn reauthenticate(&self, session: &Session) -> Result<Option<Session>, Error> {
+        self.replace_token(session, self.now()).await
+    }
+
+    /// Gives a session a new token, for which its user has proved who they are at this time.
+    pub(crate) async fn replace_token(
+        &self,
+        session: &Session,
+        authenticated_at: Timestamp,
+    ) -> Result<Option<Session>, Error> {
+        let mut session = session.clone();
+        loop {
+            let (token, change) = new_token(&session.record, authenticated_at)?;
+            if self.0.store.change_token(session.id(), &change).await? {
+                tracing::info!(session = %session.id(), "session has a new token");
+                return Ok(Some(with_token(session, token, &change, true)));
+            }
+            // It has ended, or another request was faster.
+            match self.find(&session.token).await? {
+                Some(found) => session = found.session,
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// Gives the session with this id a new token, whoever has the old one. `None` if it has ended.
+    pub(crate) async fn resume(&self, id: SessionId) -> Result<Option<Session>, Error> {
+        loop {
+            let now = self.now();
+            let Some(record) = self.0.store.find(id).await? else { return Ok(None) };
+            let Some(state) = lifecycle::state(&record, now) else { return Ok(None) };
+            let (token, change) = new_token(&record, record.authenticated_at)?;
+            if self.0.store.change_token(id, &change).await? {
+                let session = self.session(record, token.clone(), state, true, now, None);
+                return Ok(Some(with_token(session, token, &change, true)));
+            }
+        }
+    }
+
+    /// Exchanges the token of a session, while the old one goes on to open it for a moment. If
+    /// another request was faster, the token is the one that it has made. `None` if the session
+    /// has ended.
+    pub(crate) async fn rotate(&self, session: &Session) -> Result<Option<Session>, Error> {
+        let salt = token::salt()?;
+        let token = session.token.exchanged(&salt);
+        let previous = session.record.secret_hash;
+        let change = TokenChange {
+            replaces: previous,
+            secret_hash: token.secret_hash(),
+            rotation: Some(Rotation { previous, salt, rotated_at: self.now() }),
+            authenticated_at: session.authenticated_at(),
+        };
+        if self.0.store.change_token(session.id(), &change).await? {
+            tracing::debug!(session = %session.id(), "session has a new token by rotation");
+            return Ok(Some(with_token(session.clone(), token, &change, session.fresh)));
+        }
+        Ok(self.find(&session.token).await?.map(|found| found.session))
     }
 
     /// Ends a session: its row is gone when this returns. No cookie is written. An unknown id
@@ -258,6 +441,7 @@ impl SessionManager {
     async fn end_all(&self, user: &UserId, keep: Option<SessionId>) -> Result<u64, Error> {
         self.expect(user)?;
         let ended = self.0.store.delete_by_user(user, keep).await?;
+        self.0.endings.sessions_of_user_ended(user, keep);
         tracing::info!(%user, ended, "sessions of a user ended");
         Ok(ended)
     }
@@ -281,13 +465,17 @@ impl SessionManager {
     pub async fn user_sessions(&self, user: impl Into<UserId>) -> Result<Vec<SessionInfo>, Error> {
         let user = user.into();
         self.expect(&user)?;
-        let records = self.0.store.list_by_user(&user).await?;
         let now = self.now();
-        let living = records.into_iter().filter_map(|record| {
-            let state = lifecycle::state(&record, now)?;
-            Some(SessionInfo::new(record, state))
-        });
-        Ok(living.collect())
+        let mut living = Vec::new();
+        for record in self.0.store.list_by_user(&user).await? {
+            let Some(state) = lifecycle::state(&record, now) else { continue };
+            match self.actor(&record).await? {
+                Actor::TheUser => living.push(SessionInfo::new(record, state, None)),
+                Actor::Staff(actor) => living.push(SessionInfo::new(record, state, Some(actor))),
+                Actor::Gone => {}
+            }
+        }
+        Ok(living)
     }
 
     /// Deletes the rows of all sessions that have ended, a thousand at a time; says how many.
@@ -333,36 +521,74 @@ impl SessionManager {
         self.0.clock.now()
     }
 
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        &*self.0.clock
+    }
+
+    pub(crate) fn store(&self) -> &dyn SessionStore {
+        &*self.0.store
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    pub(crate) fn endings(&self) -> &Endings {
+        &self.0.endings
+    }
+
     /// The living session that a token opens. Writes nothing: an idle one is still to be
     /// renewed.
     pub(crate) async fn find(&self, token: &SessionToken) -> Result<Option<Admitted>, StoreError> {
-        let record = self.0.store.find(token.id()).await?;
-        Ok(record.and_then(|record| self.admit(record, token)))
+        match self.0.store.find(token.id()).await? {
+            Some(record) => self.admit(record, token).await,
+            None => Ok(None),
+        }
     }
 
     /// The session of a stored row, if the token opens it and it lives.
-    pub(crate) fn admit(&self, record: SessionRecord, token: &SessionToken) -> Option<Admitted> {
-        if record.secret_hash != token.secret_hash() {
-            tracing::warn!(session = %record.id, "a token with the id of a session and a wrong secret");
-            return None;
-        }
-        let seen_at = self.now();
-        let verdict = lifecycle::judge(&self.0.lifetime, &record, seen_at);
-        let (token, state) = (token.clone(), SessionState::Active);
-        let mut session = Session { record, token, state, fresh: false, seen_at };
-        match verdict {
-            Verdict::Dead => None,
-            Verdict::Active => Some(Admitted { session, renewal: None }),
-            Verdict::Renew(renewal) => {
-                session.state = SessionState::Idle;
-                Some(Admitted { session: renewed(session, &renewal), renewal: Some(renewal) })
+    pub(crate) async fn admit(
+        &self,
+        record: SessionRecord,
+        token: &SessionToken,
+    ) -> Result<Option<Admitted>, StoreError> {
+        let Settings { lifetime, rotation, .. } = &self.0.settings;
+        let now = self.now();
+        let admission = match admission::admit(lifetime, *rotation, &record, token, now) {
+            Ok(admission) => admission,
+            Err(denial) => {
+                denied(&record, denial);
+                return Ok(None);
             }
-        }
+        };
+        let actor = match self.actor(&record).await? {
+            Actor::TheUser => None,
+            Actor::Staff(actor) => Some(actor),
+            Actor::Gone => return Ok(None),
+        };
+        let token = match &admission.token {
+            TokenState::Exchanged(new) => new,
+            TokenState::Current | TokenState::Due => token,
+        };
+        let session = self.session(record, token.clone(), admission.state, false, now, actor);
+        let renewal = admission.renewal;
+        let session = match &renewal {
+            Some(renewal) => renewed(session, renewal),
+            None => session,
+        };
+        Ok(Some(Admitted { session, renewal, token: admission.token }))
     }
 
     /// Deletes the row of a session.
     pub(crate) async fn delete(&self, id: SessionId) -> Result<bool, StoreError> {
-        self.0.store.delete(id).await
+        let deleted = self.0.store.delete(id).await?;
+        self.has_ended(id);
+        Ok(deleted)
+    }
+
+    /// Tells those who wait for it.
+    fn has_ended(&self, id: SessionId) {
+        self.0.endings.session_ended(id);
     }
 
     /// Writes a renewal; `false` if the session is gone or somebody else has renewed it.
@@ -376,7 +602,7 @@ impl SessionManager {
         found: Option<Admitted>,
         token: &SessionToken,
     ) -> Result<Option<Session>, Error> {
-        let Some(Admitted { session, renewal }) = found else {
+        let Some(Admitted { session, renewal, .. }) = found else {
             return Ok(None);
         };
         let Some(renewal) = renewal else {
@@ -388,6 +614,49 @@ impl SessionManager {
         // Somebody else was faster: has it ended, or been renewed?
         Ok(self.find(token).await?.map(|found| found.session))
     }
+}
+
+/// What a token that opens nothing tells those who read the logs.
+fn denied(record: &SessionRecord, denial: Denial) {
+    let (session, user) = (record.id, &record.user_id);
+    match denial {
+        Denial::Ended => tracing::debug!(%session, %user, "a session that has ended"),
+        Denial::WrongSecret => {
+            tracing::warn!(%session, %user, "a token with the id of a session and a wrong secret");
+        }
+        Denial::TokenExchanged => {
+            tracing::warn!(%session, %user, "a token that has been exchanged for another one");
+        }
+    }
+}
+
+/// A new token for a session, and the change that makes it the one.
+fn new_token(
+    record: &SessionRecord,
+    authenticated_at: Timestamp,
+) -> Result<(SessionToken, TokenChange), Error> {
+    let token = SessionToken::of_session(record.id)?;
+    let change = TokenChange {
+        replaces: record.secret_hash,
+        secret_hash: token.secret_hash(),
+        rotation: None,
+        authenticated_at,
+    };
+    Ok((token, change))
+}
+
+fn with_token(
+    mut session: Session,
+    token: SessionToken,
+    change: &TokenChange,
+    fresh: bool,
+) -> Session {
+    session.record.secret_hash = change.secret_hash;
+    session.record.rotation = change.rotation;
+    session.record.authenticated_at = change.authenticated_at;
+    session.token = token;
+    session.fresh = fresh;
+    session
 }
 
 fn renewed(mut session: Session, renewal: &Renewal) -> Session {

@@ -15,6 +15,13 @@ const TOKEN_BYTES: usize = ID_BYTES + SECRET_BYTES;
 /// 48 bytes fill 64 characters exactly: no padding, no spare bits, one spelling for each token.
 const TOKEN_CHARS: usize = TOKEN_BYTES / 3 * 4;
 
+/// A salt from the operating system's random numbers.
+pub(crate) fn salt() -> Result<[u8; SECRET_BYTES], Error> {
+    let mut salt = [0; SECRET_BYTES];
+    getrandom::fill(&mut salt).map_err(|error| Error::Random(error.into()))?;
+    Ok(salt)
+}
+
 /// What the session cookie holds: 64 characters of base64url, made of 48 random bytes.
 ///
 /// The first 16 bytes are the session's public [id](SessionId). The other 32 are a secret, of
@@ -42,6 +49,23 @@ impl SessionToken {
         Ok(Self::from_bytes(&bytes))
     }
 
+    /// A new secret behind the id of a session.
+    pub(crate) fn of_session(id: SessionId) -> Result<Self, Error> {
+        let mut token = Self::generate()?.to_bytes();
+        token[..ID_BYTES].copy_from_slice(id.as_bytes());
+        Ok(Self::from_bytes(&token))
+    }
+
+    /// The token that this one is exchanged for, with the salt that the store keeps. Everybody who
+    /// has the old token and reads the salt finds the same new one; neither alone leads there.
+    pub(crate) fn exchanged(&self, salt: &[u8; SECRET_BYTES]) -> Self {
+        let mut token = self.to_bytes();
+        let hash = Sha256::new().chain_update(b"locals: exchanged").chain_update(salt);
+        let secret = hash.chain_update(&token[ID_BYTES..]).finalize();
+        token[ID_BYTES..].copy_from_slice(&secret);
+        Self::from_bytes(&token)
+    }
+
     /// Reads the text of a cookie.
     ///
     /// # Errors
@@ -58,6 +82,13 @@ impl SessionToken {
         let written = URL_SAFE_NO_PAD.encode_slice(bytes, &mut text);
         debug_assert_eq!(written, Ok(TOKEN_CHARS));
         Self::new(text, bytes)
+    }
+
+    fn to_bytes(&self) -> [u8; TOKEN_BYTES] {
+        let mut bytes = [0; TOKEN_BYTES];
+        let read = URL_SAFE_NO_PAD.decode_slice(self.text, &mut bytes);
+        debug_assert_eq!(read, Ok(TOKEN_BYTES));
+        bytes
     }
 
     fn new(text: [u8; TOKEN_CHARS], bytes: &[u8; TOKEN_BYTES]) -> Self {

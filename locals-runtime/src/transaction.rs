@@ -8,7 +8,7 @@ use crate::{
     auth::Auth,
     error::Error,
     session::Session,
-    session_manager::Client,
+    session_manager::NewSession,
     store::{Dialect, Ends, SqlStore},
     token::SessionId,
     user::{AuthUser, UserId},
@@ -66,7 +66,7 @@ impl<D: Dialect, T: AuthUser> Within<'_, D, T> {
     /// # Errors
     /// [`Error::WrongUser`] for a user of another table; [`Error::Store`] if the database fails.
     pub async fn create_session<U: AuthUser>(&mut self, user: &U) -> Result<Session, Error> {
-        let session = self.auth.draft(user, Client::default())?;
+        let session = self.auth.draft(user, NewSession::default())?;
         self.store.create_on(self.connection, &session.record, Ends::default()).await?;
         Ok(session)
     }

@@ -115,13 +115,13 @@ async fn an_id_of_another_type_is_an_error_and_not_a_user_without_sessions() {
 async fn the_sweeper_deletes_what_has_ended_in_batches_and_nothing_else() {
     let fixture = Fixture::new().await;
     let account = fixture.account(1).await;
+    let living = fixture.auth.create_session(&account).await.unwrap();
     let expired =
         "WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 2500)
         INSERT INTO user_sessions (id, secret_hash, user_id, created_at, authenticated_at,
             renewed_at, active_expires_at, idle_expires_at, absolute_expires_at)
         SELECT randomblob(16), randomblob(32), 1, 0, 0, 0, 1, 2, 3 FROM n";
     sqlx::query(expired).execute(fixture.pool()).await.unwrap();
-    let living = fixture.auth.create_session(&account).await.unwrap();
     fixture.store.forget();
     assert_eq!(fixture.auth.delete_expired_sessions().await.unwrap(), 2_500);
     assert_eq!(fixture.store.writes(), 3, "a thousand at a time");

@@ -1,0 +1,207 @@
+//! Whether a token opens a stored session, and what its use asks for: a pure decision of
+//! (settings, record, token, now).
+
+use std::time::Duration;
+
+use crate::{
+    clock::Timestamp,
+    lifecycle::{self, Lifetime, Verdict},
+    session::{Renewal, SessionRecord, SessionState},
+    token::{SecretHash, SessionToken},
+};
+
+/// How often tokens are exchanged, for those who want it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RotationPolicy {
+    pub every: Duration,
+    /// How long the old token still opens the session, for requests that were under way.
+    pub overlap: Duration,
+}
+
+/// What a use of a session asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Admission {
+    pub state: SessionState,
+    /// Its periods begin anew.
+    pub renewal: Option<Renewal>,
+    pub token: TokenState,
+}
+
+/// How the presented token stands to the one that the store knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum TokenState {
+    /// It is the one.
+    Current,
+    /// It is the one, and old enough to be exchanged.
+    Due,
+    /// It has been exchanged a moment ago for this one, which is the same for all requests.
+    Exchanged(SessionToken),
+}
+
+/// Why a token opens nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Denial {
+    /// The session has ended.
+    Ended,
+    /// The id is one of a session, and the secret is not.
+    WrongSecret,
+    /// The token has been exchanged for another one: the overlap is over.
+    TokenExchanged,
+}
+
+pub(crate) fn admit(
+    lifetime: &Lifetime,
+    rotation: Option<RotationPolicy>,
+    record: &SessionRecord,
+    token: &SessionToken,
+    now: Timestamp,
+) -> Result<Admission, Denial> {
+    let token = token_state(rotation, record, token, now)?;
+    let (state, renewal) = match lifecycle::judge(lifetime, record, now) {
+        Verdict::Dead => return Err(Denial::Ended),
+        Verdict::Active => (SessionState::Active, None),
+        Verdict::Renew(renewal) => (SessionState::Idle, Some(renewal)),
+    };
+    Ok(Admission { state, renewal, token })
+}
+
+fn token_state(
+    policy: Option<RotationPolicy>,
+    record: &SessionRecord,
+    token: &SessionToken,
+    now: Timestamp,
+) -> Result<TokenState, Denial> {
+    if record.secret_hash == token.secret_hash() {
+        let issued = record.rotation.map_or_else(
+            || record.authenticated_at.max(record.created_at),
+            |rotation| rotation.rotated_at,
+        );
+        let is_due = policy.is_some_and(|policy| now.since(issued) >= policy.every);
+        return Ok(if is_due { TokenState::Due } else { TokenState::Current });
+    }
+    let rotation = record.rotation.filter(|rotation| rotation.previous == token.secret_hash());
+    let rotation = rotation.ok_or(Denial::WrongSecret)?;
+    let overlap = policy.map_or(Duration::ZERO, |policy| policy.overlap);
+    if now >= rotation.rotated_at + overlap {
+        return Err(Denial::TokenExchanged);
+    }
+    let new = token.exchanged(&rotation.salt);
+    if opens(record.secret_hash, &new) {
+        Ok(TokenState::Exchanged(new))
+    } else {
+        Err(Denial::TokenExchanged)
+    }
+}
+
+fn opens(hash: SecretHash, token: &SessionToken) -> bool {
+    hash == token.secret_hash()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{session::Rotation, user::UserId};
+
+    const POLICY: RotationPolicy =
+        RotationPolicy { every: Duration::from_mins(10), overlap: Duration::from_mins(1) };
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_millis(seconds * 1_000)
+    }
+
+    fn record(token: &SessionToken) -> SessionRecord {
+        SessionRecord {
+            id: token.id(),
+            secret_hash: token.secret_hash(),
+            user_id: UserId::Integer(1),
+            created_at: at(0),
+            authenticated_at: at(0),
+            renewed_at: at(0),
+            active_expires_at: at(100_000),
+            idle_expires_at: at(200_000),
+            absolute_expires_at: at(300_000),
+            periods: None,
+            is_persistent: true,
+            user_agent: None,
+            address: None,
+            actor_session: None,
+            data: None,
+            data_revision: 0,
+            rotation: None,
+        }
+    }
+
+    fn exchanged(old: &SessionToken, seconds: i64) -> (SessionRecord, SessionToken) {
+        let salt = [7; 32];
+        let new = old.exchanged(&salt);
+        let rotation = Rotation { previous: old.secret_hash(), salt, rotated_at: at(seconds) };
+        let record = record(old);
+        (SessionRecord { secret_hash: new.secret_hash(), rotation: Some(rotation), ..record }, new)
+    }
+
+    fn state(
+        policy: Option<RotationPolicy>,
+        record: &SessionRecord,
+        token: &SessionToken,
+        seconds: i64,
+    ) -> Result<TokenState, Denial> {
+        admit(&Lifetime::default(), policy, record, token, at(seconds)).map(|found| found.token)
+    }
+
+    #[test]
+    fn a_token_is_exchanged_when_it_is_old_enough_and_only_if_the_app_wants_it() {
+        let token = SessionToken::generate().unwrap();
+        let record = record(&token);
+        assert_eq!(state(Some(POLICY), &record, &token, 599), Ok(TokenState::Current));
+        assert_eq!(state(Some(POLICY), &record, &token, 600), Ok(TokenState::Due));
+        assert_eq!(state(None, &record, &token, 99_999), Ok(TokenState::Current));
+    }
+
+    #[test]
+    fn the_age_of_a_token_counts_from_its_last_exchange_or_proof() {
+        let old = SessionToken::generate().unwrap();
+        let (record, new) = exchanged(&old, 1_000);
+        assert_eq!(state(Some(POLICY), &record, &new, 1_599), Ok(TokenState::Current));
+        assert_eq!(state(Some(POLICY), &record, &new, 1_600), Ok(TokenState::Due));
+        let proved = SessionRecord { authenticated_at: at(500), ..self::record(&old) };
+        assert_eq!(state(Some(POLICY), &proved, &old, 1_099), Ok(TokenState::Current));
+    }
+
+    #[test]
+    fn the_old_token_leads_to_the_new_one_for_as_long_as_they_overlap() {
+        let old = SessionToken::generate().unwrap();
+        let (record, new) = exchanged(&old, 1_000);
+        assert_eq!(state(Some(POLICY), &record, &old, 1_059), Ok(TokenState::Exchanged(new)));
+        assert_eq!(state(Some(POLICY), &record, &old, 1_060), Err(Denial::TokenExchanged));
+        assert_eq!(state(None, &record, &old, 1_000), Err(Denial::TokenExchanged));
+    }
+
+    #[test]
+    fn a_session_that_has_ended_is_not_opened_by_either_token() {
+        let old = SessionToken::generate().unwrap();
+        let (record, new) = exchanged(&old, 200_000 - 1);
+        assert_eq!(state(Some(POLICY), &record, &old, 200_000), Err(Denial::Ended));
+        assert_eq!(state(Some(POLICY), &record, &new, 200_000), Err(Denial::Ended));
+    }
+
+    proptest! {
+        #[test]
+        fn no_other_secret_opens_a_session(seconds in 0_i64..100_000, is_exchanged: bool) {
+            let [own, other] = [0, 1].map(|_| SessionToken::generate().unwrap());
+            let record = if is_exchanged { exchanged(&own, 0).0 } else { record(&own) };
+            prop_assert_eq!(state(Some(POLICY), &record, &other, seconds), Err(Denial::WrongSecret));
+        }
+
+        #[test]
+        fn whatever_is_opened_is_opened_by_the_secret_that_the_store_knows(seconds in 0_i64..100_000) {
+            let old = SessionToken::generate().unwrap();
+            let (record, _) = exchanged(&old, 0);
+            if let Ok(TokenState::Exchanged(new)) = state(Some(POLICY), &record, &old, seconds) {
+                prop_assert_eq!(new.secret_hash(), record.secret_hash);
+                prop_assert!(seconds < 60);
+            }
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! Who waits for the end of a session in this process.
+
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+    future::Future,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::sync::Notify;
+
+use crate::{
+    clock::Timestamp,
+    error::{StoreError, chain},
+    impersonation::Actor,
+    lifecycle,
+    session::Session,
+    session_manager::SessionManager,
+    token::SessionId,
+    user::UserId,
+};
+
+/// How often the store is asked whether a session lives, while somebody waits for its end.
+const ASK_AGAIN: Duration = Duration::from_mins(1);
+
+/// The sessions that somebody waits for.
+#[derive(Default)]
+pub(crate) struct Endings(Mutex<HashMap<SessionId, Weak<Ending>>>);
+
+/// The end of one session, while somebody waits for it.
+pub(crate) struct Ending {
+    user: UserId,
+    /// The session that must live as long as this one does.
+    actor: Option<SessionId>,
+    has_come: AtomicBool,
+    came: Notify,
+}
+
+impl Endings {
+    /// The end of a session, for as long as this is held.
+    pub(crate) fn of(&self, id: SessionId, user: &UserId, actor: Option<SessionId>) -> Arc<Ending> {
+        let mut waiting = self.waiting();
+        if let Some(ending) = waiting.get(&id).and_then(Weak::upgrade) {
+            return ending;
+        }
+        // Nobody waits any more for those that are gone.
+        if waiting.len() == waiting.capacity() {
+            waiting.retain(|_, ending| ending.strong_count() > 0);
+        }
+        let ending = Arc::new(Ending {
+            user: user.clone(),
+            actor,
+            has_come: AtomicBool::new(false),
+            came: Notify::new(),
+        });
+        waiting.insert(id, Arc::downgrade(&ending));
+        ending
+    }
+
+    /// A session has ended.
+    pub(crate) fn session_ended(&self, ended: SessionId) {
+        self.end(|id, ending| id == ended || ending.actor == Some(ended));
+    }
+
+    /// The sessions of a user have ended, but the one that was kept.
+    pub(crate) fn sessions_of_user_ended(&self, user: &UserId, kept: Option<SessionId>) {
+        let ended: HashSet<_> = self
+            .waiting()
+            .iter()
+            .filter(|(id, ending)| {
+                let is_theirs = ending.upgrade().is_some_and(|ending| ending.user == *user);
+                is_theirs && Some(**id) != kept
+            })
+            .map(|(id, _)| *id)
+            .collect();
+        self.end(|id, ending| {
+            ended.contains(&id) || ending.actor.is_some_and(|actor| ended.contains(&actor))
+        });
+    }
+
+    fn end(&self, has_ended: impl Fn(SessionId, &Ending) -> bool) {
+        self.waiting().retain(|id, ending| {
+            let Some(ending) = ending.upgrade() else { return false };
+            if !has_ended(*id, &ending) {
+                return true;
+            }
+            ending.has_come.store(true, Ordering::Release);
+            ending.came.notify_waiters();
+            false
+        });
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, HashMap<SessionId, Weak<Ending>>> {
+        // No operation leaves the map half-changed.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Ending {
+    /// Waits until the session is said to have ended.
+    pub(crate) async fn come(&self) {
+        let mut came = std::pin::pin!(self.came.notified());
+        // It counts from here, so that an end between the question and the wait is not missed.
+        came.as_mut().enable();
+        if !self.has_come.load(Ordering::Acquire) {
+            came.await;
+        }
+    }
+}
+
+impl Session {
+    /// Waits for the end of this session: by its user signing out, by whoever ends it, or by its
+    /// time. For connections that last, such as WebSockets and server-sent events, which are
+    /// answered once and then go on.
+    ///
+    /// An end in this process is known at once; one in another process, or by other hands, within
+    /// a minute, for which the store is asked once a minute. Renewals by other requests count.
+    /// While the store fails nothing ends.
+    ///
+    /// ```
+    /// # use actix_web::HttpResponse;
+    /// # use locals::{Session, require_user};
+    /// #[require_user]
+    /// async fn live(session: Session) -> HttpResponse {
+    ///     actix_web::rt::spawn(async move {
+    ///         session.ended().await;
+    ///         // .. close the connection ..
+    ///     });
+    ///     HttpResponse::SwitchingProtocols().finish()
+    /// }
+    /// ```
+    pub fn ended(&self) -> impl Future<Output = ()> + Send + use<> {
+        let Self { manager, .. } = self.clone();
+        let (id, user, actor) = (self.id(), self.user_id().clone(), self.record.actor_session);
+        async move {
+            let ending = manager.endings().of(id, &user, actor);
+            loop {
+                let again = manager.now() + ASK_AGAIN;
+                let until = match manager.end_of(id).await {
+                    Ok(None) => return,
+                    Ok(Some(end)) => end.min(again),
+                    Err(error) => {
+                        let cause = chain(&error);
+                        tracing::warn!(session = %id, cause, "whether a session lives is not known");
+                        again
+                    }
+                };
+                tokio::select! {
+                    () = ending.come() => return,
+                    () = manager.clock().wait_until(until) => {}
+                }
+            }
+        }
+    }
+}
+
+impl SessionManager {
+    /// When a living session ends if it is not used; `None` if it has ended.
+    async fn end_of(&self, id: SessionId) -> Result<Option<Timestamp>, StoreError> {
+        let Some(record) = self.store().find(id).await? else { return Ok(None) };
+        let is_living = lifecycle::state(&record, self.now()).is_some()
+            && !matches!(self.actor(&record).await?, Actor::Gone);
+        Ok(is_living.then_some(record.idle_expires_at))
+    }
+}
+
+impl fmt::Debug for Endings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endings").field("waiting", &self.waiting().len()).finish()
+    }
+}

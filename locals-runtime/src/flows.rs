@@ -1,0 +1,237 @@
+//! Signing in and out, and the sessions on one's other devices.
+
+use actix_web::http::header::USER_AGENT;
+
+use crate::{
+    error::Error,
+    guest::Guest,
+    locals::Locals,
+    log_in::LogInOptions,
+    redirect::SafeRedirect,
+    resolution::{Decision, GuestDecision},
+    session::{Session, SessionInfo},
+    session_manager::{Client, NewSession},
+    store::Ends,
+    token::SessionId,
+    user::AuthUser,
+};
+
+/// How much of a `User-Agent` header is kept, in characters.
+const USER_AGENT_CHARS: usize = 255;
+
+impl Locals {
+    /// Signs a user in: creates a session with a new token, ends the one that the browser
+    /// presented, both in one transaction, and sets the cookie. Call it again when a signed-in user
+    /// gains rights, such as by a second factor: the old token is dead then (OWASP ASVS 5.0
+    /// §7.2.4).
+    ///
+    /// What the app keeps of a [guest](Self::guest) becomes the session's, if the app has said how.
+    ///
+    /// # Errors
+    /// [`Error::Store`] if the store fails: nobody is signed in, and the browser keeps the session
+    /// it had. [`Error::WrongUser`] for a user of another table than the app's.
+    pub async fn log_in<U: AuthUser>(&self, user: &U) -> Result<Session, Error> {
+        self.log_in_with(user, LogInOptions::default()).await
+    }
+
+    /// As [`log_in`](Self::log_in), with options: whether the browser keeps the session when it is
+    /// closed, and how long the session lives.
+    ///
+    /// # Errors
+    /// As [`log_in`](Self::log_in), and [`Error::Config`] for a lifetime that cannot be.
+    pub async fn log_in_with<U: AuthUser>(
+        &self,
+        user: &U,
+        options: LogInOptions,
+    ) -> Result<Session, Error> {
+        let ended = self.own_sessions().await?;
+        let (guest, data) = self.guest_to_merge().await?;
+        let new = NewSession { client: self.client(), options, actor: None, data };
+        let ends = Ends { sessions: &ended, guest: guest.map(|guest| guest.record.id) };
+        let session = self.auth().create(user, new, ends).await?;
+        if ends.guest.is_some() {
+            self.resolution.guest_decision.replace(GuestDecision::Ended);
+        }
+        self.set_session(session.clone());
+        Ok(session)
+    }
+
+    /// Notes that the user has proved again who they are, by their password for example, which the
+    /// app has just checked: the session gets a new token, the old one is dead, and the log-in is
+    /// a recent one for `#[require_user(recent = "..")]`.
+    ///
+    /// ```
+    /// # use actix_web::{Responder, post};
+    /// # use locals::{Error, Locals, require_user};
+    /// # async fn password_is_right() -> bool { true }
+    /// #[post("/confirm")]
+    /// #[require_user]
+    /// async fn confirm(locals: Locals) -> Result<impl Responder, Error> {
+    ///     if !password_is_right().await {
+    ///         return Err(Error::NotRecent);
+    ///     }
+    ///     locals.reauthenticate().await?;
+    ///     Ok(locals.return_to())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`] if there is no session, or it has ended meanwhile;
+    /// [`Error::Store`] if the store fails, and the token is the old one.
+    pub async fn reauthenticate(&self) -> Result<Session, Error> {
+        let session = self.get_session().await?.ok_or(Error::Unauthenticated)?;
+        let session = self.auth().reauthenticate(&session).await?;
+        let session = session.ok_or(Error::Unauthenticated)?;
+        self.set_session(session.clone());
+        Ok(session)
+    }
+
+    /// Where the browser wanted to go before it was sent to sign in: the `next` of this request's
+    /// query, if it is a path of this app, and `/` otherwise. Return it, and the browser goes there.
+    ///
+    /// ```
+    /// # use actix_web::{Responder, post};
+    /// # use locals::{AuthUser, Error, Locals, with_session};
+    /// # #[derive(Clone, AuthUser)]
+    /// # struct Account { id: i64 }
+    /// # async fn verify() -> Account { Account { id: 1 } }
+    /// #[post("/login")]
+    /// #[with_session]
+    /// async fn login(locals: Locals) -> Result<impl Responder, Error> {
+    ///     locals.log_in(&verify().await).await?;
+    ///     Ok(locals.return_to())
+    /// }
+    /// ```
+    pub fn return_to(&self) -> SafeRedirect {
+        SafeRedirect::from_query(self.request.query_string())
+    }
+
+    /// Signs out: ends the session of this request and removes the cookie. Without a session it
+    /// does nothing.
+    ///
+    /// The response also tells the browser to forget the pages it has in its cache
+    /// (`Clear-Site-Data`), so that the next person does not find them by "back".
+    ///
+    /// # Errors
+    /// [`Error::Store`] if the store fails: the session lives and the cookie stays, so that
+    /// signing out can be tried again.
+    pub async fn log_out(&self) -> Result<(), Error> {
+        for id in self.own_sessions().await? {
+            self.auth().invalidate_session(id).await?;
+        }
+        self.logged_out();
+        Ok(())
+    }
+
+    /// Ends all sessions of this request's user but this one, which gets a new token; says how
+    /// many there were. Zero without a session. Call it after a change of password (OWASP ASVS 5.0
+    /// §7.4.3).
+    ///
+    /// # Errors
+    /// [`Error::Store`] if the store fails: some or all may have ended; try again.
+    pub async fn log_out_other_sessions(&self) -> Result<u64, Error> {
+        let Some(session) = self.get_session().await? else {
+            return Ok(0);
+        };
+        let ended = self.auth().invalidate_other_sessions(&session).await?;
+        match self.auth().replace_token(&session, session.authenticated_at()).await? {
+            Some(session) => self.set_session(session),
+            None => self.clear_session(),
+        }
+        Ok(ended)
+    }
+
+    /// Ends all sessions of this request's user, this one too, and removes the cookie; says how
+    /// many there were. Zero without a session.
+    ///
+    /// # Errors
+    /// [`Error::Store`] if the store fails.
+    pub async fn log_out_everywhere(&self) -> Result<u64, Error> {
+        let ended = match self.get_session().await? {
+            Some(session) => {
+                self.auth().invalidate_user_sessions(session.user_id().clone()).await?
+            }
+            None => 0,
+        };
+        self.logged_out();
+        Ok(ended)
+    }
+
+    /// The living sessions of this request's user, newest first, this one marked. Empty without
+    /// a session.
+    ///
+    /// # Errors
+    /// [`Error::Store`] if the store fails.
+    pub async fn sessions(&self) -> Result<Vec<SessionInfo>, Error> {
+        let Some(session) = self.get_session().await? else {
+            return Ok(Vec::new());
+        };
+        let mut list = self.auth().user_sessions(session.user_id().clone()).await?;
+        for info in &mut list {
+            info.is_current = info.id == session.id();
+        }
+        Ok(list)
+    }
+
+    /// Ends one of the sessions of this request's user; `false` if there is none with this id,
+    /// or it is another user's. Ending the current one signs out.
+    ///
+    /// # Errors
+    /// [`Error::Store`] if the store fails.
+    pub async fn end_session(&self, id: SessionId) -> Result<bool, Error> {
+        let list = self.sessions().await?;
+        let Some(info) = list.iter().find(|info| info.id == id) else {
+            return Ok(false);
+        };
+        self.auth().invalidate_session(id).await?;
+        if info.is_current {
+            self.logged_out();
+        }
+        Ok(true)
+    }
+
+    fn logged_out(&self) {
+        self.clear_session();
+        self.resolution.has_logged_out.set(true);
+    }
+
+    /// The sessions of this browser: the one that was presented, the one from which it is an
+    /// impersonation, and the one that was set since.
+    async fn own_sessions(&self) -> Result<Vec<SessionId>, Error> {
+        let presented = self.presented().await?;
+        let set = match self.resolution.decision() {
+            Decision::Set(chosen) => Some(chosen.session.clone()),
+            Decision::None | Decision::Clear { .. } => None,
+        };
+        let mut own = Vec::new();
+        for session in presented.into_iter().chain(&set) {
+            for id in [Some(session.id()), session.record.actor_session].into_iter().flatten() {
+                if !own.contains(&id) {
+                    own.push(id);
+                }
+            }
+        }
+        Ok(own)
+    }
+
+    /// The guest who signs in, and the session data that are made of theirs.
+    async fn guest_to_merge(&self) -> Result<(Option<Guest>, Option<String>), Error> {
+        let Some(merge) = self.resolution.auth.merge() else {
+            return Ok((None, None));
+        };
+        let guest = self.current_guest().await?;
+        let data = guest.as_ref().map(|guest| merge.session_data(&guest.record)).transpose()?;
+        Ok((guest, data))
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        let headers = self.request.headers();
+        let user_agent = headers.get(USER_AGENT).map(|value| {
+            let text = String::from_utf8_lossy(value.as_bytes());
+            text.chars().take(USER_AGENT_CHARS).collect()
+        });
+        let peer = self.request.peer_addr().map(|address| address.ip());
+        let address = self.resolution.auth.proxies().client(peer, headers);
+        Client { user_agent, address: address.map(|address| address.to_string()) }
+    }
+}

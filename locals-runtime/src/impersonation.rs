@@ -1,0 +1,113 @@
+//! Acting as another user, and who really acts.
+
+use crate::{
+    error::{Error, StoreError},
+    lifecycle,
+    locals::Locals,
+    log_in::LogInOptions,
+    session::{Session, SessionRecord},
+    session_manager::{NewSession, SessionManager},
+    store::Ends,
+    user::{AuthUser, UserId},
+};
+
+impl Locals {
+    /// Lets the signed-in member of staff see the app as `user` does, to help them.
+    ///
+    /// The request, and those that follow from this browser, have a session of that user, in which
+    /// [`Session::actor`] says who really acts. It ends with
+    /// [`stop_impersonating`](Self::stop_impersonating), with any end of the session from which it
+    /// was begun, and when the browser is closed. It never counts as a recent log-in, so what asks
+    /// for one stays closed. The user sees it in the list of their sessions, with its actor.
+    ///
+    /// Who may do this is for the app to check before.
+    ///
+    /// ```
+    /// # use actix_web::{Responder, post, web};
+    /// # use locals::{AuthUser, Check, Error, Locals, Session, Verified, require_user};
+    /// # #[derive(Clone, AuthUser)]
+    /// # struct Account { id: i64 }
+    /// # struct IsAdmin;
+    /// # impl Check<Account> for IsAdmin {
+    /// #     fn check(account: &Account, _: &Session) -> bool { account.id == 1 }
+    /// # }
+    /// # async fn account(id: i64) -> Account { Account { id } }
+    /// #[post("/admin/users/{id}/impersonate")]
+    /// #[require_user]
+    /// async fn impersonate(
+    ///     _admin: Verified<Account, IsAdmin>,
+    ///     id: web::Path<i64>,
+    ///     locals: Locals,
+    /// ) -> Result<impl Responder, Error> {
+    ///     locals.impersonate(&account(*id).await).await?;
+    ///     Ok(web::Redirect::to("/").see_other())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`] without a session; [`Error::Forbidden`] in a session that is
+    /// itself an impersonation; [`Error::WrongUser`] for a user of another table than the app's;
+    /// [`Error::Store`] if the store fails.
+    pub async fn impersonate<U: AuthUser>(&self, user: &U) -> Result<Session, Error> {
+        let own = self.get_session().await?.ok_or(Error::Unauthenticated)?;
+        if own.actor().is_some() {
+            return Err(Error::Forbidden);
+        }
+        let new = NewSession {
+            client: self.client(),
+            options: LogInOptions::new().remember(false),
+            actor: Some(&own),
+            data: None,
+        };
+        let session = self.auth().create(user, new, Ends::default()).await?;
+        let (actor, user) = (own.user_id(), session.user_id());
+        tracing::warn!(session = %session.id(), %actor, %user, "impersonation began");
+        self.set_session(session.clone());
+        Ok(session)
+    }
+
+    /// Ends the impersonation: the member of staff is back in their own session, with a new token.
+    /// `None` if that has ended in the meantime; then nobody is signed in. In a session that is no
+    /// impersonation it changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`] without a session; [`Error::Store`] if the store fails.
+    pub async fn stop_impersonating(&self) -> Result<Option<Session>, Error> {
+        let acting = self.get_session().await?.ok_or(Error::Unauthenticated)?;
+        let Some(own) = acting.record.actor_session else {
+            return Ok(Some(acting));
+        };
+        let own = self.auth().resume(own).await?;
+        self.auth().invalidate_session(acting.id()).await?;
+        let (session, user, actor) = (acting.id(), acting.user_id(), acting.actor());
+        tracing::warn!(%session, ?actor, %user, "impersonation ended");
+        match &own {
+            Some(own) => self.set_session(own.clone()),
+            None => self.clear_session(),
+        }
+        Ok(own)
+    }
+}
+
+/// Who really acts in a session.
+#[derive(Debug)]
+pub(crate) enum Actor {
+    /// Its user.
+    TheUser,
+    /// The user of the session from which it was begun.
+    Staff(UserId),
+    /// That session lives no more, and so this one does not either.
+    Gone,
+}
+
+impl SessionManager {
+    /// Who acts in a session. One query more where it is not its user, and none otherwise.
+    pub(crate) async fn actor(&self, record: &SessionRecord) -> Result<Actor, StoreError> {
+        let Some(own) = record.actor_session else {
+            return Ok(Actor::TheUser);
+        };
+        let own = self.store().find(own).await?;
+        let living = own.filter(|own| lifecycle::state(own, self.now()).is_some());
+        Ok(living.map_or(Actor::Gone, |own| Actor::Staff(own.user_id)))
+    }
+}
