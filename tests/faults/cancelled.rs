@@ -3,6 +3,10 @@
 use std::{future::poll_fn, task::Poll};
 
 use actix_web::http::StatusCode;
+use locals::{
+    GuestRecord, SessionId, SessionRecord,
+    store::{Ends, SessionStore},
+};
 
 use crate::{
     support::{Account, Client, Engine, Fixture, begin},
@@ -13,6 +17,7 @@ tests_on!(all: [
     a_request_dropped_at_any_await_leaves_a_legal_state,
     a_transaction_dropped_at_any_await_is_done_whole_or_not_at_all,
     a_begin_dropped_at_any_await_takes_no_log_out_along,
+    a_log_in_dropped_at_any_await_ends_the_old_session_or_creates_none,
 ]);
 
 /// Polls so often and drops; says whether it came to its end before.
@@ -89,6 +94,45 @@ async fn a_transaction_dropped_at_any_await_is_done_whole_or_not_at_all<E: Engin
             assert!(auth.user_sessions(1).await.unwrap().is_empty());
         }
         ended += u32::from(done);
+    }
+    assert!((1..40).contains(&ended), "{ended} came to their end");
+}
+
+async fn a_log_in_dropped_at_any_await_ends_the_old_session_or_creates_none<E: Engine>() {
+    // In one statement, so that a commit on its way is seen by both counts or by neither.
+    const STATE: &str = "SELECT (SELECT COUNT(*) FROM user_sessions) * 10 + \
+                         (SELECT COUNT(*) FROM guest_sessions)";
+    let fixture = Fixture::<E>::new().await;
+    let store = &fixture.store;
+    let of_ada = fixture.auth.create_session(&Account::numbered(1)).await.unwrap();
+    let record = store.find(of_ada.id()).await.unwrap().unwrap();
+    store.delete(record.id).await.unwrap();
+    let session =
+        |number| SessionRecord { id: SessionId::from_bytes([number; 16]), ..record.clone() };
+    let mut ended = 0;
+    for times in 0..40 {
+        let (old, other) = (session(1), session(2));
+        for session in [&old, &other] {
+            store.create(session, Ends::default()).await.unwrap();
+        }
+        let guest = GuestRecord {
+            id: old.id,
+            secret_hash: old.secret_hash,
+            data: "{}".to_owned(),
+            data_revision: 0,
+            expires_at: old.idle_expires_at,
+        };
+        store.write_guest(&guest, None).await.unwrap();
+        let new = session(3);
+        let ends = Ends { sessions: &[other.id, old.id], guest: Some(guest.id) };
+        let done = polled(async { store.create(&new, ends).await.unwrap() }, times).await;
+        let state = E::number(store.pool(), STATE).await;
+        assert!(state == 10 || state == 21 && !done, "{state} after {times} polls");
+        ended += u32::from(done);
+        for id in [old.id, other.id, new.id] {
+            store.delete(id).await.unwrap();
+        }
+        store.delete_guest(guest.id).await.unwrap();
     }
     assert!((1..40).contains(&ended), "{ended} came to their end");
 }

@@ -46,11 +46,26 @@ async fn migrate_brings_an_older_table_up_to_date_and_keeps_its_rows<E: Engine +
     let store = &fixture.store;
     let session = fixture.auth.create_session(&Account::numbered(1)).await.unwrap();
     fixture.client.token(2).await;
-    for column in ["user_agent", "address", "authenticated_at"] {
+    for column in [
+        "user_agent",
+        "address",
+        "authenticated_at",
+        "renewed_at",
+        "active_period",
+        "idle_period",
+        "is_persistent",
+        "actor_session",
+        "data_revision",
+        "rotation",
+        "data",
+    ] {
         run(store, &format!("ALTER TABLE user_sessions DROP COLUMN {column}")).await;
         let complained = complaint(store.check().await);
         assert!(complained.contains(&format!("the column `{column}` is missing")), "{complained}");
     }
+    run(store, "DROP TABLE guest_sessions").await;
+    let complained = complaint(store.check().await);
+    assert!(complained.contains("the table `guest_sessions` is missing"), "{complained}");
     // As when the new version starts on many nodes at once.
     let starts = (0..5).map(|_| async {
         let store = E::open(&fixture.url).await;
@@ -62,8 +77,9 @@ async fn migrate_brings_an_older_table_up_to_date_and_keeps_its_rows<E: Engine +
     assert_eq!(fixture.sessions().await, 2);
     let client = Client::of(&E::builder(stores[0].clone()).build().unwrap()).await;
     assert_eq!(client.me(session.token().expose_secret()).await.body, "name-1");
-    let authenticated = "SELECT COUNT(*) FROM user_sessions WHERE authenticated_at = created_at";
-    assert_eq!(E::number(store.pool(), authenticated).await, 2);
+    let filled = "SELECT COUNT(*) FROM user_sessions WHERE authenticated_at = created_at \
+                  AND renewed_at = created_at AND is_persistent = 1 AND data_revision = 0";
+    assert_eq!(E::number(store.pool(), filled).await, 2);
 }
 
 async fn ten_processes_may_migrate_at_once<E: Engine + Server>() {

@@ -11,7 +11,7 @@ mod wait;
 use std::process::Command;
 
 use locals::{
-    SecretHash, SessionId, SessionRecord, Timestamp, UserId,
+    GuestRecord, SecretHash, SessionId, SessionRecord, Timestamp, UserId,
     store::{RedisStore, WithLoader},
 };
 use server::{INSTALL, cli, read_cli};
@@ -61,6 +61,10 @@ impl Keys {
         format!("{}s:{id}", self.prefix)
     }
 
+    pub fn guest(&self, id: SessionId) -> String {
+        format!("{}g:{id}", self.prefix)
+    }
+
     pub fn index(&self, user: &str) -> String {
         format!("{}u:{user}", self.prefix)
     }
@@ -100,5 +104,16 @@ pub fn session(number: u8, user: impl Into<UserId>) -> SessionRecord {
         data: None,
         data_revision: 0,
         rotation: None,
+    }
+}
+
+/// A guest who has gathered a little, and ends with the first day of 1970.
+pub fn guest(number: u8) -> GuestRecord {
+    GuestRecord {
+        id: SessionId::from_bytes([number; 16]),
+        secret_hash: SecretHash::from_bytes([number; 32]),
+        data: "{\"cart\":[7]}".to_owned(),
+        data_revision: 0,
+        expires_at: Timestamp::from_millis(DAY),
     }
 }

@@ -1,7 +1,10 @@
 //! `migrate`, `migration_sql` and `check`.
 
 use futures_util::future::join_all;
-use locals::{Auth, StoreError, store::SqlStore};
+use locals::{
+    Auth, SecretHash, SessionId, SessionRecord, StoreError, Timestamp,
+    store::{SessionStore, SqlStore},
+};
 use sqlx::Sqlite;
 use uuid::Uuid;
 
@@ -62,8 +65,8 @@ async fn check_before_migrate_says_what_to_do() {
     let (_directory, store) = database::<i64>(ACCOUNTS).await;
     assert_eq!(
         complaint(store.check().await),
-        "the table `user_sessions` is missing: call `store.migrate()` at start-up, or run the \
-         SQL of `store.migration_sql()`"
+        "the table `user_sessions` is missing; the table `guest_sessions` is missing; call \
+         `store.migrate()` at start-up, or see the SQL of `store.migration_sql()`"
     );
 }
 
@@ -81,9 +84,15 @@ async fn check_names_what_differs() {
     for (right, wrong, complaint) in [
         ("user_agent TEXT,", "", "the column `user_agent` is missing"),
         ("    address TEXT", "    address TEXT, colour TEXT", "the column `colour` is unknown"),
+        ("rotation BLOB", "rotation TEXT", "`rotation` is TEXT and should be BLOB"),
+        (
+            "is_persistent INTEGER NOT NULL",
+            "is_persistent INTEGER",
+            "`is_persistent` must be NOT NULL",
+        ),
         ("created_at INTEGER", "created_at TEXT", "`created_at` is TEXT and should be INTEGER"),
         ("user_id INTEGER", "user_id TEXT", "`user_id` is TEXT and should be INTEGER"),
-        ("hash BLOB NOT NULL", "hash BLOB", "`secret_hash` must be NOT NULL"),
+        ("hash BLOB NOT NULL,\n    user", "hash BLOB,\n    user", "`secret_hash` must be NOT NULL"),
         ("address TEXT", "address TEXT NOT NULL", "`address` may be null"),
         (
             ",\n    FOREIGN KEY (user_id) REFERENCES \"accounts\" (\"id\") ON DELETE CASCADE",
@@ -101,8 +110,8 @@ async fn check_names_what_differs() {
             "`user_id` does not reference `accounts` with `ON DELETE CASCADE`",
         ),
         (
-            "id BLOB NOT NULL PRIMARY KEY,\n    secret_hash BLOB NOT NULL,",
-            "id BLOB NOT NULL,\n    secret_hash BLOB NOT NULL PRIMARY KEY,",
+            "id BLOB NOT NULL PRIMARY KEY,\n    secret_hash BLOB NOT NULL,\n    user",
+            "id BLOB NOT NULL,\n    secret_hash BLOB NOT NULL PRIMARY KEY,\n    user",
             "`id` is not the primary key",
         ),
         (
@@ -111,14 +120,97 @@ async fn check_names_what_differs() {
             "`user_id` does not reference `accounts` with `ON DELETE CASCADE`",
         ),
     ] {
-        assert_eq!(differences(right, wrong).await, complaint, "{right:?} became {wrong:?}");
+        let found = differences("user_sessions", right, wrong).await;
+        assert_eq!(found, complaint, "{right:?} became {wrong:?}");
     }
+}
+
+#[actix_web::test]
+async fn check_names_what_differs_in_the_table_of_guests() {
+    for (right, wrong, complaint) in [
+        ("    data_revision INTEGER NOT NULL,\n", "", "the column `data_revision` is missing"),
+        ("data TEXT NOT NULL", "data BLOB NOT NULL", "`data` is BLOB and should be TEXT"),
+        ("data TEXT NOT NULL", "data TEXT", "`data` must be NOT NULL"),
+        ("data TEXT NOT NULL", "data TEXT NOT NULL, colour TEXT", "the column `colour` is unknown"),
+        (
+            "PRIMARY KEY,\n    secret_hash BLOB NOT NULL,\n    data",
+            ",\n    secret_hash BLOB NOT NULL PRIMARY KEY,\n    data",
+            "`id` is not the primary key",
+        ),
+    ] {
+        let found = differences("guest_sessions", right, wrong).await;
+        assert!(found.starts_with(complaint), "{right:?} became {wrong:?}: {found}");
+    }
+}
+
+#[actix_web::test]
+async fn check_names_the_differences_of_both_tables_at_once() {
+    let (_directory, store) = database::<i64>(ACCOUNTS).await;
+    store.migrate().await.unwrap();
+    run(
+        &store,
+        "ALTER TABLE user_sessions DROP COLUMN data; ALTER TABLE guest_sessions DROP COLUMN data",
+    )
+    .await;
+    assert_eq!(
+        complaint(store.check().await),
+        "the table `user_sessions` differs from what this version of `locals` expects: the column \
+         `data` is missing; the table `guest_sessions` differs from what this version of `locals` \
+         expects: the column `data` is missing; call `store.migrate()` at start-up, or see the SQL \
+         of `store.migration_sql()`"
+    );
+    run(&store, "DROP TABLE guest_sessions").await;
+    let complaint = complaint(store.check().await);
+    assert!(complaint.contains("; the table `guest_sessions` is missing; call"), "{complaint}");
+    store.migrate().await.unwrap();
+}
+
+/// The table as the first version made it.
+const FIRST: &str = "CREATE TABLE accounts (id INTEGER PRIMARY KEY); \
+    CREATE TABLE user_sessions (
+        id BLOB NOT NULL PRIMARY KEY,
+        secret_hash BLOB NOT NULL,
+        user_id INTEGER NOT NULL,
+        created_at INTEGER NOT NULL,
+        active_expires_at INTEGER NOT NULL,
+        idle_expires_at INTEGER NOT NULL,
+        absolute_expires_at INTEGER NOT NULL,
+        FOREIGN KEY (user_id) REFERENCES accounts (id) ON DELETE CASCADE
+    ) WITHOUT ROWID; \
+    INSERT INTO accounts VALUES (1); \
+    INSERT INTO user_sessions VALUES (zeroblob(16), zeroblob(32), 1, 7, 8, 9, 10)";
+
+#[actix_web::test]
+async fn migrate_brings_the_first_table_up_to_date_and_keeps_its_row() {
+    let (_directory, store) = database::<i64>(FIRST).await;
+    store.migrate().await.unwrap();
+    let at = Timestamp::from_millis;
+    let session = SessionRecord {
+        id: SessionId::from_bytes([0; 16]),
+        secret_hash: SecretHash::from_bytes([0; 32]),
+        user_id: 1_i64.into(),
+        created_at: at(7),
+        authenticated_at: at(7),
+        renewed_at: at(7),
+        active_expires_at: at(8),
+        idle_expires_at: at(9),
+        absolute_expires_at: at(10),
+        periods: None,
+        is_persistent: true,
+        user_agent: None,
+        address: None,
+        actor_session: None,
+        data: None,
+        data_revision: 0,
+        rotation: None,
+    };
+    assert_eq!(store.find(session.id).await.unwrap(), Some(session));
 }
 
 #[actix_web::test]
 async fn check_names_all_differences_at_once() {
     let columns = "    user_agent TEXT,\n    address TEXT,\n";
-    let found = differences(columns, "    address INTEGER NOT NULL,\n").await;
+    let found = differences("user_sessions", columns, "    address INTEGER NOT NULL,\n").await;
     assert_eq!(
         found,
         "the column `user_agent` is missing, `address` is INTEGER and should be TEXT, `address` \
@@ -130,7 +222,7 @@ async fn check_names_all_differences_at_once() {
 async fn check_names_a_dropped_index_and_migrate_restores_it() {
     let (_directory, store) = database::<i64>(ACCOUNTS).await;
     store.migrate().await.unwrap();
-    for index in ["user_sessions_by_user", "user_sessions_by_expiry"] {
+    for index in ["user_sessions_by_user", "user_sessions_by_expiry", "guest_sessions_by_expiry"] {
         run(&store, &format!("DROP INDEX {index}")).await;
         let complaint = complaint(store.check().await);
         assert!(complaint.contains(&format!("the index `{index}` is missing")), "{complaint}");
@@ -175,20 +267,20 @@ async fn key_is_declared_as<I: KeyIn<Sqlite>>(declared: &str, id: I) {
     assert_eq!(found.map(|found| found.id()), Some(session.id()), "declared as {declared:?}");
 }
 
-/// What `check` says of a table in whose SQL something right is replaced by something wrong.
-async fn differences(right: &str, wrong: &str) -> String {
+/// What `check` says of a table where something right in the SQL is replaced by something wrong.
+async fn differences(table: &str, right: &str, wrong: &str) -> String {
     let (_directory, store) = database::<i64>(ACCOUNTS).await;
     let sql = store.migration_sql().await.unwrap();
     assert_eq!(sql.matches(right).count(), 1, "{right:?} in {sql}");
     run(&store, &sql.replace(right, wrong)).await;
     let complaint = complaint(store.check().await);
     let differences = complaint
-        .strip_prefix(
-            "the table `user_sessions` differs from what this version of `locals` expects: ",
-        )
+        .strip_prefix(&format!(
+            "the table `{table}` differs from what this version of `locals` expects: "
+        ))
         .and_then(|text| {
             text.strip_suffix(
-                "; call `store.migrate()`, or compare it with `store.migration_sql()`",
+                "; call `store.migrate()` at start-up, or see the SQL of `store.migration_sql()`",
             )
         });
     differences.unwrap_or(&complaint).to_owned()

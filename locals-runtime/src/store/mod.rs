@@ -81,13 +81,6 @@ pub struct Ends<'a> {
     pub guest: Option<SessionId>,
 }
 
-impl Ends<'_> {
-    /// Whether nothing ends.
-    pub fn is_empty(&self) -> bool {
-        self.sessions.is_empty() && self.guest.is_none()
-    }
-}
-
 /// Keeps sessions, and the data of guests. The [module](self) lists the rules.
 ///
 /// All operations are independent of each other: each is done or not done, also when its future

@@ -1,14 +1,16 @@
 //! What stands in Redis, and for how long.
 
+use std::time::SystemTime;
+
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use locals::{
-    Auth, Renewal, StoreError, Timestamp, UserId,
+    Auth, DataChange, GuestRecord, Renewal, StoreError, Timestamp, TokenChange, UserId,
     store::{Ends, SessionStore, WithLoader},
 };
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::{DAY, Keys, session};
+use super::{DAY, Keys, guest, session};
 use crate::loader::{Directory, Person};
 
 const HOUR: i64 = 60 * 60 * 1_000;
@@ -89,6 +91,80 @@ async fn every_key_expires_an_hour_and_more_after_the_session() {
     assert!(store.renew(session.id, renewal).await.unwrap());
     lasts(12);
     assert_eq!(keys.all().len(), 2);
+}
+
+#[actix_web::test]
+async fn a_guest_expires_an_hour_and_more_after_its_end_on_the_clock_of_the_system() {
+    let keys = Keys::new();
+    let store = keys.store().await;
+    let key = keys.guest(guest(1).id);
+    // Where it has ended already, only the app's clock can say so.
+    store.write_guest(&guest(1), None).await.unwrap();
+    let left = time_to_live(&keys, &key);
+    assert!(left > HOUR / 2 && left <= HOUR, "{left}");
+
+    let now = Timestamp::from(SystemTime::now()).as_millis();
+    let later = GuestRecord { expires_at: Timestamp::from_millis(now + 3 * DAY), ..guest(1) };
+    assert!(store.write_guest(&later, Some(0)).await.unwrap());
+    let left = time_to_live(&keys, &key);
+    assert!(left > 3 * DAY && left <= 3 * DAY + HOUR, "{left}");
+}
+
+#[actix_web::test]
+async fn no_change_of_a_session_changes_how_long_its_key_lives() {
+    let keys = Keys::new();
+    let store = keys.store().await;
+    let session = session(1, 1_i64);
+    store.create(&session, Ends::default()).await.unwrap();
+    let change = TokenChange {
+        replaces: session.secret_hash,
+        secret_hash: guest(7).secret_hash,
+        rotation: None,
+        authenticated_at: session.created_at,
+    };
+    assert!(store.change_token(session.id, &change).await.unwrap());
+    let change = DataChange { replaces: 0, data: guest(1).data };
+    assert!(store.write_data(session.id, &change).await.unwrap());
+    let left = time_to_live(&keys, &keys.session(session.id));
+    assert!(left > 8 * DAY && left <= 8 * DAY + HOUR, "{left}");
+}
+
+#[actix_web::test]
+async fn a_log_in_that_cannot_end_the_old_session_leaves_no_new_one() {
+    let keys = Keys::new();
+    let store = keys.store().await;
+    let (ended, stuck, new) = (session(1, 1_i64), session(2, 1_i64), session(3, 1_i64));
+    store.create(&ended, Ends::default()).await.unwrap();
+    store.create(&stuck, Ends::default()).await.unwrap();
+    // A key that is no string is one that the script refuses.
+    keys.cli(&["DEL", &keys.session(stuck.id)]);
+    keys.cli(&["LPUSH", &keys.session(stuck.id), "no session"]);
+
+    let ends = Ends { sessions: &[ended.id, stuck.id], guest: None };
+    let refused = store.create(&new, ends).await;
+
+    assert!(matches!(refused, Err(StoreError::Backend(_))), "{refused:?}");
+    assert_eq!(store.find(new.id).await.unwrap(), None);
+    assert_eq!(store.find(ended.id).await.unwrap(), None, "those before it have ended");
+    keys.cli(&["DEL", &keys.session(stuck.id)]);
+    assert_eq!(store.list_by_user(&new.user_id).await.unwrap(), []);
+}
+
+#[actix_web::test]
+async fn a_guest_that_cannot_be_read_is_an_error_and_can_be_deleted() {
+    let keys = Keys::new();
+    let store = keys.store().await;
+    let guest = guest(1);
+    for junk in ["", "junk", "1", "1 2", "1 2 3", "x 2 hash {}"] {
+        keys.cli(&["SET", &keys.guest(guest.id), junk]);
+        for failed in [
+            store.find_guest(guest.id).await.map(drop),
+            store.write_guest(&guest, Some(1)).await.map(drop),
+        ] {
+            assert!(matches!(failed, Err(StoreError::Corrupt(_))), "{junk:?}: {failed:?}");
+        }
+        assert!(store.delete_guest(guest.id).await.unwrap(), "{junk:?}");
+    }
 }
 
 #[actix_web::test]

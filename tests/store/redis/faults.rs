@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use locals::{
-    Renewal, SessionRecord, StoreError, Timestamp,
+    DataChange, Renewal, SessionRecord, StoreError, Timestamp, TokenChange,
     store::{Ends, RedisStore, SessionStore, StoreFuture},
 };
 
 use super::{
-    DAY,
+    DAY, guest,
     server::{Server, start_cluster, until},
     session,
 };
@@ -32,12 +32,25 @@ fn nothing<'a, T: 'a>(operation: StoreFuture<'a, T>) -> StoreFuture<'a, ()> {
 
 /// Every operation fails, and soon.
 async fn every_operation_fails(store: &RedisStore) {
-    let session = session(9, 1_i64);
+    let (session, guest) = (session(9, 1_i64), guest(9));
+    let change = TokenChange {
+        replaces: session.secret_hash,
+        secret_hash: guest.secret_hash,
+        rotation: None,
+        authenticated_at: session.created_at,
+    };
+    let data = DataChange { replaces: 0, data: String::new() };
     let started = Instant::now();
     let answers = join_all([
         nothing(store.create(&session, Ends::default())),
         nothing(store.find(session.id)),
         nothing(store.renew(session.id, renewal_of(&session))),
+        nothing(store.change_token(session.id, &change)),
+        nothing(store.write_data(session.id, &data)),
+        nothing(store.find_guest(session.id)),
+        nothing(store.write_guest(&guest, None)),
+        nothing(store.write_guest(&guest, Some(0))),
+        nothing(store.delete_guest(session.id)),
         nothing(store.delete(session.id)),
         nothing(store.delete_by_user(&session.user_id, None)),
         nothing(store.list_by_user(&session.user_id)),

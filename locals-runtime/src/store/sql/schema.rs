@@ -164,19 +164,25 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
             let _ = run_all::<D>(&mut lease.connection, give_up).await;
         }
         if let Err(error) = lease.end(migrated) {
-            // A table of somebody else's is said to be one; it fails in ways that say less.
-            for table in &TABLES {
-                if !self.columns(table.name).await?.is_empty() {
-                    self.check().await?;
-                }
-            }
-            return Err(error.into());
+            return Err(self.failed_migration(error).await);
         }
         self.check().await
     }
 
-    /// The SQL that makes the tables `user_sessions` and `guest_sessions`, for those who use a migration tool of their
-    /// own, such as sqlx-cli, refinery or dbmate.
+    /// Why a migration failed. A table of somebody else's is said to be one: it fails in ways that
+    /// say less.
+    async fn failed_migration(&self, error: sqlx::Error) -> StoreError {
+        for table in &TABLES {
+            let is_there = self.columns(table.name).await.is_ok_and(|found| !found.is_empty());
+            if is_there && let Err(StoreError::Schema(complaint)) = self.check().await {
+                return StoreError::Schema(format!("{complaint} (`migrate` met: {error})"));
+            }
+        }
+        error.into()
+    }
+
+    /// The SQL that makes the tables `user_sessions` and `guest_sessions`, for those who use a
+    /// migration tool of their own, such as sqlx-cli, refinery or dbmate.
     ///
     /// # Errors
     /// As [`migrate`](Self::migrate): it reads the type of the id from the table of users.
