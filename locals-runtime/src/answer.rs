@@ -13,7 +13,9 @@ use actix_web::{
 use crate::{
     attribute::Refusal,
     error::{ConfigError, Error},
+    events::{Event, Refused},
     redirect::{self, SafeRedirect},
+    session::Session,
 };
 
 /// An app's own answer to an error; `None` leaves it to `locals`.
@@ -45,10 +47,16 @@ impl Answers {
     }
 
     /// The answer to a request that does not reach its handler.
-    pub(crate) fn refuse(&self, request: &HttpRequest, refusal: Refusal) -> HttpResponse {
+    pub(crate) fn refuse(
+        &self,
+        request: &HttpRequest,
+        session: Option<&Session>,
+        refusal: Refusal,
+    ) -> HttpResponse {
         match refusal {
             Refusal::SignedIn(page) => see_other(page),
             Refusal::Error(error, page) => {
+                record(request, session, &error);
                 let answer = self.answer(request, &error, page);
                 let mut response = dress(HttpResponse::from_error(error), answer);
                 if self.accepts_bearer && response.status() == StatusCode::UNAUTHORIZED {
@@ -61,9 +69,17 @@ impl Answers {
     }
 
     /// What a handler gave back; if it is an error of ours, answered as a refusal is.
-    pub(crate) fn negotiate(&self, request: &HttpRequest, response: HttpResponse) -> HttpResponse {
+    pub(crate) fn negotiate(
+        &self,
+        request: &HttpRequest,
+        session: Option<&Session>,
+        response: HttpResponse,
+    ) -> HttpResponse {
         let error = response.error().and_then(|error| error.as_error::<Error>());
-        let answer = error.and_then(|error| self.answer(request, error, None));
+        let answer = error.and_then(|error| {
+            record(request, session, error);
+            self.answer(request, error, None)
+        });
         dress(response, answer)
     }
 
@@ -100,6 +116,26 @@ impl Answers {
             _ => None,
         }
     }
+}
+
+/// Logs and counts a refusal.
+fn record(request: &HttpRequest, session: Option<&Session>, error: &Error) {
+    if !error.is_refusal() {
+        return;
+    }
+    let refused = Refused {
+        code: error.code(),
+        reason: error,
+        method: request.method().as_str(),
+        path: request.path(),
+        session: session.map(Session::id),
+        user: session.map(Session::user_id),
+    };
+    let event = match error {
+        Error::CrossOrigin { .. } => Event::CrossOriginRefused(refused),
+        _ => Event::Refused(refused),
+    };
+    event.record();
 }
 
 /// Whether a browser shows the answer to a person, as it says itself (W3C Fetch Metadata §2), or

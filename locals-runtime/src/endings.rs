@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 use crate::{
     clock::Timestamp,
     error::{StoreError, chain},
+    events::Event,
     impersonation::Actor,
     lifecycle,
     session::Session,
@@ -144,8 +145,9 @@ impl Session {
                     Ok(None) => return,
                     Ok(Some(end)) => end.min(again),
                     Err(error) => {
-                        let cause = chain(&error);
-                        tracing::warn!(session = %id, cause, "whether a session lives is not known");
+                        let cause = &chain(&error);
+                        let doing = "asking whether a session lives";
+                        Event::StoreFailed { cause, doing }.record();
                         again
                     }
                 };

@@ -5,7 +5,7 @@ use actix_web::{
     http::{StatusCode, header},
 };
 
-use crate::user::WrongIdKind;
+use crate::{events::Event, user::WrongIdKind};
 
 /// An error of a driver or of a third party's store, whatever its type.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -157,23 +157,22 @@ impl Error {
         }
     }
 
+    /// Logs a fault. What is refused is logged with the request, see `Answers`.
     fn log(&self) {
         match self {
-            Self::Unauthenticated | Self::NotRecent => tracing::debug!("request refused: {self}"),
-            Self::Forbidden | Self::TwoCredentials | Self::TooMuchData { .. } => {
-                tracing::info!("request refused: {self}");
+            Self::Store(error) => {
+                let (cause, doing) = (&chain(error), "answering a request");
+                Event::StoreFailed { cause, doing }.record();
             }
-            Self::CrossOrigin { .. } => tracing::warn!("{self}"),
-            Self::Store(error) => tracing::error!(cause = %chain(error), "{self}"),
             Self::Random(error) => tracing::error!(cause = %chain(error.as_ref()), "{self}"),
-            Self::Config(_)
-            | Self::NotConfigured
-            | Self::WrongUser { .. }
-            | Self::WrongUserId(_)
-            | Self::WrongStore { .. } => {
-                tracing::error!("{self}");
-            }
+            _ if self.is_refusal() => {}
+            _ => tracing::error!("{self}"),
         }
+    }
+
+    /// Whether it is the request that is at fault, and not the app or its surroundings.
+    pub(crate) fn is_refusal(&self) -> bool {
+        self.status_code().is_client_error()
     }
 }
 

@@ -7,6 +7,7 @@ use actix_web::http::header::{
 use crate::{
     admission::TokenState,
     error::chain,
+    events::Event,
     locals::Locals,
     origin,
     outcome::{Choice, Found, Outcome, outcome},
@@ -158,7 +159,7 @@ impl Locals {
         match admitted.token {
             // A native client would not learn the new one.
             TokenState::Due if self.resolution.carrier != Carrier::Bearer => {
-                logged(session, self.auth().rotate(session).await).flatten()
+                logged(self.auth().rotate(session).await).flatten()
             }
             TokenState::Exchanged(_) if !is_renewed => self.still_living(session).await,
             _ => is_renewed.then(|| session.clone()),
@@ -177,20 +178,20 @@ impl Locals {
     async fn renewed(&self, admitted: &Admitted) -> bool {
         let Some(renewal) = admitted.renewal else { return false };
         let session = &admitted.session;
-        logged(session, self.auth().renew(session.id(), renewal).await).unwrap_or(false)
+        logged(self.auth().renew(session, renewal).await).unwrap_or(false)
     }
 
     async fn still_living(&self, session: &Session) -> Option<Session> {
-        let found = logged(session, self.auth().find(&session.token).await).flatten();
+        let found = logged(self.auth().find(&session.token).await).flatten();
         found.map(|found| found.session)
     }
 }
 
-fn logged<V, E: std::error::Error + 'static>(session: &Session, result: Result<V, E>) -> Option<V> {
+fn logged<V, E: std::error::Error + 'static>(result: Result<V, E>) -> Option<V> {
     result
         .inspect_err(|error| {
-            let cause = chain(error);
-            tracing::warn!(session = %session.id(), cause, "a session could not be renewed");
+            let cause = &chain(error);
+            Event::StoreFailed { cause, doing: "renewing a session" }.record();
         })
         .ok()
 }

@@ -4,6 +4,7 @@ use actix_web::http::header::USER_AGENT;
 
 use crate::{
     error::Error,
+    events::Event,
     guest::Guest,
     locals::Locals,
     log_in::LogInOptions,
@@ -53,6 +54,7 @@ impl Locals {
             self.resolution.guest_decision.replace(GuestDecision::Ended);
         }
         self.set_session(session.clone());
+        Event::LogIn { session: session.id(), user: session.user_id() }.record();
         Ok(session)
     }
 
@@ -118,6 +120,7 @@ impl Locals {
     pub async fn log_out(&self) -> Result<(), Error> {
         for id in self.own_sessions().await? {
             self.auth().invalidate_session(id).await?;
+            Event::LogOut { session: id }.record();
         }
         self.logged_out();
         Ok(())

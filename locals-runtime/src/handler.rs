@@ -44,21 +44,20 @@ where
         Ok(auth) => auth,
         Err(error) => return HttpResponse::from_error(error),
     };
-    let refuse = |refusal| auth.answers().refuse(&request, refusal);
     let asks = attribute.asks().and(given.asks());
     let allows_cross_origin = attribute.allows_cross_origin();
     let locals = match Resolution::of_request(&request, &auth, asks, allows_cross_origin) {
         Ok(resolution) => Locals::new(request.clone(), resolution),
-        Err(error) => return refuse(error.into()),
+        Err(error) => return auth.answers().refuse(&request, None, error.into()),
     };
     let mut response = match admit(&locals, &attribute, asks, &given).await {
-        Err(refusal) => refuse(refusal),
+        Err(refusal) => auth.answers().refuse(&request, locals.resolution.session(), refusal),
         // Only now is the body touched: nothing is read for a stranger.
         Ok(given) => match extracted.extract(&request, &mut payload.into_inner()).await {
             Err(error) => HttpResponse::from_error(error),
             Ok(extracted) => {
                 let response = handler(given, extracted, request.clone()).await;
-                auth.answers().negotiate(&request, response)
+                auth.answers().negotiate(&request, locals.resolution.session(), response)
             }
         },
     };

@@ -2,6 +2,7 @@
 
 use crate::{
     error::{Error, StoreError},
+    events::Event,
     lifecycle,
     locals::Locals,
     log_in::LogInOptions,
@@ -61,7 +62,7 @@ impl Locals {
         };
         let session = self.auth().create(user, new, Ends::default()).await?;
         let (actor, user) = (own.user_id(), session.user_id());
-        tracing::warn!(session = %session.id(), %actor, %user, "impersonation began");
+        Event::ImpersonationBegan { session: session.id(), user, actor }.record();
         self.set_session(session.clone());
         Ok(session)
     }
@@ -79,8 +80,10 @@ impl Locals {
         };
         let own = self.auth().resume(own).await?;
         self.auth().invalidate_session(acting.id()).await?;
-        let (session, user, actor) = (acting.id(), acting.user_id(), acting.actor());
-        tracing::warn!(%session, ?actor, %user, "impersonation ended");
+        if let Some(actor) = acting.actor() {
+            let (session, user) = (acting.id(), acting.user_id());
+            Event::ImpersonationEnded { session, user, actor }.record();
+        }
         match &own {
             Some(own) => self.set_session(own.clone()),
             None => self.clear_session(),

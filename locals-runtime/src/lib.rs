@@ -12,6 +12,7 @@ mod data;
 mod device;
 mod endings;
 mod error;
+mod events;
 mod finish;
 mod flows;
 mod guest;

@@ -133,7 +133,8 @@ where
             let resolution = match admit(&auth, &*attribute, &request).await {
                 Ok(resolution) => resolution,
                 Err((refusal, resolution)) => {
-                    let response = auth.answers().refuse(request.request(), refusal);
+                    let session = resolution.as_ref().and_then(|found| found.session());
+                    let response = auth.answers().refuse(request.request(), session, refusal);
                     let response = request.into_response(response);
                     return Ok(finished(response, resolution).await);
                 }

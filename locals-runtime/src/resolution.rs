@@ -21,6 +21,7 @@ use crate::{
     auth::{AnyUser, Registered},
     cookie::Presented,
     error::{Error, StoreError},
+    events::Event,
     guest::Guest,
     parameters::Asks,
     session::{Session, SessionRecord},
@@ -201,7 +202,7 @@ impl Resolution {
         match self.read_row().await {
             // One row is broken, not the store: its user is not signed in, and all others are.
             Err(Error::Store(StoreError::Corrupt(cause))) => {
-                tracing::error!(cause, "a stored session cannot be read: treated as none");
+                Event::RowUnreadable { cause: &cause }.record();
                 Ok(Resolved { corrupt: true, ..Resolved::default() })
             }
             result => result,
@@ -267,10 +268,8 @@ fn from_cookie(
 fn read_cookie(auth: &Registered, headers: &HeaderMap) -> Presented {
     let presented = auth.cookie().read(headers);
     match presented {
-        Presented::Conflicting => {
-            tracing::warn!("several session cookies with different values: treated as none");
-        }
-        Presented::Malformed => tracing::debug!("a malformed session cookie: treated as none"),
+        Presented::Conflicting => Event::CookieConflicting.record(),
+        Presented::Malformed => Event::CookieMalformed.record(),
         Presented::Nothing | Presented::Token(_) => {}
     }
     presented

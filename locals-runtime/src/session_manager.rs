@@ -7,6 +7,7 @@ use crate::{
     clock::{Clock, Timestamp},
     endings::Endings,
     error::{ConfigError, Error, StoreError, chain},
+    events::Event,
     impersonation::Actor,
     lifecycle::{self, Lifetime},
     log_in::{LogInOptions, Span},
@@ -160,7 +161,8 @@ impl SessionManager {
     ) -> Result<Session, Error> {
         let session = self.draft(user, new)?;
         self.0.store.create(&session.record, ends).await?;
-        tracing::info!(session = %session.id(), user = %session.user_id(), "session created");
+        let created = Event::SessionCreated { session: session.id(), user: session.user_id() };
+        created.record();
         for id in ends.sessions {
             self.has_ended(*id);
         }
@@ -226,13 +228,13 @@ impl SessionManager {
             let own = list.iter().filter(|session| session.actor_session.is_none());
             for session in own.skip(most).take(TRIM_BATCH) {
                 self.delete(session.id).await?;
-                tracing::info!(session = %session.id, %user, "session ended: the user has too many");
+                Event::SessionTrimmed { session: session.id, user }.record();
             }
             Ok::<_, StoreError>(())
         };
         if let Err(error) = trimmed.await {
-            let cause = chain(&error);
-            tracing::warn!(%user, cause, "the oldest sessions of a user could not be ended");
+            let cause = &chain(&error);
+            Event::StoreFailed { cause, doing: "ending the oldest sessions of a user" }.record();
         }
     }
 
@@ -332,7 +334,8 @@ impl SessionManager {
         loop {
             let (token, change) = new_token(&session.record, authenticated_at)?;
             if self.0.store.change_token(session.id(), &change).await? {
-                tracing::info!(session = %session.id(), "session has a new token");
+                let (session_id, user) = (session.id(), session.user_id());
+                Event::TokenReplaced { session: session_id, user }.record();
                 return Ok(Some(with_token(session, token, &change, true)));
             }
             // It has ended, or another request was faster.
@@ -371,7 +374,8 @@ impl SessionManager {
             authenticated_at: session.authenticated_at(),
         };
         if self.0.store.change_token(session.id(), &change).await? {
-            tracing::debug!(session = %session.id(), "session has a new token by rotation");
+            let (id, user) = (session.id(), session.user_id());
+            Event::TokenRotated { session: id, user }.record();
             return Ok(Some(with_token(session.clone(), token, &change, session.fresh)));
         }
         Ok(self.find(&session.token).await?.map(|found| found.session))
@@ -395,7 +399,7 @@ impl SessionManager {
     /// [`Error::Store`] if the store fails; the session then still lives.
     pub async fn invalidate_session(&self, id: SessionId) -> Result<(), Error> {
         if self.delete(id).await? {
-            tracing::info!(session = %id, "session ended");
+            Event::SessionEnded { session: id }.record();
         }
         Ok(())
     }
@@ -442,7 +446,7 @@ impl SessionManager {
         self.expect(user)?;
         let ended = self.0.store.delete_by_user(user, keep).await?;
         self.0.endings.sessions_of_user_ended(user, keep);
-        tracing::info!(%user, ended, "sessions of a user ended");
+        Event::SessionsEnded { user, count: ended }.record();
         Ok(ended)
     }
 
@@ -592,8 +596,16 @@ impl SessionManager {
     }
 
     /// Writes a renewal; `false` if the session is gone or somebody else has renewed it.
-    pub(crate) async fn renew(&self, id: SessionId, renewal: Renewal) -> Result<bool, StoreError> {
-        self.0.store.renew(id, renewal).await
+    pub(crate) async fn renew(
+        &self,
+        session: &Session,
+        renewal: Renewal,
+    ) -> Result<bool, StoreError> {
+        let is_renewed = self.0.store.renew(session.id(), renewal).await?;
+        if is_renewed {
+            Event::SessionRenewed { session: session.id(), user: session.user_id() }.record();
+        }
+        Ok(is_renewed)
     }
 
     /// Writes the renewal that a session found without a request asks for.
@@ -608,7 +620,7 @@ impl SessionManager {
         let Some(renewal) = renewal else {
             return Ok(Some(session));
         };
-        if self.renew(session.id(), renewal).await? {
+        if self.renew(&session, renewal).await? {
             return Ok(Some(session));
         }
         // Somebody else was faster: has it ended, or been renewed?
@@ -619,15 +631,12 @@ impl SessionManager {
 /// What a token that opens nothing tells those who read the logs.
 fn denied(record: &SessionRecord, denial: Denial) {
     let (session, user) = (record.id, &record.user_id);
-    match denial {
-        Denial::Ended => tracing::debug!(%session, %user, "a session that has ended"),
-        Denial::WrongSecret => {
-            tracing::warn!(%session, %user, "a token with the id of a session and a wrong secret");
-        }
-        Denial::TokenExchanged => {
-            tracing::warn!(%session, %user, "a token that has been exchanged for another one");
-        }
-    }
+    let event = match denial {
+        Denial::Ended => Event::SessionDead { session, user },
+        Denial::WrongSecret => Event::SecretWrong { session, user },
+        Denial::TokenExchanged => Event::TokenSuperseded { session, user },
+    };
+    event.record();
 }
 
 /// A new token for a session, and the change that makes it the one.
