@@ -96,7 +96,7 @@ impl Lifetime {
     }
 
     /// The renewal of a living session at `now`, for its own periods where it has such. It only
-    /// ever moves the expiries forward.
+    /// ever moves its times forward, also where the clock has gone back.
     pub(crate) fn renewal(&self, record: &SessionRecord, now: Timestamp) -> Renewal {
         let lifetime = record.periods.map_or(*self, |own| self.active(own.active).idle(own.idle));
         let (active, idle) = lifetime.periods(now, record.absolute_expires_at);
@@ -104,7 +104,7 @@ impl Lifetime {
             replaces: record.active_expires_at,
             active_expires_at: active.max(record.active_expires_at),
             idle_expires_at: idle.max(record.idle_expires_at),
-            renewed_at: now,
+            renewed_at: now.max(record.renewed_at),
         }
     }
 }
@@ -260,7 +260,8 @@ mod tests {
                         prop_assert!(renewal.idle_expires_at >= record.idle_expires_at);
                         prop_assert!(renewal.active_expires_at <= renewal.idle_expires_at);
                         prop_assert!(renewal.idle_expires_at <= end);
-                        prop_assert_eq!(renewal.renewed_at, at(now));
+                        prop_assert_eq!(renewal.renewed_at, at(now).max(record.renewed_at));
+                        record.renewed_at = renewal.renewed_at;
                         record.active_expires_at = renewal.active_expires_at;
                         record.idle_expires_at = renewal.idle_expires_at;
                     }

@@ -3,6 +3,7 @@
 use sqlx::{AssertSqlSafe, Row, SqlSafeStr};
 
 use super::*;
+use crate::token::SecretHash;
 
 struct Account;
 

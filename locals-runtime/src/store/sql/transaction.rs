@@ -3,9 +3,9 @@
 use sqlx::{Connection, SqlStr};
 
 use super::{
-    Dialect, SqlStore, Value, id_value, is_taken,
+    Dialect, SqlStore, Value, is_taken,
+    record::{id_value, token_values},
     run::{all_or_none, in_time},
-    token_values,
 };
 use crate::{
     error::StoreError,

@@ -1,0 +1,140 @@
+//! How sessions and guests go into a row, and out of it.
+
+use sqlx::error::BoxDynError;
+
+use super::{Dialect, driver::Value};
+use crate::{
+    clock::Timestamp,
+    error::StoreError,
+    session::{GuestRecord, Periods, Rotation, SessionRecord, TokenChange},
+    token::{SecretHash, SessionId},
+    user::{AuthUser, UserKey},
+};
+
+pub fn integer(number: i64) -> Value<'static> {
+    Value::Integer(Some(number))
+}
+
+pub fn time(time: Timestamp) -> Value<'static> {
+    integer(time.as_millis())
+}
+
+pub fn id_value(id: &SessionId) -> Value<'_> {
+    Value::Bytes(Some(id.as_bytes()))
+}
+
+fn hash_value(hash: &SecretHash) -> Value<'_> {
+    Value::Bytes(Some(hash.as_bytes()))
+}
+
+/// The columns of a session in the order of every `INSERT` and `SELECT` of `dialect.rs`.
+pub fn record_values<'a>(session: &'a SessionRecord, user: Value<'a>) -> Vec<Value<'a>> {
+    let (active, idle) = session.periods.map(Periods::to_millis).unzip();
+    vec![
+        hash_value(&session.secret_hash),
+        user,
+        time(session.created_at),
+        time(session.authenticated_at),
+        time(session.active_expires_at),
+        time(session.idle_expires_at),
+        time(session.absolute_expires_at),
+        Value::Text(session.user_agent.as_deref()),
+        Value::Text(session.address.as_deref()),
+        time(session.renewed_at),
+        Value::Integer(active),
+        Value::Integer(idle),
+        integer(session.is_persistent.into()),
+        Value::Bytes(session.actor_session.as_ref().map(|id| &id.as_bytes()[..])),
+        Value::Text(session.data.as_deref()),
+        integer(session.data_revision),
+        Value::Rotation(session.rotation.as_ref()),
+        id_value(&session.id),
+    ]
+}
+
+/// The values of every `change_token` of `dialect.rs`, in order.
+pub fn token_values<'a>(id: &'a SessionId, change: &'a TokenChange) -> [Value<'a>; 5] {
+    [
+        hash_value(&change.secret_hash),
+        Value::Rotation(change.rotation.as_ref()),
+        time(change.authenticated_at),
+        id_value(id),
+        hash_value(&change.replaces),
+    ]
+}
+
+/// The columns of a guest in the order of every `create_guest` of `dialect.rs`.
+pub fn guest_values(guest: &GuestRecord) -> [Value<'_>; 5] {
+    [
+        hash_value(&guest.secret_hash),
+        Value::Text(Some(&guest.data)),
+        integer(guest.data_revision),
+        time(guest.expires_at),
+        id_value(&guest.id),
+    ]
+}
+
+/// The session whose columns begin at `first`, with this id or with the one behind them.
+pub fn read_record<D: Dialect, T: AuthUser>(
+    row: &D::Row,
+    first: usize,
+    id: Option<SessionId>,
+) -> Result<SessionRecord, StoreError> {
+    let read = || -> Result<SessionRecord, BoxDynError> {
+        let time = |column| D::integer(row, first + column).map(Timestamp::from_millis);
+        Ok(SessionRecord {
+            secret_hash: read_hash::<D>(row, first)?,
+            user_id: D::user_id(row, first + 1, T::Id::KIND)?,
+            created_at: time(2)?,
+            authenticated_at: time(3)?,
+            active_expires_at: time(4)?,
+            idle_expires_at: time(5)?,
+            absolute_expires_at: time(6)?,
+            user_agent: D::text(row, first + 7)?,
+            address: D::text(row, first + 8)?,
+            renewed_at: time(9)?,
+            periods: match D::optional_integer(row, first + 10)? {
+                Some(active) => Some(Periods::from_millis(active, D::integer(row, first + 11)?)),
+                None => None,
+            },
+            is_persistent: D::integer(row, first + 12)? != 0,
+            actor_session: match D::optional_bytes(row, first + 13)? {
+                Some(id) => Some(SessionId::from_bytes(id.try_into()?)),
+                None => None,
+            },
+            data: D::text(row, first + 14)?,
+            data_revision: D::integer(row, first + 15)?,
+            rotation: match D::optional_bytes(row, first + 16)? {
+                Some(bytes) => Some(Rotation::from_bytes(bytes.try_into()?)),
+                None => None,
+            },
+            id: match id {
+                Some(id) => id,
+                None => SessionId::from_bytes(D::bytes(row, first + 17)?.try_into()?),
+            },
+        })
+    };
+    read().map_err(|error| corrupt(&error))
+}
+
+/// The guest whose columns are those of every `find_guest` of `dialect.rs`.
+pub fn read_guest<D: Dialect>(row: &D::Row, id: SessionId) -> Result<GuestRecord, StoreError> {
+    let read = || -> Result<GuestRecord, BoxDynError> {
+        Ok(GuestRecord {
+            id,
+            secret_hash: read_hash::<D>(row, 0)?,
+            data: D::text(row, 1)?.unwrap_or_default(),
+            data_revision: D::integer(row, 2)?,
+            expires_at: Timestamp::from_millis(D::integer(row, 3)?),
+        })
+    };
+    read().map_err(|error| corrupt(&error))
+}
+
+fn read_hash<D: Dialect>(row: &D::Row, column: usize) -> Result<SecretHash, BoxDynError> {
+    Ok(SecretHash::from_bytes(D::bytes(row, column)?.try_into()?))
+}
+
+fn corrupt(error: &BoxDynError) -> StoreError {
+    StoreError::Corrupt(error.to_string())
+}
