@@ -3,8 +3,6 @@
 //! `docs/observability.md` lists them. A name and its fields do not change between versions. No
 //! event holds a token, a cookie or the query of a request.
 
-
-
 use tracing::Level;
 
 use crate::{error::Error, token::SessionId, user::UserId};

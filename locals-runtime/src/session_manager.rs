@@ -166,7 +166,7 @@ impl SessionManager {
         for id in ends.sessions {
             self.has_ended(*id);
         }
-        self.keep_newest(session.user_id()).await;
+        self.keep_newest(&session).await;
         Ok(session)
     }
 
@@ -221,12 +221,16 @@ impl SessionManager {
 
     /// Ends the oldest sessions of a user who has more than they may. It is housekeeping: if it
     /// fails, the next log-in does it.
-    async fn keep_newest(&self, user: &UserId) {
-        let Some(most) = self.0.settings.max_sessions else { return };
+    async fn keep_newest(&self, new: &Session) {
+        let most = self.0.settings.max_sessions.filter(|_| new.actor().is_none());
+        let (Some(most), user) = (most, new.user_id()) else { return };
         let trimmed = async {
             let list = self.0.store.list_by_user(user).await?;
-            let own = list.iter().filter(|session| session.actor_session.is_none());
-            for session in own.skip(most).take(TRIM_BATCH) {
+            // Several may be of the same millisecond: the new one is the newest in any case.
+            let others = list
+                .iter()
+                .filter(|session| session.actor_session.is_none() && session.id != new.id());
+            for session in others.skip(most - 1).take(TRIM_BATCH) {
                 self.delete(session.id).await?;
                 Event::SessionTrimmed { session: session.id, user }.record();
             }

@@ -7,6 +7,7 @@ mod concurrency;
 mod configuration;
 mod cookies;
 mod cross_origin;
+mod events;
 mod faults;
 mod guard;
 mod guard_options;

@@ -1,0 +1,312 @@
+//! What is logged and counted: each event by its name, with its fields, as the page says.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Debug,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use actix_web::{get, post};
+use locals::{Error, Locals, Session, User, require_user, with_session};
+use tracing::{
+    Level,
+    field::{Field, Visit},
+    subscriber::{DefaultGuard, Interest},
+};
+
+use crate::{
+    app, send,
+    support::{self, Account, DAY, FAULT, Fixture, cookie},
+};
+
+const PAGE: &str = include_str!("../../docs/observability.md");
+
+/// An event as it was logged.
+#[derive(Debug, Clone)]
+struct Logged {
+    level: Level,
+    fields: BTreeMap<&'static str, String>,
+}
+
+impl Visit for Logged {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.fields.insert(field.name(), format!("{value:?}"));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.fields.insert(field.name(), value.to_owned());
+    }
+}
+
+/// Keeps the events of `locals` on this thread.
+#[derive(Clone, Default)]
+struct Events(Arc<Mutex<Vec<Logged>>>);
+
+impl Events {
+    fn capture() -> (Self, DefaultGuard) {
+        let events = Self::default();
+        let guard = tracing::subscriber::set_default(events.clone());
+        (events, guard)
+    }
+
+    /// The events since the last call, by name.
+    fn take(&self) -> BTreeMap<String, Logged> {
+        let events = std::mem::take(&mut *self.0.lock().unwrap());
+        events.into_iter().map(|event| (event.fields["event"].clone(), event)).collect()
+    }
+}
+
+impl tracing::Subscriber for Events {
+    fn register_callsite(&self, _: &'static tracing::Metadata<'static>) -> Interest {
+        Interest::sometimes()
+    }
+
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        metadata.target() == "locals"
+    }
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        let mut logged = Logged { level: *event.metadata().level(), fields: BTreeMap::new() };
+        event.record(&mut logged);
+        self.0.lock().unwrap().push(logged);
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+#[post("/login/{id}")]
+#[with_session]
+async fn login(id: actix_web::web::Path<i64>, locals: Locals) -> Result<&'static str, Error> {
+    locals.log_in(&Account { id: *id, name: String::new() }).await?;
+    Ok("in")
+}
+
+#[post("/logout")]
+#[with_session]
+async fn logout(locals: Locals) -> Result<&'static str, Error> {
+    locals.log_out().await?;
+    Ok("out")
+}
+
+#[post("/logout-others")]
+#[require_user]
+async fn logout_others(locals: Locals) -> Result<&'static str, Error> {
+    locals.log_out_other_sessions().await?;
+    Ok("")
+}
+
+#[post("/act-as/{id}")]
+#[require_user]
+async fn act_as(id: actix_web::web::Path<i64>, locals: Locals) -> Result<&'static str, Error> {
+    locals.impersonate(&Account { id: *id, name: String::new() }).await?;
+    locals.stop_impersonating().await?;
+    Ok("")
+}
+
+#[get("/me")]
+#[require_user]
+async fn me(user: User<Account>, _session: Session) -> String {
+    user.name.clone()
+}
+
+#[get("/admin")]
+#[require_user(check = |account| account.id > 100)]
+async fn admin(_user: User<Account>) -> &'static str {
+    ""
+}
+
+/// Names and levels, as the page lists them.
+fn listed() -> BTreeMap<String, String> {
+    let rows = PAGE.lines().filter_map(|line| line.strip_prefix("| `"));
+    rows.map(|row| {
+        let (name, rest) = row.split_once('`').unwrap();
+        (name.to_owned(), rest.trim_start_matches(" | ").split(' ').next().unwrap().to_owned())
+    })
+    .collect()
+}
+
+#[actix_web::test]
+async fn every_event_of_the_page_happens_under_its_name_and_level_and_no_other_does() {
+    let fixture = Fixture::configured(|builder| {
+        builder.max_sessions(2).rotate_every(Duration::from_hours(1))
+    })
+    .await;
+    for id in 1..=3 {
+        fixture.account(id).await;
+    }
+    let (events, _guard) = Events::capture();
+    let app = app!(fixture, login, logout, logout_others, act_as, me, admin);
+    let mut seen: BTreeMap<String, String> = BTreeMap::new();
+    let mut take = || {
+        let taken = events.take();
+        seen.extend(
+            taken
+                .iter()
+                .map(|(name, event)| (name.clone(), event.level.to_string().to_lowercase())),
+        );
+        taken
+    };
+    let session = |id| async move { Account { id, name: String::new() } };
+    let create = async |id| fixture.auth.create_session(&session(id).await).await.unwrap();
+
+    // Signing in, out, and too often.
+    let first = create(1).await;
+    let created = &take()["session_created"];
+    assert_eq!(created.fields["session"], first.id().to_string());
+    assert_eq!(created.fields["user"], "1");
+    fixture.clock.advance(Duration::from_secs(1));
+    send!(app, support::post("/login/1"));
+    assert_eq!(take()["log_in"].fields["user"], "1");
+    fixture.clock.advance(Duration::from_secs(1));
+    create(1).await;
+    let trimmed = &take()["session_trimmed"];
+    assert_eq!(
+        (&*trimmed.fields["session"], &*trimmed.fields["user"]),
+        (&*first.id().to_string(), "1")
+    );
+    let other = create(2).await;
+    send!(app, support::post("/logout").insert_header(cookie(&other)));
+    let ended = take();
+    assert_eq!(ended["log_out"].fields["session"], other.id().to_string());
+    assert_eq!(ended["session_ended"].fields["session"], other.id().to_string());
+
+    // Tokens.
+    let own = create(2).await;
+    let reply = send!(app, support::post("/logout-others").insert_header(cookie(&own)));
+    let replaced = take();
+    assert_eq!(replaced["sessions_ended"].fields["user"], "2");
+    assert_eq!(replaced["token_replaced"].fields["session"], own.id().to_string());
+    let current = ("Cookie", format!("__Host-session={}", reply.session_cookie()));
+    send!(app, support::get("/me").insert_header(cookie(&own)));
+    assert_eq!(take()["secret_wrong"].fields["session"], own.id().to_string());
+    fixture.clock.advance(Duration::from_hours(1));
+    send!(app, support::get("/me").insert_header(current.clone()));
+    assert_eq!(take()["token_rotated"].fields["session"], own.id().to_string());
+    fixture.clock.advance(Duration::from_mins(1));
+    send!(app, support::get("/me").insert_header(current));
+    assert_eq!(take()["token_superseded"].fields["user"], "2");
+
+    // Time.
+    let idle = create(3).await;
+    fixture.clock.advance(2 * DAY);
+    send!(app, support::get("/me").insert_header(cookie(&idle)));
+    assert_eq!(take()["session_renewed"].fields["session"], idle.id().to_string());
+    let dead = create(3).await;
+    fixture.clock.advance(40 * DAY);
+    send!(app, support::get("/me").insert_header(cookie(&dead)));
+    assert_eq!(take()["session_dead"].fields["session"], dead.id().to_string());
+
+    // Staff.
+    let staff = create(1).await;
+    send!(app, support::post("/act-as/3").insert_header(cookie(&staff)));
+    let acted = take();
+    for name in ["impersonation_began", "impersonation_ended"] {
+        assert_eq!((&*acted[name].fields["user"], &*acted[name].fields["actor"]), ("3", "1"));
+    }
+
+    // What is refused.
+    let user = create(2).await;
+    send!(app, support::get("/admin?secret=1").insert_header(cookie(&user)));
+    let refused = &take()["refused"].fields;
+    let expected = [
+        ("code", "forbidden"),
+        ("method", "GET"),
+        ("path", "/admin"),
+        ("session", &user.id().to_string()),
+        ("user", "2"),
+    ];
+    for (field, value) in expected {
+        assert_eq!(refused[field], value);
+    }
+    let cross_site = support::post("/logout").insert_header(("Sec-Fetch-Site", "cross-site"));
+    send!(app, cross_site);
+    assert_eq!(take()["cross_origin_refused"].fields["reason"].contains("Sec-Fetch-Site"), true);
+    let conflicting = format!("__Host-session={}; __Host-session=x", user.token().expose_secret());
+    send!(app, support::get("/me").insert_header(("Cookie", conflicting)));
+    send!(app, support::get("/me").insert_header(("Cookie", "__Host-session=x")));
+    take();
+
+    // Faults.
+    sqlx::query("UPDATE user_sessions SET created_at = 'x' WHERE id = ?")
+        .bind(user.id().as_bytes().as_slice())
+        .execute(fixture.pool())
+        .await
+        .unwrap();
+    send!(app, support::get("/me").insert_header(cookie(&user)));
+    fixture.store.fail(true);
+    send!(app, support::get("/me").insert_header(cookie(&staff)));
+    assert!(take()["store_failed"].fields["cause"].contains(FAULT));
+
+    let difference = |a: &BTreeMap<String, String>, b: &BTreeMap<String, String>| {
+        let (a, b): (BTreeSet<_>, BTreeSet<_>) = (a.iter().collect(), b.iter().collect());
+        a.difference(&b).map(|(name, level)| format!("{name} ({level})")).collect::<Vec<_>>()
+    };
+    let page = listed();
+    assert_eq!(difference(&page, &seen), [""; 0], "on the page, and never seen");
+    assert_eq!(difference(&seen, &page), [""; 0], "seen, and not on the page");
+}
+
+#[cfg(feature = "metrics")]
+#[actix_web::test]
+async fn every_event_is_counted_under_its_name() {
+    use metrics::{Counter, CounterFn, Gauge, Histogram, Key, KeyName, Metadata, Recorder, Unit};
+
+    #[derive(Default, Clone)]
+    struct Counts(Arc<Mutex<BTreeMap<String, u64>>>);
+
+    struct Count(Counts, String);
+
+    impl CounterFn for Count {
+        fn increment(&self, value: u64) {
+            *self.0.0.lock().unwrap().entry(self.1.clone()).or_default() += value;
+        }
+
+        fn absolute(&self, _: u64) {}
+    }
+
+    impl Recorder for Counts {
+        fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: metrics::SharedString) {}
+
+        fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: metrics::SharedString) {}
+
+        fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: metrics::SharedString) {}
+
+        fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+            let labels: Vec<_> = key.labels().map(|label| label.value()).collect();
+            let name = format!("{} {}", key.name(), labels.join(","));
+            Counter::from_arc(Arc::new(Count(self.clone(), name)))
+        }
+
+        fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+            Gauge::noop()
+        }
+
+        fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+            Histogram::noop()
+        }
+    }
+
+    let fixture = Fixture::new().await;
+    fixture.account(1).await;
+    let app = app!(fixture, login, me);
+    let counts = Counts::default();
+    let _guard = metrics::set_default_local_recorder(&counts);
+    for _ in 0..2 {
+        send!(app, support::post("/login/1"));
+        send!(app, support::get("/me"));
+    }
+    let expected = ["log_in", "refused", "session_created"];
+    let expected = expected.map(|event| (format!("locals_events_total {event}"), 2));
+    assert_eq!(*counts.0.lock().unwrap(), BTreeMap::from(expected));
+}
