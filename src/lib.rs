@@ -68,9 +68,10 @@
 //!
 //! | | [`#[with_session]`](macro@with_session) | [`#[require_user]`](macro@require_user) |
 //! |---|---|---|
-//! | who may come | anybody | signed-in users; others get 401 |
+//! | who may come | anybody | signed-in users; others get 401, or the log-in page |
 //! | the session | `Option<`[`Session`]`>` | [`Session`] |
 //! | the user | `Option<`[`User<T>`](User)`>` | [`User<T>`](User) |
+//! | a proof | `Option<`[`Verified<T, C>`](Verified)`>` | [`Verified<T, C>`](Verified) |
 //! | the handle | [`Locals`] | [`Locals`] |
 //!
 //! All other parameters are ordinary extractors, and run after the guard: nothing of a
@@ -80,21 +81,29 @@
 //! A handler that takes neither session nor user, nor asks its [`Locals`] for them, costs no
 //! query. One that does costs one, and none without a cookie.
 //!
-//! # Signing in and out
+//! # The pages of the guide
 //!
-//! Check the password (with a crate such as `password-auth`), then:
-//!
-//! | call | what it does |
+//! | page | what it is about |
 //! |---|---|
-//! | [`locals.log_in(&user)`](Locals::log_in) | a new session with a new token; the presented one ends |
-//! | [`locals.log_out()`](Locals::log_out) | ends the session, removes the cookie |
-//! | [`locals.log_out_other_sessions()`](Locals::log_out_other_sessions) | after a change of password |
-//! | [`locals.log_out_everywhere()`](Locals::log_out_everywhere) | all devices, this one too |
-//! | [`locals.sessions()`](Locals::sessions), [`locals.end_session(id)`](Locals::end_session) | a page of one's own sessions |
+//! | [`guide::guards`] | who is let in: redirects, roles, proofs, recent log-ins, scopes, answers |
+//! | [`guide::log_in`] | signing in and out, "stay signed in", a change of password |
+//! | [`guide::devices`] | the list of one's sessions; proxies |
+//! | [`guide::session_data`] | what the app keeps with a session |
+//! | [`guide::guests`] | what it keeps before a log-in |
+//! | [`guide::rotation`] | a new token every so often |
+//! | [`guide::bearer`] | native clients without cookies |
+//! | [`guide::impersonation`] | staff that act as a user |
+//! | [`guide::connections`] | WebSockets and streams that end with their session |
+//! | [`guide::testing`] | tests of your app |
+//! | [`guide::observability`] | what is logged and counted |
+//! | [`guide::lines`] | how much there is to write |
+//! | [`guide::design`] | why it is as it is |
 //!
-//! They are made of two simpler ones, which decide about the cookie and nothing else:
-//! [`set_session`](Locals::set_session) and [`clear_session`](Locals::clear_session). The last
-//! call of these wins and writes one `Set-Cookie`, whatever the status of the response.
+//! Checking a password, limits on tries, second factors, OAuth: there are good crates for each, and
+//! all end in [`locals.log_in(&user)`](Locals::log_in). That and all the other verbs are made of two
+//! simpler ones, which decide about the cookie and nothing else:
+//! [`set_session`](Locals::set_session) and [`clear_session`](Locals::clear_session). The last call
+//! of these wins and writes one `Set-Cookie`, whatever the status of the response.
 //!
 //! On the server's own account, for users who are not there: [`Auth`] and [`SessionManager`].
 //!
@@ -125,9 +134,6 @@
 //!   out.
 //! - Responses that saw the session carry `Vary: Cookie`, and are not stored by caches unless the
 //!   handler sets a `Cache-Control` of its own; those that set the cookie never are.
-//!
-//! Not here: hashing of passwords, limits on tries, second factors, OAuth. There are good crates
-//! for each; all end in `locals.log_in(&user)`.
 //!
 //! # Tests of your app
 //!
@@ -174,6 +180,9 @@
 //! | `postgres` | [`store::SqlStore`] on PostgreSQL |
 //! | `mysql` | [`store::SqlStore`] on MySQL and MariaDB |
 //! | `redis` | `store::RedisStore` on a Redis server or cluster |
+//! | `device-names` | `SessionInfo::device`, "Firefox on Windows" |
+//! | `metrics` | counters of the events that are logged |
+//! | `testing` | `testing`, for tests of your app |
 //! | `store-suite` | [`store::suite`], the tests that every store must pass |
 
 pub use locals_macros::{AuthUser, require_user, with_session};
@@ -196,10 +205,31 @@ pub use locals_runtime::{
 #[doc(hidden)]
 pub use locals_runtime::handler as __private;
 
-/// Questions and answers about why things are as they are.
-#[cfg(doc)]
-#[doc = include_str!("../DESIGN.md")]
-pub mod _design {}
+/// The guide, page by page.
+#[cfg(any(doc, doctest))]
+pub mod guide {
+    macro_rules! pages {
+        ($($(#[$attribute:meta])* $page:ident = $file:literal;)+) => {$(
+            $(#[$attribute])*
+            #[doc = include_str!(concat!("../", $file))]
+            pub mod $page {}
+        )+};
+    }
+
+    pages! {
+        guards = "docs/guards.md";
+        log_in = "docs/log_in.md";
+        devices = "docs/devices.md";
+        session_data = "docs/session_data.md";
+        guests = "docs/guests.md";
+        rotation = "docs/rotation.md";
+        bearer = "docs/bearer.md";
+        impersonation = "docs/impersonation.md";
+        connections = "docs/connections.md";
+        observability = "docs/observability.md";
+        design = "DESIGN.md";
+    }
+}
 
 /// Runs the examples of the README.
 #[cfg(doctest)]
