@@ -158,13 +158,16 @@ impl SessionManager {
         new: NewSession<'_>,
         ends: Ends<'_>,
     ) -> Result<Session, Error> {
+        let new_is_own = new.actor.is_none();
         let session = self.draft(user, new)?;
         self.0.store.create(&session.record, ends).await?;
         tracing::info!(session = %session.id(), user = %session.user_id(), "session created");
         for id in ends.sessions {
             self.has_ended(*id);
         }
-        self.keep_newest(session.user_id()).await;
+        if new_is_own {
+            self.keep_newest(&session.record).await;
+        }
         Ok(session)
     }
 
@@ -219,12 +222,17 @@ impl SessionManager {
 
     /// Ends the oldest sessions of a user who has more than they may. It is housekeeping: if it
     /// fails, the next log-in does it.
-    async fn keep_newest(&self, user: &UserId) {
+    async fn keep_newest(&self, created: &SessionRecord) {
         let Some(most) = self.0.settings.max_sessions else { return };
+        let (user, now) = (&created.user_id, self.now());
         let trimmed = async {
             let list = self.0.store.list_by_user(user).await?;
-            let own = list.iter().filter(|session| session.actor_session.is_none());
-            for session in own.skip(most).take(TRIM_BATCH) {
+            // The new one is the newest, also if the clock was set back.
+            let others = list.iter().filter(|session| {
+                let is_living = lifecycle::state(session, now).is_some();
+                is_living && session.actor_session.is_none() && session.id != created.id
+            });
+            for session in others.skip(most.saturating_sub(1)).take(TRIM_BATCH) {
                 self.delete(session.id).await?;
                 tracing::info!(session = %session.id, %user, "session ended: the user has too many");
             }
@@ -631,7 +639,7 @@ fn denied(record: &SessionRecord, denial: Denial) {
 }
 
 /// A new token for a session, and the change that makes it the one.
-fn new_token(
+pub(crate) fn new_token(
     record: &SessionRecord,
     authenticated_at: Timestamp,
 ) -> Result<(SessionToken, TokenChange), Error> {
@@ -645,7 +653,8 @@ fn new_token(
     Ok((token, change))
 }
 
-fn with_token(
+/// A session after this change, with its new token.
+pub(crate) fn with_token(
     mut session: Session,
     token: SessionToken,
     change: &TokenChange,
