@@ -50,21 +50,27 @@ impl Answers {
             Refusal::SignedIn(page) => see_other(page),
             Refusal::Error(error, page) => {
                 let answer = self.answer(request, &error, page);
-                let mut response = dress(HttpResponse::from_error(error), answer);
-                if self.accepts_bearer && response.status() == StatusCode::UNAUTHORIZED {
-                    let bearer = header::HeaderValue::from_static("Bearer");
-                    response.headers_mut().append(header::WWW_AUTHENTICATE, bearer);
-                }
-                response
+                self.challenge(dress(HttpResponse::from_error(error), answer))
             }
         }
     }
 
     /// What a handler gave back; if it is an error of ours, answered as a refusal is.
     pub(crate) fn negotiate(&self, request: &HttpRequest, response: HttpResponse) -> HttpResponse {
-        let error = response.error().and_then(|error| error.as_error::<Error>());
-        let answer = error.and_then(|error| self.answer(request, error, None));
-        dress(response, answer)
+        let Some(error) = response.error().and_then(|error| error.as_error::<Error>()) else {
+            return response;
+        };
+        let answer = self.answer(request, error, None);
+        self.challenge(dress(response, answer))
+    }
+
+    /// Says that a bearer token would do, where it would.
+    fn challenge(&self, mut response: HttpResponse) -> HttpResponse {
+        if self.accepts_bearer && response.status() == StatusCode::UNAUTHORIZED {
+            let bearer = header::HeaderValue::from_static("Bearer");
+            response.headers_mut().append(header::WWW_AUTHENTICATE, bearer);
+        }
+        response
     }
 
     /// `None`: the problem that the error is by itself.
