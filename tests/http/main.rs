@@ -12,6 +12,7 @@ mod guard;
 mod guard_options;
 mod guarded_scope;
 mod handlers;
+mod log_in;
 mod reading;
 mod renewal;
 mod secrecy;
