@@ -12,6 +12,7 @@ mod faults;
 mod guard;
 mod guard_options;
 mod guarded_scope;
+mod guests;
 mod handlers;
 mod log_in;
 mod reading;
