@@ -58,12 +58,7 @@ impl Answers {
             Refusal::Error(error, page) => {
                 record(request, session, &error);
                 let answer = self.answer(request, &error, page);
-                let mut response = dress(HttpResponse::from_error(error), answer);
-                if self.accepts_bearer && response.status() == StatusCode::UNAUTHORIZED {
-                    let bearer = header::HeaderValue::from_static("Bearer");
-                    response.headers_mut().append(header::WWW_AUTHENTICATE, bearer);
-                }
-                response
+                self.challenge(dress(HttpResponse::from_error(error), answer))
             }
         }
     }
@@ -75,12 +70,21 @@ impl Answers {
         session: Option<&Session>,
         response: HttpResponse,
     ) -> HttpResponse {
-        let error = response.error().and_then(|error| error.as_error::<Error>());
-        let answer = error.and_then(|error| {
-            record(request, session, error);
-            self.answer(request, error, None)
-        });
-        dress(response, answer)
+        let Some(error) = response.error().and_then(|error| error.as_error::<Error>()) else {
+            return response;
+        };
+        record(request, session, error);
+        let answer = self.answer(request, error, None);
+        self.challenge(dress(response, answer))
+    }
+
+    /// Says that a bearer token would do, where it would.
+    fn challenge(&self, mut response: HttpResponse) -> HttpResponse {
+        if self.accepts_bearer && response.status() == StatusCode::UNAUTHORIZED {
+            let bearer = header::HeaderValue::from_static("Bearer");
+            response.headers_mut().append(header::WWW_AUTHENTICATE, bearer);
+        }
+        response
     }
 
     /// `None`: the problem that the error is by itself.

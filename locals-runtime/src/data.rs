@@ -101,9 +101,11 @@ impl Locals {
 pub(crate) fn read<D: DeserializeOwned + Serialize + Default>(json: Option<&str>) -> D {
     let Some(json) = json else { return D::default() };
     let read = || -> serde_json::Result<D> {
-        let mut value = serde_json::to_value(D::default())?;
-        overlay(&mut value, serde_json::from_str(json)?);
-        serde_json::from_value(value)
+        let stored: Value = serde_json::from_str(json)?;
+        let mut filled = serde_json::to_value(D::default())?;
+        overlay(&mut filled, stored.clone());
+        // A type that is one of several shapes does not fit when two of them are mixed.
+        serde_json::from_value(filled).or_else(|_| serde_json::from_value(stored))
     };
     read().unwrap_or_else(|error| {
         // Not the data themselves: they are the user's.
@@ -114,22 +116,45 @@ pub(crate) fn read<D: DeserializeOwned + Serialize + Default>(json: Option<&str>
 }
 
 /// Data after a change, as JSON, and what the change gave.
+///
+/// Fields of an object that their type does not know stay as they were: another version of the app
+/// has written them.
 pub(crate) fn changed<D: DeserializeOwned + Serialize + Default, R>(
     json: Option<&str>,
     change: &mut impl FnMut(&mut D) -> R,
 ) -> Result<(String, R), Error> {
     let mut data = read(json);
+    let foreign = json.map(|json| foreign(json, &data)).transpose()?;
     let result = change(&mut data);
-    Ok((write(json, &data)?, result))
+    let own = value(&data)?;
+    let with_foreign = foreign.map(|mut all| {
+        overlay(&mut all, own.clone());
+        all
+    });
+    // A type may refuse what it does not know, and must be able to read what it has written.
+    let fits = with_foreign.filter(|all| D::deserialize(all).is_ok());
+    Ok((text(&fits.unwrap_or(own))?, result))
 }
 
-/// Data as JSON. Fields of an object that their type does not know stay as they were: another
-/// version of the app has written them.
-pub(crate) fn write<D: Serialize>(before: Option<&str>, data: &D) -> Result<String, Error> {
-    let unreadable = |error: serde_json::Error| Error::Store(StoreError::backend(error));
-    let data = serde_json::to_value(data).map_err(unreadable)?;
-    let mut json = before.and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default();
-    overlay(&mut json, data);
+/// Data as JSON.
+pub(crate) fn write<D: Serialize>(data: &D) -> Result<String, Error> {
+    text(&value(data)?)
+}
+
+/// The fields of stored data that their type does not have.
+fn foreign<D: Serialize>(json: &str, data: &D) -> Result<Value, Error> {
+    let mut stored = serde_json::from_str(json).unwrap_or_default();
+    if let (Value::Object(stored), Value::Object(own)) = (&mut stored, value(data)?) {
+        stored.retain(|name, _| !own.contains_key(name));
+    }
+    Ok(stored)
+}
+
+fn value(data: &impl Serialize) -> Result<Value, Error> {
+    serde_json::to_value(data).map_err(|error| Error::Store(StoreError::backend(error)))
+}
+
+fn text(json: &Value) -> Result<String, Error> {
     let json = json.to_string();
     if json.len() > MOST { Err(Error::TooMuchData { most: MOST }) } else { Ok(json) }
 }
@@ -144,6 +169,8 @@ fn overlay(below: &mut Value, above: Value) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use proptest::prelude::*;
     use serde::Deserialize;
 
@@ -180,6 +207,60 @@ mod tests {
         assert_eq!(written, r#"{"currency":"EUR","items":[1,2],"voucher":"X"}"#);
     }
 
+    #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+    struct Form {
+        #[serde(default, skip_serializing_if = "Option::is_none", alias = "mail")]
+        email: Option<String>,
+    }
+
+    /// The JSON after a change.
+    fn after<D: Serialize + DeserializeOwned + Default>(json: &str, change: fn(&mut D)) -> String {
+        changed(Some(json), &mut |data: &mut D| change(data)).unwrap().0
+    }
+
+    #[test]
+    fn what_a_change_takes_away_does_not_come_back() {
+        let left = after(r#"{"email":"a@b","new":1}"#, |form: &mut Form| form.email = None);
+        assert_eq!(left, r#"{"new":1}"#);
+        let left = after(r#"{"a":1,"b":2}"#, |map: &mut BTreeMap<String, u32>| {
+            map.remove("a");
+        });
+        assert_eq!(left, r#"{"b":2}"#);
+    }
+
+    #[test]
+    fn data_of_several_shapes_are_of_one_at_a_time() {
+        #[derive(Debug, PartialEq, Serialize, Deserialize)]
+        enum Step {
+            Address { street: String },
+            Payment { iban: String },
+        }
+        impl Default for Step {
+            fn default() -> Self {
+                Self::Address { street: String::new() }
+            }
+        }
+        let paying = Step::Payment { iban: "DE".to_owned() };
+        let json = after(r#"{"Address":{"street":"A"}}"#, |step: &mut Step| {
+            *step = Step::Payment { iban: "DE".to_owned() };
+        });
+        assert_eq!(json, r#"{"Payment":{"iban":"DE"}}"#);
+        assert_eq!(read::<Step>(Some(&json)), paying);
+    }
+
+    #[test]
+    fn whatever_a_type_has_written_it_reads_again() {
+        #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Strict {
+            count: u32,
+        }
+        let json = after(r#"{"count":1,"new":2}"#, |strict: &mut Strict| strict.count += 1);
+        assert_eq!(json, r#"{"count":1}"#, "what did not fit was replaced by the default");
+        let json = after(r#"{"mail":"a@b"}"#, |form: &mut Form| form.email = Some("c@d".into()));
+        assert_eq!(read::<Form>(Some(&json)).email.as_deref(), Some("c@d"));
+    }
+
     #[test]
     fn data_that_do_not_fit_are_as_by_default() {
         for json in ["", "null", "7", "[]", r#"{"items":"none"}"#, "{"] {
@@ -189,7 +270,7 @@ mod tests {
 
     #[test]
     fn more_data_than_a_session_may_hold_are_refused() {
-        let error = write(None, &"x".repeat(MOST)).unwrap_err();
+        let error = write(&"x".repeat(MOST)).unwrap_err();
         assert!(matches!(error, Error::TooMuchData { .. }));
     }
 
@@ -197,7 +278,7 @@ mod tests {
         #[test]
         fn data_read_back_as_written(items: Vec<u32>, currency: String) {
             let cart = Cart { items, currency };
-            let json = write(None, &cart).unwrap();
+            let json = write(&cart).unwrap();
             prop_assert_eq!(read::<Cart>(Some(&json)), cart);
         }
 

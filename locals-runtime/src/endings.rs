@@ -1,7 +1,7 @@
 //! Who waits for the end of a session in this process.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     fmt,
     future::Future,
     sync::{
@@ -35,51 +35,49 @@ pub(crate) struct Endings(Mutex<HashMap<SessionId, Weak<Ending>>>);
 /// The end of one session, while somebody waits for it.
 pub(crate) struct Ending {
     user: UserId,
-    /// The session that must live as long as this one does.
-    actor: Option<SessionId>,
+    /// The session that must live as long as this one does, and its user.
+    actor: Option<(SessionId, UserId)>,
     has_come: AtomicBool,
     came: Notify,
 }
 
 impl Endings {
     /// The end of a session, for as long as this is held.
-    pub(crate) fn of(&self, id: SessionId, user: &UserId, actor: Option<SessionId>) -> Arc<Ending> {
+    pub(crate) fn of(
+        &self,
+        id: SessionId,
+        user: UserId,
+        actor: Option<(SessionId, UserId)>,
+    ) -> Arc<Ending> {
         let mut waiting = self.waiting();
         if let Some(ending) = waiting.get(&id).and_then(Weak::upgrade) {
             return ending;
         }
-        // Nobody waits any more for those that are gone.
+        // Nobody waits any more for those that are gone. The room left makes it rare to look.
         if waiting.len() == waiting.capacity() {
             waiting.retain(|_, ending| ending.strong_count() > 0);
+            let living = waiting.len();
+            waiting.reserve(living + 1);
         }
-        let ending = Arc::new(Ending {
-            user: user.clone(),
-            actor,
-            has_come: AtomicBool::new(false),
-            came: Notify::new(),
-        });
+        let ending =
+            Arc::new(Ending { user, actor, has_come: AtomicBool::new(false), came: Notify::new() });
         waiting.insert(id, Arc::downgrade(&ending));
         ending
     }
 
     /// A session has ended.
     pub(crate) fn session_ended(&self, ended: SessionId) {
-        self.end(|id, ending| id == ended || ending.actor == Some(ended));
+        self.end(|id, ending| {
+            id == ended || ending.actor.as_ref().is_some_and(|(actor, _)| *actor == ended)
+        });
     }
 
     /// The sessions of a user have ended, but the one that was kept.
     pub(crate) fn sessions_of_user_ended(&self, user: &UserId, kept: Option<SessionId>) {
-        let ended: HashSet<_> = self
-            .waiting()
-            .iter()
-            .filter(|(id, ending)| {
-                let is_theirs = ending.upgrade().is_some_and(|ending| ending.user == *user);
-                is_theirs && Some(**id) != kept
-            })
-            .map(|(id, _)| *id)
-            .collect();
+        let has_ended = |id, whose: &UserId| whose == user && Some(id) != kept;
         self.end(|id, ending| {
-            ended.contains(&id) || ending.actor.is_some_and(|actor| ended.contains(&actor))
+            let actor = ending.actor.as_ref();
+            has_ended(id, &ending.user) || actor.is_some_and(|(id, whose)| has_ended(*id, whose))
         });
     }
 
@@ -136,9 +134,10 @@ impl Session {
     /// ```
     pub fn ended(&self) -> impl Future<Output = ()> + Send + use<> {
         let Self { manager, .. } = self.clone();
-        let (id, user, actor) = (self.id(), self.user_id().clone(), self.record.actor_session);
+        let (id, user) = (self.id(), self.user_id().clone());
+        let actor = self.record.actor_session.zip(self.actor.clone());
         async move {
-            let ending = manager.endings().of(id, &user, actor);
+            let ending = manager.endings().of(id, user, actor);
             loop {
                 let again = manager.now() + ASK_AGAIN;
                 let until = match manager.end_of(id).await {

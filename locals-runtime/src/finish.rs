@@ -26,7 +26,9 @@ pub(crate) async fn finish(locals: &Locals, headers: &mut HeaderMap) {
         replace_cookie(headers, cookie);
         never_store(headers);
     }
+    // No other site may make a browser forget what is ours.
     if resolution.has_logged_out.get()
+        && resolution.carrier == Carrier::Cookie
         && let Some(value) = resolution.auth.clear_site_data()
     {
         headers.insert(HeaderName::from_static("clear-site-data"), value.clone());
@@ -159,7 +161,10 @@ impl Locals {
         match admitted.token {
             // A native client would not learn the new one.
             TokenState::Due if self.resolution.carrier != Carrier::Bearer => {
-                logged(self.auth().rotate(session).await).flatten()
+                match logged(self.auth().rotate(session).await) {
+                    Some(rotated) => rotated,
+                    None => is_renewed.then(|| session.clone()),
+                }
             }
             TokenState::Exchanged(_) if !is_renewed => self.still_living(session).await,
             _ => is_renewed.then(|| session.clone()),
@@ -171,7 +176,11 @@ impl Locals {
         if self.renewed(admitted).await {
             return Some(chosen.clone());
         }
-        self.still_living(chosen).await
+        match logged(self.auth().find(&chosen.token).await) {
+            Some(found) => found.map(|found| found.session),
+            // If its token is a new one, the browser has no other that opens it.
+            None => (chosen.token != admitted.session.token).then(|| chosen.clone()),
+        }
     }
 
     /// Whether this request has renewed the session.

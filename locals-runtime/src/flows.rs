@@ -150,12 +150,15 @@ impl Locals {
     /// # Errors
     /// [`Error::Store`] if the store fails.
     pub async fn log_out_everywhere(&self) -> Result<u64, Error> {
-        let ended = match self.get_session().await? {
-            Some(session) => {
-                self.auth().invalidate_user_sessions(session.user_id().clone()).await?
-            }
-            None => 0,
+        let Some(session) = self.get_session().await? else {
+            self.logged_out();
+            return Ok(0);
         };
+        let ended = self.auth().invalidate_user_sessions(session.user_id().clone()).await?;
+        // Whoever acts as this user is signed out too.
+        if let Some(actor) = session.record.actor_session {
+            self.auth().invalidate_session(actor).await?;
+        }
         self.logged_out();
         Ok(ended)
     }
@@ -186,9 +189,10 @@ impl Locals {
         let Some(info) = list.iter().find(|info| info.id == id) else {
             return Ok(false);
         };
-        self.auth().invalidate_session(id).await?;
         if info.is_current {
-            self.logged_out();
+            self.log_out().await?;
+        } else {
+            self.auth().invalidate_session(id).await?;
         }
         Ok(true)
     }

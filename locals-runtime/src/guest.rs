@@ -42,7 +42,7 @@ impl Merge {
         Self(Arc::new(move |guest| {
             let mut data = D::default();
             merge(data::read(Some(guest)), &mut data);
-            data::write(None, &data)
+            data::write(&data)
         }))
     }
 
@@ -139,8 +139,11 @@ impl Locals {
     /// # Errors
     /// [`Error::Store`] if the store fails.
     pub async fn forget_guest(&self) -> Result<(), Error> {
-        if let Some(guest) = self.current_guest().await? {
+        let guest = self.current_guest().await?;
+        if let Some(guest) = &guest {
             self.auth().store().delete_guest(guest.record.id).await?;
+        }
+        if guest.is_some() || self.resolution.presents_guest(&self.request) {
             self.resolution.guest_decision.replace(GuestDecision::Ended);
         }
         Ok(())

@@ -6,7 +6,7 @@ use crate::{
     lifecycle,
     locals::Locals,
     log_in::LogInOptions,
-    session::{Session, SessionRecord},
+    session::{Session, SessionRecord, SessionState},
     session_manager::{NewSession, SessionManager},
     store::Ends,
     user::{AuthUser, UserId},
@@ -54,6 +54,13 @@ impl Locals {
         if own.actor().is_some() {
             return Err(Error::Forbidden);
         }
+        // The response sets another session, and so would not renew this one.
+        let own = match own.state() {
+            SessionState::Active => own,
+            SessionState::Idle => {
+                self.auth().renew_session(&own).await?.ok_or(Error::Unauthenticated)?
+            }
+        };
         let new = NewSession {
             client: self.client(),
             options: LogInOptions::new().remember(false),

@@ -134,6 +134,7 @@ impl Locals {
     pub fn set_session(&self, session: Session) {
         let chosen = Chosen { session, user: OnceCell::new() };
         self.resolution.decision.replace(Decision::Set(Rc::new(chosen)));
+        self.resolution.has_logged_out.set(false);
     }
 
     /// Removes the cookie with the response, whatever its status, if the request brought one. The

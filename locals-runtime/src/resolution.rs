@@ -30,8 +30,6 @@ use crate::{
     user::{AuthUser, User},
 };
 
-const BEARER: &[u8] = b"Bearer ";
-
 /// One request's session: as it was presented, as it was found, and as the handler leaves it.
 pub struct Resolution {
     pub(crate) auth: Registered,
@@ -169,6 +167,12 @@ impl Resolution {
         }
     }
 
+    /// Whether there is a cookie of a guest, whatever it holds.
+    pub(crate) fn presents_guest(&self, request: &HttpRequest) -> bool {
+        self.carrier == Carrier::Cookie
+            && self.auth.guest_cookie().read(request.headers()) != Presented::Nothing
+    }
+
     /// Lets the handlers inside find it.
     pub(crate) fn share(self: &Rc<Self>, request: &impl HttpMessage) {
         request.extensions_mut().insert(Begun(Rc::clone(self)));
@@ -238,10 +242,10 @@ fn from_bearer(auth: &Registered, headers: &HeaderMap) -> Result<Option<Presente
     let Some(header) = headers.get(AUTHORIZATION).filter(|_| auth.accepts_bearer()) else {
         return Ok(None);
     };
-    let Some((scheme, token)) = header.as_bytes().split_at_checked(BEARER.len()) else {
-        return Ok(None);
-    };
-    if !scheme.eq_ignore_ascii_case(BEARER) {
+    let header = header.as_bytes();
+    let scheme_ends = header.iter().position(|byte| *byte == b' ').unwrap_or(header.len());
+    let (scheme, token) = header.split_at(scheme_ends);
+    if !scheme.eq_ignore_ascii_case(b"Bearer") {
         return Ok(None);
     }
     if auth.cookie().read(headers) != Presented::Nothing {

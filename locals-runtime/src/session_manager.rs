@@ -223,14 +223,15 @@ impl SessionManager {
     /// fails, the next log-in does it.
     async fn keep_newest(&self, new: &Session) {
         let most = self.0.settings.max_sessions.filter(|_| new.actor().is_none());
-        let (Some(most), user) = (most, new.user_id()) else { return };
+        let (Some(most), user, now) = (most, new.user_id(), self.now()) else { return };
         let trimmed = async {
             let list = self.0.store.list_by_user(user).await?;
-            // Several may be of the same millisecond: the new one is the newest in any case.
-            let others = list
-                .iter()
-                .filter(|session| session.actor_session.is_none() && session.id != new.id());
-            for session in others.skip(most - 1).take(TRIM_BATCH) {
+            // The new one is the newest, also if the clock was set back.
+            let others = list.iter().filter(|session| {
+                let is_living = lifecycle::state(session, now).is_some();
+                is_living && session.actor_session.is_none() && session.id != new.id()
+            });
+            for session in others.skip(most.saturating_sub(1)).take(TRIM_BATCH) {
                 self.delete(session.id).await?;
                 Event::SessionTrimmed { session: session.id, user }.record();
             }
@@ -644,7 +645,7 @@ fn denied(record: &SessionRecord, denial: Denial) {
 }
 
 /// A new token for a session, and the change that makes it the one.
-fn new_token(
+pub(crate) fn new_token(
     record: &SessionRecord,
     authenticated_at: Timestamp,
 ) -> Result<(SessionToken, TokenChange), Error> {
@@ -658,7 +659,8 @@ fn new_token(
     Ok((token, change))
 }
 
-fn with_token(
+/// A session after this change, with its new token.
+pub(crate) fn with_token(
     mut session: Session,
     token: SessionToken,
     change: &TokenChange,

@@ -8,7 +8,7 @@ use crate::{
     auth::Auth,
     error::Error,
     session::Session,
-    session_manager::NewSession,
+    session_manager::{NewSession, new_token, with_token},
     store::{Dialect, Ends, SqlStore},
     token::SessionId,
     user::{AuthUser, UserId},
@@ -18,6 +18,10 @@ use crate::{
 ///
 /// Made by [`Auth::within`]. What is done here counts when the app commits, and never if it does
 /// not. Write a cookie, with [`set_session`](crate::Locals::set_session), only after the commit.
+///
+/// It is not known here whether the app commits. So whoever waits for the
+/// [end](crate::Session::ended) of a session that is ended here learns of it within a minute, and
+/// not at once.
 pub struct Within<'a, D: Dialect, T> {
     auth: &'a Auth<T>,
     store: &'a SqlStore<D, T>,
@@ -61,7 +65,9 @@ impl<T: AuthUser> Auth<T> {
 }
 
 impl<D: Dialect, T: AuthUser> Within<'_, D, T> {
-    /// As [`SessionManager::create_session`](crate::SessionManager::create_session).
+    /// As [`SessionManager::create_session`](crate::SessionManager::create_session). It ends no
+    /// other session: what the user has above
+    /// [`max_sessions`](crate::AuthBuilder::max_sessions) ends at their next log-in.
     ///
     /// # Errors
     /// [`Error::WrongUser`] for a user of another table; [`Error::Store`] if the database fails.
@@ -69,6 +75,41 @@ impl<D: Dialect, T: AuthUser> Within<'_, D, T> {
         let session = self.auth.draft(user, NewSession::default())?;
         self.store.create_on(self.connection, &session.record, Ends::default()).await?;
         Ok(session)
+    }
+
+    /// As [`SessionManager::reauthenticate`](crate::SessionManager::reauthenticate): gives a session
+    /// a new token, because its user has just proved again who they are. `None` if the session has
+    /// ended since it was read, or another request has given it a new token: roll back then, and let
+    /// the user try again.
+    ///
+    /// ```
+    /// # use actix_web::HttpResponse;
+    /// # use locals::{Auth, AuthUser, Locals, Session, require_user};
+    /// # #[derive(Clone, sqlx::FromRow, AuthUser)]
+    /// # #[auth_user(table = "accounts")]
+    /// # struct Account { id: i64 }
+    /// # async fn change_password(
+    /// #     pool: sqlx::SqlitePool, auth: Auth<Account>, locals: Locals, session: Session
+    /// # ) -> Result<HttpResponse, Box<dyn std::error::Error>> {
+    /// let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
+    /// // .. write the new hash ..
+    /// let mut within = auth.within(&mut transaction)?;
+    /// within.invalidate_other_sessions(&session).await?;
+    /// let Some(session) = within.reauthenticate(&session).await? else {
+    ///     return Ok(HttpResponse::Conflict().finish()); // rolled back
+    /// };
+    /// transaction.commit().await?;
+    /// locals.set_session(session);
+    /// # Ok(HttpResponse::NoContent().finish())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Store`] if the database fails.
+    pub async fn reauthenticate(&mut self, session: &Session) -> Result<Option<Session>, Error> {
+        let (token, change) = new_token(&session.record, self.auth.now())?;
+        let is_changed = self.store.change_token_on(self.connection, session.id(), &change).await?;
+        Ok(is_changed.then(|| with_token(session.clone(), token, &change, true)))
     }
 
     /// As [`SessionManager::invalidate_session`](crate::SessionManager::invalidate_session).

@@ -5,11 +5,10 @@ use std::{cell::RefCell, rc::Rc};
 use actix_web::{App, get, http::StatusCode, post, test::init_service, web};
 use futures_util::future::join_all;
 use locals::{Error, Locals, Session, User, require_user, with_session};
-use tokio::sync::Notify;
 
 use crate::{
     app, send,
-    support::{self, Account, DAY, Fixture, cookie},
+    support::{self, Account, DAY, Fixture, Gate, cookie},
 };
 
 #[get("/me")]
@@ -45,20 +44,6 @@ async fn fifty_requests_with_one_idle_cookie_all_succeed_and_change_one_row_once
     }
     assert_eq!((cookies, fixture.store.renewals()), (1, 1));
     assert_eq!(fixture.row(&idle).await.unwrap().idle_expires_at, fixture.now() + 15 * DAY);
-}
-
-/// A place where a handler stops until the test lets it go on.
-#[derive(Default)]
-struct Gate {
-    reached: Notify,
-    open: Notify,
-}
-
-impl Gate {
-    async fn pass(&self) {
-        self.reached.notify_one();
-        self.open.notified().await;
-    }
 }
 
 #[get("/paused")]
@@ -108,10 +93,10 @@ async fn a_paused_handler_never_brings_back_a_session_that_was_ended_meanwhile()
         fixture.clock.advance(age);
         let slow = async { send!(app, support::get(path).insert_header(cookie(&idle))) };
         let ending = async {
-            gate.reached.notified().await;
+            gate.reached().await;
             let reply = send!(app, support::post("/logout").insert_header(cookie(&idle)));
             assert!(reply.removes_the_cookie());
-            gate.open.notify_one();
+            gate.open();
         };
         let (slow, ()) = futures_util::future::join(slow, ending).await;
 
@@ -139,11 +124,11 @@ async fn a_paused_handler_overtaken_by_a_renewal_sends_no_second_cookie() {
     fixture.clock.advance(2 * DAY);
     let slow = async { send!(app, support::get("/paused").insert_header(cookie(&idle))) };
     let fast = async {
-        gate.reached.notified().await;
+        gate.reached().await;
         fixture.clock.advance(DAY / 2);
         let reply = send!(app, support::get("/me").insert_header(cookie(&idle)));
         assert_eq!(reply.session_cookie(), idle.token().expose_secret());
-        gate.open.notify_one();
+        gate.open();
     };
     let (slow, ()) = futures_util::future::join(slow, fast).await;
     assert_eq!(slow.status, StatusCode::OK);
@@ -170,7 +155,7 @@ async fn a_request_dropped_half_way_leaves_the_session_as_it_was() {
     {
         let slow =
             Box::pin(async { send!(app, support::get("/paused").insert_header(cookie(&idle))) });
-        let reached = Box::pin(gate.reached.notified());
+        let reached = Box::pin(gate.reached());
         futures_util::future::select(slow, reached).await;
     }
     assert_eq!(fixture.row(&idle).await, before);

@@ -22,18 +22,32 @@ use locals::{
     SessionId, SessionRecord, StoreError, Timestamp, TokenChange, UserId,
     store::{Ends, SessionStore, SessionUserStore, SqlStore, StoreFuture},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sqlx::{Sqlite, SqlitePool};
 use tempfile::TempDir;
+use tokio::sync::Notify;
 
 pub const DAY: Duration = Duration::from_hours(24);
 
 /// The user of all tests. The password stands for what must not leak.
 #[derive(Debug, Clone, PartialEq, Serialize, sqlx::FromRow, AuthUser)]
-#[auth_user(table = "accounts")]
+#[auth_user(table = "accounts", session = Cart)]
 pub struct Account {
     pub id: i64,
     pub name: String,
+}
+
+impl Account {
+    /// The account with this id, as a log-in needs it.
+    pub fn of(id: i64) -> Self {
+        Self { id, name: String::new() }
+    }
+}
+
+/// What is kept with the sessions of all tests, and of their guests.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Cart {
+    pub items: Vec<u32>,
 }
 
 pub struct Fixture {
@@ -110,6 +124,36 @@ pub fn cookie(session: &Session) -> (&'static str, String) {
     ("Cookie", format!("__Host-session={}", session.token().expose_secret()))
 }
 
+/// The `Cookie` header that presents the session that an answer has set.
+pub fn as_set(reply: &Reply) -> (&'static str, String) {
+    ("Cookie", format!("__Host-session={}", reply.session_cookie()))
+}
+
+/// A place where a handler stops until the test lets it go on.
+#[derive(Default)]
+pub struct Gate {
+    reached: Notify,
+    open: Notify,
+}
+
+impl Gate {
+    /// In the handler.
+    pub async fn pass(&self) {
+        self.reached.notify_one();
+        self.open.notified().await;
+    }
+
+    /// In the test: until the handler has come here.
+    pub async fn reached(&self) {
+        self.reached.notified().await;
+    }
+
+    /// In the test: lets it go on.
+    pub fn open(&self) {
+        self.open.notify_one();
+    }
+}
+
 pub fn get(path: &str) -> TestRequest {
     TestRequest::get().uri(path)
 }
@@ -118,9 +162,18 @@ pub fn post(path: &str) -> TestRequest {
     TestRequest::post().uri(path).insert_header(("Sec-Fetch-Site", "same-origin"))
 }
 
-/// An initialised service with the fixture's auth and the given handlers.
+/// An initialised service with the fixture's auth and the given handlers, and data for them.
 #[macro_export]
 macro_rules! app {
+    ($fixture:expr; $data:expr $(, $handler:expr)* $(,)?) => {
+        actix_web::test::init_service(
+            actix_web::App::new()
+                .app_data($data.clone())
+                .configure($fixture.auth.configure())
+                $(.service($handler))*,
+        )
+        .await
+    };
     ($fixture:expr $(, $handler:expr)* $(,)?) => {
         actix_web::test::init_service(
             actix_web::App::new().configure($fixture.auth.configure())$(.service($handler))*,
@@ -172,6 +225,12 @@ impl Reply {
             .collect();
         assert_eq!(set.len(), 1, "one session cookie: {set:?}");
         set[0].split_once(';').unwrap().0
+    }
+
+    /// The whole `Set-Cookie` of the guest, if there is one.
+    pub fn guest_cookie(&self) -> Option<&str> {
+        let set = self.set_cookies();
+        set.into_iter().find(|cookie| cookie.starts_with("__Host-session-guest="))
     }
 
     pub fn max_age(&self) -> i64 {

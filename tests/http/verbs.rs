@@ -5,7 +5,7 @@ use locals::{Error, Locals, Session, SessionId, User, require_user, with_session
 
 use crate::{
     app, send,
-    support::{self, Account, DAY, Fixture, Reply, cookie},
+    support::{self, Account, DAY, Fixture, as_set, cookie},
 };
 
 #[post("/login/{id}")]
@@ -63,11 +63,6 @@ async fn end_session(id: web::Path<SessionId>, locals: Locals) -> Result<impl Re
 #[require_user]
 async fn me(user: User<Account>, _session: Session) -> String {
     user.name.clone()
-}
-
-/// The header that presents what an answer has set.
-fn as_set(reply: &Reply) -> (&'static str, String) {
-    ("Cookie", format!("__Host-session={}", reply.session_cookie()))
 }
 
 #[actix_web::test]

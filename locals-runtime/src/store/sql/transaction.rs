@@ -36,7 +36,6 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
 
     /// As [`SessionStore::change_token`](crate::store::SessionStore::change_token), on this
     /// connection.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no verb of `Within` changes a token yet"))]
     pub(crate) async fn change_token_on(
         &self,
         connection: &mut D::Connection,

@@ -1,0 +1,417 @@
+//! What is kept of visitors who have not signed in, and how they take it along.
+
+use std::time::Duration;
+
+use actix_web::{get, http::StatusCode, post, test::TestRequest, web};
+use futures_util::future::{join, join_all};
+use locals::{AuthBuilder, Error, Locals, Session, User, require_user, with_session};
+
+use crate::{
+    app, send,
+    support::{self, Account, Cart, DAY, Fixture, Gate, Reply, as_set, cookie, problem},
+};
+
+#[get("/cart")]
+#[with_session]
+async fn show(locals: Locals) -> Result<String, Error> {
+    Ok(format!("{:?}", locals.guest::<Cart>().await?.items))
+}
+
+async fn put(locals: &Locals, item: u32) -> Result<usize, Error> {
+    let count = locals.update_guest(|cart: &mut Cart| {
+        cart.items.push(item);
+        cart.items.len()
+    });
+    count.await
+}
+
+#[post("/add/{item}")]
+#[with_session]
+async fn add(item: web::Path<u32>, locals: Locals) -> Result<String, Error> {
+    let count = put(&locals, *item).await?;
+    assert_eq!(locals.guest::<Cart>().await?.items.len(), count, "it reads its own write");
+    Ok(count.to_string())
+}
+
+#[post("/forget")]
+#[with_session]
+async fn forget(locals: Locals) -> Result<String, Error> {
+    locals.forget_guest().await?;
+    Ok(format!("{:?}", locals.guest::<Cart>().await?.items))
+}
+
+#[post("/login")]
+#[with_session]
+async fn login(locals: Locals) -> Result<String, Error> {
+    let session = locals.log_in(&Account::of(1)).await?;
+    Ok(format!("{:?}", session.data::<Cart>().items))
+}
+
+#[get("/me")]
+#[require_user]
+async fn me(user: User<Account>, session: Session) -> String {
+    format!("{} {:?}", user.name, session.data::<Cart>().items)
+}
+
+fn merging(builder: AuthBuilder<Account>) -> AuthBuilder<Account> {
+    builder.merge_guest(|guest: Cart, cart: &mut Cart| cart.items.extend(guest.items))
+}
+
+/// How many guests are stored.
+async fn guests(fixture: &Fixture) -> i64 {
+    let count = sqlx::query_scalar("SELECT COUNT(*) FROM guest_sessions");
+    count.fetch_one(fixture.pool()).await.unwrap()
+}
+
+/// The token of the guest that an answer has set.
+fn token(reply: &Reply) -> String {
+    let cookie = reply.guest_cookie().unwrap();
+    let (pair, _) = cookie.split_once(';').unwrap();
+    pair.split_once('=').unwrap().1.to_owned()
+}
+
+/// The header that presents a guest.
+fn as_guest(token: &str) -> (&'static str, String) {
+    ("Cookie", format!("__Host-session-guest={token}"))
+}
+
+fn removes_the_guest(reply: &Reply) -> bool {
+    reply.guest_cookie().is_some_and(|cookie| {
+        cookie.starts_with("__Host-session-guest=;") && cookie.contains("Max-Age=0")
+    })
+}
+
+#[actix_web::test]
+async fn visitors_who_only_look_leave_nothing_and_get_nothing() {
+    let fixture = Fixture::configured(merging).await;
+    let app = app!(fixture, show, forget);
+    for _ in 0..50 {
+        for request in [support::get("/cart"), support::post("/forget")] {
+            let reply = send!(app, request);
+            assert_eq!((reply.body.as_str(), reply.sets_no_cookie()), ("[]", true));
+        }
+    }
+    assert_eq!((guests(&fixture).await, fixture.store.calls()), (0, 0));
+}
+
+#[actix_web::test]
+async fn the_first_write_makes_a_row_and_a_cookie_with_these_attributes() {
+    let fixture = Fixture::new().await;
+    let app = app!(fixture, show, add);
+    let reply = send!(app, support::post("/add/7"));
+    let mut attributes: Vec<_> = reply.guest_cookie().unwrap().split("; ").skip(1).collect();
+    attributes.sort_unstable();
+    assert_eq!(attributes, ["HttpOnly", "Max-Age=2592000", "Path=/", "SameSite=Lax", "Secure"]);
+    assert_eq!(reply.set_cookies().len(), 1, "and no session's");
+    assert_eq!(token(&reply).len(), 64);
+    assert_eq!((guests(&fixture).await, fixture.rows().await), (1, 0));
+
+    fixture.store.forget();
+    let guest = as_guest(&token(&reply));
+    assert_eq!(send!(app, support::get("/cart").insert_header(guest.clone())).body, "[7]");
+    assert_eq!((fixture.store.reads(), fixture.store.writes()), (1, 0));
+    fixture.store.forget();
+    let again = send!(app, support::post("/add/8").insert_header(guest));
+    assert_eq!((again.body.as_str(), token(&again)), ("2", token(&reply)));
+    assert_eq!((fixture.store.reads(), fixture.store.writes()), (1, 1));
+}
+
+#[actix_web::test]
+async fn an_answer_that_looked_for_a_guest_is_nobody_elses() {
+    let fixture = Fixture::new().await;
+    let app = app!(fixture, show, add);
+    let read = send!(app, support::get("/cart"));
+    assert_eq!(read.header("Vary"), Some("Cookie"));
+    assert_eq!(read.header("Cache-Control"), Some("private, no-store"));
+    let written = send!(app, support::post("/add/7"));
+    assert_eq!(written.header("Vary"), Some("Cookie"));
+    assert_eq!(written.header("Cache-Control"), Some("no-store"));
+}
+
+#[actix_web::test]
+async fn writes_of_a_guest_at_once_lose_nothing() {
+    let fixture = Fixture::new().await;
+    let app = app!(fixture, show, add);
+    let guest = as_guest(&token(&send!(app, support::post("/add/0"))));
+    let replies = join_all((1..=30).map(|item| {
+        let (app, guest) = (&app, guest.clone());
+        async move { send!(*app, support::post(&format!("/add/{item}")).insert_header(guest)) }
+    }))
+    .await;
+    let mut counts: Vec<u32> = replies.iter().map(|reply| reply.body.parse().unwrap()).collect();
+    counts.sort_unstable();
+    assert_eq!(counts, (2..=31).collect::<Vec<_>>());
+    let cart = send!(app, support::get("/cart").insert_header(guest.clone())).body;
+    let mut items: Vec<u32> = serde_json::from_str(&cart).unwrap();
+    items.sort_unstable();
+    assert_eq!(items, (0..=30).collect::<Vec<_>>());
+    assert!(replies.iter().all(|reply| as_guest(&token(reply)) == guest));
+    assert!(fixture.store.writes() > 31, "some had to try again");
+}
+
+// Signing in.
+
+#[actix_web::test]
+async fn a_guest_who_signs_in_takes_their_data_along_in_one_step() {
+    let fixture = Fixture::configured(merging).await;
+    fixture.account(1).await;
+    let app = app!(fixture, show, add, login, me);
+    let guest = as_guest(&token(&send!(app, support::post("/add/7"))));
+    fixture.store.forget();
+    let reply = send!(app, support::post("/login").insert_header(guest.clone()));
+    assert_eq!(reply.body, "[7]");
+    assert_eq!(fixture.store.writes(), 1);
+    assert!(removes_the_guest(&reply));
+    assert_eq!((guests(&fixture).await, fixture.rows().await), (0, 1));
+    let read = send!(app, support::get("/me").insert_header(as_set(&reply)));
+    assert_eq!(read.body, "name-1 [7]");
+    let replayed = send!(app, support::get("/cart").insert_header(guest));
+    assert_eq!(replayed.body, "[]");
+}
+
+#[actix_web::test]
+async fn a_log_in_that_is_not_stored_leaves_the_guest_as_it_was() {
+    let fixture = Fixture::configured(merging).await;
+    fixture.account(1).await;
+    let app = app!(fixture, show, add, login);
+    let guest = as_guest(&token(&send!(app, support::post("/add/7"))));
+    fixture.store.collide();
+    let not_created = send!(app, support::post("/login").insert_header(guest.clone()));
+    let undeletable = "CREATE TRIGGER undeletable BEFORE DELETE ON guest_sessions
+        BEGIN SELECT RAISE(ABORT, 'disk full'); END";
+    sqlx::query(undeletable).execute(fixture.pool()).await.unwrap();
+    let not_ended = send!(app, support::post("/login").insert_header(guest.clone()));
+    for reply in [not_created, not_ended] {
+        assert_eq!(reply.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(reply.sets_no_cookie());
+    }
+    assert_eq!((guests(&fixture).await, fixture.rows().await), (1, 0));
+    assert_eq!(send!(app, support::get("/cart").insert_header(guest)).body, "[7]");
+}
+
+#[actix_web::test]
+async fn without_a_word_of_the_app_a_guest_stays_one() {
+    let fixture = Fixture::new().await;
+    fixture.account(1).await;
+    let app = app!(fixture, show, add, login);
+    let guest = token(&send!(app, support::post("/add/7")));
+    let reply = send!(app, support::post("/login").insert_header(as_guest(&guest)));
+    assert_eq!((reply.body.as_str(), reply.guest_cookie()), ("[]", None));
+    let both = format!("__Host-session={}; __Host-session-guest={guest}", reply.session_cookie());
+    assert_eq!(send!(app, support::get("/cart").insert_header(("Cookie", both))).body, "[7]");
+}
+
+#[actix_web::test]
+async fn what_the_log_in_itself_has_written_is_taken_along() {
+    #[post("/add-and-login")]
+    #[with_session]
+    async fn add_and_login(locals: Locals) -> Result<String, Error> {
+        put(&locals, 8).await?;
+        let session = locals.log_in(&Account::of(1)).await?;
+        assert!(locals.guest::<Cart>().await?.items.is_empty());
+        Ok(format!("{:?}", session.data::<Cart>().items))
+    }
+    let fixture = Fixture::configured(merging).await;
+    fixture.account(1).await;
+    let app = app!(fixture, add, add_and_login);
+    let guest = as_guest(&token(&send!(app, support::post("/add/7"))));
+    for (request, expected) in [
+        (support::post("/add-and-login").insert_header(guest), "[7, 8]"),
+        (support::post("/add-and-login"), "[8]"),
+    ] {
+        let reply = send!(app, request);
+        assert_eq!(reply.body, expected);
+        assert!(removes_the_guest(&reply));
+        assert_eq!(guests(&fixture).await, 0);
+    }
+}
+
+#[actix_web::test]
+async fn a_write_that_a_log_in_overtakes_begins_another_guest() {
+    #[post("/paused-add")]
+    #[with_session]
+    async fn paused_add(locals: Locals, gate: web::Data<Gate>) -> Result<String, Error> {
+        locals.guest::<Cart>().await?;
+        gate.pass().await;
+        Ok(put(&locals, 8).await?.to_string())
+    }
+    let fixture = Fixture::configured(merging).await;
+    fixture.account(1).await;
+    let gate = web::Data::new(Gate::default());
+    let app = app!(fixture; gate, add, paused_add, login);
+    let guest = token(&send!(app, support::post("/add/7")));
+    let write = async { send!(app, support::post("/paused-add").insert_header(as_guest(&guest))) };
+    let log_in = async {
+        gate.reached().await;
+        let reply = send!(app, support::post("/login").insert_header(as_guest(&guest)));
+        assert_eq!(reply.body, "[7]");
+        gate.open();
+    };
+    let (reply, ()) = join(write, log_in).await;
+    assert_eq!(reply.body, "1", "what was taken along is not there twice");
+    assert_ne!(token(&reply), guest);
+    assert_eq!(guests(&fixture).await, 1);
+}
+
+// Who is none.
+
+#[actix_web::test]
+async fn a_token_that_the_server_did_not_issue_is_no_guest_and_never_adopted() {
+    let fixture = Fixture::configured(merging).await;
+    let session = fixture.session(1).await;
+    let app = app!(fixture, show, add, login);
+    let guest = token(&send!(app, support::post("/add/7")));
+    let wrong_secret = format!("{}{}", &guest[..24], "A".repeat(40));
+    let of_a_session = session.token().expose_secret().to_owned();
+    for forged in ["a".repeat(64), wrong_secret, of_a_session, "x".to_owned(), String::new()] {
+        let forged = as_guest(&forged);
+        let read = send!(app, support::get("/cart").insert_header(forged.clone()));
+        assert_eq!((read.status, read.body.as_str()), (StatusCode::OK, "[]"));
+        let written = send!(app, support::post("/add/8").insert_header(forged.clone()));
+        assert_eq!(written.body, "1");
+        assert_ne!(as_guest(&token(&written)), forged);
+        let signed_in = send!(app, support::post("/login").insert_header(forged));
+        assert_eq!(signed_in.body, "[]");
+    }
+    let read = send!(app, support::get("/cart").insert_header(as_guest(&guest)));
+    assert_eq!(read.body, "[7]", "theirs is as it was");
+}
+
+#[actix_web::test]
+async fn a_guest_is_nobody_who_has_signed_in() {
+    let fixture = Fixture::new().await;
+    let session = fixture.session(1).await;
+    let app = app!(fixture, add, show, me);
+    let guest = token(&send!(app, support::post("/add/7")));
+    let as_session = ("Cookie", format!("__Host-session={guest}"));
+    for header in [as_guest(&guest), as_session] {
+        let reply = send!(app, support::get("/me").insert_header(header));
+        assert_eq!(reply.status, StatusCode::UNAUTHORIZED);
+    }
+    let by_token = fixture.auth.validate_session(&guest).await.unwrap();
+    assert!(by_token.is_none());
+    let reply = send!(app, support::get("/cart").insert_header(cookie(&session)));
+    assert_eq!(reply.body, "[]", "nor is a user a guest");
+}
+
+#[actix_web::test]
+async fn a_guest_ends_when_nothing_was_written_for_their_time() {
+    let hour = Duration::from_hours(1);
+    let fixture = Fixture::configured(|builder| merging(builder).guest_lifetime(hour)).await;
+    fixture.account(1).await;
+    let app = app!(fixture, show, add, login);
+    let first = send!(app, support::post("/add/7"));
+    assert!(first.guest_cookie().unwrap().contains("Max-Age=3600"));
+    let guest = as_guest(&token(&first));
+    let read = || support::get("/cart").insert_header(guest.clone());
+    fixture.clock.advance(hour - Duration::from_millis(1));
+    assert_eq!(send!(app, read()).body, "[7]");
+    let again = send!(app, support::post("/add/8").insert_header(guest.clone()));
+    assert!(again.guest_cookie().unwrap().contains("Max-Age=3600"));
+
+    fixture.clock.advance(hour - Duration::from_millis(1));
+    assert_eq!(send!(app, read()).body, "[7, 8]", "reading moves nothing");
+    fixture.clock.advance(Duration::from_millis(1));
+    assert_eq!(send!(app, read()).body, "[]");
+    let anew = send!(app, support::post("/add/9").insert_header(guest.clone()));
+    assert_eq!(anew.body, "1");
+    assert_ne!(as_guest(&token(&anew)), guest);
+    assert_eq!(send!(app, support::post("/login").insert_header(guest)).body, "[]");
+
+    assert_eq!(guests(&fixture).await, 2);
+    assert_eq!(fixture.auth.delete_expired_sessions().await.unwrap(), 1);
+    assert_eq!(guests(&fixture).await, 1);
+}
+
+#[actix_web::test]
+async fn a_guest_who_is_forgotten_leaves_neither_row_nor_cookie() {
+    let fixture = Fixture::new().await;
+    let app = app!(fixture, show, add, forget);
+    let guest = as_guest(&token(&send!(app, support::post("/add/7"))));
+    for presented in [guest.clone(), guest, as_guest("malformed")] {
+        let reply = send!(app, support::post("/forget").insert_header(presented));
+        assert_eq!(reply.body, "[]");
+        assert!(removes_the_guest(&reply));
+        assert_eq!(guests(&fixture).await, 0);
+    }
+}
+
+#[actix_web::test]
+async fn signing_out_leaves_the_guest_alone() {
+    #[post("/logout")]
+    #[with_session]
+    async fn logout(locals: Locals) -> Result<&'static str, Error> {
+        locals.log_out().await?;
+        Ok("")
+    }
+    let fixture = Fixture::new().await;
+    let session = fixture.session(1).await;
+    let app = app!(fixture, add, logout);
+    let guest = token(&send!(app, support::post("/add/7")));
+    let both = format!("{}; {}", cookie(&session).1, as_guest(&guest).1);
+    let reply = send!(app, support::post("/logout").insert_header(("Cookie", both)));
+    assert_eq!(reply.guest_cookie(), None);
+    assert_eq!(guests(&fixture).await, 1);
+}
+
+#[actix_web::test]
+async fn a_guest_outlives_faults_and_more_data_than_can_be_kept() {
+    #[post("/fill")]
+    #[with_session]
+    async fn fill(locals: Locals) -> Result<String, Error> {
+        locals.update_guest(|cart: &mut Cart| cart.items = vec![1; 40_000]).await?;
+        Ok(String::new())
+    }
+    let fixture = Fixture::new().await;
+    let app = app!(fixture, show, add, fill, forget);
+    let guest = as_guest(&token(&send!(app, support::post("/add/7"))));
+    let filled = send!(app, support::post("/fill").insert_header(guest.clone()));
+    assert_eq!(filled.body, problem(413, "too_much_data", "More data than can be kept"));
+    fixture.store.fail(true);
+    let requests = [support::get("/cart"), support::post("/add/8"), support::post("/forget")];
+    let mut failed = vec![filled];
+    for request in requests {
+        let reply = send!(app, request.insert_header(guest.clone()));
+        assert_eq!(reply.status, StatusCode::SERVICE_UNAVAILABLE);
+        failed.push(reply);
+    }
+    fixture.store.fail(false);
+    assert!(failed.iter().all(Reply::sets_no_cookie));
+    assert_eq!(send!(app, support::get("/cart").insert_header(guest)).body, "[7]");
+}
+
+// Requests without cookies.
+
+#[actix_web::test]
+async fn requests_from_other_sites_and_with_bearer_tokens_have_no_guest() {
+    #[post("/read-anywhere")]
+    #[with_session(cross_origin)]
+    async fn read_anywhere(locals: Locals) -> Result<String, Error> {
+        locals.forget_guest().await?;
+        Ok(format!("{:?}", locals.guest::<Cart>().await?.items))
+    }
+    #[post("/add-anywhere")]
+    #[with_session(cross_origin)]
+    async fn add_anywhere(locals: Locals) -> Result<String, Error> {
+        Ok(put(&locals, 8).await?.to_string())
+    }
+    let fixture = Fixture::configured(|builder| builder.bearer(true)).await;
+    let session = fixture.session(1).await;
+    let app = app!(fixture, show, add, read_anywhere, add_anywhere);
+    let guest = as_guest(&token(&send!(app, support::post("/add/7"))));
+    fixture.store.forget();
+    let bearer = format!("Bearer {}", session.token().expose_secret());
+    for (name, value) in [("Sec-Fetch-Site", "cross-site"), ("Authorization", &bearer)] {
+        let request = |path| {
+            TestRequest::post().uri(path).insert_header(guest.clone()).insert_header((name, value))
+        };
+        let read = send!(app, request("/read-anywhere"));
+        assert_eq!((read.body.as_str(), read.sets_no_cookie()), ("[]", true), "{name}");
+        let written = send!(app, request("/add-anywhere"));
+        assert_eq!(written.status, StatusCode::FORBIDDEN, "{name}");
+        assert!(written.sets_no_cookie(), "{name}");
+    }
+    assert_eq!(fixture.store.calls(), 0);
+    fixture.clock.advance(DAY);
+    assert_eq!(send!(app, support::get("/cart").insert_header(guest)).body, "[7]");
+}

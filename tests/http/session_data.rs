@@ -1,0 +1,318 @@
+//! The app's data of a session: typed, and never lost between requests that write at once.
+
+use std::time::Duration;
+
+use actix_web::{get, http::StatusCode, post, web};
+use futures_util::future::{join, join_all};
+use locals::{AuthUser, Error, Locals, Session, require_user, with_session};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    app, send,
+    support::{self, Account, Cart, DAY, Fixture, Gate, as_set, cookie, problem},
+};
+
+const MINUTE: Duration = Duration::from_mins(1);
+
+#[get("/cart")]
+#[require_user]
+async fn show(session: Session) -> String {
+    format!("{:?}", session.data::<Cart>().items)
+}
+
+async fn put(locals: &Locals, item: u32) -> Result<usize, Error> {
+    let count = locals.update_session(|cart: &mut Cart| {
+        cart.items.push(item);
+        cart.items.len()
+    });
+    count.await
+}
+
+#[post("/add/{item}")]
+#[with_session]
+async fn add(item: web::Path<u32>, locals: Locals) -> Result<String, Error> {
+    Ok(put(&locals, *item).await?.to_string())
+}
+
+/// What the same request reads, before and after it has written, and after it has signed in.
+#[post("/read-your-writes")]
+#[require_user]
+async fn read_your_writes(locals: Locals) -> Result<String, Error> {
+    let mut seen = Vec::new();
+    for item in 1..=2 {
+        seen.push(locals.get_session().await?.unwrap().data::<Cart>().items);
+        put(&locals, item).await?;
+    }
+    let (session, _) = locals.get_session_user::<Account>().await?.unwrap();
+    seen.push(session.data::<Cart>().items);
+    locals.log_in(&Account::of(1)).await?;
+    seen.push(locals.get_session().await?.unwrap().data::<Cart>().items);
+    for item in 3..=4 {
+        put(&locals, item).await?;
+    }
+    let (session, _) = locals.get_session_user::<Account>().await?.unwrap();
+    seen.push(session.data::<Cart>().items);
+    Ok(format!("{seen:?}"))
+}
+
+#[post("/login")]
+#[with_session]
+async fn login(locals: Locals) -> Result<&'static str, Error> {
+    locals.log_in(&Account::of(1)).await?;
+    Ok("")
+}
+
+#[post("/confirm")]
+#[require_user]
+async fn confirm(locals: Locals) -> Result<&'static str, Error> {
+    locals.reauthenticate().await?;
+    Ok("")
+}
+
+#[post("/logout")]
+#[with_session]
+async fn logout(locals: Locals) -> Result<&'static str, Error> {
+    locals.log_out().await?;
+    Ok("")
+}
+
+/// What the store holds of a session's data.
+async fn stored(fixture: &Fixture, session: &Session) -> Option<String> {
+    fixture.row(session).await.unwrap().data
+}
+
+async fn store(fixture: &Fixture, json: &str) {
+    let update = sqlx::query("UPDATE user_sessions SET data = ?").bind(json);
+    update.execute(fixture.pool()).await.unwrap();
+}
+
+#[actix_web::test]
+async fn data_are_read_along_with_the_session_and_written_by_one_statement() {
+    let fixture = Fixture::new().await;
+    let (session, other) = (fixture.session(1).await, fixture.session(2).await);
+    let app = app!(fixture, show, add);
+    assert_eq!(send!(app, support::get("/cart").insert_header(cookie(&session))).body, "[]");
+    assert_eq!((fixture.store.reads(), fixture.store.writes()), (1, 0));
+    for (item, count) in [(7, "1"), (8, "2")] {
+        fixture.store.forget();
+        let request = support::post(&format!("/add/{item}")).insert_header(cookie(&session));
+        let reply = send!(app, request);
+        assert_eq!((reply.body.as_str(), reply.sets_no_cookie()), (count, true));
+        assert_eq!((fixture.store.reads(), fixture.store.writes()), (1, 1));
+    }
+    assert_eq!(send!(app, support::get("/cart").insert_header(cookie(&session))).body, "[7, 8]");
+    assert_eq!(send!(app, support::get("/cart").insert_header(cookie(&other))).body, "[]");
+}
+
+#[actix_web::test]
+async fn fifty_writes_at_once_lose_nothing() {
+    let fixture = Fixture::new().await;
+    let session = fixture.session(1).await;
+    let app = app!(fixture, show, add);
+    let replies =
+        join_all((0..50).map(|item| {
+            let (app, session) = (&app, &session);
+            async move {
+                send!(*app, support::post(&format!("/add/{item}")).insert_header(cookie(session)))
+            }
+        }))
+        .await;
+    let mut counts: Vec<usize> = replies.iter().map(|reply| reply.body.parse().unwrap()).collect();
+    counts.sort_unstable();
+    assert_eq!(counts, (1..=50).collect::<Vec<_>>(), "each saw a count of its own");
+    let row = fixture.row(&session).await.unwrap();
+    assert_eq!(row.data_revision, 50);
+    let mut items = serde_json::from_str::<Cart>(&row.data.unwrap()).unwrap().items;
+    items.sort_unstable();
+    assert_eq!(items, (0..50).collect::<Vec<_>>());
+    assert!(fixture.store.writes() > 50, "some had to try again");
+}
+
+#[actix_web::test]
+async fn a_request_reads_what_it_has_written_also_after_it_has_signed_in() {
+    let fixture = Fixture::new().await;
+    let session = fixture.session(1).await;
+    let app = app!(fixture, read_your_writes, show);
+    let reply = send!(app, support::post("/read-your-writes").insert_header(cookie(&session)));
+    assert_eq!(reply.body, "[[], [1], [1, 2], [], [3, 4]]");
+    let later = send!(app, support::get("/cart").insert_header(as_set(&reply)));
+    assert_eq!(later.body, "[3, 4]");
+}
+
+#[actix_web::test]
+async fn a_write_and_a_renewal_of_one_request_both_stand() {
+    let fixture = Fixture::new().await;
+    let session = fixture.session(1).await;
+    fixture.clock.advance(2 * DAY);
+    let app = app!(fixture, add);
+    let reply = send!(app, support::post("/add/7").insert_header(cookie(&session)));
+    assert_eq!(reply.session_cookie(), session.token().expose_secret());
+    let row = fixture.row(&session).await.unwrap();
+    assert_eq!(row.idle_expires_at, fixture.now() + 15 * DAY);
+    assert_eq!(row.data.as_deref(), Some(r#"{"items":[7]}"#));
+}
+
+#[actix_web::test]
+async fn data_stay_with_the_session_when_its_token_changes_and_end_with_it() {
+    let fixture = Fixture::new().await;
+    let session = fixture.session(1).await;
+    let app = app!(fixture, add, show, confirm, login);
+    send!(app, support::post("/add/7").insert_header(cookie(&session)));
+    let confirmed = send!(app, support::post("/confirm").insert_header(cookie(&session)));
+    let reply = send!(app, support::get("/cart").insert_header(as_set(&confirmed)));
+    assert_eq!(reply.body, "[7]");
+    let other = send!(app, support::post("/login").insert_header(as_set(&confirmed)));
+    let reply = send!(app, support::get("/cart").insert_header(as_set(&other)));
+    assert_eq!(reply.body, "[]");
+}
+
+#[post("/paused-add")]
+#[require_user]
+async fn paused_add(locals: Locals, gate: web::Data<Gate>) -> Result<String, Error> {
+    gate.pass().await;
+    Ok(put(&locals, 7).await?.to_string())
+}
+
+#[post("/add-paused")]
+#[require_user]
+async fn add_paused(locals: Locals, gate: web::Data<Gate>) -> Result<String, Error> {
+    let count = put(&locals, 7).await?;
+    gate.pass().await;
+    Ok(count.to_string())
+}
+
+#[actix_web::test]
+async fn a_write_never_brings_back_a_session_that_was_ended_meanwhile() {
+    let fixture = Fixture::new().await;
+    let gate = web::Data::new(Gate::default());
+    let app = app!(fixture; gate, paused_add, add_paused, logout);
+    let cases = ["/paused-add", "/add-paused"].map(|path| [(path, MINUTE), (path, 2 * DAY)]);
+    for (id, (path, age)) in (1..).zip(cases.concat()) {
+        for by_log_out in [true, false] {
+            let session = fixture.session(if by_log_out { id } else { id + 10 }).await;
+            fixture.clock.advance(age);
+            let write = async { send!(app, support::post(path).insert_header(cookie(&session))) };
+            let ending = async {
+                gate.reached().await;
+                if by_log_out {
+                    send!(app, support::post("/logout").insert_header(cookie(&session)));
+                } else {
+                    let user = session.user_id().clone();
+                    fixture.auth.invalidate_user_sessions(user).await.unwrap();
+                }
+                gate.open();
+            };
+            let (reply, ()) = join(write, ending).await;
+            let expected =
+                if path == "/paused-add" { StatusCode::UNAUTHORIZED } else { StatusCode::OK };
+            assert_eq!(reply.status, expected, "{path}");
+            assert!(reply.sets_no_cookie(), "{path}");
+            assert_eq!(fixture.rows().await, 0, "{path}");
+        }
+    }
+}
+
+#[actix_web::test]
+async fn nothing_is_written_without_a_session_or_after_signing_out() {
+    #[post("/logout-then-add")]
+    #[with_session]
+    async fn logout_then_add(locals: Locals) -> Result<String, Error> {
+        locals.log_out().await?;
+        Ok(put(&locals, 7).await?.to_string())
+    }
+    let fixture = Fixture::new().await;
+    let session = fixture.session(1).await;
+    let app = app!(fixture, add, logout_then_add);
+    let reply = send!(app, support::post("/add/7"));
+    assert_eq!((reply.status, fixture.store.calls()), (StatusCode::UNAUTHORIZED, 0));
+    let reply = send!(app, support::post("/logout-then-add").insert_header(cookie(&session)));
+    assert_eq!(reply.status, StatusCode::UNAUTHORIZED);
+    assert!(reply.removes_the_cookie());
+    assert_eq!(fixture.rows().await, 0);
+}
+
+#[actix_web::test]
+async fn a_fault_of_the_store_leaves_the_data_as_they_were() {
+    let fixture = Fixture::new().await;
+    let session = fixture.session(1).await;
+    let app = app!(fixture, add);
+    send!(app, support::post("/add/7").insert_header(cookie(&session)));
+    fixture.store.fail_writes(true);
+    let reply = send!(app, support::post("/add/8").insert_header(cookie(&session)));
+    assert_eq!(reply.body, problem(503, "unavailable", "Temporarily unavailable"));
+    assert_eq!(stored(&fixture, &session).await.as_deref(), Some(r#"{"items":[7]}"#));
+}
+
+#[actix_web::test]
+async fn data_of_older_and_newer_versions_of_the_app_are_read_and_kept() {
+    let fixture = Fixture::new().await;
+    let session = fixture.session(1).await;
+    let app = app!(fixture, show, add);
+    for (json, read, then_stored) in [
+        (r"{}", "[]", r#"{"items":[7]}"#),
+        (r#"{"voucher":"X"}"#, "[]", r#"{"items":[7],"voucher":"X"}"#),
+        (r#"{"items":[1],"voucher":{"a":[1]}}"#, "[1]", r#"{"items":[1,7],"voucher":{"a":[1]}}"#),
+        (r#"{"items":"of another type","voucher":"X"}"#, "[]", r#"{"items":[7],"voucher":"X"}"#),
+        (r"[1,2]", "[]", r#"{"items":[7]}"#),
+        (r"no JSON", "[]", r#"{"items":[7]}"#),
+        ("", "[]", r#"{"items":[7]}"#),
+    ] {
+        store(&fixture, json).await;
+        let reply = send!(app, support::get("/cart").insert_header(cookie(&session)));
+        assert_eq!((reply.status, reply.body.as_str()), (StatusCode::OK, read), "{json}");
+        assert_eq!(stored(&fixture, &session).await.as_deref(), Some(json), "reading changes none");
+        send!(app, support::post("/add/7").insert_header(cookie(&session)));
+        assert_eq!(stored(&fixture, &session).await.as_deref(), Some(then_stored), "{json}");
+    }
+}
+
+#[actix_web::test]
+async fn a_session_holds_64_kibibytes_and_no_more() {
+    #[post("/fill/{count}")]
+    #[require_user]
+    async fn fill(count: web::Path<usize>, locals: Locals) -> Result<String, Error> {
+        locals.update_session(|cart: &mut Cart| cart.items = vec![1; *count]).await?;
+        Ok(String::new())
+    }
+    let fixture = Fixture::new().await;
+    let session = fixture.session(1).await;
+    let app = app!(fixture, fill);
+    // `{"items":[1,1]}` has 11 bytes and two for each item.
+    let most = (64 * 1024 - 11) / 2;
+    let request = |count| support::post(&format!("/fill/{count}")).insert_header(cookie(&session));
+    assert_eq!(send!(app, request(most)).status, StatusCode::OK);
+    let full = stored(&fixture, &session).await;
+    assert_eq!(full.as_ref().unwrap().len(), 64 * 1024 - 1);
+
+    let refused = send!(app, request(most + 1));
+    assert_eq!(refused.body, problem(413, "too_much_data", "More data than can be kept"));
+    assert_eq!(refused.status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(stored(&fixture, &session).await, full);
+}
+
+#[actix_web::test]
+async fn data_of_another_type_of_user_are_an_error_of_the_app() {
+    #[derive(Default, Serialize, Deserialize)]
+    struct Draft {
+        text: String,
+    }
+    #[derive(Clone, AuthUser)]
+    #[auth_user(table = "accounts", session = Draft)]
+    struct Member {
+        id: i64,
+    }
+    #[post("/write")]
+    #[require_user]
+    async fn write(locals: Locals) -> Result<&'static str, Error> {
+        let error = locals.update_session(|draft: &mut Draft| draft.text.push('a')).await;
+        assert!(matches!(error, Err(Error::WrongUser { .. })), "{error:?}");
+        error.map(|()| "")
+    }
+    let fixture = Fixture::new().await;
+    let session = fixture.session(1).await;
+    let app = app!(fixture, write);
+    let reply = send!(app, support::post("/write").insert_header(cookie(&session)));
+    assert_eq!(reply.body, problem(500, "internal", "Internal error"));
+    assert_eq!(fixture.store.writes(), 0);
+    assert_eq!(stored(&fixture, &session).await, None);
+}
