@@ -51,7 +51,7 @@
 //! # async fn home() -> &'static str { "" }
 //! # async fn start() -> Result<(), Box<dyn std::error::Error>> {
 //! let store = SqlStore::sqlite("sqlite://app.db").await?;
-//! store.migrate().await?;                            // makes the table `user_sessions`
+//! store.migrate().await?;                            // makes the tables of the sessions
 //! let auth = Auth::<Account>::builder(store).build()?;
 //!
 //! HttpServer::new(move || App::new().configure(auth.configure()).service(home))
