@@ -88,7 +88,7 @@ impl Locals {
             if self.auth().store().write_data(session.id(), &write).await? {
                 session.record.data = Some(write.data);
                 session.record.data_revision += 1;
-                self.resolution.written.replace(Some(session.record));
+                self.resolution.written.replace(Some(Box::new(session.record)));
                 return Ok(result);
             }
             let newer = self.auth().store().find(session.id()).await?;

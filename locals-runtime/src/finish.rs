@@ -105,8 +105,9 @@ impl Locals {
                 return writes_cookies.then(|| self.resolution.auth.cookie().remove());
             }
             Outcome::Store => chosen.map(|chosen| chosen.session.clone()),
-            Outcome::Renew => self.used(admitted?).await,
-            Outcome::Confirm => self.confirmed(admitted?, &chosen?.session).await,
+            // In boxes: these futures are large, and part of that of every handler.
+            Outcome::Renew => Box::pin(self.used(admitted?)).await,
+            Outcome::Confirm => Box::pin(self.confirmed(admitted?, &chosen?.session)).await,
         };
         let cookie = session.map(|session| self.store_cookie(&session));
         cookie.filter(|_| writes_cookies)

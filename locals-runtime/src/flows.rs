@@ -1,5 +1,7 @@
 //! Signing in and out, and the sessions on one's other devices.
 
+use std::rc::Rc;
+
 use actix_web::http::header::USER_AGENT;
 
 use crate::{
@@ -222,7 +224,7 @@ impl Locals {
     }
 
     /// The guest who signs in, and the session data that are made of theirs.
-    async fn guest_to_merge(&self) -> Result<(Option<Guest>, Option<String>), Error> {
+    async fn guest_to_merge(&self) -> Result<(Option<Rc<Guest>>, Option<String>), Error> {
         let Some(merge) = self.resolution.auth.merge() else {
             return Ok((None, None));
         };

@@ -1,6 +1,6 @@
 //! Visitors who have not signed in, and what the app keeps of them.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, rc::Rc, sync::Arc};
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -23,7 +23,6 @@ pub trait GuestData: Serialize + DeserializeOwned + Default + 'static {}
 impl<G: Serialize + DeserializeOwned + Default + 'static> GuestData for G {}
 
 /// A guest of this request, as the store has them.
-#[derive(Clone)]
 pub(crate) struct Guest {
     pub record: GuestRecord,
     pub token: SessionToken,
@@ -126,7 +125,7 @@ impl Locals {
                 expires_at: self.auth().now() + self.auth().settings().guest_lifetime,
             };
             if self.auth().store().write_guest(&record, replaces).await? {
-                let written = GuestDecision::Written(Guest { record, token });
+                let written = GuestDecision::Written(Rc::new(Guest { record, token }));
                 self.resolution.guest_decision.replace(written);
                 return Ok(result);
             }
@@ -150,7 +149,7 @@ impl Locals {
     }
 
     /// The guest as this request has written them, or else as they are stored.
-    pub(crate) async fn current_guest(&self) -> Result<Option<Guest>, Error> {
+    pub(crate) async fn current_guest(&self) -> Result<Option<Rc<Guest>>, Error> {
         let decision = self.resolution.guest_decision.borrow().clone();
         match decision {
             GuestDecision::None => {}
@@ -167,11 +166,11 @@ impl Locals {
         found.await.cloned()
     }
 
-    async fn find_guest(&self, token: &SessionToken) -> Result<Option<Guest>, Error> {
+    async fn find_guest(&self, token: &SessionToken) -> Result<Option<Rc<Guest>>, Error> {
         let record = self.auth().store().find_guest(token.id()).await?;
         let living = record.filter(|guest| {
             guest.secret_hash == token.secret_hash() && self.auth().now() < guest.expires_at
         });
-        Ok(living.map(|record| Guest { record, token: token.clone() }))
+        Ok(living.map(|record| Rc::new(Guest { record, token: token.clone() })))
     }
 }

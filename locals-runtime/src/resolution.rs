@@ -38,9 +38,9 @@ pub struct Resolution {
     resolved: OnceCell<Resolved>,
     pub(crate) decision: RefCell<Decision>,
     /// The session's row after a write of this request.
-    pub(crate) written: RefCell<Option<SessionRecord>>,
+    pub(crate) written: RefCell<Option<Box<SessionRecord>>>,
     /// The guest as they were presented, once somebody has asked.
-    pub(crate) guest: OnceCell<Option<Guest>>,
+    pub(crate) guest: OnceCell<Option<Rc<Guest>>>,
     pub(crate) guest_decision: RefCell<GuestDecision>,
     pub(crate) carrier: Carrier,
     /// Whether the session was ended by the user's wish, so that this browser is tidied up.
@@ -73,7 +73,8 @@ enum Scope {
 /// What the presented cookie turned out to be.
 #[derive(Default)]
 pub(crate) struct Resolved {
-    pub admitted: Option<Admitted>,
+    /// In a box: requests without a session should not carry its place about.
+    pub admitted: Option<Box<Admitted>>,
     pub user: Option<AnyUser>,
     /// There is a row, and it cannot be read.
     pub corrupt: bool,
@@ -96,7 +97,7 @@ pub(crate) enum Decision {
 pub(crate) enum GuestDecision {
     #[default]
     None,
-    Written(Guest),
+    Written(Rc<Guest>),
     Ended,
 }
 
@@ -199,7 +200,11 @@ impl Resolution {
 
     /// Reads the presented session, once in a request.
     pub(crate) async fn resolve(&self) -> Result<&Resolved, Error> {
-        self.resolved.get_or_try_init(|| self.read()).await
+        if let Some(resolved) = self.resolved() {
+            return Ok(resolved);
+        }
+        // In a box: this future is large, and part of that of every handler.
+        Box::pin(self.resolved.get_or_try_init(|| self.read())).await
     }
 
     async fn read(&self) -> Result<Resolved, Error> {
@@ -219,13 +224,13 @@ impl Resolution {
         };
         let sessions = self.auth.sessions();
         if self.scope == Scope::Session {
-            let admitted = sessions.find(token).await?;
+            let admitted = sessions.find(token).await?.map(Box::new);
             return Ok(Resolved { admitted, ..Resolved::default() });
         }
         let Some((record, user)) = self.auth.find_with_user(token.id()).await? else {
             return Ok(Resolved::default());
         };
-        let admitted = sessions.admit(record, token).await?;
+        let admitted = sessions.admit(record, token).await?.map(Box::new);
         let user = admitted.is_some().then_some(user);
         Ok(Resolved { admitted, user, corrupt: false })
     }
