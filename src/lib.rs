@@ -166,6 +166,8 @@
 //! # }).unwrap();
 //! ```
 //!
+//! The feature `testing` makes this shorter.
+//!
 //! # Features
 //!
 //! | feature | what it gives |
@@ -175,6 +177,7 @@
 //! | `mysql` | [`store::SqlStore`] on MySQL and MariaDB |
 //! | `redis` | `store::RedisStore` on a Redis server or cluster |
 //! | `store-suite` | [`store::suite`], the tests that every store must pass |
+//! | `testing` | `locals::testing`, for tests of your app |
 
 pub use locals_macros::{AuthUser, require_user, with_session};
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
@@ -183,6 +186,8 @@ pub use locals_runtime::Within;
 pub use locals_runtime::device_name;
 #[cfg(feature = "store-suite")]
 pub use locals_runtime::store_suite;
+#[cfg(feature = "testing")]
+pub use locals_runtime::testing;
 pub use locals_runtime::{
     Auth, AuthBuilder, AuthUser, BoxError, Check, ClearSiteData, Clock, ConfigError, CookieConfig,
     DataChange, Error, Guard, GuestData, GuestRecord, Lifetime, Locals, LogInOptions, MalformedId,
