@@ -1,4 +1,5 @@
-//! For tests of apps that use `locals`: requests of signed-in users (feature `testing`).
+//! For tests of apps that use `locals`: requests of signed-in users, and a test of the app's
+//! hygiene (feature `testing`).
 //!
 //! Turn the feature on where it is needed, in `[dev-dependencies]`:
 //!
@@ -40,10 +41,17 @@
 //! | requests of a user who is signed in | [`Auth::test_session`](crate::Auth::test_session), [`logged_in`](TestRequestExt::logged_in) |
 //! | requests that follow a log-in of the app's own | [`Jar`], [`cookies_of`](TestRequestExt::cookies_of) |
 //! | the life of a session, without waiting | [`ManualClock`] |
+//! | whether the app handles sessions as it should | [`assert_hygiene`] |
 
+mod hygiene;
 mod jar;
 mod request;
 mod session;
 
-pub use self::{jar::Jar, request::TestRequestExt, session::TestSession};
+pub use self::{
+    hygiene::{Fault, Hygiene, Probe, Report, Rule, assert_hygiene, check_hygiene},
+    jar::Jar,
+    request::TestRequestExt,
+    session::TestSession,
+};
 pub use crate::clock::{ManualClock, Timestamp};
