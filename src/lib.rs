@@ -166,7 +166,8 @@
 //! # }).unwrap();
 //! ```
 //!
-//! The feature `testing` makes this shorter.
+//! The feature `testing` makes this shorter, and `locals::testing::assert_hygiene` tries whether
+//! the app handles its sessions as it should.
 //!
 //! # Features
 //!
@@ -210,3 +211,8 @@ pub mod _design {}
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// Runs the examples of the page about tests.
+#[cfg(all(doctest, feature = "testing"))]
+#[doc = include_str!("../docs/testing.md")]
+struct Testing;
