@@ -172,6 +172,9 @@
 //! # }).unwrap();
 //! ```
 //!
+//! The feature `testing` makes this shorter, and `locals::testing::assert_hygiene` tries whether
+//! the app handles its sessions as it should.
+//!
 //! # Features
 //!
 //! | feature | what it gives |
@@ -182,8 +185,8 @@
 //! | `redis` | `store::RedisStore` on a Redis server or cluster |
 //! | `device-names` | `SessionInfo::device`, "Firefox on Windows" |
 //! | `metrics` | counters of the events that are logged |
-//! | `testing` | `testing`, for tests of your app |
 //! | `store-suite` | [`store::suite`], the tests that every store must pass |
+//! | `testing` | `locals::testing`, for tests of your app |
 
 pub use locals_macros::{AuthUser, require_user, with_session};
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
@@ -192,6 +195,8 @@ pub use locals_runtime::Within;
 pub use locals_runtime::device_name;
 #[cfg(feature = "store-suite")]
 pub use locals_runtime::store_suite;
+#[cfg(feature = "testing")]
+pub use locals_runtime::testing;
 pub use locals_runtime::{
     Auth, AuthBuilder, AuthUser, BoxError, Check, ClearSiteData, Clock, ConfigError, CookieConfig,
     DataChange, Error, Guard, GuestData, GuestRecord, Lifetime, Locals, LogInOptions, MalformedId,
@@ -226,7 +231,11 @@ pub mod guide {
         bearer = "docs/bearer.md";
         impersonation = "docs/impersonation.md";
         connections = "docs/connections.md";
+        #[cfg_attr(doctest, cfg(feature = "testing"))]
+        testing = "docs/testing.md";
         observability = "docs/observability.md";
+        #[cfg_attr(doctest, cfg(feature = "testing"))]
+        lines = "docs/lines.md";
         design = "DESIGN.md";
     }
 }

@@ -138,6 +138,13 @@ impl<T: AuthUser> Auth<T> {
     }
 }
 
+#[cfg(feature = "testing")]
+impl<T> Auth<T> {
+    pub(crate) fn cookie(&self) -> &SessionCookie {
+        &self.web.cookie
+    }
+}
+
 #[cfg(feature = "sql")]
 impl<T> Auth<T> {
     pub(crate) fn users(&self) -> &dyn SessionUserStore<T> {

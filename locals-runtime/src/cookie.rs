@@ -172,6 +172,16 @@ impl SessionCookie {
         Self { name: format!("{}-guest", self.name), config: self.config.clone() }
     }
 
+    #[cfg(feature = "testing")]
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    #[cfg(feature = "testing")]
+    pub(crate) fn is_secure(&self) -> bool {
+        self.config.secure
+    }
+
     /// Reads the cookie from the raw bytes of the headers.
     ///
     /// Names are compared byte for byte and nothing is decoded: a name that only *reads* as

@@ -32,6 +32,8 @@ mod session;
 mod session_manager;
 pub mod store;
 mod sweeper;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod token;
 #[cfg(feature = "sql")]
 mod transaction;

@@ -1,0 +1,182 @@
+//! Whether an app handles its sessions as it should: tried from outside, over requests.
+//!
+//! `examination` and `next` send requests, `judge` and `destination` decide about what came.
+
+mod destination;
+mod examination;
+mod judge;
+mod next;
+mod probe;
+mod report;
+mod sending;
+
+use std::{future::Future, panic::Location};
+
+use actix_http::Request;
+use actix_web::{
+    body::MessageBody,
+    dev::{Service, ServiceResponse},
+};
+
+use self::examination::Examination;
+pub use self::{
+    probe::Probe,
+    report::{Fault, Report, Rule},
+};
+use crate::{auth::Auth, user::AuthUser};
+
+/// What [`assert_hygiene`] needs to know of an app.
+///
+/// ```
+/// use locals::testing::{Hygiene, Probe};
+///
+/// let hygiene = Hygiene {
+///     log_in: Probe::post("/login").form([("email", "ada@example.com"), ("password", "secret")]),
+///     log_out: Probe::post("/logout"),
+///     protected: Probe::get("/me"),
+///     login_page: Some("/login".to_owned()),
+///     ..Hygiene::default()
+/// };
+/// ```
+#[derive(Debug, Clone)]
+pub struct Hygiene {
+    /// The request that signs in a user who exists; the answer must set the session cookie.
+    /// `POST /login` by default. It is sent about ten times, and up to sixty times more for
+    /// a [`login_page`](Self::login_page): limits on tries must let that through.
+    pub log_in: Probe,
+    /// The request that signs out. `POST /logout` by default.
+    pub log_out: Probe,
+    /// A request that this user may send, and a stranger may not. `GET /me` by default.
+    pub protected: Probe,
+    /// The page that asks people to sign in, if it is told where to go then by `?next=`. None by
+    /// default. With it, the same `next` is tried on the page, in the query of
+    /// [`log_in`](Self::log_in), and in its form or JSON.
+    pub login_page: Option<String>,
+    /// The name of the session cookie. `__Host-session` by default.
+    pub cookie_name: String,
+    /// Whether the cookie must be `Secure`. It must by default.
+    pub secure: bool,
+}
+
+impl Hygiene {
+    /// The defaults, with the cookie that this [`Auth`] is configured to set: its name, and
+    /// whether it is [`Secure`](crate::CookieConfig::secure).
+    ///
+    /// ```
+    /// use locals::{Auth, AuthUser, CookieConfig, store::MemoryStore, testing::Hygiene};
+    ///
+    /// # #[derive(Clone, AuthUser)]
+    /// # struct Account { id: i64 }
+    /// let auth = Auth::<Account>::builder(MemoryStore::new())
+    ///     .cookie(CookieConfig::default().name("__Host-id"))
+    ///     .build()?;
+    /// assert_eq!(Hygiene::of(&auth).cookie_name, "__Host-id");
+    /// # Ok::<(), locals::ConfigError>(())
+    /// ```
+    pub fn of<T: AuthUser>(auth: &Auth<T>) -> Self {
+        let (cookie_name, secure) = (auth.cookie().name().to_owned(), auth.cookie().is_secure());
+        Self { cookie_name, secure, ..Self::default() }
+    }
+}
+
+impl Default for Hygiene {
+    fn default() -> Self {
+        Self {
+            log_in: Probe::post("/login"),
+            log_out: Probe::post("/logout"),
+            protected: Probe::get("/me"),
+            login_page: None,
+            cookie_name: "__Host-session".to_owned(),
+            secure: true,
+        }
+    }
+}
+
+/// Tries the app over requests, as an attacker and as a cache would, and ends the test if it does
+/// not handle its sessions as it should. Every [`Rule`] is tried, and all faults are told together.
+///
+/// `app` is what [`actix_web::test::init_service`] gives. It should be the app as it goes into
+/// service, with its own routes and middleware, on a store for tests.
+///
+/// ```
+/// use actix_web::{App, Responder, post, test::init_service, web};
+/// use locals::{Auth, AuthUser, Error, Locals, User, require_user, with_session};
+/// use locals::{store::MemoryStore, testing::{Hygiene, Probe, assert_hygiene}};
+///
+/// #[derive(Clone, AuthUser)]
+/// struct Account { id: i64 }
+///
+/// #[post("/login")]
+/// #[with_session]
+/// async fn login(account: web::Form<Credentials>, locals: Locals) -> Result<String, Error> {
+///     locals.log_in(&Account { id: account.id }).await?;
+///     Ok("Welcome".to_owned())
+/// }
+///
+/// #[post("/logout")]
+/// #[with_session]
+/// async fn logout(locals: Locals) -> Result<String, Error> {
+///     locals.log_out().await?;
+///     Ok("Goodbye".to_owned())
+/// }
+///
+/// #[actix_web::get("/me")]
+/// #[require_user]
+/// async fn me(user: User<Account>) -> String {
+///     user.id.to_string()
+/// }
+/// # #[derive(serde::Deserialize)]
+/// # struct Credentials { id: i64 }
+///
+/// # actix_web::rt::System::new().block_on(async {
+/// let store = MemoryStore::new();
+/// store.insert_user(Account { id: 7 });
+/// let auth = Auth::<Account>::builder(store).build()?;
+/// let app = App::new().configure(auth.configure()).service(login).service(logout).service(me);
+/// let app = init_service(app).await;
+///
+/// let hygiene = Hygiene {
+///     log_in: Probe::post("/login").form([("id", "7")]),
+///     ..Hygiene::of(&auth)
+/// };
+/// assert_hygiene(&app, hygiene).await;
+/// # Ok::<(), locals::ConfigError>(())
+/// # }).unwrap();
+/// ```
+///
+/// # Panics
+/// If a rule is broken. The message says of each fault what was sent, what came, and what to do.
+#[track_caller]
+pub fn assert_hygiene<S, B>(app: &S, hygiene: Hygiene) -> impl Future<Output = ()>
+where
+    S: Service<Request, Response = ServiceResponse<B>, Error = actix_web::Error>,
+    B: MessageBody,
+{
+    let caller = Location::caller();
+    async move {
+        let report = check_hygiene(app, hygiene).await;
+        assert!(report.is_clean(), "at {caller}: {report}");
+    }
+}
+
+/// As [`assert_hygiene`], but gives the [`Report`] instead of ending the test: for an app that
+/// breaks a rule on purpose, or a test that is not to fail yet.
+///
+/// ```no_run
+/// # use actix_web::{App, test::init_service};
+/// use locals::testing::{Hygiene, Rule, check_hygiene};
+///
+/// # async fn example() {
+/// # let app = init_service(App::new()).await;
+/// let report = check_hygiene(&app, Hygiene::default()).await;
+/// // Native clients of this app get the token in the answer to their log-in.
+/// assert!(report.faults().iter().all(|fault| fault.rule == Rule::Secrecy), "{report}");
+/// # }
+/// ```
+pub async fn check_hygiene<S, B>(app: &S, hygiene: Hygiene) -> Report
+where
+    S: Service<Request, Response = ServiceResponse<B>, Error = actix_web::Error>,
+    B: MessageBody,
+{
+    Examination::new(app, hygiene).run().await
+}

@@ -1,0 +1,294 @@
+//! The examination: what is sent, in which order, and which rule each answer is held to.
+
+use actix_http::Request;
+use actix_web::{
+    HttpResponse,
+    body::{MessageBody, to_bytes},
+    dev::{Service, ServiceResponse},
+    http::{Method, StatusCode, header::HeaderMap},
+    web::Bytes,
+};
+
+use super::{
+    Hygiene, Probe,
+    judge::{
+        Reply, cookie_faults, leak_faults, removal_fault, shared_page_faults, stored_cookie_fault,
+    },
+    report::{Fault, Report, Rule},
+    sending::Sending,
+};
+
+pub(super) struct Examination<'a, S> {
+    app: &'a S,
+    pub(super) hygiene: Hygiene,
+    /// The tokens that the app has given.
+    tokens: Vec<String>,
+    pub(super) report: Report,
+}
+
+/// A log-in that has given a token.
+pub(super) struct SignedIn {
+    pub token: String,
+    pub reply: Reply,
+}
+
+impl<'a, S, B> Examination<'a, S>
+where
+    S: Service<Request, Response = ServiceResponse<B>, Error = actix_web::Error>,
+    B: MessageBody,
+{
+    pub(super) fn new(app: &'a S, hygiene: Hygiene) -> Self {
+        Self { app, hygiene, tokens: Vec::new(), report: Report::default() }
+    }
+
+    pub(super) async fn run(mut self) -> Report {
+        if self.is_set_up().await && self.refuses_strangers().await {
+            self.try_foreign_token().await;
+            self.try_second_log_in().await;
+            self.try_get().await;
+            self.try_cross_site().await;
+            self.try_next().await;
+            self.try_log_out().await;
+        }
+        self.report
+    }
+
+    /// Whether the two requests work with which everything else is tried. Their answers are looked
+    /// at too.
+    async fn is_set_up(&mut self) -> bool {
+        let Some(SignedIn { token, reply }) = self.sign_in().await else { return false };
+        let Hygiene { cookie_name, secure, .. } = &self.hygiene;
+        self.add_all(cookie_faults(&reply, cookie_name, *secure));
+        let page = self.protected(&token, " with the session of a log-in").await;
+        if page.lets_in() {
+            self.add_all(shared_page_faults(&page));
+        } else {
+            self.add(
+                Rule::SetUp,
+                &page,
+                page.status.to_string(),
+                "name in `Hygiene::protected` a request that is answered 2xx when the user of \
+                 `Hygiene::log_in` sends it",
+            );
+        }
+        page.lets_in()
+    }
+
+    /// Whether the protected request is one: if anybody may send it, it tells nothing of sessions.
+    async fn refuses_strangers(&mut self) -> bool {
+        let probe = self.hygiene.protected.clone();
+        let reply = self.send(Sending::of(&probe).without_cookie()).await;
+        if !reply.turns_away() {
+            let remedy = "refuse strangers with 401, or send them to the log-in page, as \
+                          `#[require_user]` does; a request that all may send is none for \
+                          `Hygiene::protected`";
+            self.add(Rule::Strangers, &reply, reply.status.to_string(), remedy);
+            return false;
+        }
+        let reply = self.send(Sending::of(&probe).flooded()).await;
+        if reply.has_read || !reply.turns_away() {
+            let read = if reply.has_read { ", after the body was read" } else { "" };
+            let remedy = "refuse strangers before the body is read, as `#[require_user]` does: a \
+                          guard among the extractors of a handler runs beside them";
+            self.add(Rule::Strangers, &reply, format!("{}{read}", reply.status), remedy);
+        }
+        true
+    }
+
+    async fn try_foreign_token(&mut self) {
+        let Some(SignedIn { token, .. }) = self.sign_in().await else { return };
+        let foreign = foreign_token(&token);
+        let with = " with a token that the app did not issue";
+        let probe = self.hygiene.log_in.clone();
+        let reply = self.send(Sending::of(&probe).with(&foreign, with)).await;
+        let given = self.token(&reply);
+        let came = match &given {
+            Some(given) if *given == foreign => "the same token again".to_owned(),
+            Some(given) if *given == token => "the token of another log-in".to_owned(),
+            Some(_) => return,
+            None => format!("{}, and no new token", reply.status),
+        };
+        self.add(
+            Rule::NewToken,
+            &reply,
+            came,
+            "make a new random token at each log-in, whatever the browser brings, as \
+             `locals.log_in(&user)` does; a chosen token lets its chooser in (session fixation)",
+        );
+    }
+
+    async fn try_second_log_in(&mut self) {
+        let Some(SignedIn { token, .. }) = self.sign_in().await else { return };
+        let probe = self.hygiene.log_in.clone();
+        let with = " with the session of an earlier log-in";
+        let reply = self.send(Sending::of(&probe).with(&token, with)).await;
+        match self.token(&reply) {
+            None if !reply.has_read || reply.status.is_client_error() => {
+                // Refused to those who are signed in.
+            }
+            Some(given) if given != token => self.has_ended(&token).await,
+            _ => self.add(
+                Rule::NewToken,
+                &reply,
+                format!("{}, and no new token", reply.status),
+                "make a new token at each log-in, as `locals.log_in(&user)` does",
+            ),
+        }
+    }
+
+    /// Holds a session that a log-in has replaced to its end.
+    async fn has_ended(&mut self, token: &str) {
+        let with = " with a session that a log-in has replaced";
+        let page = self.protected(token, with).await;
+        if page.lets_in() {
+            self.add(
+                Rule::LogInEndsSession,
+                &page,
+                page.status.to_string(),
+                "end the session that the browser brings to a log-in, as `locals.log_in(&user)` \
+                 does; whoever has its cookie is signed in still",
+            );
+        }
+    }
+
+    async fn try_get(&mut self) {
+        let log_in = Probe { method: Method::GET, ..self.hygiene.log_in.clone() };
+        let reply = self.send(Sending::of(&log_in)).await;
+        if self.token(&reply).is_some() {
+            self.add(
+                Rule::SafeMethods,
+                &reply,
+                format!("{}, and a session", reply.status),
+                "route the log-in by POST alone: any link or image on any page sends a GET",
+            );
+        }
+        let log_out = Probe { method: Method::GET, ..self.hygiene.log_out.clone() };
+        let Some(SignedIn { token, .. }) = self.sign_in().await else { return };
+        let reply = self.send(Sending::of(&log_out).with(&token, " with a session")).await;
+        if !self.leaves_signed_in(&reply, &token).await {
+            self.add(
+                Rule::SafeMethods,
+                &reply,
+                format!("{}, and the user is signed out", reply.status),
+                "route the log-out by POST alone: any link or image on any page sends a GET",
+            );
+        }
+    }
+
+    async fn try_cross_site(&mut self) {
+        let remedy = "refuse with 403 what another site sends, by `Sec-Fetch-Site` and `Origin`, as \
+                      `#[with_session]` does";
+        let log_in = self.hygiene.log_in.clone();
+        let reply = self.send(Sending::of(&log_in).cross_site()).await;
+        if self.token(&reply).is_some() || !reply.status.is_client_error() {
+            self.add(Rule::CrossSite, &reply, reply.status.to_string(), remedy);
+        }
+        let log_out = self.hygiene.log_out.clone();
+        let Some(SignedIn { token, .. }) = self.sign_in().await else { return };
+        let sending = Sending::of(&log_out).with(&token, " with a session");
+        let reply = self.send(sending.cross_site()).await;
+        let is_refused = reply.status.is_client_error();
+        if !is_refused || !self.leaves_signed_in(&reply, &token).await {
+            self.add(Rule::CrossSite, &reply, reply.status.to_string(), remedy);
+        }
+    }
+
+    async fn try_log_out(&mut self) {
+        let Some(SignedIn { token, reply: set }) = self.sign_in().await else { return };
+        let probe = self.hygiene.log_out.clone();
+        let reply = self.send(Sending::of(&probe).with(&token, " with a session")).await;
+        self.add_all(removal_fault(&set, &reply, &self.hygiene.cookie_name));
+        let page = self.protected(&token, " with a session that has been logged out").await;
+        if !page.turns_away() {
+            self.add(
+                Rule::LogOutEndsSession,
+                &page,
+                page.status.to_string(),
+                "end the session in the store before the log-out is answered, as \
+                 `locals.log_out()` does; the browser's cookie may not be the only copy",
+            );
+        }
+    }
+
+    /// Signs in as a stranger; tells of it if that gives no session.
+    pub(super) async fn sign_in(&mut self) -> Option<SignedIn> {
+        let probe = self.hygiene.log_in.clone();
+        let reply = self.send(Sending::of(&probe)).await;
+        let token = self.token(&reply);
+        if token.is_none() {
+            let name = &self.hygiene.cookie_name;
+            let came = format!("{}, and no cookie `{name}`", reply.status);
+            self.add(
+                Rule::SetUp,
+                &reply,
+                came,
+                "say in `Hygiene::log_in` which request signs in a user who exists, and in \
+                 `Hygiene::cookie_name` what the session cookie is called; limits on tries must \
+                 let the requests of this test through",
+            );
+        }
+        token.map(|token| SignedIn { token, reply })
+    }
+
+    async fn protected(&mut self, token: &str, with: &str) -> Reply {
+        let probe = self.hygiene.protected.clone();
+        self.send(Sending::of(&probe).with(token, with)).await
+    }
+
+    /// Whether an answer has neither changed the browser's cookie nor ended its session.
+    async fn leaves_signed_in(&mut self, reply: &Reply, token: &str) -> bool {
+        let cookies = reply.cookies(&self.hygiene.cookie_name);
+        cookies.iter().all(|cookie| cookie.value() == token)
+            && self.protected(token, " with a session").await.lets_in()
+    }
+
+    fn token(&self, reply: &Reply) -> Option<String> {
+        reply.token(&self.hygiene.cookie_name)
+    }
+
+    /// Sends a request, and holds its answer to what every answer is held to.
+    pub(super) async fn send(&mut self, sending: Sending<'_>) -> Reply {
+        let (request, has_read) = sending.request(&self.hygiene.cookie_name);
+        let (status, headers, body) = match self.app.call(request).await {
+            Ok(response) => read(response.into_parts().1).await,
+            // What the server answers then.
+            Err(error) => read(HttpResponse::from_error(error)).await,
+        };
+        let reply = Reply { sent: sending.sent(), status, headers, body, has_read: has_read.get() };
+        self.tokens.extend(self.token(&reply));
+        self.add_all(stored_cookie_fault(&reply, &self.hygiene.cookie_name));
+        self.add_all(leak_faults(&reply, &self.tokens));
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            let remedy = "raise the limit on tries for this test, which signs in again and again";
+            self.add(Rule::SetUp, &reply, status.to_string(), remedy);
+        }
+        reply
+    }
+
+    fn add(&mut self, rule: Rule, reply: &Reply, came: impl Into<String>, remedy: &str) {
+        self.report.add(Fault::new(rule, &reply.sent, came, remedy));
+    }
+
+    fn add_all(&mut self, faults: impl IntoIterator<Item = Fault>) {
+        for fault in faults {
+            self.report.add(fault);
+        }
+    }
+}
+
+async fn read<B: MessageBody>(response: HttpResponse<B>) -> (StatusCode, HeaderMap, Bytes) {
+    let (status, headers) = (response.status(), response.headers().clone());
+    // A body that breaks off has been sent up to there, and holds no token that is not elsewhere.
+    let body = to_bytes(response.into_body()).await.unwrap_or_default();
+    (status, headers, body)
+}
+
+/// A token of the form of this one, which the app has not issued.
+fn foreign_token(token: &str) -> String {
+    let other = |c: char| match c {
+        'A' => 'B',
+        c if c.is_ascii_alphanumeric() => 'A',
+        c => c,
+    };
+    token.chars().map(other).collect()
+}

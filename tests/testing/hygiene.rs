@@ -1,0 +1,263 @@
+//! The examination: what it says of good apps, and of each fault.
+
+use actix_web::{App, Responder, get, post, test::init_service, web};
+use locals::{
+    Auth, AuthBuilder, AuthUser, CookieConfig, Error, Locals, SafeRedirect, User, require_user,
+    store::MemoryStore, testing::*, with_session,
+};
+use serde::Deserialize;
+
+use crate::broken::{Wrong, broken};
+
+#[derive(Clone, AuthUser)]
+struct Account {
+    id: i64,
+}
+
+#[derive(Deserialize)]
+struct Credentials {
+    id: i64,
+    next: SafeRedirect,
+}
+
+#[get("/login")]
+#[with_session(guest_only = "/")]
+async fn login_page() -> &'static str {
+    "<form method=post>"
+}
+
+#[post("/login")]
+#[with_session(guest_only = "/")]
+async fn login(form: web::Form<Credentials>, locals: Locals) -> Result<SafeRedirect, Error> {
+    locals.log_in(&Account { id: form.id }).await?;
+    Ok(form.into_inner().next)
+}
+
+#[post("/api/login")]
+#[with_session]
+async fn api_login(data: web::Json<Credentials>, locals: Locals) -> Result<impl Responder, Error> {
+    locals.log_in(&Account { id: data.id }).await?;
+    Ok(locals.return_to())
+}
+
+#[post("/logout")]
+#[with_session]
+async fn logout(locals: Locals) -> Result<impl Responder, Error> {
+    locals.log_out().await?;
+    Ok(web::Redirect::to("/").see_other())
+}
+
+#[get("/me")]
+#[require_user]
+async fn me(user: User<Account>) -> String {
+    user.id.to_string()
+}
+
+#[post("/orders")]
+#[require_user]
+async fn order(user: User<Account>, _items: web::Json<Vec<u32>>) -> String {
+    user.id.to_string()
+}
+
+fn auth(configure: impl FnOnce(AuthBuilder<Account>) -> AuthBuilder<Account>) -> Auth<Account> {
+    let store = MemoryStore::new();
+    store.insert_user(Account { id: 7 });
+    configure(Auth::builder(store)).build().unwrap()
+}
+
+macro_rules! app {
+    ($auth:expr) => {
+        init_service(
+            App::new()
+                .configure($auth.configure())
+                .service(login_page)
+                .service(login)
+                .service(api_login)
+                .service(logout)
+                .service(me)
+                .service(order),
+        )
+        .await
+    };
+}
+
+fn by_form(auth: &Auth<Account>) -> Hygiene {
+    Hygiene {
+        log_in: Probe::post("/login").form([("id", "7")]),
+        login_page: Some("/login".to_owned()),
+        ..Hygiene::of(auth)
+    }
+}
+
+#[actix_web::test]
+async fn an_app_with_locals_has_no_fault() {
+    for auth in [
+        auth(|builder| builder),
+        auth(|builder| builder.strict_origins(true).login_page("/login")),
+        auth(|builder| builder.cookie(CookieConfig::default().secure(false))),
+        auth(|builder| builder.cookie(CookieConfig::default().name("__Secure-id").path("/"))),
+    ] {
+        let app = app!(auth);
+        assert_hygiene(&app, by_form(&auth)).await;
+    }
+}
+
+#[actix_web::test]
+async fn an_api_with_locals_has_no_fault() {
+    let auth = auth(|builder| builder.strict_origins(true));
+    let app = app!(auth);
+    let data = serde_json::json!({ "id": 7 });
+    let hygiene = Hygiene {
+        log_in: Probe::post("/api/login").json(data),
+        protected: Probe::post("/orders").json([1, 2]),
+        login_page: Some("/login".to_owned()),
+        ..Hygiene::of(&auth)
+    };
+    assert_hygiene(&app, hygiene).await;
+}
+
+async fn report_of(wrong: Wrong) -> Report {
+    let app = init_service(App::new().configure(broken(wrong))).await;
+    let hygiene = Hygiene {
+        log_in: Probe::post("/login").form([("name", "ada")]),
+        login_page: Some("/login".to_owned()),
+        ..Hygiene::default()
+    };
+    check_hygiene(&app, hygiene).await
+}
+
+#[actix_web::test]
+async fn an_app_by_hand_may_have_no_fault_either() {
+    let report = report_of(Wrong::Nothing).await;
+    assert!(report.is_clean(), "{report}");
+    assert_eq!(report.to_string(), "no fault in the hygiene of sessions");
+}
+
+/// Each fault, the rule that it breaks, and a sentence that says so.
+const FAULTS: &[(Wrong, Rule, &str)] = &[
+    (Wrong::RefusesAll, Rule::SetUp, "Came: 401 Unauthorized, and no cookie `__Host-session`."),
+    (Wrong::RefusesUsers, Rule::SetUp, "Sent: `GET /me` with the session of a log-in."),
+    (Wrong::Throttles, Rule::SetUp, "Came: 429 Too Many Requests."),
+    (Wrong::FollowsNothing, Rule::SetUp, "Came: no redirect to it."),
+    (Wrong::NoHttpOnly, Rule::Cookie, "Came: the cookie `__Host-session`, without `HttpOnly`."),
+    (Wrong::NoSecure, Rule::Cookie, "Came: the cookie `__Host-session`, without `Secure`."),
+    (Wrong::NoSameSite, Rule::Cookie, "Came: the cookie `__Host-session`, without `SameSite`."),
+    (Wrong::NoPath, Rule::Cookie, "Came: the cookie `__Host-session`, without `Path`."),
+    (Wrong::PathOfPrefix, Rule::Cookie, "contradicts its name: `__Host-` demands `Path=/`."),
+    (Wrong::Twice, Rule::Cookie, "Came: the cookie `__Host-session`, more than once."),
+    (Wrong::SameToken, Rule::NewToken, "Came: the token of another log-in."),
+    (Wrong::AdoptsToken, Rule::NewToken, "Came: the same token again."),
+    (Wrong::StaleCookie, Rule::NewToken, "Came: 401 Unauthorized, and no new token."),
+    (Wrong::KeepsToken, Rule::NewToken, "Came: 303 See Other, and no new token."),
+    (
+        Wrong::KeepsPresented,
+        Rule::LogInEndsSession,
+        "Sent: `GET /me` with a session that a log-in has replaced.\n   Came: 200 OK.",
+    ),
+    (
+        Wrong::KeepsSession,
+        Rule::LogOutEndsSession,
+        "Sent: `GET /me` with a session that has been logged out.\n   Came: 200 OK.",
+    ),
+    (
+        Wrong::KeepsCookie,
+        Rule::LogOutRemovesCookie,
+        "Came: 303 See Other, and no removal of `__Host-session`.",
+    ),
+    (
+        Wrong::EmptiesCookie,
+        Rule::LogOutRemovesCookie,
+        "Came: the cookie `__Host-session`, without `Max-Age=0`.",
+    ),
+    (Wrong::RemovesElsewhere, Rule::LogOutRemovesCookie, "with another `Path` or `Domain`"),
+    (Wrong::LogInByGet, Rule::SafeMethods, "Came: 303 See Other, and a session."),
+    (Wrong::LogOutByGet, Rule::SafeMethods, "Came: 303 See Other, and the user is signed out."),
+    (Wrong::LogInAcrossSites, Rule::CrossSite, "Sent: `POST /login` from a page of another site."),
+    (
+        Wrong::LogOutAcrossSites,
+        Rule::CrossSite,
+        "Sent: `POST /logout` with a session from a page of another site.",
+    ),
+    (
+        Wrong::LetsStrangersIn,
+        Rule::Strangers,
+        "Sent: `GET /me` without a cookie.\n   Came: 200 OK.",
+    ),
+    (Wrong::ReadsFirst, Rule::Strangers, "Came: 401 Unauthorized, after the body was read."),
+    (Wrong::FollowsQuery, Rule::Next, "as `next` in the query of `POST /login`."),
+    (Wrong::FollowsForm, Rule::Next, "as `next` in what `POST /login` sends."),
+    (Wrong::FollowsOnPage, Rule::Next, "as `next` in the query of `GET /login` with a session."),
+    (
+        Wrong::CachedCookie,
+        Rule::Caching,
+        "Came: the cookie `__Host-session` with `Cache-Control: max-age=60`.",
+    ),
+    (Wrong::CachedPage, Rule::Caching, "Came: no `Cache-Control`."),
+    (Wrong::PublicPage, Rule::Caching, "Came: `Cache-Control: public, max-age=60`."),
+    (Wrong::NoVary, Rule::Caching, "Came: no `Vary`."),
+    (Wrong::TokenInBody, Rule::Secrecy, "Came: the token in the body."),
+    (Wrong::TokenInLocation, Rule::Secrecy, "Came: the token in the header `location`."),
+];
+
+#[actix_web::test]
+async fn each_fault_is_told_and_nothing_else() {
+    for (wrong, rule, sentence) in FAULTS {
+        let report = report_of(*wrong).await;
+        let rules: Vec<_> = report.faults().iter().map(|fault| fault.rule).collect();
+        assert!(!rules.is_empty() && rules.iter().all(|it| it == rule), "{wrong:?}: {report}");
+        assert!(report.to_string().contains(sentence), "{wrong:?}: {report}");
+    }
+}
+
+#[actix_web::test]
+#[should_panic = "at tests/testing/hygiene.rs:"]
+async fn a_fault_ends_the_test_and_names_its_line() {
+    let app = init_service(App::new().configure(broken(Wrong::NoVary))).await;
+    assert_hygiene(&app, Hygiene::default()).await;
+}
+
+#[actix_web::test]
+async fn all_faults_are_told_together_and_no_token() {
+    let auth = auth(|builder| builder);
+    let app = init_service(
+        App::new()
+            .configure(auth.configure())
+            .service(web::resource("/login").to(careless_login))
+            .service(web::resource("/logout").to(careless_logout))
+            .service(me),
+    )
+    .await;
+    let report = check_hygiene(&app, Hygiene::of(&auth)).await;
+    assert_eq!(
+        report.to_string(),
+        "3 faults in the hygiene of sessions:
+
+1. Not so: GET signs nobody in or out.
+   Sent: `GET /login`.
+   Came: 200 OK, and a session.
+   To do: route the log-in by POST alone: any link or image on any page sends a GET.
+
+2. Not so: GET signs nobody in or out.
+   Sent: `GET /logout` with a session.
+   Came: 200 OK, and the user is signed out.
+   To do: route the log-out by POST alone: any link or image on any page sends a GET.
+
+3. Not so: log-out ends the session on the server.
+   Sent: `GET /me` with a session that has been logged out.
+   Came: 200 OK.
+   To do: end the session in the store before the log-out is answered, as `locals.log_out()` does; \
+         the browser's cookie may not be the only copy."
+    );
+}
+
+#[with_session]
+async fn careless_login(locals: Locals) -> Result<&'static str, Error> {
+    locals.log_in(&Account { id: 7 }).await?;
+    Ok("Welcome")
+}
+
+#[with_session]
+async fn careless_logout(locals: Locals) -> &'static str {
+    locals.clear_session();
+    "Goodbye"
+}
