@@ -3,6 +3,7 @@
 
 mod support;
 
+mod bearer;
 mod concurrency;
 mod configuration;
 mod cookies;
@@ -14,9 +15,11 @@ mod guard_options;
 mod guarded_scope;
 mod guests;
 mod handlers;
+mod impersonation;
 mod log_in;
 mod reading;
 mod renewal;
+mod rotation;
 mod secrecy;
 mod server_api;
 mod session_data;
