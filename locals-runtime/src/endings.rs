@@ -112,7 +112,7 @@ impl Ending {
 
 impl Session {
     /// Waits for the end of this session: by its user signing out, by whoever ends it, or by its
-    /// time. For connections that last, such as WebSockets and server-sent events, which are
+    /// time. For connections that last, such as a `WebSocket` or server-sent events, which are
     /// answered once and then go on.
     ///
     /// An end in this process is known at once; one in another process, or by other hands, within

@@ -9,7 +9,9 @@ use tokio::sync::Barrier;
 
 use crate::{
     app, send,
-    support::{self, Account, Cart, DAY, Fixture, Gate, Reply, as_set, cookie, problem},
+    support::{
+        self, Account, Cart, DAY, Fixture, Gate, Reply, as_set, cookie, just_before, problem,
+    },
 };
 
 #[get("/cart")]
@@ -322,12 +324,12 @@ async fn a_guest_ends_when_nothing_was_written_for_their_time() {
     assert!(first.guest_cookie().unwrap().contains("Max-Age=3600"));
     let guest = as_guest(&token(&first));
     let read = || support::get("/cart").insert_header(guest.clone());
-    fixture.clock.advance(hour - Duration::from_millis(1));
+    fixture.clock.advance(just_before(hour));
     assert_eq!(send!(app, read()).body, "[7]");
     let again = send!(app, support::post("/add/8").insert_header(guest.clone()));
     assert!(again.guest_cookie().unwrap().contains("Max-Age=3600"));
 
-    fixture.clock.advance(hour - Duration::from_millis(1));
+    fixture.clock.advance(just_before(hour));
     assert_eq!(send!(app, read()).body, "[7, 8]", "reading moves nothing");
     fixture.clock.advance(Duration::from_millis(1));
     assert_eq!(send!(app, read()).body, "[]");

@@ -22,7 +22,7 @@ use locals::{
 
 use crate::{
     app, send,
-    support::{self, Account, Cart, DAY, Fixture, as_set, cookie},
+    support::{self, Account, Cart, DAY, Fixture, as_set, cookie, just_before},
 };
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -235,7 +235,7 @@ async fn an_end_by_other_hands_is_known_within_a_minute() {
     assert!(!of_first.is_over() && !of_second.is_over());
     assert!(memory.store.delete(first.id()).await.unwrap());
     memory.store.remove_user(2);
-    memory.clock.advance(MINUTE - MOMENT);
+    memory.clock.advance(just_before(MINUTE));
     assert!(!of_first.is_over() && !of_second.is_over());
     memory.clock.advance(MOMENT);
     assert!(of_first.is_over() && of_second.is_over());
@@ -311,7 +311,7 @@ async fn while_the_store_fails_nothing_ends_and_one_who_waits_asks_once_a_minute
         }
     };
     asked(1).await;
-    fixture.clock.advance(MINUTE - MOMENT);
+    fixture.clock.advance(just_before(MINUTE));
     asked(1).await;
     fixture.store.fail(true);
     fixture.clock.advance(MOMENT);

@@ -12,7 +12,7 @@ use tokio::sync::Barrier;
 
 use crate::{
     app, send,
-    support::{self, Account, DAY, Fixture, Gate, as_set, cookie},
+    support::{self, Account, DAY, Fixture, Gate, as_set, cookie, just_before},
 };
 
 const EVERY: Duration = Duration::from_mins(10);
@@ -54,7 +54,7 @@ async fn confirm(locals: Locals) -> Result<&'static str, Error> {
 async fn no_token_is_exchanged_unless_the_app_wants_it() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
-    fixture.clock.advance(DAY - MOMENT);
+    fixture.clock.advance(just_before(DAY));
     let app = app!(fixture, me);
     let reply = send!(app, support::get("/me").insert_header(cookie(&session)));
     assert_eq!((reply.status, reply.sets_no_cookie()), (StatusCode::OK, true));
@@ -67,21 +67,21 @@ async fn the_first_request_after_the_time_is_given_a_new_token_and_the_old_one_o
     let session = fixture.session(1).await;
     let app = app!(fixture, me);
     let with_old = || support::get("/me").insert_header(cookie(&session));
-    fixture.clock.advance(EVERY - MOMENT);
+    fixture.clock.advance(just_before(EVERY));
     assert!(send!(app, with_old()).sets_no_cookie());
 
     fixture.clock.advance(MOMENT);
     fixture.store.forget();
     let exchanged = send!(app, with_old());
     assert_ne!(exchanged.session_cookie(), session.token().expose_secret());
-    assert_eq!(exchanged.max_age(), i64::try_from((15 * DAY - EVERY).as_secs()).unwrap());
+    assert_eq!(exchanged.max_age(), 15 * 24 * 60 * 60 - 10 * 60);
     assert_eq!(exchanged.header("Cache-Control"), Some("no-store"));
     assert_eq!((fixture.store.reads(), fixture.store.writes()), (1, 1));
     let new = as_set(&exchanged);
     let with_new = || support::get("/me").insert_header(new.clone());
     assert!(send!(app, with_new()).sets_no_cookie());
 
-    for wait in [Duration::ZERO, OVERLAP - MOMENT] {
+    for wait in [Duration::ZERO, just_before(OVERLAP)] {
         fixture.clock.advance(wait);
         let reply = send!(app, with_old());
         assert_eq!(reply.status, StatusCode::OK);
@@ -95,7 +95,7 @@ async fn the_first_request_after_the_time_is_given_a_new_token_and_the_old_one_o
     assert_eq!(list.iter().map(|info| info.id).collect::<Vec<_>>(), [session.id()]);
     assert_eq!(list[0].authenticated_at, session.authenticated_at(), "nothing was proved");
 
-    fixture.clock.advance(EVERY - OVERLAP);
+    fixture.clock.advance(Duration::from_mins(9));
     let again = send!(app, with_new());
     assert_ne!(again.session_cookie(), exchanged.session_cookie());
 }
