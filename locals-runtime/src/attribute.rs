@@ -101,10 +101,7 @@ impl RequireUser {
     }
 
     /// `#[require_user(check = ..)]`. A pointer, so that the compiler names a wrong function once.
-    pub fn check<T: AuthUser>(
-        self,
-        check: fn(&T) -> bool,
-    ) -> RequireUser<Checked<T, fn(&T) -> bool>> {
+    pub fn check<T: AuthUser>(self, check: fn(&T) -> bool) -> RequireUser<CheckedByPointer<T>> {
         self.check_by(check)
     }
 
@@ -163,6 +160,9 @@ impl Condition for () {
         Ok(())
     }
 }
+
+/// A function of the user, of a type that is short.
+pub type CheckedByPointer<T> = Checked<T, fn(&T) -> bool>;
 
 /// A function of the user that says yes.
 #[derive(Debug)]

@@ -170,3 +170,51 @@ impl fmt::Debug for dyn Clock {
         f.write_str("Clock")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        pin::pin,
+        sync::atomic::AtomicUsize,
+        task::{Context, Wake, Waker},
+    };
+
+    use super::*;
+
+    /// Counts how often a future asks to be looked at.
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_moved_wakes_those_who_wait_for_what_it_shows_then() {
+        let clock = ManualClock::at(Timestamp::from_millis(10));
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        let mut context = Context::from_waker(&waker);
+        assert!(pin!(clock.wait_until(Timestamp::from_millis(10))).poll(&mut context).is_ready());
+
+        let mut waiting = pin!(clock.wait_until(Timestamp::from_millis(20)));
+        assert!(waiting.as_mut().poll(&mut context).is_pending());
+        for (moved, time) in [(1, 19), (2, 5), (3, 19)] {
+            clock.clone().set(Timestamp::from_millis(time));
+            assert_eq!(woken.0.load(Ordering::SeqCst), moved);
+            assert!(waiting.as_mut().poll(&mut context).is_pending(), "it shows {time}");
+        }
+        clock.advance(Duration::from_millis(1));
+        assert_eq!(woken.0.load(Ordering::SeqCst), 4);
+        assert!(waiting.poll(&mut context).is_ready());
+    }
+
+    #[test]
+    fn the_clock_of_the_system_has_passed_what_is_past() {
+        let mut context = Context::from_waker(Waker::noop());
+        let past = SystemClock.now();
+        assert!(pin!(SystemClock.wait_until(past)).poll(&mut context).is_ready());
+    }
+}

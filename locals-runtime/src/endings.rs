@@ -113,7 +113,7 @@ impl Ending {
 
 impl Session {
     /// Waits for the end of this session: by its user signing out, by whoever ends it, or by its
-    /// time. For connections that last, such as WebSockets and server-sent events, which are
+    /// time. For connections that last, such as a `WebSocket` or server-sent events, which are
     /// answered once and then go on.
     ///
     /// An end in this process is known at once; one in another process, or by other hands, within
@@ -172,5 +172,81 @@ impl SessionManager {
 impl fmt::Debug for Endings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Endings").field("waiting", &self.waiting().len()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        pin::pin,
+        task::{Context, Waker},
+    };
+
+    use super::*;
+
+    fn id(number: u32) -> SessionId {
+        let mut bytes = [0; 16];
+        bytes[..4].copy_from_slice(&number.to_be_bytes());
+        SessionId::from_bytes(bytes)
+    }
+
+    /// The user whose number is the last digit of that of the session.
+    fn user(number: u32) -> UserId {
+        UserId::Integer((number % 10).into())
+    }
+
+    fn of(endings: &Endings, number: u32) -> Arc<Ending> {
+        endings.of(id(number), user(number), None)
+    }
+
+    fn has_come(ending: &Ending) -> bool {
+        pin!(ending.come()).poll(&mut Context::from_waker(Waker::noop())).is_ready()
+    }
+
+    #[test]
+    fn all_who_wait_for_a_session_are_told_whenever_they_began() {
+        let endings = Endings::default();
+        let (first, second, other) = (of(&endings, 1), of(&endings, 1), of(&endings, 11));
+        let mut waiting = pin!(first.come());
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(waiting.as_mut().poll(&mut context).is_pending());
+        endings.session_ended(id(1));
+        assert!(waiting.poll(&mut context).is_ready());
+        assert!(has_come(&second), "an end between the question and the wait counts");
+        assert!(!has_come(&other));
+        assert!(!has_come(&of(&endings, 1)), "who begins now asks the store first");
+    }
+
+    #[test]
+    fn the_sessions_of_a_user_end_with_those_that_were_begun_from_them_but_not_the_kept_one() {
+        let endings = Endings::default();
+        let (kept, ended, others) = (of(&endings, 1), of(&endings, 11), of(&endings, 2));
+        // Of the second user, by the first one, whose sessions 1 and 21 nobody need wait for.
+        let acting =
+            |number, from| endings.of(id(number), user(number), Some((id(from), user(from))));
+        let (from_kept, from_ended) = (acting(12, 1), acting(22, 21));
+        endings.sessions_of_user_ended(&user(1), Some(id(1)));
+        assert!(has_come(&ended) && has_come(&from_ended));
+        assert!(!has_come(&kept) && !has_come(&from_kept) && !has_come(&others));
+        endings.session_ended(id(1));
+        assert!(has_come(&kept) && has_come(&from_kept));
+        endings.sessions_of_user_ended(&user(2), None);
+        assert!(has_come(&others));
+    }
+
+    #[test]
+    fn those_who_have_left_are_forgotten_and_those_who_wait_are_not() {
+        let endings = Endings::default();
+        let waiting: Vec<_> = (0..100).map(|number| of(&endings, number)).collect();
+        for number in 100..100_000 {
+            drop(of(&endings, number));
+        }
+        let kept = endings.waiting().len();
+        assert!((100..1_000).contains(&kept), "{kept}");
+        for number in 0..100 {
+            endings.session_ended(id(number));
+        }
+        assert!(waiting.iter().all(|ending| has_come(ending)));
+        assert_eq!(endings.waiting().len(), 0, "an end is a look at all of them");
     }
 }

@@ -1,6 +1,6 @@
 //! Signing in with options, proving it again, and what the browser is told to forget.
 
-use std::time::Duration;
+use std::{fmt::Write, time::Duration};
 
 use actix_web::{HttpResponse, Responder, get, http::StatusCode, post, web};
 use futures_util::future::{join, join_all};
@@ -12,7 +12,9 @@ use serde::Deserialize;
 
 use crate::{
     app, send,
-    support::{self, Account, DAY, Fixture, Gate, Reply, Spy, as_set, cookie, problem},
+    support::{
+        self, Account, DAY, Fixture, Gate, Reply, Spy, as_set, cookie, just_before, problem,
+    },
 };
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -181,7 +183,7 @@ async fn a_life_of_its_own_is_kept_by_renewals() {
     let reply = send!(app, support::post("/login-with?minutes=10"));
     assert_eq!(reply.max_age(), secs(20 * MINUTE));
     let read = || support::get("/me").insert_header(as_set(&reply));
-    fixture.clock.advance(10 * MINUTE - Duration::from_millis(1));
+    fixture.clock.advance(just_before(10 * MINUTE));
     assert!(send!(app, read()).sets_no_cookie(), "it is active");
     fixture.clock.advance(Duration::from_millis(1));
     assert_eq!(send!(app, read()).max_age(), secs(20 * MINUTE));
@@ -547,8 +549,11 @@ async fn a_log_in_leads_back_into_the_app_and_nowhere_else() {
         ("/a\r\nLocation: //evil.example", None),
         ("\u{ff0f}/evil.example", None),
     ] {
-        let query: String = next.bytes().map(|byte| format!("%{byte:02X}")).collect();
-        let reply = send!(app, support::post(&format!("/login/1?next={query}")));
+        let mut path = "/login/1?next=".to_owned();
+        for byte in next.bytes() {
+            write!(path, "%{byte:02X}").unwrap();
+        }
+        let reply = send!(app, support::post(&path));
         assert_eq!(reply.status, StatusCode::SEE_OTHER);
         assert_eq!(reply.header("Location"), Some(expected.unwrap_or("/")), "{next:?}");
         assert_eq!(reply.session_cookie().len(), 64);

@@ -3,6 +3,7 @@
 
 mod support;
 
+mod bearer;
 mod concurrency;
 mod configuration;
 mod cookies;
@@ -15,12 +16,16 @@ mod guard_options;
 mod guarded_scope;
 mod guests;
 mod handlers;
+mod impersonation;
+mod lasting;
 mod log_in;
 mod reading;
 mod renewal;
+mod rotation;
 mod secrecy;
 mod server_api;
 mod session_data;
+mod transaction;
 mod verbs;
 mod wire;
 mod writing;

@@ -29,6 +29,11 @@ use tokio::sync::Notify;
 
 pub const DAY: Duration = Duration::from_hours(24);
 
+/// The last millisecond of a time.
+pub fn just_before(time: Duration) -> Duration {
+    time.checked_sub(Duration::from_millis(1)).unwrap()
+}
+
 /// The user of all tests. The password stands for what must not leak.
 #[derive(Debug, Clone, PartialEq, Serialize, sqlx::FromRow, AuthUser)]
 #[auth_user(table = "accounts", session = Cart)]

@@ -1,0 +1,273 @@
+//! Tokens that are exchanged by the clock, for apps that want it.
+
+use std::time::Duration;
+
+use actix_web::{get, http::StatusCode, post, web};
+use futures_util::future::{join, join_all};
+use locals::{
+    Auth, AuthBuilder, Error, Locals, LogInOptions, User, require_user, store::MemoryStore,
+    with_session,
+};
+use tokio::sync::Barrier;
+
+use crate::{
+    app, send,
+    support::{self, Account, DAY, Fixture, Gate, as_set, cookie, just_before},
+};
+
+const EVERY: Duration = Duration::from_mins(10);
+const OVERLAP: Duration = Duration::from_mins(1);
+const MOMENT: Duration = Duration::from_millis(1);
+
+fn rotating(builder: AuthBuilder<Account>) -> AuthBuilder<Account> {
+    builder.rotate_every(EVERY)
+}
+
+#[get("/me")]
+#[require_user]
+async fn me(user: User<Account>) -> String {
+    user.name.clone()
+}
+
+#[post("/login")]
+#[with_session]
+async fn login(locals: Locals) -> Result<&'static str, Error> {
+    locals.log_in_with(&Account::of(1), LogInOptions::new().remember(false)).await?;
+    Ok("")
+}
+
+#[post("/logout")]
+#[with_session]
+async fn logout(locals: Locals) -> Result<&'static str, Error> {
+    locals.log_out().await?;
+    Ok("")
+}
+
+#[post("/confirm")]
+#[require_user]
+async fn confirm(locals: Locals) -> Result<&'static str, Error> {
+    locals.reauthenticate().await?;
+    Ok("")
+}
+
+#[actix_web::test]
+async fn no_token_is_exchanged_unless_the_app_wants_it() {
+    let fixture = Fixture::new().await;
+    let session = fixture.session(1).await;
+    fixture.clock.advance(just_before(DAY));
+    let app = app!(fixture, me);
+    let reply = send!(app, support::get("/me").insert_header(cookie(&session)));
+    assert_eq!((reply.status, reply.sets_no_cookie()), (StatusCode::OK, true));
+    assert_eq!(fixture.store.writes(), 0);
+}
+
+#[actix_web::test]
+async fn the_first_request_after_the_time_is_given_a_new_token_and_the_old_one_overlaps() {
+    let fixture = Fixture::configured(rotating).await;
+    let session = fixture.session(1).await;
+    let app = app!(fixture, me);
+    let with_old = || support::get("/me").insert_header(cookie(&session));
+    fixture.clock.advance(just_before(EVERY));
+    assert!(send!(app, with_old()).sets_no_cookie());
+
+    fixture.clock.advance(MOMENT);
+    fixture.store.forget();
+    let exchanged = send!(app, with_old());
+    assert_ne!(exchanged.session_cookie(), session.token().expose_secret());
+    assert_eq!(exchanged.max_age(), 15 * 24 * 60 * 60 - 10 * 60);
+    assert_eq!(exchanged.header("Cache-Control"), Some("no-store"));
+    assert_eq!((fixture.store.reads(), fixture.store.writes()), (1, 1));
+    let new = as_set(&exchanged);
+    let with_new = || support::get("/me").insert_header(new.clone());
+    assert!(send!(app, with_new()).sets_no_cookie());
+
+    for wait in [Duration::ZERO, just_before(OVERLAP)] {
+        fixture.clock.advance(wait);
+        let reply = send!(app, with_old());
+        assert_eq!(reply.status, StatusCode::OK);
+        assert_eq!(reply.session_cookie(), exchanged.session_cookie());
+    }
+    fixture.clock.advance(MOMENT);
+    assert_eq!(send!(app, with_old()).status, StatusCode::UNAUTHORIZED);
+    let reply = send!(app, with_new());
+    assert_eq!((reply.status, reply.sets_no_cookie()), (StatusCode::OK, true));
+    let list = fixture.auth.user_sessions(1).await.unwrap();
+    assert_eq!(list.iter().map(|info| info.id).collect::<Vec<_>>(), [session.id()]);
+    assert_eq!(list[0].authenticated_at, session.authenticated_at(), "nothing was proved");
+
+    fixture.clock.advance(Duration::from_mins(9));
+    let again = send!(app, with_new());
+    assert_ne!(again.session_cookie(), exchanged.session_cookie());
+}
+
+/// Goes on when all have come.
+#[get("/together")]
+#[require_user]
+async fn together(_user: User<Account>, all: web::Data<Barrier>) -> &'static str {
+    all.wait().await;
+    ""
+}
+
+#[actix_web::test]
+async fn fifty_requests_with_the_old_token_all_succeed_and_are_given_one_new_one() {
+    let fixture = Fixture::configured(rotating).await;
+    let session = fixture.session(1).await;
+    fixture.clock.advance(EVERY);
+    let all = web::Data::new(Barrier::new(50));
+    let app = app!(fixture; all, together);
+    let requests = (0..50)
+        .map(|_| async { send!(app, support::get("/together").insert_header(cookie(&session))) });
+    let replies = join_all(requests).await;
+    let new = replies[0].session_cookie();
+    for reply in &replies {
+        assert_eq!((reply.status, reply.session_cookie()), (StatusCode::OK, new));
+    }
+    let row = fixture.row(&session).await.unwrap();
+    assert_eq!(row.secret_hash, new.parse::<locals::SessionToken>().unwrap().secret_hash());
+    assert_eq!(row.rotation.unwrap().previous, session.token().secret_hash(), "one change");
+    assert_eq!(fixture.store.writes(), 50, "all tried");
+}
+
+#[get("/paused")]
+#[require_user]
+async fn paused(_user: User<Account>, gate: web::Data<Gate>) -> &'static str {
+    gate.pass().await;
+    ""
+}
+
+#[actix_web::test]
+async fn an_exchange_never_brings_back_a_session_that_was_ended_meanwhile() {
+    let fixture = Fixture::configured(rotating).await;
+    let gate = web::Data::new(Gate::default());
+    let app = app!(fixture; gate, paused, me, logout);
+    for (id, age, is_exchanged) in [(1, EVERY, false), (2, 2 * DAY, false), (3, EVERY, true)] {
+        let session = fixture.session(id).await;
+        fixture.clock.advance(age);
+        if is_exchanged {
+            send!(app, support::get("/me").insert_header(cookie(&session)));
+        }
+        let slow = async { send!(app, support::get("/paused").insert_header(cookie(&session))) };
+        let ending = async {
+            gate.reached().await;
+            send!(app, support::post("/logout").insert_header(cookie(&session)));
+            gate.open();
+        };
+        let (reply, ()) = join(slow, ending).await;
+        assert_eq!((reply.status, reply.sets_no_cookie()), (StatusCode::OK, true), "{id}");
+        assert_eq!(fixture.rows().await, 0);
+    }
+}
+
+#[actix_web::test]
+async fn one_request_renews_and_exchanges() {
+    let fixture = Fixture::configured(rotating).await;
+    let session = fixture.session(1).await;
+    fixture.clock.advance(2 * DAY);
+    let app = app!(fixture, me);
+    let reply = send!(app, support::get("/me").insert_header(cookie(&session)));
+    assert_eq!(reply.set_cookies().len(), 1);
+    assert_ne!(reply.session_cookie(), session.token().expose_secret());
+    assert_eq!(reply.max_age(), i64::try_from((15 * DAY).as_secs()).unwrap());
+    assert_eq!(fixture.row(&session).await.unwrap().idle_expires_at, fixture.now() + 15 * DAY);
+    for token in [as_set(&reply), cookie(&session)] {
+        let reply = send!(app, support::get("/me").insert_header(token));
+        assert_eq!(reply.body, "name-1");
+    }
+}
+
+#[actix_web::test]
+async fn a_cookie_that_ends_with_the_browser_goes_on_to() {
+    let fixture = Fixture::configured(rotating).await;
+    fixture.account(1).await;
+    let app = app!(fixture, login, me);
+    let signed_in = send!(app, support::post("/login"));
+    fixture.clock.advance(EVERY);
+    let reply = send!(app, support::get("/me").insert_header(as_set(&signed_in)));
+    assert_ne!(reply.session_cookie(), signed_in.session_cookie());
+    assert!(!reply.set_cookies()[0].contains("Max-Age"));
+}
+
+#[actix_web::test]
+async fn the_old_token_signs_out_as_well_and_in() {
+    let fixture = Fixture::configured(rotating).await;
+    let app = app!(fixture, me, login, logout);
+    for (id, path) in [(1, "/logout"), (2, "/login")] {
+        let session = fixture.session(id).await;
+        fixture.clock.advance(EVERY);
+        let exchanged = send!(app, support::get("/me").insert_header(cookie(&session)));
+        let reply = send!(app, support::post(path).insert_header(cookie(&session)));
+        assert_eq!(reply.set_cookies().len(), 1);
+        assert_ne!(reply.session_cookie(), exchanged.session_cookie());
+        let dead = send!(app, support::get("/me").insert_header(as_set(&exchanged)));
+        assert_eq!(dead.status, StatusCode::UNAUTHORIZED, "{path}");
+        assert!(fixture.row(&session).await.is_none());
+    }
+}
+
+#[actix_web::test]
+async fn a_proof_ends_the_overlap() {
+    let fixture = Fixture::configured(rotating).await;
+    let session = fixture.session(1).await;
+    fixture.clock.advance(EVERY);
+    let app = app!(fixture, me, confirm);
+    let exchanged = send!(app, support::get("/me").insert_header(cookie(&session)));
+    let proved = send!(app, support::post("/confirm").insert_header(cookie(&session)));
+    for dead in [cookie(&session), as_set(&exchanged)] {
+        let reply = send!(app, support::get("/me").insert_header(dead));
+        assert_eq!(reply.status, StatusCode::UNAUTHORIZED);
+    }
+    let reply = send!(app, support::get("/me").insert_header(as_set(&proved)));
+    assert_eq!((reply.body.as_str(), reply.sets_no_cookie()), ("name-1", true));
+}
+
+#[actix_web::test]
+async fn a_fault_puts_the_exchange_off() {
+    let fixture = Fixture::configured(rotating).await;
+    let session = fixture.session(1).await;
+    fixture.clock.advance(EVERY);
+    let app = app!(fixture, me);
+    fixture.store.fail_writes(true);
+    let reply = send!(app, support::get("/me").insert_header(cookie(&session)));
+    assert_eq!((reply.body.as_str(), reply.sets_no_cookie()), ("name-1", true));
+    fixture.store.fail_writes(false);
+    let reply = send!(app, support::get("/me").insert_header(cookie(&session)));
+    assert_ne!(reply.session_cookie(), session.token().expose_secret());
+}
+
+#[actix_web::test]
+async fn the_server_exchanges_nothing_by_itself_and_knows_both_tokens_while_they_overlap() {
+    let fixture = Fixture::configured(rotating).await;
+    let session = fixture.session(1).await;
+    let app = app!(fixture, me);
+    fixture.clock.advance(EVERY);
+    let token = session.token().expose_secret();
+    let found = fixture.auth.validate_session(token).await.unwrap().unwrap();
+    assert_eq!((found.token().expose_secret(), fixture.store.writes()), (token, 0));
+    let exchanged = send!(app, support::get("/me").insert_header(cookie(&session)));
+    let found = fixture.auth.validate_session(token).await.unwrap().unwrap();
+    assert_eq!(found.token().expose_secret(), exchanged.session_cookie());
+    fixture.clock.advance(OVERLAP);
+    assert!(fixture.auth.validate_session(token).await.unwrap().is_none());
+}
+
+#[test]
+fn an_exchange_that_would_not_leave_its_overlap_stops_the_start() {
+    let builder = || Auth::<Account>::builder(MemoryStore::new());
+    let (minute, second) = (Duration::from_mins(1), Duration::from_secs(1));
+    for refused in [
+        builder().rotate_every(minute),
+        builder().rotate_every(Duration::ZERO),
+        builder().rotate_every(EVERY).rotation_overlap(EVERY),
+        builder().rotation_overlap(2 * EVERY).rotate_every(EVERY),
+    ] {
+        let error = refused.build().unwrap_err().to_string();
+        assert!(error.contains("rotate_every") && error.contains("longer"), "{error}");
+    }
+    for accepted in [
+        builder().rotate_every(minute + MOMENT),
+        builder().rotate_every(minute).rotation_overlap(second),
+        builder().rotation_overlap(second).rotate_every(minute),
+    ] {
+        accepted.build().unwrap();
+    }
+}
