@@ -27,7 +27,7 @@ fn hash_value(hash: &SecretHash) -> Value<'_> {
     Value::Bytes(Some(hash.as_bytes()))
 }
 
-/// The columns of a session in the order of every `INSERT` and `SELECT` of `dialect.rs`.
+/// The columns of a session in the order of every `INSERT` of `dialect.rs`.
 pub fn record_values<'a>(session: &'a SessionRecord, user: Value<'a>) -> Vec<Value<'a>> {
     let (active, idle) = session.periods.map(Periods::to_millis).unzip();
     vec![
@@ -82,6 +82,10 @@ pub fn read_record<D: Dialect, T: AuthUser>(
 ) -> Result<SessionRecord, StoreError> {
     let read = || -> Result<SessionRecord, BoxDynError> {
         let time = |column| D::integer(row, first + column).map(Timestamp::from_millis);
+        let others = match D::text(row, first + 10)? {
+            None => Others::default(),
+            Some(text) => read_others(&text).ok_or("what is rare of it has another form")?,
+        };
         Ok(SessionRecord {
             secret_hash: read_hash::<D>(row, first)?,
             user_id: D::user_id(row, first + 1, T::Id::KIND)?,
@@ -93,28 +97,75 @@ pub fn read_record<D: Dialect, T: AuthUser>(
             user_agent: D::text(row, first + 7)?,
             address: D::text(row, first + 8)?,
             renewed_at: time(9)?,
-            periods: match D::optional_integer(row, first + 10)? {
-                Some(active) => Some(Periods::from_millis(active, D::integer(row, first + 11)?)),
-                None => None,
-            },
-            is_persistent: D::integer(row, first + 12)? != 0,
-            actor_session: match D::optional_bytes(row, first + 13)? {
-                Some(id) => Some(SessionId::from_bytes(id.try_into()?)),
-                None => None,
-            },
-            data: D::text(row, first + 14)?,
-            data_revision: D::integer(row, first + 15)?,
-            rotation: match D::optional_bytes(row, first + 16)? {
-                Some(bytes) => Some(Rotation::from_bytes(bytes.try_into()?)),
-                None => None,
-            },
+            periods: others.periods,
+            is_persistent: others.is_persistent,
+            actor_session: others.actor_session,
+            data: others.data,
+            data_revision: others.data_revision,
+            rotation: others.rotation,
             id: match id {
                 Some(id) => id,
-                None => SessionId::from_bytes(D::bytes(row, first + 17)?.try_into()?),
+                None => SessionId::from_bytes(D::bytes(row, first + 11)?.try_into()?),
             },
         })
     };
     read().map_err(|error| corrupt(&error))
+}
+
+/// What most sessions have as by default.
+struct Others {
+    periods: Option<Periods>,
+    is_persistent: bool,
+    actor_session: Option<SessionId>,
+    data: Option<String>,
+    data_revision: i64,
+    rotation: Option<Rotation>,
+}
+
+impl Default for Others {
+    fn default() -> Self {
+        Self {
+            periods: None,
+            is_persistent: true,
+            actor_session: None,
+            data: None,
+            data_revision: 0,
+            rotation: None,
+        }
+    }
+}
+
+/// Reads the text that `read!` of `dialect.rs` makes.
+fn read_others(text: &str) -> Option<Others> {
+    let mut parts = text.splitn(7, ' ');
+    let mut part = || parts.next();
+    let is_persistent = part()? != "0";
+    let (active, idle) = (part()?, part()?);
+    let periods = match active {
+        "" => None,
+        active => Some(Periods::from_millis(active.parse().ok()?, idle.parse().ok()?)),
+    };
+    let actor_session = optional(part()?, |text| from_hex(text).map(SessionId::from_bytes))?;
+    let rotation = optional(part()?, |text| from_hex(text).map(|it| Rotation::from_bytes(&it)))?;
+    let data_revision = part()?.parse().ok()?;
+    let data = part()?.strip_prefix('=').map(str::to_owned);
+    Some(Others { periods, is_persistent, actor_session, data, data_revision, rotation })
+}
+
+/// `Some(None)` for an empty text, `None` for one that cannot be read.
+fn optional<V>(text: &str, read: impl FnOnce(&str) -> Option<V>) -> Option<Option<V>> {
+    if text.is_empty() { Some(None) } else { read(text).map(Some) }
+}
+
+fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    if text.len() != 2 * N || !text.is_ascii() {
+        return None;
+    }
+    for (index, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&text[2 * index..2 * index + 2], 16).ok()?;
+    }
+    Some(bytes)
 }
 
 /// The guest whose columns are those of every `find_guest` of `dialect.rs`.
