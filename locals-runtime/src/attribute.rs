@@ -101,7 +101,14 @@ impl RequireUser {
     }
 
     /// `#[require_user(check = ..)]`. A pointer, so that the compiler names a wrong function once.
-    pub fn check<T: AuthUser>(self, check: fn(&T) -> bool) -> RequireUser<CheckedByPointer<T>> {
+    #[expect(
+        clippy::type_complexity,
+        reason = "the compiler shows it to whoever gives a wrong one"
+    )]
+    pub fn check<T: AuthUser>(
+        self,
+        check: fn(&T) -> bool,
+    ) -> RequireUser<Checked<T, fn(&T) -> bool>> {
         self.check_by(check)
     }
 
@@ -160,9 +167,6 @@ impl Condition for () {
         Ok(())
     }
 }
-
-/// A function of the user, of a type that is short.
-pub type CheckedByPointer<T> = Checked<T, fn(&T) -> bool>;
 
 /// A function of the user that says yes.
 #[derive(Debug)]

@@ -110,8 +110,8 @@ impl Locals {
         SafeRedirect::from_query(self.request.query_string())
     }
 
-    /// Signs out: ends the session of this request and removes the cookie. Without a session it
-    /// does nothing.
+    /// Signs out: ends the session of this request, and the one from which it is an
+    /// [impersonation](Self::impersonate), and removes the cookie. Without a session it ends none.
     ///
     /// The response also tells the browser to forget the pages it has in its cache
     /// (`Clear-Site-Data`), so that the next person does not find them by "back".
@@ -147,7 +147,7 @@ impl Locals {
     }
 
     /// Ends all sessions of this request's user, this one too, and removes the cookie; says how
-    /// many there were. Zero without a session.
+    /// many there were. Zero without a session. Who acts as this user is signed out here as well.
     ///
     /// # Errors
     /// [`Error::Store`] if the store fails.
