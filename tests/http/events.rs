@@ -231,7 +231,7 @@ async fn every_event_of_the_page_happens_under_its_name_and_level_and_no_other_d
     }
     let cross_site = support::post("/logout").insert_header(("Sec-Fetch-Site", "cross-site"));
     send!(app, cross_site);
-    assert_eq!(take()["cross_origin_refused"].fields["reason"].contains("Sec-Fetch-Site"), true);
+    assert!(take()["cross_origin_refused"].fields["reason"].contains("Sec-Fetch-Site"));
     let conflicting = format!("__Host-session={}; __Host-session=x", user.token().expose_secret());
     send!(app, support::get("/me").insert_header(("Cookie", conflicting)));
     send!(app, support::get("/me").insert_header(("Cookie", "__Host-session=x")));
@@ -283,7 +283,7 @@ async fn every_event_is_counted_under_its_name() {
         fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: metrics::SharedString) {}
 
         fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
-            let labels: Vec<_> = key.labels().map(|label| label.value()).collect();
+            let labels: Vec<_> = key.labels().map(metrics::Label::value).collect();
             let name = format!("{} {}", key.name(), labels.join(","));
             Counter::from_arc(Arc::new(Count(self.clone(), name)))
         }

@@ -84,7 +84,7 @@ pub fn read_record<D: Dialect, T: AuthUser>(
         let time = |column| D::integer(row, first + column).map(Timestamp::from_millis);
         let others = match D::text(row, first + 10)? {
             None => Others::default(),
-            Some(text) => read_others(&text).ok_or("what is rare of it has another form")?,
+            Some(text) => read_others(&text)?,
         };
         Ok(SessionRecord {
             secret_hash: read_hash::<D>(row, first)?,
@@ -136,36 +136,34 @@ impl Default for Others {
 }
 
 /// Reads the text that `read!` of `dialect.rs` makes.
-fn read_others(text: &str) -> Option<Others> {
+fn read_others(text: &str) -> Result<Others, BoxDynError> {
     let mut parts = text.splitn(7, ' ');
-    let mut part = || parts.next();
-    let is_persistent = part()? != "0";
-    let (active, idle) = (part()?, part()?);
-    let periods = match active {
-        "" => None,
-        active => Some(Periods::from_millis(active.parse().ok()?, idle.parse().ok()?)),
-    };
-    let actor_session = optional(part()?, |text| from_hex(text).map(SessionId::from_bytes))?;
-    let rotation = optional(part()?, |text| from_hex(text).map(|it| Rotation::from_bytes(&it)))?;
-    let data_revision = part()?.parse().ok()?;
-    let data = part()?.strip_prefix('=').map(str::to_owned);
-    Some(Others { periods, is_persistent, actor_session, data, data_revision, rotation })
+    let mut part = || parts.next().ok_or("a part of the rare columns is missing");
+    let mut filled = || part().map(|text| Some(text).filter(|text| !text.is_empty()));
+    Ok(Others {
+        is_persistent: filled()? != Some("0"),
+        periods: match (filled()?, filled()?) {
+            (Some(active), Some(idle)) => {
+                Some(Periods::from_millis(active.parse()?, idle.parse()?))
+            }
+            _ => None,
+        },
+        actor_session: filled()?.map(from_hex).transpose()?.map(SessionId::from_bytes),
+        rotation: filled()?.map(from_hex).transpose()?.map(|bytes| Rotation::from_bytes(&bytes)),
+        data_revision: part()?.parse()?,
+        data: part()?.strip_prefix('=').map(str::to_owned),
+    })
 }
 
-/// `Some(None)` for an empty text, `None` for one that cannot be read.
-fn optional<V>(text: &str, read: impl FnOnce(&str) -> Option<V>) -> Option<Option<V>> {
-    if text.is_empty() { Some(None) } else { read(text).map(Some) }
-}
-
-fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let mut bytes = [0; N];
+fn from_hex<const N: usize>(text: &str) -> Result<[u8; N], BoxDynError> {
     if text.len() != 2 * N || !text.is_ascii() {
-        return None;
+        return Err("not as many digits as it should have".into());
     }
+    let mut bytes = [0; N];
     for (index, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&text[2 * index..2 * index + 2], 16).ok()?;
+        *byte = u8::from_str_radix(&text[2 * index..2 * index + 2], 16)?;
     }
-    Some(bytes)
+    Ok(bytes)
 }
 
 /// The guest whose columns are those of every `find_guest` of `dialect.rs`.

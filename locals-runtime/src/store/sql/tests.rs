@@ -30,6 +30,7 @@ async fn sqlite_finds_the_rows_of_every_statement_by_a_key() {
     let user = "SEARCH u USING INTEGER PRIMARY KEY (rowid=?)";
     let key = "SEARCH user_sessions USING PRIMARY KEY (id=?)";
     let by_user = "SEARCH user_sessions USING INDEX user_sessions_by_user (user_id=?)";
+    let listed = "SEARCH s USING INDEX user_sessions_by_user (user_id=?)";
     let ended = "SEARCH user_sessions USING COVERING INDEX user_sessions_by_expiry \
                  (idle_expires_at<?)";
     let guest = "SEARCH guest_sessions USING PRIMARY KEY (id=?)";
@@ -46,7 +47,7 @@ async fn sqlite_finds_the_rows_of_every_statement_by_a_key() {
         (&statements.delete, &[key]),
         (&statements.delete_by_user, &[by_user]),
         (&statements.delete_others, &[by_user]),
-        (&statements.list_by_user, &[by_user]),
+        (&statements.list_by_user, &[listed]),
         (&statements.delete_expired, &[key, ended]),
         (&statements.find_guest, &[guest]),
         (&statements.write_guest, &[guest]),
