@@ -7,34 +7,26 @@ use std::{
     ops::Deref,
     pin::Pin,
     sync::Arc,
-    time::Duration,
 };
 
 use actix_web::{
-    FromRequest, HttpRequest, HttpResponse, dev::Payload, http::header::HeaderValue,
-    web::ServiceConfig,
+    FromRequest, HttpRequest, dev::Payload, http::header::HeaderValue, web::ServiceConfig,
 };
 
 use crate::{
-    admission::RotationPolicy,
     answer::Answers,
-    clock::{Clock, SystemClock},
-    cookie::{CookieConfig, SessionCookie},
-    data::SessionData,
-    error::{ConfigError, Error, StoreError},
-    guest::{GuestData, Merge},
-    lifecycle::Lifetime,
+    auth_builder::AuthBuilder,
+    cookie::SessionCookie,
+    error::{Error, StoreError},
+    guest::Merge,
     origin::OriginPolicy,
     proxy::TrustedProxies,
     session::{Session, SessionRecord},
-    session_manager::{SessionManager, Settings},
+    session_manager::SessionManager,
     store::SessionUserStore,
     token::{SessionId, SessionToken},
-    user::{AuthUser, User, Users},
+    user::{AuthUser, User},
 };
-
-/// How long an exchanged token still opens its session, unless the app says otherwise.
-const OVERLAP: Duration = Duration::from_mins(1);
 
 /// The sessions of an app whose users are of type `T`. Built once; clones share everything.
 ///
@@ -60,39 +52,33 @@ pub struct Auth<T> {
 
 /// What concerns requests and responses alone.
 #[derive(Debug)]
-struct Web {
-    cookie: SessionCookie,
-    guest_cookie: SessionCookie,
-    origins: OriginPolicy,
-    answers: Answers,
-    proxies: TrustedProxies,
-    accepts_bearer: bool,
-    clear_site_data: Option<HeaderValue>,
-    merge: Option<Merge>,
+pub(crate) struct Web {
+    pub cookie: SessionCookie,
+    pub guest_cookie: SessionCookie,
+    pub origins: OriginPolicy,
+    pub answers: Answers,
+    pub proxies: TrustedProxies,
+    pub accepts_bearer: bool,
+    pub clear_site_data: Option<HeaderValue>,
+    pub merge: Option<Merge>,
 }
 
 impl<T> Auth<T> {
     /// Starts to configure the sessions that `store` keeps.
     pub fn builder(store: impl SessionUserStore<T>) -> AuthBuilder<T> {
-        AuthBuilder {
-            store: Arc::new(store),
-            settings: Settings::default(),
-            rotation_overlap: None,
-            cookie: CookieConfig::default(),
-            own_origins: Vec::new(),
-            trusted_origins: Vec::new(),
-            strict_origins: false,
-            answers: Answers::default(),
-            trusted_proxies: Vec::new(),
-            bearer: false,
-            clear_site_data: vec![ClearSiteData::Cache],
-            merge: None,
-            clock: Arc::new(SystemClock),
-        }
+        AuthBuilder::new(Arc::new(store))
     }
 }
 
 impl<T: AuthUser> Auth<T> {
+    pub(crate) fn new(
+        sessions: SessionManager,
+        users: Arc<dyn SessionUserStore<T>>,
+        web: Web,
+    ) -> Self {
+        Self { sessions, users, web: Arc::new(web) }
+    }
+
     /// Registers this `Auth` with an app, or with a scope: `App::new().configure(auth.configure())`.
     pub fn configure(&self) -> impl FnOnce(&mut ServiceConfig) + Clone + use<T> {
         let auth = self.clone();
@@ -183,273 +169,6 @@ impl<T: AuthUser> FromRequest for Auth<T> {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(request.app_data::<Self>().cloned().ok_or(Error::NotConfigured))
-    }
-}
-
-/// Configures an [`Auth`]. Every setting has a safe default.
-#[must_use = "an `AuthBuilder` does nothing until `.build()`"]
-pub struct AuthBuilder<T> {
-    store: Arc<dyn SessionUserStore<T>>,
-    settings: Settings,
-    rotation_overlap: Option<Duration>,
-    cookie: CookieConfig,
-    own_origins: Vec<String>,
-    trusted_origins: Vec<String>,
-    strict_origins: bool,
-    answers: Answers,
-    trusted_proxies: Vec<String>,
-    bearer: bool,
-    clear_site_data: Vec<ClearSiteData>,
-    merge: Option<Merge>,
-    clock: Arc<dyn Clock>,
-}
-
-impl<T: AuthUser> AuthBuilder<T> {
-    /// How long sessions live. By default a day active, 14 days idle, 30 days in all.
-    pub fn lifetime(mut self, lifetime: Lifetime) -> Self {
-        self.settings.lifetime = lifetime;
-        self
-    }
-
-    /// The session cookie's name and attributes. By default `__Host-session`, for HTTPS only.
-    pub fn cookie(mut self, cookie: CookieConfig) -> Self {
-        self.cookie = cookie;
-        self
-    }
-
-    /// The app's own public origin, such as `https://app.example`; call it again for each
-    /// further one. By default the `Host` header stands in for it: give it where a proxy
-    /// changes that header.
-    pub fn origin(mut self, origin: impl Into<String>) -> Self {
-        self.own_origins.push(origin.into());
-        self
-    }
-
-    /// Lets another origin send requests that change something, with the user's session. Call
-    /// it again for each further one. None by default.
-    pub fn trusted_origin(mut self, origin: impl Into<String>) -> Self {
-        self.trusted_origins.push(origin.into());
-        self
-    }
-
-    /// Refuses requests that change something and name no origin at all: neither
-    /// `Sec-Fetch-Site` nor `Origin`. Every browser of the last years sends one; programs send
-    /// neither. Off by default.
-    pub fn strict_origins(mut self, strict: bool) -> Self {
-        self.strict_origins = strict;
-        self
-    }
-
-    /// The page where people sign in, as a path of this app.
-    ///
-    /// A browser that asks for a page and has no session is sent there with 303, and with the page
-    /// it wanted as `?next=`; see [`Locals::return_to`](crate::Locals::return_to). Everything else
-    /// is answered 401. None by default. `#[require_user(redirect = "..")]` names another one for
-    /// one handler.
-    pub fn login_page(mut self, path: impl Into<String>) -> Self {
-        self.answers.login_page = Some(path.into());
-        self
-    }
-
-    /// The page where people give their password again, for what asks for a recent log-in. The
-    /// log-in page by default.
-    pub fn reauthentication_page(mut self, path: impl Into<String>) -> Self {
-        self.answers.reauthentication_page = Some(path.into());
-        self
-    }
-
-    /// The app's own answers to what `locals` refuses: the one place to change their form.
-    ///
-    /// The function is asked for every [`Error`] that an annotated handler or a guard answers.
-    /// What it gives is sent: with its status, or with that of the error where it says 200. With
-    /// `None` it leaves the answer to `locals`: a redirect or a small page for people, a problem of
-    /// RFC 9457 for programs.
-    ///
-    /// ```
-    /// use actix_web::HttpResponse;
-    /// use locals::{Auth, AuthUser, Error, store::MemoryStore};
-    ///
-    /// # #[derive(Clone, AuthUser)]
-    /// # struct Account { id: i64 }
-    /// let auth = Auth::<Account>::builder(MemoryStore::new())
-    ///     .answer_with(|_request, error| match error {
-    ///         Error::Forbidden => Some(HttpResponse::Ok().body("This is for admins.")),
-    ///         _ => None,
-    ///     })
-    ///     .build()?;
-    /// # Ok::<(), locals::ConfigError>(())
-    /// ```
-    pub fn answer_with<F>(mut self, answer: F) -> Self
-    where
-        F: Fn(&HttpRequest, &Error) -> Option<HttpResponse> + Send + Sync + 'static,
-    {
-        self.answers.own = Some(Arc::new(answer));
-        self
-    }
-
-    /// A proxy in front of the app, by its address or range, such as `10.0.0.0/8`; call it again for
-    /// each further one. What it says of the client's address (`X-Forwarded-For`, or else
-    /// `Forwarded`) is then kept with the session. None by default: anybody can send these headers.
-    pub fn trusted_proxy(mut self, address: impl Into<String>) -> Self {
-        self.trusted_proxies.push(address.into());
-        self
-    }
-
-    /// How many sessions a user has at most; the oldest end when there are more. 100 by default
-    /// (OWASP ASVS 5.0 §7.1.2 asks for a limit that is written down).
-    pub fn max_sessions(mut self, most: usize) -> Self {
-        self.settings.max_sessions = Some(most);
-        self
-    }
-
-    /// Accepts `Authorization: Bearer <token>` from native clients, which have no cookies. Off by
-    /// default.
-    ///
-    /// For such a request no cookie is read or written, and its origin does not matter: no browser
-    /// sends this header by itself. One that brings a session cookie too is refused with 400. The
-    /// token is that of [`Session::token`]; its client gets it from the app, in the answer to a
-    /// log-in for example.
-    pub fn bearer(mut self, accept: bool) -> Self {
-        self.bearer = accept;
-        self
-    }
-
-    /// Exchanges the token of a session after this time, with one of the next requests. Off by
-    /// default: the token changes at log-in and when a user proves again who they are.
-    ///
-    /// For a minute after the exchange the old token still opens the session, and every request
-    /// that brings it is given the same new one. So the parallel requests of a page all succeed,
-    /// and a lost answer signs nobody out. Requests with a bearer token exchange nothing.
-    pub fn rotate_every(mut self, time: Duration) -> Self {
-        let overlap = self.settings.rotation.map_or(OVERLAP, |rotation| rotation.overlap);
-        self.settings.rotation = Some(RotationPolicy { every: time, overlap });
-        self
-    }
-
-    /// For how long after an exchange the old token still opens the session. A minute by default.
-    pub fn rotation_overlap(mut self, overlap: Duration) -> Self {
-        self.rotation_overlap = Some(overlap);
-        self
-    }
-
-    /// How long the data of a [guest](crate::Locals::guest) are kept after they were last written.
-    /// 30 days by default.
-    pub fn guest_lifetime(mut self, time: Duration) -> Self {
-        self.settings.guest_lifetime = time;
-        self
-    }
-
-    /// Takes the data of a [guest](crate::Locals::guest) over into the session when they sign in.
-    /// Without it they stay the guest's.
-    ///
-    /// ```
-    /// use locals::{Auth, AuthUser, store::MemoryStore};
-    ///
-    /// #[derive(Default, serde::Serialize, serde::Deserialize)]
-    /// struct Cart { items: Vec<u32> }
-    ///
-    /// #[derive(Clone, AuthUser)]
-    /// #[auth_user(session = Cart)]
-    /// struct Account { id: i64 }
-    ///
-    /// let auth = Auth::<Account>::builder(MemoryStore::new())
-    ///     .merge_guest(|guest: Cart, cart: &mut Cart| cart.items.extend(guest.items))
-    ///     .build()?;
-    /// # Ok::<(), locals::ConfigError>(())
-    /// ```
-    pub fn merge_guest<G: GuestData, D: SessionData<User = T>>(
-        mut self,
-        merge: impl Fn(G, &mut D) + Send + Sync + 'static,
-    ) -> Self {
-        self.merge = Some(Merge::new(merge));
-        self
-    }
-
-    /// What the browser is told to forget when a user signs out, by `Clear-Site-Data`. The cache by
-    /// default; nothing for an empty list.
-    ///
-    /// ```
-    /// use locals::{Auth, AuthUser, ClearSiteData, store::MemoryStore};
-    ///
-    /// # #[derive(Clone, AuthUser)]
-    /// # struct Account { id: i64 }
-    /// let auth = Auth::<Account>::builder(MemoryStore::new())
-    ///     .clear_site_data([ClearSiteData::Cache, ClearSiteData::Storage])
-    ///     .build()?;
-    /// # Ok::<(), locals::ConfigError>(())
-    /// ```
-    pub fn clear_site_data(mut self, what: impl IntoIterator<Item = ClearSiteData>) -> Self {
-        self.clear_site_data = what.into_iter().collect();
-        self
-    }
-
-    /// Where the time comes from. The system's clock by default.
-    pub fn clock(mut self, clock: impl Clock) -> Self {
-        self.clock = Arc::new(clock);
-        self
-    }
-
-    /// Checks the settings.
-    ///
-    /// # Errors
-    /// [`ConfigError`] says in one line which settings contradict each other. Let it end the
-    /// program: a browser would drop such a cookie in silence.
-    pub fn build(self) -> Result<Auth<T>, ConfigError> {
-        let mut settings = self.settings;
-        if let (Some(rotation), Some(overlap)) = (&mut settings.rotation, self.rotation_overlap) {
-            rotation.overlap = overlap;
-        }
-        settings.check()?;
-        self.answers.check()?;
-        let cookie = self.cookie.build()?;
-        let origins =
-            OriginPolicy::build(self.own_origins, self.trusted_origins, self.strict_origins)?;
-        let sessions =
-            SessionManager::new(self.store.clone(), self.clock, settings, Users::of::<T>());
-        let web = Web {
-            guest_cookie: cookie.of_guests(),
-            cookie,
-            origins,
-            answers: Answers { accepts_bearer: self.bearer, ..self.answers },
-            proxies: TrustedProxies::build(self.trusted_proxies)?,
-            accepts_bearer: self.bearer,
-            clear_site_data: ClearSiteData::header(&self.clear_site_data),
-            merge: self.merge,
-        };
-        Ok(Auth { sessions, users: self.store, web: Arc::new(web) })
-    }
-}
-
-impl<T> fmt::Debug for AuthBuilder<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AuthBuilder")
-            .field("settings", &self.settings)
-            .field("cookie", &self.cookie)
-            .finish_non_exhaustive()
-    }
-}
-
-/// What a browser can be told to forget (W3C Clear Site Data).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ClearSiteData {
-    /// The pages in its cache, so that "back" shows none of them to the next person.
-    Cache,
-    /// All cookies of this site and of all below its domain, the app's own too.
-    Cookies,
-    /// What scripts have stored: local storage, databases, service workers.
-    Storage,
-}
-
-impl ClearSiteData {
-    fn header(all: &[Self]) -> Option<HeaderValue> {
-        let words = all.iter().map(|what| match what {
-            Self::Cache => "\"cache\"",
-            Self::Cookies => "\"cookies\"",
-            Self::Storage => "\"storage\"",
-        });
-        let words = words.collect::<Vec<_>>().join(", ");
-        HeaderValue::try_from(words).ok().filter(|value| !value.is_empty())
     }
 }
 

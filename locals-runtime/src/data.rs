@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::{
     auth::UserType,
-    error::{Error, StoreError},
+    error::Error,
     locals::Locals,
     session::{DataChange, Session},
     user::AuthUser,
@@ -136,11 +136,6 @@ pub(crate) fn changed<D: DeserializeOwned + Serialize + Default, R>(
     Ok((text(&fits.unwrap_or(own))?, result))
 }
 
-/// Data as JSON.
-pub(crate) fn write<D: Serialize>(data: &D) -> Result<String, Error> {
-    text(&value(data)?)
-}
-
 /// The fields of stored data that their type does not have.
 fn foreign<D: Serialize>(json: &str, data: &D) -> Result<Value, Error> {
     let mut stored = serde_json::from_str(json).unwrap_or_default();
@@ -151,7 +146,7 @@ fn foreign<D: Serialize>(json: &str, data: &D) -> Result<Value, Error> {
 }
 
 fn value(data: &impl Serialize) -> Result<Value, Error> {
-    serde_json::to_value(data).map_err(|error| Error::Store(StoreError::backend(error)))
+    serde_json::to_value(data).map_err(|error| Error::UnwritableData(error.into()))
 }
 
 fn text(json: &Value) -> Result<String, Error> {
@@ -186,6 +181,10 @@ mod tests {
         fn default() -> Self {
             Self { items: Vec::new(), currency: "EUR".to_owned() }
         }
+    }
+
+    fn write(data: &impl Serialize) -> Result<String, Error> {
+        text(&value(data)?)
     }
 
     #[test]

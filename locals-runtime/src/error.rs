@@ -47,6 +47,11 @@ pub enum Error {
         most: usize,
     },
 
+    /// Data of a session or a guest that cannot be written as JSON, such as a map whose keys are no
+    /// texts. 500.
+    #[error("data that cannot be written as JSON")]
+    UnwritableData(#[source] BoxError),
+
     /// A setting that cannot work, such as the lifetime given to a log-in. 500.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -148,6 +153,7 @@ impl Error {
                 (StatusCode::PAYLOAD_TOO_LARGE, "too_much_data", "More data than can be kept")
             }
             Self::Config(_)
+            | Self::UnwritableData(_)
             | Self::NotConfigured
             | Self::WrongUser { .. }
             | Self::WrongUserId(_)
@@ -164,7 +170,9 @@ impl Error {
                 let (cause, doing) = (&chain(error), "answering a request");
                 Event::StoreFailed { cause, doing }.record();
             }
-            Self::Random(error) => tracing::error!(cause = %chain(error.as_ref()), "{self}"),
+            Self::Random(error) | Self::UnwritableData(error) => {
+                tracing::error!(cause = %chain(error.as_ref()), "{self}");
+            }
             _ if self.is_refusal() => {}
             _ => tracing::error!("{self}"),
         }

@@ -16,7 +16,7 @@ use crate::{
     session_manager::{Client, NewSession},
     store::Ends,
     token::SessionId,
-    user::AuthUser,
+    user::{AuthUser, UserKey},
 };
 
 /// How much of a `User-Agent` header is kept, in characters.
@@ -29,6 +29,7 @@ impl Locals {
     /// §7.2.4).
     ///
     /// What the app keeps of a [guest](Self::guest) becomes the session's, if the app has said how.
+    /// Who signs in again as the same user keeps their [session data](crate::SessionData).
     ///
     /// # Errors
     /// [`Error::Store`] if the store fails: nobody is signed in, and the browser keeps the session
@@ -48,7 +49,8 @@ impl Locals {
         options: LogInOptions,
     ) -> Result<Session, Error> {
         let ended = self.own_sessions().await?;
-        let (guest, data) = self.guest_to_merge().await?;
+        let before = self.data_of(user).await?;
+        let (guest, data) = self.guest_to_merge(before).await?;
         let new = NewSession { client: self.client(), options, actor: None, data };
         let ends = Ends { sessions: &ended, guest: guest.map(|guest| guest.record.id) };
         let session = self.auth().create(user, new, ends).await?;
@@ -223,14 +225,28 @@ impl Locals {
         Ok(own)
     }
 
-    /// The guest who signs in, and the session data that are made of theirs.
-    async fn guest_to_merge(&self) -> Result<(Option<Rc<Guest>>, Option<String>), Error> {
+    /// The session data of a user who is signed in already, as between two factors.
+    async fn data_of<U: AuthUser>(&self, user: &U) -> Result<Option<String>, Error> {
+        let session = self.get_session().await?;
+        let same = session.filter(|session| {
+            session.actor().is_none() && *session.user_id() == user.id().to_user_id()
+        });
+        Ok(same.and_then(|session| session.record.data))
+    }
+
+    /// The guest who signs in, if their data are taken over, and the data of the new session.
+    async fn guest_to_merge(
+        &self,
+        before: Option<String>,
+    ) -> Result<(Option<Rc<Guest>>, Option<String>), Error> {
         let Some(merge) = self.resolution.auth.merge() else {
-            return Ok((None, None));
+            return Ok((None, before));
         };
-        let guest = self.current_guest().await?;
-        let data = guest.as_ref().map(|guest| merge.session_data(&guest.record)).transpose()?;
-        Ok((guest, data))
+        let Some(guest) = self.current_guest().await? else {
+            return Ok((None, before));
+        };
+        let data = merge.session_data(&guest.record, before.as_deref())?;
+        Ok((Some(guest), Some(data)))
     }
 
     pub(crate) fn client(&self) -> Client {

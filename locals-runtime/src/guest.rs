@@ -32,21 +32,25 @@ pub(crate) struct Guest {
 #[derive(Clone)]
 pub(crate) struct Merge(Arc<MergeJson>);
 
-type MergeJson = dyn Fn(&str) -> Result<String, Error> + Send + Sync;
+/// The data of a guest, and those that the session has already.
+type MergeJson = dyn Fn(&str, Option<&str>) -> Result<String, Error> + Send + Sync;
 
 impl Merge {
     pub(crate) fn new<G: GuestData, D: SessionData>(
         merge: impl Fn(G, &mut D) + Send + Sync + 'static,
     ) -> Self {
-        Self(Arc::new(move |guest| {
-            let mut data = D::default();
-            merge(data::read(Some(guest)), &mut data);
-            data::write(&data)
+        Self(Arc::new(move |guest, before| {
+            let mut take_over = |data: &mut D| merge(data::read(Some(guest)), data);
+            data::changed(before, &mut take_over).map(|(merged, ())| merged)
         }))
     }
 
-    pub(crate) fn session_data(&self, guest: &GuestRecord) -> Result<String, Error> {
-        (self.0)(&guest.data)
+    pub(crate) fn session_data(
+        &self,
+        guest: &GuestRecord,
+        before: Option<&str>,
+    ) -> Result<String, Error> {
+        (self.0)(&guest.data, before)
     }
 }
 

@@ -5,6 +5,7 @@ mod admission;
 mod answer;
 mod attribute;
 mod auth;
+mod auth_builder;
 mod clock;
 mod cookie;
 mod data;
@@ -30,11 +31,13 @@ mod redirect;
 mod resolution;
 mod session;
 mod session_manager;
+mod settings;
 pub mod store;
 mod sweeper;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod token;
+mod token_change;
 #[cfg(feature = "sql")]
 mod transaction;
 mod user;
@@ -45,7 +48,8 @@ pub use crate::device::device_name;
 #[cfg(feature = "sql")]
 pub use crate::transaction::Within;
 pub use crate::{
-    auth::{Auth, AuthBuilder, ClearSiteData},
+    auth::Auth,
+    auth_builder::{AuthBuilder, ClearSiteData},
     clock::{Clock, ManualClock, SystemClock, Timestamp},
     cookie::{CookieConfig, SameSite},
     data::SessionData,

@@ -1,19 +1,20 @@
 //! The server's side of sessions: everything that needs no request and no type of user.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use crate::{
-    admission::{self, Denial, RotationPolicy, TokenState},
+    admission::{self, Denial, TokenState},
     clock::{Clock, Timestamp},
     endings::Endings,
-    error::{ConfigError, Error, StoreError, chain},
+    error::{Error, StoreError, chain},
     events::Event,
     impersonation::Actor,
-    lifecycle::{self, Lifetime},
+    lifecycle,
     log_in::{LogInOptions, Span},
-    session::{Renewal, Rotation, Session, SessionInfo, SessionRecord, SessionState, TokenChange},
+    session::{Renewal, Session, SessionInfo, SessionRecord, SessionState},
+    settings::Settings,
     store::{Ends, SessionStore},
-    token::{self, SessionId, SessionToken},
+    token::{SessionId, SessionToken},
     user::{AuthUser, UserId, UserKey, Users},
 };
 
@@ -52,46 +53,6 @@ struct Inner {
     /// The users these sessions belong to.
     users: Users,
     endings: Endings,
-}
-
-/// What an app has decided about its sessions.
-#[derive(Debug, Clone)]
-pub(crate) struct Settings {
-    pub lifetime: Lifetime,
-    pub rotation: Option<RotationPolicy>,
-    /// How many sessions a user has at most; the oldest end.
-    pub max_sessions: Option<usize>,
-    /// How long the data of a guest are kept after they were last written.
-    pub guest_lifetime: Duration,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            lifetime: Lifetime::default(),
-            rotation: None,
-            max_sessions: Some(100),
-            guest_lifetime: Duration::from_hours(30 * 24),
-        }
-    }
-}
-
-impl Settings {
-    pub(crate) fn check(&self) -> Result<(), ConfigError> {
-        self.lifetime.check()?;
-        if self.max_sessions == Some(0) {
-            let reason = "AuthBuilder::max_sessions is 0, but then nobody could sign in";
-            return Err(ConfigError(reason.to_owned()));
-        }
-        let Some(RotationPolicy { every, overlap }) = self.rotation else { return Ok(()) };
-        if every <= overlap {
-            return Err(ConfigError(format!(
-                "AuthBuilder::rotate_every is {every:?}, but it must be longer than the \
-                 {overlap:?} for which the old token still opens the session"
-            )));
-        }
-        Ok(())
-    }
 }
 
 /// A session on its way into the store.
@@ -207,7 +168,7 @@ impl SessionManager {
         Ok(self.session(record, token, SessionState::Active, true, now, actor))
     }
 
-    fn session(
+    pub(crate) fn session(
         &self,
         record: SessionRecord,
         token: SessionToken,
@@ -327,63 +288,6 @@ impl SessionManager {
     /// [`Error::Store`] if the store fails.
     pub async fn reauthenticate(&self, session: &Session) -> Result<Option<Session>, Error> {
         self.replace_token(session, self.now()).await
-    }
-
-    /// Gives a session a new token, for which its user has proved who they are at this time.
-    pub(crate) async fn replace_token(
-        &self,
-        session: &Session,
-        authenticated_at: Timestamp,
-    ) -> Result<Option<Session>, Error> {
-        let mut session = session.clone();
-        loop {
-            let (token, change) = new_token(&session.record, authenticated_at)?;
-            if self.0.store.change_token(session.id(), &change).await? {
-                let (session_id, user) = (session.id(), session.user_id());
-                Event::TokenReplaced { session: session_id, user }.record();
-                return Ok(Some(with_token(session, token, &change, true)));
-            }
-            // It has ended, or another request was faster.
-            match self.find(&session.token).await? {
-                Some(found) => session = found.session,
-                None => return Ok(None),
-            }
-        }
-    }
-
-    /// Gives the session with this id a new token, whoever has the old one. `None` if it has ended.
-    pub(crate) async fn resume(&self, id: SessionId) -> Result<Option<Session>, Error> {
-        loop {
-            let now = self.now();
-            let Some(record) = self.0.store.find(id).await? else { return Ok(None) };
-            let Some(state) = lifecycle::state(&record, now) else { return Ok(None) };
-            let (token, change) = new_token(&record, record.authenticated_at)?;
-            if self.0.store.change_token(id, &change).await? {
-                let session = self.session(record, token.clone(), state, true, now, None);
-                return Ok(Some(with_token(session, token, &change, true)));
-            }
-        }
-    }
-
-    /// Exchanges the token of a session, while the old one goes on to open it for a moment. If
-    /// another request was faster, the token is the one that it has made. `None` if the session
-    /// has ended.
-    pub(crate) async fn rotate(&self, session: &Session) -> Result<Option<Session>, Error> {
-        let salt = token::salt()?;
-        let token = session.token.exchanged(&salt);
-        let previous = session.record.secret_hash;
-        let change = TokenChange {
-            replaces: previous,
-            secret_hash: token.secret_hash(),
-            rotation: Some(Rotation { previous, salt, rotated_at: self.now() }),
-            authenticated_at: session.authenticated_at(),
-        };
-        if self.0.store.change_token(session.id(), &change).await? {
-            let (id, user) = (session.id(), session.user_id());
-            Event::TokenRotated { session: id, user }.record();
-            return Ok(Some(with_token(session.clone(), token, &change, session.fresh)));
-        }
-        Ok(self.find(&session.token).await?.map(|found| found.session))
     }
 
     /// Ends a session: its row is gone when this returns. No cookie is written. An unknown id
@@ -642,36 +546,6 @@ fn denied(record: &SessionRecord, denial: Denial) {
         Denial::TokenExchanged => Event::TokenSuperseded { session, user },
     };
     event.record();
-}
-
-/// A new token for a session, and the change that makes it the one.
-pub(crate) fn new_token(
-    record: &SessionRecord,
-    authenticated_at: Timestamp,
-) -> Result<(SessionToken, TokenChange), Error> {
-    let token = SessionToken::of_session(record.id)?;
-    let change = TokenChange {
-        replaces: record.secret_hash,
-        secret_hash: token.secret_hash(),
-        rotation: None,
-        authenticated_at,
-    };
-    Ok((token, change))
-}
-
-/// A session after this change, with its new token.
-pub(crate) fn with_token(
-    mut session: Session,
-    token: SessionToken,
-    change: &TokenChange,
-    fresh: bool,
-) -> Session {
-    session.record.secret_hash = change.secret_hash;
-    session.record.rotation = change.rotation;
-    session.record.authenticated_at = change.authenticated_at;
-    session.token = token;
-    session.fresh = fresh;
-    session
 }
 
 fn renewed(mut session: Session, renewal: &Renewal) -> Session {

@@ -8,9 +8,10 @@ use crate::{
     auth::Auth,
     error::Error,
     session::Session,
-    session_manager::{NewSession, new_token, with_token},
+    session_manager::NewSession,
     store::{Dialect, Ends, SqlStore},
     token::SessionId,
+    token_change::{new_token, with_token},
     user::{AuthUser, UserId},
 };
 
@@ -53,7 +54,7 @@ impl<T: AuthUser> Auth<T> {
     ///
     /// # Errors
     /// [`Error::WrongStore`] if the sessions are not kept by a [`SqlStore`] on the database of
-    /// the transaction.
+    /// the transaction, or by one inside a store of the app's own.
     pub fn within<'a, D: Dialect>(
         &'a self,
         transaction: &'a mut Transaction<'_, D>,

@@ -1,0 +1,45 @@
+//! What an app has decided about its sessions, as far as it concerns the server.
+
+use std::time::Duration;
+
+use crate::{admission::RotationPolicy, error::ConfigError, lifecycle::Lifetime};
+
+/// What an app has decided about its sessions.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub lifetime: Lifetime,
+    pub rotation: Option<RotationPolicy>,
+    /// How many sessions a user has at most; the oldest end.
+    pub max_sessions: Option<usize>,
+    /// How long the data of a guest are kept after they were last written.
+    pub guest_lifetime: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            lifetime: Lifetime::default(),
+            rotation: None,
+            max_sessions: Some(100),
+            guest_lifetime: Duration::from_hours(30 * 24),
+        }
+    }
+}
+
+impl Settings {
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        self.lifetime.check()?;
+        if self.max_sessions == Some(0) {
+            let reason = "AuthBuilder::max_sessions is 0, but then nobody could sign in";
+            return Err(ConfigError(reason.to_owned()));
+        }
+        let Some(RotationPolicy { every, overlap }) = self.rotation else { return Ok(()) };
+        if every <= overlap {
+            return Err(ConfigError(format!(
+                "AuthBuilder::rotate_every is {every:?}, but it must be longer than the \
+                 {overlap:?} for which the old token still opens the session"
+            )));
+        }
+        Ok(())
+    }
+}

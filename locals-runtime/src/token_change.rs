@@ -1,0 +1,100 @@
+//! New tokens for sessions that go on: replaced at once, or exchanged with an overlap.
+
+use crate::{
+    clock::Timestamp,
+    error::Error,
+    events::Event,
+    lifecycle,
+    session::{Rotation, Session, SessionRecord, TokenChange},
+    session_manager::SessionManager,
+    token::{self, SessionId, SessionToken},
+};
+
+impl SessionManager {
+    /// Gives a session a new token, for which its user has proved who they are at this time.
+    pub(crate) async fn replace_token(
+        &self,
+        session: &Session,
+        authenticated_at: Timestamp,
+    ) -> Result<Option<Session>, Error> {
+        let mut session = session.clone();
+        loop {
+            let (token, change) = new_token(&session.record, authenticated_at)?;
+            if self.store().change_token(session.id(), &change).await? {
+                let (session_id, user) = (session.id(), session.user_id());
+                Event::TokenReplaced { session: session_id, user }.record();
+                return Ok(Some(with_token(session, token, &change, true)));
+            }
+            // It has ended, or another request was faster.
+            match self.find(&session.token).await? {
+                Some(found) => session = found.session,
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// Gives the session with this id a new token, whoever has the old one. `None` if it has ended.
+    pub(crate) async fn resume(&self, id: SessionId) -> Result<Option<Session>, Error> {
+        loop {
+            let now = self.now();
+            let Some(record) = self.store().find(id).await? else { return Ok(None) };
+            let Some(state) = lifecycle::state(&record, now) else { return Ok(None) };
+            let (token, change) = new_token(&record, record.authenticated_at)?;
+            if self.store().change_token(id, &change).await? {
+                let session = self.session(record, token.clone(), state, true, now, None);
+                return Ok(Some(with_token(session, token, &change, true)));
+            }
+        }
+    }
+
+    /// Exchanges the token of a session, while the old one goes on to open it for a moment. If
+    /// another request was faster, the token is the one that it has made. `None` if the session
+    /// has ended.
+    pub(crate) async fn rotate(&self, session: &Session) -> Result<Option<Session>, Error> {
+        let salt = token::salt()?;
+        let token = session.token.exchanged(&salt);
+        let previous = session.record.secret_hash;
+        let change = TokenChange {
+            replaces: previous,
+            secret_hash: token.secret_hash(),
+            rotation: Some(Rotation { previous, salt, rotated_at: self.now() }),
+            authenticated_at: session.authenticated_at(),
+        };
+        if self.store().change_token(session.id(), &change).await? {
+            let (id, user) = (session.id(), session.user_id());
+            Event::TokenRotated { session: id, user }.record();
+            return Ok(Some(with_token(session.clone(), token, &change, session.fresh)));
+        }
+        Ok(self.find(&session.token).await?.map(|found| found.session))
+    }
+}
+
+/// A new token for a session, and the change that makes it the one.
+pub(crate) fn new_token(
+    record: &SessionRecord,
+    authenticated_at: Timestamp,
+) -> Result<(SessionToken, TokenChange), Error> {
+    let token = SessionToken::of_session(record.id)?;
+    let change = TokenChange {
+        replaces: record.secret_hash,
+        secret_hash: token.secret_hash(),
+        rotation: None,
+        authenticated_at,
+    };
+    Ok((token, change))
+}
+
+/// A session after this change, with its new token.
+pub(crate) fn with_token(
+    mut session: Session,
+    token: SessionToken,
+    change: &TokenChange,
+    fresh: bool,
+) -> Session {
+    session.record.secret_hash = change.secret_hash;
+    session.record.rotation = change.rotation;
+    session.record.authenticated_at = change.authenticated_at;
+    session.token = token;
+    session.fresh = fresh;
+    session
+}
