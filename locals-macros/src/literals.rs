@@ -10,8 +10,12 @@ pub fn local_path(text: &str) -> Result<(), &'static str> {
     if matches!(characters.next(), Some('/' | '\\')) {
         return Err("not a path of this app: a browser reads `//` as another host");
     }
-    if !text.chars().all(|character| character.is_ascii_graphic()) || text.contains(['\\', '#']) {
-        return Err("not a path as it stands in a URL: no spaces, `\\`, `#` or other scripts");
+    if !text.chars().all(|character| character.is_ascii_graphic())
+        || text.contains(['\\', '#', '"', '<', '>'])
+    {
+        return Err(
+            "not a path as it stands in a URL: no spaces, quotes, `<`, `>`, `\\`, `#` or other scripts",
+        );
     }
     Ok(())
 }

@@ -179,9 +179,13 @@ fn dress(mut response: HttpResponse, answer: Option<HttpResponse>) -> HttpRespon
     if answer.status() != StatusCode::OK {
         *response.status_mut() = answer.status();
     }
-    response.headers_mut().remove(header::CONTENT_TYPE);
+    let headers = response.headers_mut();
+    headers.remove(header::CONTENT_TYPE);
+    for name in answer.headers().keys() {
+        headers.remove(name);
+    }
     for (name, value) in answer.headers() {
-        response.headers_mut().insert(name.clone(), value.clone());
+        headers.append(name.clone(), value.clone());
     }
     response.map_body(|_, _| answer.into_body())
 }

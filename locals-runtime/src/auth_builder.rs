@@ -178,7 +178,7 @@ impl<T: AuthUser> AuthBuilder<T> {
     ///
     /// For a minute after the exchange the old token still opens the session, and every request
     /// that brings it is given the same new one. So the parallel requests of a page all succeed,
-    /// and a lost answer signs nobody out. Requests with a bearer token exchange nothing.
+    /// and an answer that is lost is made up for by the next request. Requests with a bearer token exchange nothing.
     pub fn rotate_every(mut self, time: Duration) -> Self {
         let overlap = self.settings.rotation.map_or(OVERLAP, |rotation| rotation.overlap);
         self.settings.rotation = Some(RotationPolicy { every: time, overlap });
@@ -255,8 +255,13 @@ impl<T: AuthUser> AuthBuilder<T> {
     /// program: a browser would drop such a cookie in silence.
     pub fn build(self) -> Result<Auth<T>, ConfigError> {
         let mut settings = self.settings;
-        if let (Some(rotation), Some(overlap)) = (&mut settings.rotation, self.rotation_overlap) {
-            rotation.overlap = overlap;
+        match (&mut settings.rotation, self.rotation_overlap) {
+            (_, None) => {}
+            (Some(rotation), Some(overlap)) => rotation.overlap = overlap,
+            (None, Some(_)) => {
+                let reason = "AuthBuilder::rotation_overlap is set, but no rotate_every";
+                return Err(ConfigError(reason.to_owned()));
+            }
         }
         settings.check()?;
         self.answers.check()?;

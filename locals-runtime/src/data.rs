@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::{
     auth::UserType,
-    error::Error,
+    error::{Error, StoreError},
     locals::Locals,
     session::{DataChange, Session},
     user::AuthUser,
@@ -13,6 +13,14 @@ use crate::{
 
 /// How much JSON one session or one guest may hold, in bytes. It is read with every request.
 const MOST: usize = 64 * 1024;
+
+/// How often a write is tried again on newer data. Each time somebody else has written, so this many
+/// at once are an attack, or a mistake.
+pub(crate) const MOST_TRIES: usize = 128;
+
+pub(crate) fn too_busy() -> Error {
+    Error::Store(StoreError::backend("too many writes at once of the same data"))
+}
 
 /// What the app keeps with each session of its users, such as a shopping cart or a half-filled
 /// form. It ends with the session.
@@ -82,7 +90,7 @@ impl Locals {
     ) -> Result<R, Error> {
         self.resolution.auth.expect(UserType::of::<D::User>())?;
         let mut session = self.get_session().await?.ok_or(Error::Unauthenticated)?;
-        loop {
+        for _ in 0..MOST_TRIES {
             let (data, result) = changed(session.record.data.as_deref(), &mut change)?;
             let write = DataChange { replaces: session.record.data_revision, data };
             if self.auth().store().write_data(session.id(), &write).await? {
@@ -94,6 +102,7 @@ impl Locals {
             let newer = self.auth().store().find(session.id()).await?;
             session.record = newer.ok_or(Error::Unauthenticated)?;
         }
+        Err(too_busy())
     }
 }
 

@@ -21,7 +21,7 @@ use crate::{
     lifecycle,
     session::Session,
     session_manager::SessionManager,
-    token::SessionId,
+    token::{SecretHash, SessionId},
     user::UserId,
 };
 
@@ -112,8 +112,9 @@ impl Ending {
 }
 
 impl Session {
-    /// Waits for the end of this session: by its user signing out, by whoever ends it, or by its
-    /// time. For connections that last, such as a `WebSocket` or server-sent events, which are
+    /// Waits for the end of this session: by its user signing out, by whoever ends it, by its time,
+    /// or by a new token in place of the one that opened it, as after a change of password: who has
+    /// the new one connects again. For connections that last, such as a `WebSocket` or server-sent events, which are
     /// answered once and then go on.
     ///
     /// An end in this process is known at once; one in another process, or by other hands, within
@@ -136,11 +137,12 @@ impl Session {
         let Self { manager, .. } = self.clone();
         let (id, user) = (self.id(), self.user_id().clone());
         let actor = self.record.actor_session.zip(self.actor.clone());
+        let hash = self.record.secret_hash;
         async move {
             let ending = manager.endings().of(id, user, actor);
             loop {
                 let again = manager.now() + ASK_AGAIN;
-                let until = match manager.end_of(id).await {
+                let until = match manager.end_of(id, hash).await {
                     Ok(None) => return,
                     Ok(Some(end)) => end.min(again),
                     Err(error) => {
@@ -160,10 +162,16 @@ impl Session {
 }
 
 impl SessionManager {
-    /// When a living session ends if it is not used; `None` if it has ended.
-    async fn end_of(&self, id: SessionId) -> Result<Option<Timestamp>, StoreError> {
+    /// When a living session ends if it is not used; `None` if it has ended, or the token with this
+    /// hash was replaced. One that was exchanged goes on: its holder has been given the new one.
+    async fn end_of(
+        &self,
+        id: SessionId,
+        hash: SecretHash,
+    ) -> Result<Option<Timestamp>, StoreError> {
         let Some(record) = self.store().find(id).await? else { return Ok(None) };
         let is_living = lifecycle::state(&record, self.now()).is_some()
+            && (record.secret_hash == hash || record.rotation.is_some())
             && !matches!(self.actor(&record).await?, Actor::Gone);
         Ok(is_living.then_some(record.idle_expires_at))
     }

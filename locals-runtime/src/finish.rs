@@ -34,8 +34,10 @@ pub(crate) async fn finish(locals: &Locals, headers: &mut HeaderMap) {
         headers.insert(HeaderName::from_static("clear-site-data"), value.clone());
     }
     if resolution.resolved().is_some() || resolution.guest.initialized() {
-        let is_bearer = resolution.carrier == Carrier::Bearer;
-        vary_by(headers, if is_bearer { "Authorization" } else { "Cookie" });
+        vary_by(headers, "Cookie");
+        if resolution.auth.accepts_bearer() {
+            vary_by(headers, "Authorization");
+        }
         if !headers.contains_key(CACHE_CONTROL) {
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
         }
@@ -46,8 +48,13 @@ pub(crate) async fn finish(locals: &Locals, headers: &mut HeaderMap) {
 fn never_store(headers: &mut HeaderMap) {
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     // These speak to some caches in its place (RFC 9213).
-    for targeted in ["cdn-cache-control", "surrogate-control"] {
-        headers.remove(targeted);
+    let speaks_to_caches = |name: &&HeaderName| {
+        let name = name.as_str();
+        name.ends_with("-cache-control") || ["surrogate-control", "x-accel-expires"].contains(&name)
+    };
+    let targeted: Vec<_> = headers.keys().filter(speaks_to_caches).cloned().collect();
+    for name in targeted {
+        headers.remove(name);
     }
 }
 
@@ -134,7 +141,9 @@ impl Locals {
         };
         let found = match self.resolution.resolved() {
             None => Found::NotAsked,
-            Some(Resolved { corrupt: true, .. }) => Found::Corrupt,
+            Some(Resolved { unreadable: true, .. } | Resolved { superseded: true, .. }) => {
+                Found::Unclear
+            }
             Some(Resolved { admitted: None, .. }) => Found::NoSession,
             Some(Resolved { admitted: Some(admitted), .. }) => Found::Session {
                 id: admitted.session.id(),

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use actix_web::http::header::USER_AGENT;
 
 use crate::{
-    error::Error,
+    error::{Error, StoreError},
     events::Event,
     guest::Guest,
     locals::Locals,
@@ -29,7 +29,8 @@ impl Locals {
     /// §7.2.4).
     ///
     /// What the app keeps of a [guest](Self::guest) becomes the session's, if the app has said how.
-    /// Who signs in again as the same user keeps their [session data](crate::SessionData).
+    /// Who signs in again as the same user keeps their [session data](crate::SessionData). Data that
+    /// another request writes in the very moment of the log-in may be missing in the new session.
     ///
     /// # Errors
     /// [`Error::Store`] if the store fails: nobody is signed in, and the browser keeps the session
@@ -122,6 +123,7 @@ impl Locals {
     /// [`Error::Store`] if the store fails: the session lives and the cookie stays, so that
     /// signing out can be tried again.
     pub async fn log_out(&self) -> Result<(), Error> {
+        self.refuse_unreadable().await?;
         for id in self.own_sessions().await? {
             self.auth().invalidate_session(id).await?;
             Event::LogOut { session: id }.record();
@@ -141,9 +143,11 @@ impl Locals {
             return Ok(0);
         };
         let ended = self.auth().invalidate_other_sessions(&session).await?;
-        match self.auth().replace_token(&session, session.authenticated_at()).await? {
-            Some(session) => self.set_session(session),
-            None => self.clear_session(),
+        // Where another request was faster, it has set the cookie of the new token.
+        if let Some(session) =
+            self.auth().replace_token(&session, session.authenticated_at()).await?
+        {
+            self.set_session(session);
         }
         Ok(ended)
     }
@@ -158,11 +162,11 @@ impl Locals {
             self.logged_out();
             return Ok(0);
         };
-        let ended = self.auth().invalidate_user_sessions(session.user_id().clone()).await?;
-        // Whoever acts as this user is signed out too.
+        // Whoever acts as this user is signed out too, and first: with it ends what they act in.
         if let Some(actor) = session.record.actor_session {
             self.auth().invalidate_session(actor).await?;
         }
+        let ended = self.auth().invalidate_user_sessions(session.user_id().clone()).await?;
         self.logged_out();
         Ok(ended)
     }
@@ -206,8 +210,16 @@ impl Locals {
         self.resolution.has_logged_out.set(true);
     }
 
+    /// Refuses to sign out of a session that is there and cannot be read: it may be mended, and
+    /// then it would live.
+    async fn refuse_unreadable(&self) -> Result<(), Error> {
+        let is_unreadable = self.resolution.resolve().await?.unreadable;
+        let complaint = || StoreError::Corrupt("the session that is to be ended".to_owned());
+        if is_unreadable { Err(complaint().into()) } else { Ok(()) }
+    }
+
     /// The sessions of this browser: the one that was presented, the one from which it is an
-    /// impersonation, and the one that was set since.
+    /// impersonation, and the one that was set since. Those that others depend on come first.
     async fn own_sessions(&self) -> Result<Vec<SessionId>, Error> {
         let presented = self.presented().await?;
         let set = match self.resolution.decision() {
@@ -216,7 +228,7 @@ impl Locals {
         };
         let mut own = Vec::new();
         for session in presented.into_iter().chain(&set) {
-            for id in [Some(session.id()), session.record.actor_session].into_iter().flatten() {
+            for id in session.record.actor_session.into_iter().chain([session.id()]) {
                 if !own.contains(&id) {
                     own.push(id);
                 }
@@ -245,8 +257,15 @@ impl Locals {
         let Some(guest) = self.current_guest().await? else {
             return Ok((None, before));
         };
-        let data = merge.session_data(&guest.record, before.as_deref())?;
-        Ok((Some(guest), Some(data)))
+        match merge.session_data(&guest.record, before.as_deref()) {
+            Ok(data) => Ok((Some(guest), Some(data))),
+            // Nobody is kept from signing in by what they have gathered: it stays the guest's.
+            Err(Error::TooMuchData { most }) => {
+                tracing::warn!(most, "the data of a guest are too many to be taken over");
+                Ok((None, before))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     pub(crate) fn client(&self) -> Client {

@@ -113,7 +113,7 @@ impl Locals {
             return Err(Error::Forbidden);
         }
         let mut guest = self.current_guest().await?;
-        loop {
+        for _ in 0..data::MOST_TRIES {
             let before = guest.as_ref().map(|guest| guest.record.data.as_str());
             let (data, result) = data::changed(before, &mut change)?;
             let replaces = guest.as_ref().map(|guest| guest.record.data_revision);
@@ -135,6 +135,7 @@ impl Locals {
             }
             guest = self.find_guest(&token).await?;
         }
+        Err(data::too_busy())
     }
 
     /// Forgets what the app keeps of this visitor, and removes their cookie.

@@ -21,6 +21,7 @@ use crate::{
     finish::finish,
     locals::Locals,
     parameters::Asks,
+    redirect::SafeRedirect,
     resolution::Resolution,
     user::AuthUser,
 };
@@ -78,7 +79,12 @@ impl<T, C: Clone> Guard<T, C> {
 
     /// Where a browser is sent that asks for a page and has no session. As
     /// `#[require_user(redirect = "/login")]`.
+    ///
+    /// # Panics
+    /// If it is not a path of this app, when the app starts.
     pub fn redirect(self, page: &'static str) -> Self {
+        let is_of_this_app = SafeRedirect::parse(page).is_some();
+        assert!(is_of_this_app, "`{page}` is not a page of this app: write a path like `/login`");
         Self::new(self.auth, Rc::unwrap_or_clone(self.attribute).redirect(page))
     }
 

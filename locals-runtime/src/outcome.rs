@@ -18,8 +18,9 @@ pub(crate) enum Choice {
 pub(crate) enum Found {
     NotAsked,
     NoSession,
-    /// There is a row, and it cannot be read. Its cookie is kept: the row may be mended.
-    Corrupt,
+    /// There is a row, and it cannot be read, or another request has given it a new token. The
+    /// cookie is kept: the row may be mended, and the browser may have the new token by now.
+    Unclear,
     Session {
         id: SessionId,
         /// Neither idle nor with a token to exchange.
@@ -84,7 +85,7 @@ mod tests {
             (Choice::Nothing, &token, session(false), false, Outcome::Renew),
             (Choice::Nothing, &token, Found::NoSession, true, Outcome::Remove),
             (Choice::Nothing, &token, Found::NoSession, false, Outcome::Keep),
-            (Choice::Nothing, &token, Found::Corrupt, true, Outcome::Keep),
+            (Choice::Nothing, &token, Found::Unclear, true, Outcome::Keep),
             (Choice::Nothing, &Presented::Malformed, Found::NoSession, true, Outcome::Keep),
             (Choice::Nothing, &Presented::Conflicting, Found::NoSession, true, Outcome::Keep),
             (Choice::Nothing, &Presented::Nothing, Found::NoSession, true, Outcome::Keep),

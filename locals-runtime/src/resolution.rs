@@ -18,6 +18,7 @@ use actix_web::{
 use tokio::sync::OnceCell;
 
 use crate::{
+    admission::Denial,
     auth::{AnyUser, Registered},
     cookie::Presented,
     error::{Error, StoreError},
@@ -77,7 +78,9 @@ pub(crate) struct Resolved {
     pub admitted: Option<Box<Admitted>>,
     pub user: Option<AnyUser>,
     /// There is a row, and it cannot be read.
-    pub corrupt: bool,
+    pub unreadable: bool,
+    /// The session lives, but this token of it is not the one: another request has changed it.
+    pub superseded: bool,
 }
 
 /// What the request has decided about its cookie. The last decision wins.
@@ -212,7 +215,7 @@ impl Resolution {
             // One row is broken, not the store: its user is not signed in, and all others are.
             Err(Error::Store(StoreError::Corrupt(cause))) => {
                 Event::RowUnreadable { cause: &cause }.record();
-                Ok(Resolved { corrupt: true, ..Resolved::default() })
+                Ok(Resolved { unreadable: true, ..Resolved::default() })
             }
             result => result,
         }
@@ -223,16 +226,23 @@ impl Resolution {
             return Ok(Resolved::default());
         };
         let sessions = self.auth.sessions();
-        if self.scope == Scope::Session {
-            let admitted = sessions.find(token).await?.map(Box::new);
-            return Ok(Resolved { admitted, ..Resolved::default() });
-        }
-        let Some((record, user)) = self.auth.find_with_user(token.id()).await? else {
-            return Ok(Resolved::default());
+        let (verdict, user) = if self.scope == Scope::Session {
+            (sessions.look_up(token).await?, None)
+        } else {
+            match self.auth.find_with_user(token.id()).await? {
+                Some((record, user)) => (sessions.admit(record, token).await?, Some(user)),
+                None => (Err(Denial::Ended), None),
+            }
         };
-        let admitted = sessions.admit(record, token).await?.map(Box::new);
-        let user = admitted.is_some().then_some(user);
-        Ok(Resolved { admitted, user, corrupt: false })
+        Ok(match verdict {
+            Ok(admitted) => {
+                Resolved { admitted: Some(Box::new(admitted)), user, ..Resolved::default() }
+            }
+            Err(Denial::WrongSecret | Denial::TokenExchanged) => {
+                Resolved { superseded: true, ..Resolved::default() }
+            }
+            Err(Denial::Ended) => Resolved::default(),
+        })
     }
 }
 

@@ -126,6 +126,7 @@ impl SessionManager {
         created.record();
         for id in ends.sessions {
             self.has_ended(*id);
+            Event::SessionEnded { session: *id }.record();
         }
         self.keep_newest(&session).await;
         Ok(session)
@@ -150,7 +151,7 @@ impl SessionManager {
             secret_hash: token.secret_hash(),
             user_id: user.id().to_user_id(),
             created_at: now,
-            authenticated_at: now,
+            authenticated_at: new.actor.map_or(now, Session::authenticated_at),
             renewed_at: now,
             active_expires_at: span.active_expires_at,
             idle_expires_at: span.idle_expires_at,
@@ -453,9 +454,17 @@ impl SessionManager {
     /// The living session that a token opens. Writes nothing: an idle one is still to be
     /// renewed.
     pub(crate) async fn find(&self, token: &SessionToken) -> Result<Option<Admitted>, StoreError> {
+        Ok(self.look_up(token).await?.ok())
+    }
+
+    /// As [`find`](Self::find), and why there is none.
+    pub(crate) async fn look_up(
+        &self,
+        token: &SessionToken,
+    ) -> Result<Result<Admitted, Denial>, StoreError> {
         match self.0.store.find(token.id()).await? {
             Some(record) => self.admit(record, token).await,
-            None => Ok(None),
+            None => Ok(Err(Denial::Ended)),
         }
     }
 
@@ -464,20 +473,20 @@ impl SessionManager {
         &self,
         record: SessionRecord,
         token: &SessionToken,
-    ) -> Result<Option<Admitted>, StoreError> {
+    ) -> Result<Result<Admitted, Denial>, StoreError> {
         let Settings { lifetime, rotation, .. } = &self.0.settings;
         let now = self.now();
         let admission = match admission::admit(lifetime, *rotation, &record, token, now) {
             Ok(admission) => admission,
             Err(denial) => {
                 denied(&record, denial);
-                return Ok(None);
+                return Ok(Err(denial));
             }
         };
         let actor = match self.actor(&record).await? {
             Actor::TheUser => None,
             Actor::Staff(actor) => Some(actor),
-            Actor::Gone => return Ok(None),
+            Actor::Gone => return Ok(Err(Denial::Ended)),
         };
         let token = match &admission.token {
             TokenState::Exchanged(new) => new,
@@ -489,7 +498,7 @@ impl SessionManager {
             Some(renewal) => renewed(session, renewal),
             None => session,
         };
-        Ok(Some(Admitted { session, renewal, token: admission.token }))
+        Ok(Ok(Admitted { session, renewal, token: admission.token }))
     }
 
     /// Deletes the row of a session.
@@ -500,7 +509,7 @@ impl SessionManager {
     }
 
     /// Tells those who wait for it.
-    fn has_ended(&self, id: SessionId) {
+    pub(crate) fn has_ended(&self, id: SessionId) {
         self.0.endings.session_ended(id);
     }
 

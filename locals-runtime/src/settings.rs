@@ -33,6 +33,10 @@ impl Settings {
             let reason = "AuthBuilder::max_sessions is 0, but then nobody could sign in";
             return Err(ConfigError(reason.to_owned()));
         }
+        if self.guest_lifetime.is_zero() {
+            let reason = "AuthBuilder::guest_lifetime is zero, but then nothing would be kept";
+            return Err(ConfigError(reason.to_owned()));
+        }
         let Some(RotationPolicy { every, overlap }) = self.rotation else { return Ok(()) };
         if every <= overlap {
             return Err(ConfigError(format!(

@@ -21,8 +21,10 @@ impl SessionManager {
         loop {
             let (token, change) = new_token(&session.record, authenticated_at)?;
             if self.store().change_token(session.id(), &change).await? {
-                let (session_id, user) = (session.id(), session.user_id());
-                Event::TokenReplaced { session: session_id, user }.record();
+                let (id, user) = (session.id(), session.user_id());
+                Event::TokenReplaced { session: id, user }.record();
+                // What was opened with the old token ends with it.
+                self.has_ended(id);
                 return Ok(Some(with_token(session, token, &change, true)));
             }
             // It has ended, or another request was faster.

@@ -20,7 +20,7 @@ use crate::{
 /// Made by [`Auth::within`]. What is done here counts when the app commits, and never if it does
 /// not. Write a cookie, with [`set_session`](crate::Locals::set_session), only after the commit.
 ///
-/// It is not known here whether the app commits. So whoever waits for the
+/// It is not known here whether the app commits. So nothing of it is logged, and whoever waits for the
 /// [end](crate::Session::ended) of a session that is ended here learns of it within a minute, and
 /// not at once.
 pub struct Within<'a, D: Dialect, T> {
@@ -39,11 +39,13 @@ impl<T: AuthUser> Auth<T> {
     /// # #[auth_user(table = "accounts")]
     /// # struct Account { id: i64 }
     /// # async fn example(
-    /// #     pool: sqlx::SqlitePool, auth: Auth<Account>, session: Session, hash: String
+    /// #     pool: sqlx::SqlitePool, auth: Auth<Account>, account: Account, session: Session,
+    /// #     hash: String,
     /// # ) -> Result<(), Box<dyn std::error::Error>> {
     /// let mut transaction = pool.begin().await?;
-    /// sqlx::query("UPDATE accounts SET password_hash = ?")
+    /// sqlx::query("UPDATE accounts SET password_hash = ? WHERE id = ?")
     ///     .bind(hash)
+    ///     .bind(account.id)
     ///     .execute(&mut *transaction)
     ///     .await?;
     /// auth.within(&mut transaction)?.invalidate_other_sessions(&session).await?;

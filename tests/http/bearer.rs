@@ -97,7 +97,7 @@ async fn a_bearer_token_opens_its_session_from_wherever_it_comes_and_sets_no_coo
             let reply = send!(app, request.insert_header(authorization.clone()));
             assert_eq!((reply.status, reply.body.as_str()), (StatusCode::OK, "name-1"));
             assert!(reply.sets_no_cookie());
-            assert_eq!(reply.header("Vary"), Some("Authorization"));
+            assert_eq!(reply.header("Vary"), Some("Cookie, Authorization"));
             assert_eq!(reply.header("Cache-Control"), Some("private, no-store"));
         }
     }
@@ -207,7 +207,7 @@ async fn other_schemes_are_none_of_our_business() {
         assert_eq!(reply.status, StatusCode::UNAUTHORIZED, "{other}");
         let reply = send!(app, with_other(support::get("/me").insert_header(cookie(&session))));
         assert_eq!(reply.body, "name-1", "{other}");
-        assert_eq!(reply.header("Vary"), Some("Cookie"));
+        assert_eq!(reply.header("Vary"), Some("Cookie, Authorization"));
         let foreign = support::post("/write").insert_header(("Sec-Fetch-Site", "cross-site"));
         let reply = send!(app, with_other(foreign.insert_header(cookie(&session))));
         assert_eq!(reply.status, StatusCode::FORBIDDEN, "{other}: the origin counts");

@@ -167,3 +167,17 @@ async fn a_row_that_cannot_be_read_is_no_session_and_harms_no_other() {
     assert!(reply.sets_no_cookie(), "the row may be mended");
     assert_eq!(send!(app, support::get("/me").insert_header(cookie(&whole))).body, "me");
 }
+
+#[actix_web::test]
+async fn a_user_whose_row_does_not_fit_their_type_is_not_signed_in_and_all_others_are() {
+    let fixture = Fixture::new().await;
+    let (broken, other) = (fixture.session(1).await, fixture.session(2).await);
+    let app = app!(fixture, me);
+    let spoil = sqlx::query("UPDATE accounts SET name = x'ff' WHERE id = 1");
+    spoil.execute(fixture.pool()).await.unwrap();
+    let reply = send!(app, support::get("/me").insert_header(cookie(&broken)));
+    assert_eq!(reply.status, StatusCode::UNAUTHORIZED);
+    assert!(reply.sets_no_cookie(), "the row may be mended");
+    let reply = send!(app, support::get("/me").insert_header(cookie(&other)));
+    assert_eq!(reply.status, StatusCode::OK);
+}

@@ -125,3 +125,10 @@ async fn a_cross_origin_request_and_a_fault_of_the_store_stop_at_the_guard() {
     assert_eq!(reply.header("Retry-After"), Some("1"));
     assert!(reply.sets_no_cookie());
 }
+
+#[actix_web::test]
+#[should_panic = "`//evil.example` is not a page of this app"]
+async fn a_guard_that_would_send_people_elsewhere_stops_the_start() {
+    let fixture = Fixture::new().await;
+    let _ = fixture.auth.require_user().redirect("//evil.example");
+}

@@ -192,16 +192,27 @@ async fn nothing_else_is_an_end() {
     let renewed = send!(app, support::get("/me").insert_header(cookie(&session)));
     assert_ne!(renewed.session_cookie(), session.token().expose_secret(), "and exchanged");
     assert!(!wait.is_over());
-    let confirmed = send!(app, support::post("/confirm").insert_header(as_set(&renewed)));
-    assert!(!wait.is_over());
-    send!(app, support::post("/add").insert_header(as_set(&confirmed)));
+    send!(app, support::post("/add").insert_header(as_set(&renewed)));
     assert!(!wait.is_over());
     send!(app, support::post("/logout").insert_header(cookie(&other)));
     assert!(!wait.is_over());
-    let kept = send!(app, support::post("/logout-others").insert_header(as_set(&confirmed)));
-    assert!(!wait.is_over());
-    send!(app, support::post("/logout").insert_header(as_set(&kept)));
+    send!(app, support::post("/logout").insert_header(as_set(&renewed)));
     assert!(wait.is_over(), "under whatever token");
+}
+
+/// Who has opened a connection with a stolen token is out with it.
+#[actix_web::test]
+async fn a_new_token_in_place_of_the_old_one_is_an_end() {
+    for path in ["/confirm", "/logout-others"] {
+        let memory = Memory::new();
+        let session = memory.session(1).await;
+        let app = app!(memory, me, confirm, logout_others);
+        let mut wait = Wait::of(&session);
+        let replaced = send!(app, support::post(path).insert_header(cookie(&session)));
+        assert!(wait.is_over(), "{path}");
+        let reply = send!(app, support::get("/me").insert_header(as_set(&replaced)));
+        assert!(reply.status.is_success(), "the session itself goes on");
+    }
 }
 
 #[actix_web::test]

@@ -567,3 +567,34 @@ async fn a_log_in_leads_back_into_the_app_and_nowhere_else() {
     let reply = send!(app, support::post("/form").set_form([("password", "right")]));
     assert_eq!(reply.header("Location"), Some("/orders"), "a form without it leads somewhere too");
 }
+
+#[actix_web::test]
+async fn a_navigation_with_a_token_that_was_just_replaced_keeps_the_cookie_of_the_new_one() {
+    let fixture = Fixture::new().await;
+    let session = fixture.session(1).await;
+    let app = app!(fixture, me, logout_others, confirm);
+    for path in ["/confirm", "/logout-others"] {
+        send!(app, support::post(path).insert_header(cookie(&session)));
+    }
+    // Both were under way when the token changed; the browser has the new one by now.
+    let navigation = support::get("/me").insert_header(("Sec-Fetch-Dest", "document"));
+    let again = support::post("/logout-others");
+    for request in [navigation, again] {
+        let reply = send!(app, request.insert_header(cookie(&session)));
+        assert_eq!(reply.status, StatusCode::UNAUTHORIZED);
+        assert!(reply.sets_no_cookie(), "{reply:?}");
+    }
+}
+
+#[actix_web::test]
+async fn an_unreadable_session_is_not_said_to_be_signed_out() {
+    let fixture = Fixture::new().await;
+    let session = fixture.session(1).await;
+    let app = app!(fixture, logout);
+    let spoil = sqlx::query("UPDATE user_sessions SET created_at = 'x'");
+    spoil.execute(fixture.pool()).await.unwrap();
+    let reply = send!(app, support::post("/logout").insert_header(cookie(&session)));
+    assert_eq!(reply.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(reply.sets_no_cookie());
+    assert_eq!(fixture.rows().await, 1);
+}

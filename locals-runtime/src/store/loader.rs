@@ -85,6 +85,9 @@ where
 /// signed out at once. The price is one load for each session that is found, also where the
 /// handler asks for the session alone.
 ///
+/// A session holds the id of its user and not the type: two types of user need two stores, or in
+/// Redis two [prefixes](super::RedisStore::prefix).
+///
 /// No foreign key deletes the sessions with the user: end them, by
 /// [`invalidate_user_sessions`](crate::SessionManager::invalidate_user_sessions), when a user is
 /// deleted. Otherwise they come back to life with the next user who is given the same id.

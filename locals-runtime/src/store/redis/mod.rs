@@ -154,8 +154,11 @@ impl RedisStore {
         Self { prefix: Arc::from("locals:"), connection: Arc::new(connection), confirmation: None }
     }
 
-    /// What the names of all keys begin with. `locals:` by default; apps that share a server need
-    /// different ones.
+    /// What the names of all keys begin with. `locals:` by default.
+    ///
+    /// Apps that share a server need different ones, and so do several types of user of one app: a
+    /// session holds the id of its user and not the type, so the sessions of one would open accounts
+    /// of the other.
     ///
     /// ```no_run
     /// # use locals::{StoreError, store::RedisStore};

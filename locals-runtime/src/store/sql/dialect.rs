@@ -23,6 +23,8 @@ pub struct Sql {
     /// Begins a transaction that is going to write.
     pub begin: &'static str,
     pub find_with_user: &'static str,
+    /// Whether the columns that are mostly as by default are read as one.
+    pub is_packed: bool,
     pub templates: Statements<&'static str>,
 
     /// Makes the tables and their indexes where they are missing; `{key}` stands for the type of
@@ -170,33 +172,40 @@ macro_rules! columns {
     ($first:literal $(, $name:literal)*) => { concat!($first $(, ", ", $name)*) };
 }
 
-/// What is read of a session: the common columns, and the others as one text.
-///
-/// Each column of a row costs the driver an allocation, in every request. So those that are mostly
-/// as by default are one column, which is null where they all are. They take names that no column
-/// of a user has, so that `FromRow` finds the user's.
-macro_rules! read {
-    (join: $open:literal, $and:literal, $close:literal; text: $text:literal; hex: $hex:literal, $end:literal; data: $data:literal) => {
+/// The columns as they are read. They take names that no column of a user has, so that `FromRow`
+/// finds the user's.
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+macro_rules! read_apart {
+    () => { for_columns!(read_apart) };
+    ($first:literal $(, $name:literal)*) => {
         concat!(
-            "s.secret_hash AS session__secret_hash, s.user_id AS session__user_id, \
-             s.created_at AS session__created_at, s.authenticated_at AS session__authenticated_at, \
-             s.active_expires_at AS session__active_expires_at, \
-             s.idle_expires_at AS session__idle_expires_at, \
-             s.absolute_expires_at AS session__absolute_expires_at, \
-             s.user_agent AS session__user_agent, s.address AS session__address, \
-             s.renewed_at AS session__renewed_at, \
-             CASE WHEN s.is_persistent = 1 AND s.active_period IS NULL \
-             AND s.actor_session IS NULL AND s.rotation IS NULL AND s.data_revision = 0 \
-             AND s.data IS NULL THEN NULL ELSE ",
-            $open, "CAST(s.is_persistent AS ", $text, ")",
-            $and, "COALESCE(CAST(s.active_period AS ", $text, "), '')",
-            $and, "COALESCE(CAST(s.idle_period AS ", $text, "), '')",
-            $and, "COALESCE(", $hex, "s.actor_session", $end, ", '')",
-            $and, "COALESCE(", $hex, "s.rotation", $end, ", '')",
-            $and, "CAST(s.data_revision AS ", $text, ")",
-            $and, "COALESCE(", $data, ", '')", $close,
-            " END AS session__others"
+            "s.", $first, " AS session__", $first
+            $(, ", s.", $name, " AS session__", $name)*
         )
+    };
+}
+
+/// The same for SQLite: the common columns, and the others as one text, which is null where they all
+/// are as by default.
+///
+/// Its driver allocates for each column of a row, in every request. (On PostgreSQL it is the
+/// expression that costs more than the columns.)
+#[cfg(feature = "sqlite")]
+macro_rules! read_packed {
+    () => {
+        "s.secret_hash AS session__secret_hash, s.user_id AS session__user_id, \
+         s.created_at AS session__created_at, s.authenticated_at AS session__authenticated_at, \
+         s.active_expires_at AS session__active_expires_at, \
+         s.idle_expires_at AS session__idle_expires_at, \
+         s.absolute_expires_at AS session__absolute_expires_at, \
+         s.user_agent AS session__user_agent, s.address AS session__address, \
+         s.renewed_at AS session__renewed_at, \
+         CASE WHEN s.is_persistent = 1 AND s.active_period IS NULL \
+         AND s.actor_session IS NULL AND s.rotation IS NULL AND s.data_revision = 0 \
+         AND s.data IS NULL THEN NULL ELSE s.is_persistent || ' ' || \
+         COALESCE(s.active_period, '') || ' ' || COALESCE(s.idle_period, '') || ' ' || \
+         hex(s.actor_session) || ' ' || hex(s.rotation) || ' ' || s.data_revision || ' ' || \
+         COALESCE('=' || s.data, '') END AS session__others"
     };
 }
 
@@ -217,27 +226,6 @@ macro_rules! parameters {
     () => { for_columns!(parameters) };
     (@one $name:literal) => { ", ?" };
     ($first:literal $(, $name:literal)*) => { concat!("?" $(, parameters!(@one $name))*) };
-}
-
-#[cfg(feature = "sqlite")]
-macro_rules! read_sqlite {
-    () => {
-        read!(join: "", " || ' ' || ", ""; text: "TEXT"; hex: "hex(", ")"; data: "'=' || s.data")
-    };
-}
-
-#[cfg(feature = "postgres")]
-macro_rules! read_postgres {
-    () => {
-        read!(join: "", " || ' ' || ", ""; text: "TEXT"; hex: "encode(", ", 'hex')"; data: "'=' || s.data")
-    };
-}
-
-#[cfg(feature = "mysql")]
-macro_rules! read_mysql {
-    () => {
-        read!(join: "CONCAT(", ", ' ', ", ")"; text: "CHAR"; hex: "HEX(", ")"; data: "CONCAT('=', s.data)")
-    };
 }
 
 /// Everything behind `SELECT` of a look-up, but for the key.
@@ -264,7 +252,8 @@ pub const SQLITE: Sql = Sql {
     patience: None,
 
     begin: "BEGIN IMMEDIATE",
-    find_with_user: concat!("SELECT {columns}, ", read_sqlite!(), joined!(), "+?"),
+    find_with_user: concat!("SELECT {columns}, ", read_packed!(), joined!(), "+?"),
+    is_packed: true,
     templates: Statements {
         create: concat!(
             "INSERT INTO user_sessions (",
@@ -273,7 +262,7 @@ pub const SQLITE: Sql = Sql {
             parameters!(),
             ", ?)"
         ),
-        find: concat!("SELECT ", read_sqlite!(), joined!(), "+?"),
+        find: concat!("SELECT ", read_packed!(), joined!(), "+?"),
         renew: "UPDATE user_sessions \
                 SET active_expires_at = ?, idle_expires_at = ?, renewed_at = ? \
                 WHERE id = +? AND active_expires_at <= ?",
@@ -285,7 +274,7 @@ pub const SQLITE: Sql = Sql {
         delete: "DELETE FROM user_sessions WHERE id = +?",
         delete_by_user: "DELETE FROM user_sessions WHERE user_id = ?",
         delete_others: "DELETE FROM user_sessions WHERE user_id = ? AND id <> ?",
-        list_by_user: concat!("SELECT ", read_sqlite!(), listed!("?")),
+        list_by_user: concat!("SELECT ", read_packed!(), listed!("?")),
         delete_expired: "DELETE FROM user_sessions WHERE id IN \
                          (SELECT id FROM user_sessions WHERE idle_expires_at <= ? LIMIT ?)",
         create_guest: "INSERT INTO guest_sessions \
@@ -364,7 +353,8 @@ pub const POSTGRES: Sql = Sql {
     patience: PATIENCE,
 
     begin: "BEGIN",
-    find_with_user: concat!("SELECT {columns}, ", read_postgres!(), joined!(), "$1"),
+    find_with_user: concat!("SELECT {columns}, ", read_apart!(), joined!(), "$1"),
+    is_packed: false,
     templates: Statements {
         create: concat!(
             "INSERT INTO user_sessions (",
@@ -372,7 +362,7 @@ pub const POSTGRES: Sql = Sql {
             ", id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, \
              $10, $11, $12, $13, $14, $15, $16, $17, $18)"
         ),
-        find: concat!("SELECT ", read_postgres!(), joined!(), "$1"),
+        find: concat!("SELECT ", read_apart!(), joined!(), "$1"),
         renew: "UPDATE user_sessions \
                 SET active_expires_at = $1, idle_expires_at = $2, renewed_at = $3 \
                 WHERE id = $4 AND active_expires_at <= $5",
@@ -384,7 +374,7 @@ pub const POSTGRES: Sql = Sql {
         delete: "DELETE FROM user_sessions WHERE id = $1",
         delete_by_user: "DELETE FROM user_sessions WHERE user_id = $1",
         delete_others: "DELETE FROM user_sessions WHERE user_id = $1 AND id <> $2",
-        list_by_user: concat!("SELECT ", read_postgres!(), listed!("$1")),
+        list_by_user: concat!("SELECT ", read_apart!(), listed!("$1")),
         delete_expired: "DELETE FROM user_sessions WHERE id = ANY (ARRAY \
                          (SELECT id FROM user_sessions WHERE idle_expires_at <= $1 \
                           ORDER BY idle_expires_at LIMIT $2 FOR UPDATE SKIP LOCKED))",
@@ -477,7 +467,8 @@ pub const MYSQL: Sql = Sql {
     patience: PATIENCE,
 
     begin: "BEGIN",
-    find_with_user: concat!("SELECT {columns}, ", read_mysql!(), joined!(), "?"),
+    find_with_user: concat!("SELECT {columns}, ", read_apart!(), joined!(), "?"),
+    is_packed: false,
     templates: Statements {
         create: concat!(
             "INSERT INTO user_sessions (",
@@ -486,7 +477,7 @@ pub const MYSQL: Sql = Sql {
             parameters!(),
             ", ?)"
         ),
-        find: concat!("SELECT ", read_mysql!(), joined!(), "?"),
+        find: concat!("SELECT ", read_apart!(), joined!(), "?"),
         renew: "UPDATE user_sessions \
                 SET active_expires_at = ?, idle_expires_at = ?, renewed_at = ? \
                 WHERE id = ? AND active_expires_at <= ?",
@@ -498,7 +489,7 @@ pub const MYSQL: Sql = Sql {
         delete: "DELETE FROM user_sessions WHERE id = ?",
         delete_by_user: "DELETE FROM user_sessions WHERE user_id = ?",
         delete_others: "DELETE FROM user_sessions WHERE user_id = ? AND id <> ?",
-        list_by_user: concat!("SELECT ", read_mysql!(), listed!("?")),
+        list_by_user: concat!("SELECT ", read_apart!(), listed!("?")),
         delete_expired: "DELETE FROM user_sessions WHERE idle_expires_at <= ? \
                          ORDER BY idle_expires_at LIMIT ?",
         create_guest: "INSERT INTO guest_sessions \

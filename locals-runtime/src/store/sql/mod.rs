@@ -245,9 +245,20 @@ where
             let Some(row) = self.row(&users.find_with_user, id).await? else {
                 return Ok(None);
             };
-            let user = T::from_row(&row)?;
+            let user = T::from_row(&row).map_err(unreadable_user)?;
             Ok(Some((read_record::<D, T>(&row, users.columns, Some(id))?, user)))
         })
+    }
+}
+
+/// One user whose row does not fit their type is not signed in; a type that asks for a column that
+/// is not there is a fault of the app.
+fn unreadable_user(error: sqlx::Error) -> StoreError {
+    match error {
+        sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => {
+            StoreError::Corrupt(format!("the user of a session: {error}"))
+        }
+        error => error.into(),
     }
 }
 

@@ -82,9 +82,10 @@ pub fn read_record<D: Dialect, T: AuthUser>(
 ) -> Result<SessionRecord, StoreError> {
     let read = || -> Result<SessionRecord, BoxDynError> {
         let time = |column| D::integer(row, first + column).map(Timestamp::from_millis);
-        let others = match D::text(row, first + 10)? {
-            None => Others::default(),
-            Some(text) => read_others(&text)?,
+        let (others, behind) = if D::SQL.is_packed {
+            (packed::<D>(row, first + 10)?, first + 11)
+        } else {
+            (apart::<D>(row, first + 10)?, first + 17)
         };
         Ok(SessionRecord {
             secret_hash: read_hash::<D>(row, first)?,
@@ -105,7 +106,7 @@ pub fn read_record<D: Dialect, T: AuthUser>(
             rotation: others.rotation,
             id: match id {
                 Some(id) => id,
-                None => SessionId::from_bytes(D::bytes(row, first + 11)?.try_into()?),
+                None => SessionId::from_bytes(D::bytes(row, behind)?.try_into()?),
             },
         })
     };
@@ -135,7 +136,32 @@ impl Default for Others {
     }
 }
 
-/// Reads the text that `read!` of `dialect.rs` makes.
+/// Reads the columns that begin here.
+fn apart<D: Dialect>(row: &D::Row, first: usize) -> Result<Others, BoxDynError> {
+    Ok(Others {
+        periods: match D::optional_integer(row, first)? {
+            Some(active) => Some(Periods::from_millis(active, D::integer(row, first + 1)?)),
+            None => None,
+        },
+        is_persistent: D::integer(row, first + 2)? != 0,
+        actor_session: match D::optional_bytes(row, first + 3)? {
+            Some(id) => Some(SessionId::from_bytes(id.try_into()?)),
+            None => None,
+        },
+        data: D::text(row, first + 4)?,
+        data_revision: D::integer(row, first + 5)?,
+        rotation: match D::optional_bytes(row, first + 6)? {
+            Some(bytes) => Some(Rotation::from_bytes(bytes.try_into()?)),
+            None => None,
+        },
+    })
+}
+
+/// Reads the one column that `read_packed!` of `dialect.rs` makes.
+fn packed<D: Dialect>(row: &D::Row, column: usize) -> Result<Others, BoxDynError> {
+    D::text(row, column)?.map_or_else(|| Ok(Others::default()), |text| read_others(&text))
+}
+
 fn read_others(text: &str) -> Result<Others, BoxDynError> {
     let mut parts = text.splitn(7, ' ');
     let mut part = || parts.next().ok_or("a part of the rare columns is missing");
