@@ -27,6 +27,7 @@ use crate::{
 /// |---|---|
 /// | `Option<Session>` | the session, if there is one |
 /// | `Option<User<T>>` | the user, if somebody is signed in |
+/// | `Option<Verified<T, C>>` | the user, if they meet the condition `C` |
 /// | `Locals` | reads the session, sets and removes the cookie |
 ///
 /// The attribute stands above or below the route attribute, or above a plain function that is
@@ -47,6 +48,13 @@ use crate::{
 ///     }
 /// }
 /// ```
+///
+/// The types are read by name: write them out, not as an alias of your own.
+///
+/// | argument | what it does |
+/// |---|---|
+/// | `guest_only = "/"` | sends signed-in users on to this path; for log-in pages |
+/// | `cross_origin` | lets in requests of other origins, without their session |
 ///
 /// # `cross_origin`
 ///
@@ -77,9 +85,17 @@ pub fn with_session(args: TokenStream, item: TokenStream) -> TokenStream {
 /// |---|---|
 /// | `Session` | the session |
 /// | `User<T>` | the user |
+/// | `Verified<T, C>` | the user, who meets the condition `C`; others are answered 403 |
 /// | `Locals` | reads the session, sets and removes the cookie |
 ///
-/// The 401 is sent before any other extractor runs: nothing of a stranger's body is read.
+/// The types are read by name: write them out, not as an alias of your own. The 401 is sent before any
+/// other extractor runs: nothing of a stranger's body is read.
+///
+/// | argument | what it does |
+/// |---|---|
+/// | `redirect = "/login"` | sends a browser that asks for a page to this path, with `?next=` |
+/// | `check = Account::is_admin` | 403 for users of whom this `fn(&T) -> bool`, or closure, says no |
+/// | `recent = "10m"` | only within this time after the log-in: a number and `s`, `m`, `h` or `d`, such as `1h30m` |
 ///
 /// ```
 /// use actix_web::{Responder, get};

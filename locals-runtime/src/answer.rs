@@ -161,7 +161,8 @@ fn see_other(page: &str) -> HttpResponse {
 /// A small page, in place of one of the app's own.
 fn html(error: &Error, page: Option<&str>) -> HttpResponse {
     let (_, _, title) = error.problem();
-    let link = page.map(|page| format!("<p><a href=\"{page}\">Sign in</a>")).unwrap_or_default();
+    let what = if matches!(error, Error::NotRecent) { "Confirm that it is you" } else { "Sign in" };
+    let link = page.map(|page| format!("<p><a href=\"{page}\">{what}</a>")).unwrap_or_default();
     let body = format!(
         "<!doctype html><html lang=en><meta charset=utf-8>\
          <meta name=viewport content=\"width=device-width\"><title>{title}</title>\

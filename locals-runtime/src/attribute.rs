@@ -139,7 +139,9 @@ impl<C: Condition> Attribute for RequireUser<C> {
         let session = request.session().ok_or_else(|| self.refuse(Error::Unauthenticated))?;
         self.condition.check(request).map_err(|error| self.refuse(error))?;
         match self.recent {
-            Some(within) if !session.is_recent(within) => Err(self.refuse(Error::NotRecent)),
+            Some(within) if !session.is_recent(within) => {
+                Err(self.refuse(Error::not_recent(session)))
+            }
             _ => Ok(()),
         }
     }

@@ -5,7 +5,7 @@ use actix_web::{
     http::{StatusCode, header},
 };
 
-use crate::{events::Event, user::WrongIdKind};
+use crate::{events::Event, session::Session, user::WrongIdKind};
 
 /// An error of a driver or of a third party's store, whatever its type.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -130,6 +130,12 @@ impl Error {
     /// It stands in the body of the response, as `code`.
     pub fn code(&self) -> &'static str {
         self.problem().1
+    }
+
+    /// Why a session does not count as a recent log-in. Who acts as another user cannot help it:
+    /// their password is not the user's.
+    pub(crate) fn not_recent(session: &Session) -> Self {
+        if session.actor().is_some() { Self::Forbidden } else { Self::NotRecent }
     }
 
     /// What a client is told: the status, the code and the sentence.

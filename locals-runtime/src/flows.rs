@@ -8,6 +8,7 @@ use crate::{
     error::{Error, StoreError},
     events::Event,
     guest::Guest,
+    impersonation::impersonation_ended,
     locals::Locals,
     log_in::LogInOptions,
     redirect::SafeRedirect,
@@ -84,9 +85,13 @@ impl Locals {
     ///
     /// # Errors
     /// [`Error::Unauthenticated`] if there is no session, or it has ended meanwhile;
-    /// [`Error::Store`] if the store fails, and the token is the old one.
+    /// [`Error::Forbidden`] in an [impersonation](Self::impersonate), which never counts as a recent
+    /// log-in; [`Error::Store`] if the store fails, and the token is the old one.
     pub async fn reauthenticate(&self) -> Result<Session, Error> {
         let session = self.get_session().await?.ok_or(Error::Unauthenticated)?;
+        if session.actor().is_some() {
+            return Err(Error::Forbidden);
+        }
         let session = self.auth().reauthenticate(&session).await?;
         let session = session.ok_or(Error::Unauthenticated)?;
         self.set_session(session.clone());
@@ -117,17 +122,20 @@ impl Locals {
     /// [impersonation](Self::impersonate), and removes the cookie. Without a session it ends none.
     ///
     /// The response also tells the browser to forget the pages it has in its cache
-    /// (`Clear-Site-Data`), so that the next person does not find them by "back".
+    /// (`Clear-Site-Data`). Chromium may still show the page before by "back", from memory; the guide
+    /// says what a page does about it.
     ///
     /// # Errors
     /// [`Error::Store`] if the store fails: the session lives and the cookie stays, so that
     /// signing out can be tried again.
     pub async fn log_out(&self) -> Result<(), Error> {
         self.refuse_unreadable().await?;
+        let acting = self.get_session().await?.filter(|session| session.actor().is_some());
         for id in self.own_sessions().await? {
             self.auth().invalidate_session(id).await?;
             Event::LogOut { session: id }.record();
         }
+        acting.iter().for_each(impersonation_ended);
         self.logged_out();
         Ok(())
     }
@@ -167,6 +175,7 @@ impl Locals {
             self.auth().invalidate_session(actor).await?;
         }
         let ended = self.auth().invalidate_user_sessions(session.user_id().clone()).await?;
+        impersonation_ended(&session);
         self.logged_out();
         Ok(ended)
     }

@@ -87,15 +87,20 @@ impl Locals {
         };
         let own = self.auth().resume(own).await?;
         self.auth().invalidate_session(acting.id()).await?;
-        if let Some(actor) = acting.actor() {
-            let (session, user) = (acting.id(), acting.user_id());
-            Event::ImpersonationEnded { session, user, actor }.record();
-        }
+        impersonation_ended(&acting);
         match &own {
             Some(own) => self.set_session(own.clone()),
             None => self.clear_session(),
         }
         Ok(own)
+    }
+}
+
+/// Notes that nobody acts in this session any more, if somebody did.
+pub(crate) fn impersonation_ended(session: &Session) {
+    if let Some(actor) = session.actor() {
+        let (session, user) = (session.id(), session.user_id());
+        Event::ImpersonationEnded { session, user, actor }.record();
     }
 }
 

@@ -210,12 +210,21 @@ impl FromRequest for SafeRedirect {
     }
 }
 
+/// 303 See Other, so that the browser asks with GET, whatever it has sent.
+///
+/// For a handler that gives back a redirect in one case and a page in another.
+impl From<SafeRedirect> for HttpResponse {
+    fn from(redirect: SafeRedirect) -> Self {
+        Self::SeeOther().insert_header((header::LOCATION, redirect.0)).finish()
+    }
+}
+
 impl Responder for SafeRedirect {
     type Body = BoxBody;
 
     /// 303 See Other, so that the browser asks with GET, whatever it has sent.
     fn respond_to(self, _: &HttpRequest) -> HttpResponse {
-        HttpResponse::SeeOther().insert_header((header::LOCATION, self.0)).finish()
+        self.into()
     }
 }
 

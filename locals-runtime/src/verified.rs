@@ -89,7 +89,8 @@ all_of!(A, B, C, D);
 /// A condition that every user meets whose log-in is at most so many minutes old, and who acts in
 /// their own name.
 ///
-/// Others are asked to sign in again, as with `#[require_user(recent = "10m")]`.
+/// Others are asked to sign in again, as with `#[require_user(recent = "10m")]`; who acts as the user
+/// is answered 403.
 ///
 /// ```
 /// use locals::{AuthUser, Recent, Verified};
@@ -107,8 +108,8 @@ impl<T, const MINUTES: u64> Check<T> for Recent<MINUTES> {
         session.is_recent(Duration::from_mins(MINUTES))
     }
 
-    fn refusal() -> Error {
-        Error::NotRecent
+    fn verify(user: &T, session: &Session) -> Result<(), Error> {
+        if Self::check(user, session) { Ok(()) } else { Err(Error::not_recent(session)) }
     }
 }
 
