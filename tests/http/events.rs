@@ -10,7 +10,7 @@ use std::{
 use actix_web::{get, post};
 use locals::{Error, Locals, Session, User, require_user, with_session};
 use tracing::{
-    Level,
+    Dispatch, Level,
     field::{Field, Visit},
     subscriber::{DefaultGuard, Interest},
 };
@@ -44,10 +44,16 @@ impl Visit for Logged {
 struct Events(Arc<Mutex<Vec<Logged>>>);
 
 impl Events {
-    fn capture() -> (Self, DefaultGuard) {
+    /// Keeps them until what comes with them is dropped.
+    ///
+    /// While there is one subscriber alone, `tracing` asks that of the thread in which an event
+    /// first happens, which may be of another test and have none, and never asks again. So there
+    /// are two.
+    fn capture() -> (Self, (Dispatch, DefaultGuard)) {
         let events = Self::default();
+        let another = Dispatch::new(events.clone());
         let guard = tracing::subscriber::set_default(events.clone());
-        (events, guard)
+        (events, (another, guard))
     }
 
     /// The events since the last call, by name.
