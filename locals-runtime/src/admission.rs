@@ -7,7 +7,7 @@ use crate::{
     clock::Timestamp,
     lifecycle::{self, Lifetime, Verdict},
     session::{Renewal, SessionRecord, SessionState},
-    token::{SecretHash, SessionToken},
+    token::SessionToken,
 };
 
 /// How often tokens are exchanged, for those who want it.
@@ -86,15 +86,11 @@ fn token_state(
         return Err(Denial::TokenExchanged);
     }
     let new = token.exchanged(&rotation.salt);
-    if opens(record.secret_hash, &new) {
+    if new.secret_hash() == record.secret_hash {
         Ok(TokenState::Exchanged(new))
     } else {
         Err(Denial::TokenExchanged)
     }
-}
-
-fn opens(hash: SecretHash, token: &SessionToken) -> bool {
-    hash == token.secret_hash()
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::{
     attribute::Refusal,
     error::{ConfigError, Error},
     events::{Event, Refused},
-    redirect::{self, SafeRedirect},
+    redirect::{self, see_other},
     session::Session,
 };
 
@@ -36,14 +36,8 @@ pub(crate) struct Answers {
 impl Answers {
     /// Refuses a page that is not one of this app.
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
-        for page in [&self.login_page, &self.reauthentication_page].into_iter().flatten() {
-            if SafeRedirect::parse(page).is_none() {
-                return Err(ConfigError(format!(
-                    "`{page}` is not a page of this app: write a path such as `/login`"
-                )));
-            }
-        }
-        Ok(())
+        let pages = [&self.login_page, &self.reauthentication_page];
+        pages.into_iter().flatten().try_for_each(|page| redirect::check_page(page))
     }
 
     /// The answer to a request that does not reach its handler.
@@ -152,10 +146,6 @@ fn is_person(headers: &HeaderMap) -> bool {
             let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
             accept.is_some_and(|accept| accept.contains("text/html"))
         })
-}
-
-fn see_other(page: &str) -> HttpResponse {
-    HttpResponse::SeeOther().insert_header((header::LOCATION, page)).finish()
 }
 
 /// A small page, in place of one of the app's own.

@@ -58,7 +58,6 @@ pub(crate) struct Web {
     pub origins: OriginPolicy,
     pub answers: Answers,
     pub proxies: TrustedProxies,
-    pub accepts_bearer: bool,
     pub clear_site_data: Option<HeaderValue>,
     pub merge: Option<Merge>,
 }
@@ -248,7 +247,7 @@ impl Registered {
     }
 
     pub(crate) fn accepts_bearer(&self) -> bool {
-        self.0.web().accepts_bearer
+        self.answers().accepts_bearer
     }
 
     pub(crate) fn clear_site_data(&self) -> Option<&HeaderValue> {

@@ -30,6 +30,7 @@ const OVERLAP: Duration = Duration::from_mins(1);
 pub struct AuthBuilder<T> {
     store: Arc<dyn SessionUserStore<T>>,
     settings: Settings,
+    rotate_every: Option<Duration>,
     rotation_overlap: Option<Duration>,
     cookie: CookieConfig,
     own_origins: Vec<String>,
@@ -48,6 +49,7 @@ impl<T> AuthBuilder<T> {
         Self {
             store,
             settings: Settings::default(),
+            rotate_every: None,
             rotation_overlap: None,
             cookie: CookieConfig::default(),
             own_origins: Vec::new(),
@@ -180,8 +182,7 @@ impl<T: AuthUser> AuthBuilder<T> {
     /// that brings it is given the same new one. So the parallel requests of a page all succeed,
     /// and an answer that is lost is made up for by the next request. Requests with a bearer token exchange nothing.
     pub fn rotate_every(mut self, time: Duration) -> Self {
-        let overlap = self.settings.rotation.map_or(OVERLAP, |rotation| rotation.overlap);
-        self.settings.rotation = Some(RotationPolicy { every: time, overlap });
+        self.rotate_every = Some(time);
         self
     }
 
@@ -254,15 +255,17 @@ impl<T: AuthUser> AuthBuilder<T> {
     /// [`ConfigError`] says in one line which settings contradict each other. Let it end the
     /// program: a browser would drop such a cookie in silence.
     pub fn build(self) -> Result<Auth<T>, ConfigError> {
-        let mut settings = self.settings;
-        match (&mut settings.rotation, self.rotation_overlap) {
-            (_, None) => {}
-            (Some(rotation), Some(overlap)) => rotation.overlap = overlap,
+        let rotation = match (self.rotate_every, self.rotation_overlap) {
+            (Some(every), overlap) => {
+                Some(RotationPolicy { every, overlap: overlap.unwrap_or(OVERLAP) })
+            }
+            (None, None) => None,
             (None, Some(_)) => {
                 let reason = "AuthBuilder::rotation_overlap is set, but no rotate_every";
                 return Err(ConfigError(reason.to_owned()));
             }
-        }
+        };
+        let settings = Settings { rotation, ..self.settings };
         settings.check()?;
         self.answers.check()?;
         let cookie = self.cookie.build()?;
@@ -276,7 +279,6 @@ impl<T: AuthUser> AuthBuilder<T> {
             origins,
             answers: Answers { accepts_bearer: self.bearer, ..self.answers },
             proxies: TrustedProxies::build(self.trusted_proxies)?,
-            accepts_bearer: self.bearer,
             clear_site_data: ClearSiteData::header(&self.clear_site_data),
             merge: self.merge,
         };

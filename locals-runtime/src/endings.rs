@@ -114,8 +114,8 @@ impl Ending {
 impl Session {
     /// Waits for the end of this session: by its user signing out, by whoever ends it, by its time,
     /// or by a new token in place of the one that opened it, as after a change of password: who has
-    /// the new one connects again. For connections that last, such as a `WebSocket` or server-sent events, which are
-    /// answered once and then go on.
+    /// the new one connects again. For connections that last, such as a `WebSocket` or server-sent
+    /// events, which are answered once and then go on.
     ///
     /// An end in this process is known at once; one in another process, or by other hands, within
     /// a minute, for which the store is asked once a minute. Renewals by other requests count.

@@ -25,7 +25,8 @@ const USER_AGENT_CHARS: usize = 255;
 
 impl Locals {
     /// Signs a user in: creates a session with a new token, ends the one that the browser
-    /// presented, both in one transaction, and sets the cookie. Call it again when a signed-in user
+    /// presented, both in one transaction (in Redis: one after the other), and sets the cookie. Call
+    /// it again when a signed-in user
     /// gains rights, such as by a second factor: the old token is dead then (OWASP ASVS 5.0
     /// §7.2.4).
     ///

@@ -84,8 +84,8 @@ pub fn respond(value: impl Responder, request: &HttpRequest) -> HttpResponse {
     value.respond_to(request).map_into_boxed_body()
 }
 
-/// Never implemented: `Session`, `User<T>`, `Verified<T, C>` and `Locals` are no ordinary extractors, because what
-/// they need is done before and after all extractors run.
+/// Never implemented: `Session`, `User<T>`, `Verified<T, C>` and `Locals` are no ordinary
+/// extractors, because what they need is done before and after all extractors run.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` reaches a handler only through `#[with_session]` or `#[require_user]`",
     label = "this handler has neither attribute, or hides this type from it behind an alias or a wrapper",

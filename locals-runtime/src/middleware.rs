@@ -21,7 +21,7 @@ use crate::{
     finish::finish,
     locals::Locals,
     parameters::Asks,
-    redirect::SafeRedirect,
+    redirect::check_page,
     resolution::Resolution,
     user::AuthUser,
 };
@@ -50,7 +50,7 @@ use crate::{
 #[must_use = "a guard does nothing until it is given to `.wrap(..)`"]
 pub struct Guard<T, C = ()> {
     auth: Registered,
-    attribute: Rc<RequireUser<C>>,
+    attribute: RequireUser<C>,
     user: PhantomData<fn() -> T>,
 }
 
@@ -67,14 +67,13 @@ impl<T: AuthUser> Guard<T> {
     /// Lets in only the users of whom `check` says yes; others are answered 403. As
     /// `#[require_user(check = ..)]`.
     pub fn check<F: Fn(&T) -> bool + Clone>(self, check: F) -> Guard<T, Checked<T, F>> {
-        let attribute = Rc::unwrap_or_clone(self.attribute).check_by(check);
-        Guard::new(self.auth, attribute)
+        Guard::new(self.auth, self.attribute.check_by(check))
     }
 }
 
-impl<T, C: Clone> Guard<T, C> {
+impl<T, C> Guard<T, C> {
     fn new(auth: Registered, attribute: RequireUser<C>) -> Self {
-        Self { auth, attribute: Rc::new(attribute), user: PhantomData }
+        Self { auth, attribute, user: PhantomData }
     }
 
     /// Where a browser is sent that asks for a page and has no session. As
@@ -83,21 +82,20 @@ impl<T, C: Clone> Guard<T, C> {
     /// # Panics
     /// If it is not a path of this app, when the app starts.
     pub fn redirect(self, page: &'static str) -> Self {
-        let is_of_this_app = SafeRedirect::parse(page).is_some();
-        assert!(is_of_this_app, "`{page}` is not a page of this app: write a path like `/login`");
-        Self::new(self.auth, Rc::unwrap_or_clone(self.attribute).redirect(page))
+        check_page(page).unwrap_or_else(|error| panic!("{error}"));
+        Self::new(self.auth, self.attribute.redirect(page))
     }
 
     /// Lets in only users who have proved who they are within this time. As
     /// `#[require_user(recent = "10m")]`.
     pub fn recent(self, within: Duration) -> Self {
-        Self::new(self.auth, Rc::unwrap_or_clone(self.attribute).recent(within))
+        Self::new(self.auth, self.attribute.recent(within))
     }
 }
 
 impl<T, C, S, B> Transform<S, ServiceRequest> for Guard<T, C>
 where
-    C: Condition + 'static,
+    C: Condition + Clone + 'static,
     S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
     B: MessageBody + 'static,
 {
@@ -108,7 +106,7 @@ where
     type Transform = Guarded<S, C>;
 
     fn new_transform(&self, inner: S) -> Self::Future {
-        let (auth, attribute) = (self.auth.clone(), Rc::clone(&self.attribute));
+        let (auth, attribute) = (self.auth.clone(), Rc::new(self.attribute.clone()));
         ready(Ok(Guarded { auth, attribute, inner: Rc::new(inner) }))
     }
 }

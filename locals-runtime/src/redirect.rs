@@ -16,6 +16,8 @@ use actix_web::{
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Deserializer, Serialize, de::IgnoredAny};
 
+use crate::error::ConfigError;
+
 /// What is longer is no address of a page, and would not fit into the header of some servers.
 const LONGEST: usize = 2_048;
 
@@ -215,8 +217,22 @@ impl FromRequest for SafeRedirect {
 /// For a handler that gives back a redirect in one case and a page in another.
 impl From<SafeRedirect> for HttpResponse {
     fn from(redirect: SafeRedirect) -> Self {
-        Self::SeeOther().insert_header((header::LOCATION, redirect.0)).finish()
+        see_other(&redirect.0)
     }
+}
+
+/// 303 to a page of this app.
+pub(crate) fn see_other(page: &str) -> HttpResponse {
+    HttpResponse::SeeOther().insert_header((header::LOCATION, page)).finish()
+}
+
+/// Refuses what is not a page of this app, where the app names one.
+pub(crate) fn check_page(page: &str) -> Result<(), ConfigError> {
+    if is_local(page) {
+        return Ok(());
+    }
+    let complaint = format!("`{page}` is not a page of this app: write a path such as `/login`");
+    Err(ConfigError(complaint))
 }
 
 impl Responder for SafeRedirect {

@@ -254,9 +254,10 @@ pub(crate) fn typed<T: AuthUser>(user: AnyUser) -> Option<User<T>> {
 /// What a native client presents, where the app lets them. No browser sends this header by
 /// itself, so the origin is nobody's business (OWASP CSRF Prevention, "Custom Request Headers").
 fn from_bearer(auth: &Registered, headers: &HeaderMap) -> Result<Option<Presented>, Error> {
-    let Some(header) = headers.get(AUTHORIZATION).filter(|_| auth.accepts_bearer()) else {
+    if !auth.accepts_bearer() {
         return Ok(None);
-    };
+    }
+    let Some(header) = headers.get(AUTHORIZATION) else { return Ok(None) };
     let header = header.as_bytes();
     let scheme_ends = header.iter().position(|byte| *byte == b' ').unwrap_or(header.len());
     let (scheme, token) = header.split_at(scheme_ends);

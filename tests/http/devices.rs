@@ -3,17 +3,17 @@
 use std::collections::BTreeSet;
 
 use actix_web::{
-    HttpResponse, Responder, delete, get,
     http::{StatusCode, header::HeaderValue},
     post,
     test::TestRequest,
-    web,
 };
-use locals::{Error, Locals, SessionId, SessionInfo, require_user, with_session};
+use locals::{Error, Locals, SessionId, SessionInfo, with_session};
 use serde_json::Value;
 
 use crate::{
-    app, send,
+    app,
+    routes::{end_session, sessions},
+    send,
     support::{self, Account, DAY, Fixture, as_set, cookie},
 };
 
@@ -22,19 +22,6 @@ use crate::{
 async fn login(locals: Locals) -> Result<&'static str, Error> {
     locals.log_in(&Account::of(1)).await?;
     Ok("")
-}
-
-#[get("/sessions")]
-#[require_user]
-async fn sessions(locals: Locals) -> Result<impl Responder, Error> {
-    Ok(web::Json(locals.sessions().await?))
-}
-
-#[delete("/sessions/{id}")]
-#[require_user]
-async fn end_session(id: web::Path<SessionId>, locals: Locals) -> Result<impl Responder, Error> {
-    let ended = locals.end_session(*id).await?;
-    Ok(if ended { HttpResponse::NoContent() } else { HttpResponse::NotFound() })
 }
 
 fn from(peer: &str) -> TestRequest {

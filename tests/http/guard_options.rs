@@ -273,7 +273,12 @@ async fn a_page_for_guests_sends_signed_in_users_on() {
 fn with_own_answers(builder: AuthBuilder<Account>) -> AuthBuilder<Account> {
     builder.answer_with(|request, error| match error {
         Error::Forbidden => Some(HttpResponse::Ok().body(format!("not {}", request.path()))),
-        Error::Unauthenticated => Some(HttpResponse::ImATeapot().finish()),
+        Error::Unauthenticated => Some(
+            HttpResponse::ImATeapot()
+                .append_header(("Link", "</a>"))
+                .append_header(("Link", "</b>"))
+                .finish(),
+        ),
         _ => None,
     })
 }
@@ -294,6 +299,7 @@ async fn the_app_replaces_the_answers_in_one_place() {
     }
     let reply = send!(app, support::get("/reports"));
     assert_eq!(reply.status, StatusCode::IM_A_TEAPOT, "the status of the answer stands");
+    assert_eq!(reply.headers.get_all("Link").count(), 2, "and all that it says");
     assert_eq!(reply.header("Content-Type"), None);
     fixture.clock.advance(Duration::from_hours(1));
     let reply = send!(app, support::post("/password").insert_header(cookie(&first)));

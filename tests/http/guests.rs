@@ -8,7 +8,7 @@ use locals::{AuthBuilder, Error, Locals, Session, User, require_user, with_sessi
 use tokio::sync::Barrier;
 
 use crate::{
-    app, send,
+    app, routes, send,
     support::{
         self, Account, Cart, DAY, Fixture, Gate, Reply, as_set, cookie, just_before, problem,
     },
@@ -358,20 +358,33 @@ async fn a_guest_who_is_forgotten_leaves_neither_row_nor_cookie() {
 
 #[actix_web::test]
 async fn signing_out_leaves_the_guest_alone() {
-    #[post("/logout")]
-    #[with_session]
-    async fn logout(locals: Locals) -> Result<&'static str, Error> {
-        locals.log_out().await?;
-        Ok("")
-    }
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
-    let app = app!(fixture, add, logout);
+    let app = app!(fixture, add, routes::logout);
     let guest = token(&send!(app, support::post("/add/7")));
     let both = format!("{}; {}", cookie(&session).1, as_guest(&guest).1);
     let reply = send!(app, support::post("/logout").insert_header(("Cookie", both)));
     assert_eq!(reply.guest_cookie(), None);
     assert_eq!(guests(&fixture).await, 1);
+}
+
+#[actix_web::test]
+async fn more_data_than_a_session_may_hold_stay_the_guests_and_keep_nobody_from_signing_in() {
+    let fixture = Fixture::configured(|builder| {
+        builder.merge_guest(|guest: Cart, cart: &mut Cart| {
+            for _ in 0..40_000 {
+                cart.items.extend(&guest.items);
+            }
+        })
+    })
+    .await;
+    fixture.account(1).await;
+    let app = app!(fixture, add, show, routes::login);
+    let guest = as_guest(&token(&send!(app, support::post("/add/7"))));
+    let reply = send!(app, support::post("/login/1").insert_header(guest.clone()));
+    assert_eq!((reply.status, reply.guest_cookie()), (StatusCode::OK, None));
+    assert!(!reply.session_cookie().is_empty());
+    assert_eq!(send!(app, support::get("/cart").insert_header(guest)).body, "[7]");
 }
 
 #[actix_web::test]

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use actix_web::{Responder, get, http::StatusCode, post, web};
-use locals::{
-    Error, Locals, Recent, Session, SessionId, User, Verified, require_user, with_session,
-};
+use locals::{Error, Locals, Recent, Session, User, Verified, require_user};
 use serde_json::Value;
 
 use crate::{
-    app, send,
+    app,
+    routes::{end_by_post, login, logout, logout_everywhere},
+    send,
     support::{self, Account, DAY, Fixture, Reply, as_set, cookie, problem},
 };
 
@@ -67,32 +67,6 @@ async fn vault(_recent: Verified<Account, Recent<10>>) -> &'static str {
 async fn confirm(locals: Locals) -> Result<&'static str, Error> {
     locals.reauthenticate().await?;
     Ok("")
-}
-
-#[post("/login/{id}")]
-#[with_session]
-async fn login(id: web::Path<i64>, locals: Locals) -> Result<&'static str, Error> {
-    locals.log_in(&Account::of(*id)).await?;
-    Ok("")
-}
-
-#[post("/logout")]
-#[with_session]
-async fn logout(locals: Locals) -> Result<&'static str, Error> {
-    locals.log_out().await?;
-    Ok("")
-}
-
-#[post("/logout-everywhere")]
-#[with_session]
-async fn logout_everywhere(locals: Locals) -> Result<String, Error> {
-    Ok(locals.log_out_everywhere().await?.to_string())
-}
-
-#[post("/end/{id}")]
-#[require_user]
-async fn end_session(id: web::Path<SessionId>, locals: Locals) -> Result<String, Error> {
-    Ok(locals.end_session(*id).await?.to_string())
 }
 
 /// The admin is account 9, the user account 1.
@@ -278,7 +252,7 @@ async fn it_ends_at_once_with_the_session_it_was_begun_from() {
 async fn the_user_ends_it_from_their_own_list() {
     let (fixture, admin) = admin_and_user().await;
     let users_own = fixture.auth.create_session(&Account::of(1)).await.unwrap();
-    let app = app!(fixture, impersonate, me, end_session);
+    let app = app!(fixture, impersonate, me, end_by_post);
     let acting = acting_as_1!(app, admin);
     let path = format!("/end/{}", acting.body);
     let reply = send!(app, support::post(&path).insert_header(cookie(&users_own)));
@@ -306,7 +280,7 @@ async fn signing_out_while_acting_ends_both_however_it_is_done() {
     for how in ["/logout", "/logout-everywhere", "/end/current", "/login/2"] {
         let (fixture, admin) = admin_and_user().await;
         fixture.account(2).await;
-        let app = app!(fixture, impersonate, me, login, logout, logout_everywhere, end_session);
+        let app = app!(fixture, impersonate, me, login, logout, logout_everywhere, end_by_post);
         let acting = acting_as_1!(app, admin);
         let path = how.replace("current", &acting.body);
         let reply = send!(app, support::post(&path).insert_header(as_set(&acting)));

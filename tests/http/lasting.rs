@@ -15,13 +15,14 @@ use futures_util::{
     future::{Either, join_all, select},
 };
 use locals::{
-    Auth, Error, Locals, ManualClock, Session, SessionId, Timestamp, User, require_user,
+    Auth, Error, Locals, ManualClock, Session, Timestamp, User, require_user,
     store::{MemoryStore, SessionStore},
-    with_session,
 };
 
 use crate::{
-    app, send,
+    app,
+    routes::{end_by_post, login, logout, logout_everywhere, logout_others},
+    send,
     support::{self, Account, Cart, DAY, Fixture, as_set, cookie, just_before},
 };
 
@@ -77,38 +78,6 @@ async fn me(user: User<Account>) -> String {
     user.id.to_string()
 }
 
-#[post("/login/{id}")]
-#[with_session]
-async fn login(id: web::Path<i64>, locals: Locals) -> Result<&'static str, Error> {
-    locals.log_in(&Account::of(*id)).await?;
-    Ok("")
-}
-
-#[post("/logout")]
-#[with_session]
-async fn logout(locals: Locals) -> Result<&'static str, Error> {
-    locals.log_out().await?;
-    Ok("")
-}
-
-#[post("/logout-everywhere")]
-#[with_session]
-async fn logout_everywhere(locals: Locals) -> Result<String, Error> {
-    Ok(locals.log_out_everywhere().await?.to_string())
-}
-
-#[post("/logout-others")]
-#[with_session]
-async fn logout_others(locals: Locals) -> Result<String, Error> {
-    Ok(locals.log_out_other_sessions().await?.to_string())
-}
-
-#[post("/end/{id}")]
-#[require_user]
-async fn end_session(id: web::Path<SessionId>, locals: Locals) -> Result<String, Error> {
-    Ok(locals.end_session(*id).await?.to_string())
-}
-
 #[post("/add")]
 #[require_user]
 async fn add(locals: Locals) -> Result<&'static str, Error> {
@@ -148,7 +117,7 @@ async fn every_end_in_this_process_is_known_at_once() {
         let (here, bob) = (memory.session(1).await, memory.session(2).await);
         memory.clock.advance(MOMENT);
         let there = memory.session(1).await;
-        let app = app!(memory, login, logout, logout_everywhere, logout_others, end_session);
+        let app = app!(memory, login, logout, logout_everywhere, logout_others, end_by_post);
         let (mut wait, mut bobs) = (Wait::of(&here), Wait::of(&bob));
         let request = match how {
             "from another device" => {

@@ -5,13 +5,15 @@ use std::{fmt::Write, time::Duration};
 use actix_web::{HttpResponse, Responder, get, http::StatusCode, post, web};
 use futures_util::future::{join, join_all};
 use locals::{
-    ClearSiteData, Error, Lifetime, Locals, LogInOptions, SafeRedirect, Session, SessionId, User,
+    ClearSiteData, Error, Lifetime, Locals, LogInOptions, SafeRedirect, Session, User,
     require_user, with_session,
 };
 use serde::Deserialize;
 
 use crate::{
-    app, send,
+    app,
+    routes::{end_by_post, logout, logout_everywhere, logout_others},
+    send,
     support::{
         self, Account, DAY, Fixture, Gate, Reply, Spy, as_set, cookie, just_before, problem,
     },
@@ -77,31 +79,6 @@ async fn confirm(locals: Locals) -> Result<impl Responder, Error> {
     let session = locals.reauthenticate().await?;
     assert_eq!(locals.get_session().await?.unwrap().token(), session.token());
     Ok(session.id().to_string())
-}
-
-#[post("/logout")]
-#[with_session]
-async fn logout(locals: Locals) -> Result<&'static str, Error> {
-    locals.log_out().await?;
-    Ok("")
-}
-
-#[post("/logout-everywhere")]
-#[with_session]
-async fn logout_everywhere(locals: Locals) -> Result<String, Error> {
-    Ok(locals.log_out_everywhere().await?.to_string())
-}
-
-#[post("/logout-others")]
-#[require_user]
-async fn logout_others(locals: Locals) -> Result<String, Error> {
-    Ok(locals.log_out_other_sessions().await?.to_string())
-}
-
-#[post("/end/{id}")]
-#[require_user]
-async fn end_session(id: web::Path<SessionId>, locals: Locals) -> Result<String, Error> {
-    Ok(locals.end_session(*id).await?.to_string())
 }
 
 fn secs(duration: Duration) -> i64 {
@@ -293,7 +270,7 @@ async fn the_browser_forgets_its_cache_when_its_session_is_ended_and_not_otherwi
     let fixture = Fixture::new().await;
     let ada = fixture.account(1).await;
     let app =
-        app!(fixture, login, me, logout, logout_everywhere, logout_others, end_session, confirm);
+        app!(fixture, login, me, logout, logout_everywhere, logout_others, end_by_post, confirm);
     let new = || async { fixture.auth.create_session(&ada).await.unwrap() };
 
     let (here, there) = (new().await, new().await);
@@ -328,7 +305,7 @@ async fn the_browser_forgets_its_cache_when_its_session_is_ended_and_not_otherwi
 async fn signing_out_that_has_failed_clears_nothing_and_can_be_tried_again() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
-    let app = app!(fixture, logout, logout_everywhere, end_session);
+    let app = app!(fixture, logout, logout_everywhere, end_by_post);
     let paths = ["/logout", "/logout-everywhere", &format!("/end/{}", session.id())];
     fixture.store.fail_writes(true);
     for path in paths {
@@ -465,6 +442,34 @@ async fn a_log_out_wins_over_a_proof_that_is_under_way() {
         assert!(reply.sets_no_cookie(), "{path}");
         assert_eq!(fixture.rows().await, 0, "{path}");
     }
+}
+
+#[post("/paused-logout-others")]
+#[require_user]
+async fn paused_logout_others(locals: Locals, gate: web::Data<Gate>) -> Result<String, Error> {
+    locals.get_session().await?;
+    gate.pass().await;
+    Ok(locals.log_out_other_sessions().await?.to_string())
+}
+
+#[actix_web::test]
+async fn signing_out_elsewhere_twice_at_once_keeps_the_cookie_of_the_faster_one() {
+    let fixture = Fixture::new().await;
+    let gate = web::Data::new(Gate::default());
+    let app = app!(fixture; gate, paused_logout_others, logout_others, me);
+    let session = fixture.session(1).await;
+    let path = "/paused-logout-others";
+    let slow = async { send!(app, support::post(path).insert_header(cookie(&session))) };
+    let fast = async {
+        gate.reached().await;
+        let reply = send!(app, support::post("/logout-others").insert_header(cookie(&session)));
+        gate.open();
+        reply
+    };
+    let (slow, fast) = join(slow, fast).await;
+    assert_eq!(slow.status, StatusCode::OK);
+    assert!(slow.sets_no_cookie(), "{slow:?}");
+    assert_eq!(send!(app, support::get("/me").insert_header(as_set(&fast))).body, "name-1");
 }
 
 #[actix_web::test]

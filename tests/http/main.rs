@@ -22,6 +22,7 @@ mod log_in;
 mod reading;
 mod renewal;
 mod rotation;
+mod routes;
 mod secrecy;
 mod server_api;
 mod session_data;

@@ -1,10 +1,12 @@
 //! Signing in and out, and the list of one's own sessions.
 
-use actix_web::{HttpResponse, Responder, delete, get, http::StatusCode, post, web};
+use actix_web::{Responder, get, http::StatusCode, post, web};
 use locals::{Error, Locals, Session, SessionId, User, require_user, with_session};
 
 use crate::{
-    app, send,
+    app,
+    routes::{end_session, logout_everywhere, logout_others, sessions},
+    send,
     support::{self, Account, DAY, Fixture, as_set, cookie},
 };
 
@@ -32,31 +34,6 @@ async fn logout(locals: Locals) -> Result<impl Responder, Error> {
     locals.log_out().await?;
     assert!(locals.get_session().await?.is_none());
     Ok(web::Redirect::to("/").see_other())
-}
-
-#[post("/logout-others")]
-#[require_user]
-async fn logout_others(locals: Locals) -> Result<String, Error> {
-    Ok(locals.log_out_other_sessions().await?.to_string())
-}
-
-#[post("/logout-everywhere")]
-#[with_session]
-async fn logout_everywhere(locals: Locals) -> Result<String, Error> {
-    Ok(locals.log_out_everywhere().await?.to_string())
-}
-
-#[get("/sessions")]
-#[with_session]
-async fn sessions(locals: Locals) -> Result<impl Responder, Error> {
-    Ok(web::Json(locals.sessions().await?))
-}
-
-#[delete("/sessions/{id}")]
-#[require_user]
-async fn end_session(id: web::Path<SessionId>, locals: Locals) -> Result<impl Responder, Error> {
-    let ended = locals.end_session(*id).await?;
-    Ok(if ended { HttpResponse::NoContent() } else { HttpResponse::NotFound() })
 }
 
 #[get("/me")]
