@@ -19,12 +19,8 @@ impl SessionManager {
     ) -> Result<Option<Session>, Error> {
         let mut session = session.clone();
         loop {
-            let (token, change) = new_token(&session.record, authenticated_at)?;
-            if self.store().change_token(session.id(), &change).await? {
-                let (id, user) = (session.id(), session.user_id());
-                Event::TokenReplaced { session: id, user }.record();
-                // What was opened with the old token ends with it.
-                self.has_ended(id);
+            if let Some((token, change)) = self.put_token(&session.record, authenticated_at).await?
+            {
                 return Ok(Some(with_token(session, token, &change, true)));
             }
             // It has ended, or another request was faster.
@@ -41,12 +37,27 @@ impl SessionManager {
             let now = self.now();
             let Some(record) = self.store().find(id).await? else { return Ok(None) };
             let Some(state) = lifecycle::state(&record, now) else { return Ok(None) };
-            let (token, change) = new_token(&record, record.authenticated_at)?;
-            if self.store().change_token(id, &change).await? {
+            if let Some((token, change)) = self.put_token(&record, record.authenticated_at).await? {
                 let session = self.session(record, token.clone(), state, true, now, None);
                 return Ok(Some(with_token(session, token, &change, true)));
             }
         }
+    }
+
+    /// Puts a new token in place of a session's own; `None` if another request was faster.
+    async fn put_token(
+        &self,
+        record: &SessionRecord,
+        authenticated_at: Timestamp,
+    ) -> Result<Option<(SessionToken, TokenChange)>, Error> {
+        let (token, change) = new_token(record, authenticated_at)?;
+        if !self.store().change_token(record.id, &change).await? {
+            return Ok(None);
+        }
+        Event::TokenReplaced { session: record.id, user: &record.user_id }.record();
+        // What was opened with the old token ends with it.
+        self.has_ended(record.id);
+        Ok(Some((token, change)))
     }
 
     /// Exchanges the token of a session, while the old one goes on to open it for a moment. If

@@ -92,6 +92,15 @@ async fn confirm(locals: Locals) -> Result<&'static str, Error> {
     Ok("")
 }
 
+/// Acts as user 1 for the length of the request.
+#[post("/act-for-a-moment")]
+#[require_user]
+async fn act_for_a_moment(locals: Locals) -> Result<&'static str, Error> {
+    locals.impersonate(&Account::of(1)).await?;
+    locals.stop_impersonating().await?;
+    Ok("")
+}
+
 #[post("/impersonate")]
 #[require_user]
 async fn impersonate(locals: Locals) -> Result<&'static str, Error> {
@@ -172,10 +181,10 @@ async fn nothing_else_is_an_end() {
 /// Who has opened a connection with a stolen token is out with it.
 #[actix_web::test]
 async fn a_new_token_in_place_of_the_old_one_is_an_end() {
-    for path in ["/confirm", "/logout-others"] {
+    for path in ["/confirm", "/logout-others", "/act-for-a-moment"] {
         let memory = Memory::new();
         let session = memory.session(1).await;
-        let app = app!(memory, me, confirm, logout_others);
+        let app = app!(memory, me, confirm, logout_others, act_for_a_moment);
         let mut wait = Wait::of(&session);
         let replaced = send!(app, support::post(path).insert_header(cookie(&session)));
         assert!(wait.is_over(), "{path}");
