@@ -1,0 +1,8 @@
+//! One app under attack, and those who attack it.
+//!
+//! What is short runs as a test, with `cargo test --workspace --all-features`; `cargo xtask` runs the
+//! same for as long as it is told to.
+#![allow(clippy::missing_errors_doc, clippy::missing_panics_doc, reason = "it ends with its cause")]
+
+pub mod app;
+pub mod server;
