@@ -27,7 +27,7 @@ async fn write(user: User<Account>) -> String {
 }
 
 /// Gives the client its token, as an app does for its own native client.
-#[post("/login/{id}")]
+#[post("/native/login/{id}")]
 #[with_session]
 async fn login(id: actix_web::web::Path<i64>, locals: Locals) -> Result<String, Error> {
     let session = locals.log_in(&Account::of(*id)).await?;
@@ -41,7 +41,7 @@ async fn logout(locals: Locals) -> Result<&'static str, Error> {
     Ok("")
 }
 
-#[post("/confirm")]
+#[post("/native/confirm")]
 #[with_session]
 async fn confirm(locals: Locals) -> Result<String, Error> {
     Ok(locals.reauthenticate().await?.token().expose_secret().to_owned())
@@ -122,9 +122,9 @@ async fn all_verbs_work_and_none_sets_or_removes_a_cookie() {
     fixture.account(1).await;
     fixture.account(2).await;
     let app = app!(fixture, me, login, logout, confirm, clear);
-    let first = send!(app, support::post("/login/1")).body;
-    let second = send!(app, support::post("/login/2").insert_header(bearer(&first)));
-    let third = send!(app, support::post("/confirm").insert_header(bearer(&second.body)));
+    let first = send!(app, support::post("/native/login/1")).body;
+    let second = send!(app, support::post("/native/login/2").insert_header(bearer(&first)));
+    let third = send!(app, support::post("/native/confirm").insert_header(bearer(&second.body)));
     let cleared = send!(app, support::post("/clear").insert_header(bearer(&third.body)));
     assert_eq!(fixture.rows().await, 1, "each log-in has ended the one before");
     for (token, expected) in
@@ -153,7 +153,7 @@ async fn a_request_with_two_credentials_is_refused_before_either_is_looked_at() 
     let conflicting = ("Cookie", format!("__Host-session={token}; __Host-session=other"));
     for presented in [cookie(&session), malformed, conflicting] {
         for authorization in [bearer(token), bearer("malformed"), bearer("")] {
-            for request in [support::get("/me"), support::post("/login/1")] {
+            for request in [support::get("/me"), support::post("/native/login/1")] {
                 let request = request.insert_header(authorization.clone());
                 let reply = send!(app, request.insert_header(presented.clone()));
                 let body = problem(400, "two_credentials", "A cookie and a bearer token");
@@ -179,8 +179,10 @@ async fn a_malformed_token_is_refused_without_asking_the_store() {
         let reply = send!(app, support::get("/me").insert_header(("Authorization", malformed)));
         assert_eq!(reply.status, StatusCode::UNAUTHORIZED, "{malformed}");
         assert_eq!(challenges(&reply), ["Session", "Bearer"], "{malformed}");
-        let reply =
-            send!(app, support::post("/confirm").insert_header(("Authorization", malformed)));
+        let reply = send!(
+            app,
+            support::post("/native/confirm").insert_header(("Authorization", malformed))
+        );
         assert_eq!(challenges(&reply), ["Session", "Bearer"], "by the handler: {malformed}");
     }
     assert_eq!(fixture.store.calls(), 0);

@@ -1,6 +1,7 @@
 //! Behaviour over HTTP, through real Actix services. Each test's name is what it shows.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by ending")]
 
+mod record;
 mod support;
 
 mod bearer;
@@ -18,6 +19,7 @@ mod guests;
 mod handlers;
 mod impersonation;
 mod lasting;
+mod leaks;
 mod log_in;
 mod reading;
 mod renewal;

@@ -1,64 +1,16 @@
 //! What must not leave the server: tokens in logs and bodies, causes of faults in answers.
 
-use std::{
-    io,
-    sync::{Arc, Mutex, OnceLock},
-};
-
 use actix_web::{
     App, HttpRequest, HttpResponse, get, http::StatusCode, middleware::Logger, post,
     test::init_service,
 };
 use locals::{Error, Locals, Session, User, require_user, with_session};
-use tracing_subscriber::fmt::MakeWriter;
 
 use crate::{
+    record::Log,
     send,
     support::{self, Account, DAY, FAULT, Fixture, cookie},
 };
-
-/// Everything that this process logs, at every level.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    /// Starts to keep the log; there is one for the process.
-    fn capture() -> Self {
-        static LOG: OnceLock<Log> = OnceLock::new();
-        let log = LOG.get_or_init(|| {
-            let log = Self::default();
-            tracing_subscriber::fmt()
-                .with_max_level(tracing::Level::TRACE)
-                .with_writer(log.clone())
-                .init();
-            log
-        });
-        log.clone()
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
-    }
-}
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
 
 #[post("/login")]
 #[with_session]

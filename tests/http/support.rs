@@ -27,6 +27,8 @@ use sqlx::{Sqlite, SqlitePool};
 use tempfile::TempDir;
 use tokio::sync::Notify;
 
+use crate::record;
+
 pub const DAY: Duration = Duration::from_hours(24);
 
 /// The last millisecond of a time.
@@ -60,7 +62,13 @@ pub struct Fixture {
     pub store: Spy,
     pub clock: ManualClock,
     /// Goes with the fixture.
-    _directory: TempDir,
+    directory: TempDir,
+}
+
+impl Drop for Fixture {
+    fn drop(&mut self) {
+        record::ended(self, self.directory.path());
+    }
 }
 
 impl Fixture {
@@ -71,6 +79,7 @@ impl Fixture {
     pub async fn configured(
         configure: impl FnOnce(AuthBuilder<Account>) -> AuthBuilder<Account>,
     ) -> Self {
+        record::begun();
         // A file, as in an app: a database in memory has one connection.
         let directory = TempDir::new().unwrap();
         let file = directory.path().join("app.db");
@@ -84,7 +93,7 @@ impl Fixture {
         let clock = ManualClock::at(Timestamp::from_millis(1_800_000_000_000));
         let builder = Auth::builder(store.clone()).clock(clock.clone());
         let auth = configure(builder).build().unwrap();
-        Self { auth, store, clock, _directory: directory }
+        Self { auth, store, clock, directory }
     }
 
     pub fn pool(&self) -> &SqlitePool {
@@ -106,6 +115,7 @@ impl Fixture {
     pub async fn session(&self, id: i64) -> Session {
         let account = self.account(id).await;
         let session = self.auth.create_session(&account).await.unwrap();
+        record::issued(session.token().expose_secret());
         self.store.forget();
         session
     }
@@ -126,6 +136,7 @@ impl Fixture {
 
 /// The `Cookie` header that presents a session.
 pub fn cookie(session: &Session) -> (&'static str, String) {
+    record::shown(&(session, session.token()));
     ("Cookie", format!("__Host-session={}", session.token().expose_secret()))
 }
 
@@ -209,8 +220,11 @@ pub struct Reply {
 impl Reply {
     pub async fn read<B: MessageBody>(response: ServiceResponse<B>) -> Self {
         let (status, headers) = (response.status(), response.headers().clone());
+        let path = response.request().path().to_owned();
         let body = to_bytes(response.into_body()).await.ok().unwrap();
-        Self { status, headers, body: String::from_utf8(body.to_vec()).unwrap() }
+        let reply = Self { status, headers, body: String::from_utf8(body.to_vec()).unwrap() };
+        record::answered(&path, &reply);
+        reply
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {
