@@ -236,6 +236,8 @@ pub mod guide {
         observability = "docs/observability.md";
         #[cfg_attr(doctest, cfg(feature = "testing"))]
         lines = "docs/lines.md";
+        security = "docs/security.md";
+        asvs = "docs/asvs.md";
         design = "DESIGN.md";
     }
 }

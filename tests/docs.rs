@@ -1,4 +1,7 @@
 //! What the documentation claims of itself.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by ending")]
+
+use std::{fs, path::Path};
 
 /// The most lines that a task may take.
 const MOST: [(&str, usize); 7] = [
@@ -34,5 +37,47 @@ fn each_task_takes_the_lines_that_the_page_says_and_no_more_than_it_may() {
         assert_eq!((task.as_str(), *lines), (claimed, claimed_lines));
         assert_eq!(task, named);
         assert!(*lines <= most, "{task} takes {lines} lines");
+    }
+}
+
+/// The text of every source of the repository below a folder, but what was built.
+fn sources(folder: &Path) -> String {
+    let mut text = String::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() && !path.ends_with("target") {
+            text += &sources(&path);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            text += &fs::read_to_string(path).unwrap();
+        }
+    }
+    text
+}
+
+#[test]
+fn each_demand_and_each_fault_has_an_answer_and_a_test_that_exists() {
+    let page = include_str!("../docs/security.md");
+    let sources = sources(Path::new(env!("CARGO_MANIFEST_DIR")));
+    let rows: Vec<Vec<&str>> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"))
+        .filter(|row| row.starts_with("S-") || row.starts_with("F-"))
+        .map(|row| row.split(" | ").collect())
+        .collect();
+    let numbers: Vec<&str> = rows.iter().map(|cells| &cells[0][..4]).collect();
+    let demands = (1..=60).map(|number| format!("S-{number:02}"));
+    let faults = (1..=21).map(|number| format!("F-{number:02}"));
+    assert_eq!(numbers, demands.chain(faults).collect::<Vec<_>>());
+
+    for cells in rows {
+        let [demand, answer, shown] = cells[..] else { panic!("not three cells: {cells:?}") };
+        assert!(demand.len() > 5 && answer.len() > 5 && shown.len() > 5, "{cells:?}");
+        let named: Vec<&str> = shown.split('`').skip(1).step_by(2).collect();
+        assert!(!named.is_empty() || answer.starts_with("for the app"), "{demand}: no test");
+        for name in named {
+            let is_file = Path::new(env!("CARGO_MANIFEST_DIR")).join(name).is_file();
+            let is_test = ["(", "<"].iter().any(|end| sources.contains(&format!("fn {name}{end}")));
+            assert!(is_file || is_test, "{demand}: there is no test {name}");
+        }
     }
 }
