@@ -50,6 +50,27 @@ pub enum UserId {
     Text(String),
 }
 
+impl UserId {
+    /// The id with its kind: ids that differ have texts that differ.
+    pub(crate) fn to_text(&self) -> String {
+        match self {
+            Self::Integer(id) => format!("i:{id}"),
+            Self::Uuid(id) => format!("u:{id}"),
+            Self::Text(id) => format!("t:{id}"),
+        }
+    }
+
+    /// Reads what `to_text` has written.
+    pub(crate) fn from_text(text: &str) -> Option<Self> {
+        match text.split_once(':')? {
+            ("i", id) => id.parse().ok().map(Self::Integer),
+            ("u", id) => id.parse().ok().map(Self::Uuid),
+            ("t", id) => Some(Self::Text(id.to_owned())),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for UserId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -254,6 +275,16 @@ mod tests {
         round(i32::MAX);
         round(String::from("ada"));
         round(Uuid::from_u128(7));
+    }
+
+    #[test]
+    fn the_text_of_an_id_names_its_kind_and_reads_back() {
+        for id in [UserId::Integer(-7), UserId::from("-7"), UserId::from("i:7"), Uuid::nil().into()]
+        {
+            assert_eq!(UserId::from_text(&id.to_text()), Some(id));
+        }
+        assert_ne!(UserId::Integer(7).to_text(), UserId::from("7").to_text());
+        assert_eq!(UserId::from_text("7"), None);
     }
 
     #[test]

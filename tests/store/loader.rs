@@ -62,11 +62,21 @@ impl<I: Id> UserLoader<Person<I>> for Directory {
     }
 }
 
+/// A user as the store of sessions knows them: by a text that names their table.
+fn stored(id: &UserId) -> Person<String> {
+    let kind = match id {
+        UserId::Integer(_) => "i",
+        UserId::Uuid(_) => "u",
+        UserId::Text(_) => "t",
+    };
+    Person { id: format!("persons/{kind}:{id}") }
+}
+
 /// `MemoryStore` knows all users here, so that who is found is for the directory to say.
 struct Joined(Directory);
 
 impl Harness for Joined {
-    type Store = WithLoader<MemoryStore<Person<i64>>, Directory, Person<i64>>;
+    type Store = WithLoader<MemoryStore<Person<String>>, Directory, Person<i64>>;
     type User = Person<i64>;
 
     async fn store(&self) -> Self::Store {
@@ -74,7 +84,7 @@ impl Harness for Joined {
     }
 
     async fn add_user(&self, store: &Self::Store, id: UserId) {
-        store.sessions().insert_user(Person { id: id.clone().try_into().expect("an i64") });
+        store.sessions().insert_user(stored(&id));
         self.0.add(id);
     }
 
@@ -91,9 +101,9 @@ mod conformance {
 }
 
 /// A memory with one user, whom the loader knows or not.
-fn memory() -> MemoryStore<Person<i64>> {
+fn memory() -> MemoryStore<Person<String>> {
     let memory = MemoryStore::new();
-    memory.insert_user(Person { id: 7 });
+    memory.insert_user(stored(&UserId::from(7_i64)));
     memory
 }
 
@@ -161,13 +171,40 @@ async fn a_loader_that_fails_is_a_fault_of_the_store_and_signs_nobody_out() {
 #[actix_web::test]
 async fn a_session_of_an_id_of_another_kind_is_nobodys() {
     let memory = memory();
-    let auth = Auth::<Person<i64>>::builder(memory.clone()).build().unwrap();
+    let directory = Directory::default();
+    let numbers = WithLoader::<_, _, Person<i64>>::new(memory.clone(), directory.clone());
+    let auth = Auth::builder(numbers).build().unwrap();
     let session = auth.create_session(&Person { id: 7_i64 }).await.unwrap();
-    let store =
-        WithLoader::new(
-            memory,
-            |id: String| async move { Ok::<_, StoreError>(Some(Person { id })) },
-        );
-    let found: Option<(_, Person<String>)> = store.find_with_user(session.id()).await.unwrap();
-    assert_eq!(found, None);
+    let texts = WithLoader::<_, _, Person<String>>::new(memory, directory.clone());
+    directory.add("7".to_owned());
+    assert_eq!(texts.find_with_user(session.id()).await.unwrap(), None);
+}
+
+/// A user of another type, whose ids are the same numbers.
+#[derive(Clone, AuthUser)]
+#[auth_user(table = "staff")]
+struct Staff {
+    id: i64,
+}
+
+#[actix_web::test]
+async fn two_types_of_user_in_one_store_never_have_each_others_sessions() {
+    let memory = memory();
+    memory.insert_user(Person { id: "staff/i:7".to_owned() });
+    let persons = WithLoader::new(memory.clone(), |id: i64| async move {
+        Ok::<_, StoreError>(Some(Person { id }))
+    });
+    let staff =
+        WithLoader::new(memory, |id: i64| async move { Ok::<_, StoreError>(Some(Staff { id })) });
+    let persons = Auth::<Person<i64>>::builder(persons).build().unwrap();
+    let staff = Auth::<Staff>::builder(staff).build().unwrap();
+    let session = persons.create_session(&Person { id: 7_i64 }).await.unwrap();
+    let token = session.token().expose_secret();
+
+    assert!(staff.validate_session(token).await.unwrap().is_none(), "it opens nothing there");
+    assert!(staff.validate_session_user(token).await.unwrap().is_none());
+    assert!(staff.user_sessions(7_i64).await.unwrap().is_empty(), "and is not listed");
+    assert_eq!(staff.invalidate_user_sessions(7_i64).await.unwrap(), 0, "nor ended with theirs");
+    assert!(persons.validate_session(token).await.unwrap().is_some());
+    assert_eq!(persons.user_sessions(7_i64).await.unwrap().len(), 1);
 }

@@ -85,8 +85,8 @@ where
 /// signed out at once. The price is one load for each session that is found, also where the
 /// handler asks for the session alone.
 ///
-/// A session holds the id of its user and not the type: two types of user need two stores, or in
-/// Redis two [prefixes](super::RedisStore::prefix).
+/// Two types of user may share a store of sessions: it is given the ids of users as texts that begin
+/// with their [table](AuthUser::TABLE), so that a session of one type is none of the other.
 ///
 /// No foreign key deletes the sessions with the user: end them, by
 /// [`invalidate_user_sessions`](crate::SessionManager::invalidate_user_sessions), when a user is
@@ -116,7 +116,7 @@ where
     T: AuthUser<Id: TryFrom<UserId, Error = WrongIdKind>>,
 {
     async fn load(&self, id: SessionId) -> Result<Option<(SessionRecord, T)>, StoreError> {
-        let Some(session) = self.sessions.find(id).await? else {
+        let Some(session) = self.sessions.find(id).await?.and_then(own::<T>) else {
             return Ok(None);
         };
         // An id of another kind is nobody's: the app has changed the type of its ids.
@@ -127,6 +127,18 @@ where
     }
 }
 
+/// The id of a user as the store of sessions is given it.
+fn stored<T: AuthUser>(user: &UserId) -> UserId {
+    UserId::Text(format!("{}/{}", T::TABLE, user.to_text()))
+}
+
+/// A stored session with the id of its user, if that is one of this type.
+fn own<T: AuthUser>(session: SessionRecord) -> Option<SessionRecord> {
+    let UserId::Text(stored) = &session.user_id else { return None };
+    let user_id = UserId::from_text(stored.strip_prefix(T::TABLE)?.strip_prefix('/')?)?;
+    Some(SessionRecord { user_id, ..session })
+}
+
 impl<S, L, T> SessionStore for WithLoader<S, L, T>
 where
     S: SessionStore,
@@ -134,7 +146,9 @@ where
     T: AuthUser<Id: TryFrom<UserId, Error = WrongIdKind>>,
 {
     fn create<'a>(&'a self, session: &'a SessionRecord, ends: Ends<'a>) -> StoreFuture<'a, ()> {
-        self.sessions.create(session, ends)
+        let user_id = stored::<T>(&session.user_id);
+        let session = SessionRecord { user_id, ..session.clone() };
+        Box::pin(async move { self.sessions.create(&session, ends).await })
     }
 
     fn find(&self, id: SessionId) -> StoreFuture<'_, Option<SessionRecord>> {
@@ -162,11 +176,16 @@ where
         user: &'a UserId,
         keep: Option<SessionId>,
     ) -> StoreFuture<'a, u64> {
-        self.sessions.delete_by_user(user, keep)
+        let user = stored::<T>(user);
+        Box::pin(async move { self.sessions.delete_by_user(&user, keep).await })
     }
 
     fn list_by_user<'a>(&'a self, user: &'a UserId) -> StoreFuture<'a, Vec<SessionRecord>> {
-        self.sessions.list_by_user(user)
+        let user = stored::<T>(user);
+        Box::pin(async move {
+            let sessions = self.sessions.list_by_user(&user).await?;
+            Ok(sessions.into_iter().filter_map(own::<T>).collect())
+        })
     }
 
     fn delete_expired(&self, now: Timestamp, limit: u32) -> StoreFuture<'_, u64> {

@@ -454,7 +454,7 @@ impl SessionStore for RedisStore {
             let mut ids = self.index(user).await?;
             ids.retain(|id| Some(*id) != keep);
             let (mut deleted, mut absent) = (Vec::new(), Vec::new());
-            let user_text = record::user_text(user);
+            let user_text = user.to_text();
             for ids in ids.chunks(CROWD) {
                 let ends = ids.iter().map(|&id| self.end_of_user(&user_text, id));
                 for (&id, ended) in ids.iter().zip(join_all(ends).await) {

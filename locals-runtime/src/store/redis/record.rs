@@ -34,7 +34,7 @@ pub(super) fn guest_key(prefix: &str, id: SessionId) -> String {
 
 /// The key of the index of a user's sessions.
 pub(super) fn index_key(prefix: &str, user: &UserId) -> String {
-    format!("{prefix}u:{}", user_text(user))
+    format!("{prefix}u:{}", user.to_text())
 }
 
 /// The pattern that all keys of sessions and of guests match, and no others.
@@ -47,24 +47,6 @@ pub(super) fn pattern(prefix: &str) -> String {
         pattern.push(character);
     }
     pattern + "[sg]:*"
-}
-
-/// The id of a user with its kind: ids that differ have texts that differ.
-pub(super) fn user_text(user: &UserId) -> String {
-    match user {
-        UserId::Integer(id) => format!("i:{id}"),
-        UserId::Uuid(id) => format!("u:{id}"),
-        UserId::Text(id) => format!("t:{id}"),
-    }
-}
-
-fn read_user(text: &str) -> Option<UserId> {
-    match text.split_once(':')? {
-        ("i", id) => id.parse().ok().map(UserId::Integer),
-        ("u", id) => id.parse().ok().map(UserId::Uuid),
-        ("t", id) => Some(UserId::Text(id.to_owned())),
-        _ => None,
-    }
 }
 
 /// For how many milliseconds Redis keeps a session that is created now.
@@ -103,7 +85,7 @@ struct Constant {
 /// write the JSON.
 pub(super) fn write(session: &SessionRecord) -> Result<String, StoreError> {
     let constant = Constant {
-        user: user_text(&session.user_id),
+        user: session.user_id.to_text(),
         created_at: session.created_at.as_millis(),
         absolute_expires_at: session.absolute_expires_at.as_millis(),
         periods: session.periods.map(Periods::to_millis),
@@ -173,7 +155,7 @@ fn read_value(id: SessionId, value: &[u8]) -> Option<SessionRecord> {
     Some(SessionRecord {
         id,
         secret_hash,
-        user_id: read_user(&constant.user)?,
+        user_id: UserId::from_text(&constant.user)?,
         created_at: Timestamp::from_millis(constant.created_at),
         authenticated_at,
         renewed_at,
@@ -312,11 +294,6 @@ mod tests {
         fn what_is_no_session_and_no_guest_is_refused(value: Vec<u8>) {
             prop_assert!(read(SessionId::from_bytes([7; 16]), &value).is_err());
             prop_assert!(read_guest(SessionId::from_bytes([7; 16]), &value).is_err());
-        }
-
-        #[test]
-        fn different_users_have_different_texts(one in users(), other in users()) {
-            prop_assert_eq!(user_text(&one) == user_text(&other), one == other);
         }
     }
 }
