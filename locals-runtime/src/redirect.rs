@@ -157,11 +157,16 @@ fn stays_local(path: &str, rounds: u8) -> bool {
     path.starts_with('/')
         && !path.starts_with("//")
         && !path.contains(|c: char| c == '\\' || c.is_control())
-        && !path.split('/').any(|segment| matches!(segment, "." | ".."))
+        && !path.split('/').any(is_dot_segment)
         && (rounds == 0
             || percent_decode_str(path)
                 .decode_utf8()
                 .is_ok_and(|decoded| stays_local(&decoded, rounds - 1)))
+}
+
+/// As browsers know them: `%2e` is a dot to them, too, also in what has been decoded before.
+fn is_dot_segment(segment: &str) -> bool {
+    matches!(&*segment.to_ascii_lowercase().replace("%2e", "."), "." | "..")
 }
 
 impl Default for SafeRedirect {
@@ -437,6 +442,17 @@ mod tests {
             assert_eq!(SafeRedirect::parse(text), None, "{text:?}");
             assert_eq!(text.parse::<SafeRedirect>(), Err(UnsafeRedirect), "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_dot_that_only_the_browser_decodes_is_a_dot() {
+        for dots in [".", "..", "%2e", "%2E", ".%2e", "%2e.", "%2E%2e"] {
+            // Decoded twice, it reads as above.
+            let dots = dots.replace('%', "%2525");
+            let hostile = format!("/a/{dots}//evil.example");
+            assert_eq!(SafeRedirect::parse(&hostile), None, "{hostile}");
+        }
+        assert!(SafeRedirect::parse("/a/...%25252e").is_some(), "three dots are a name");
     }
 
     #[test]
