@@ -144,7 +144,6 @@ fn check_origin(origin: &str) -> Result<(), ConfigError> {
 #[cfg(test)]
 mod tests {
     use actix_web::http::header::HeaderValue;
-    use proptest::prelude::*;
 
     use super::*;
 
@@ -309,13 +308,5 @@ mod tests {
         assert!(!is(Method::GET, &[("sec-fetch-dest", "empty")]));
         assert!(!is(Method::GET, &[("sec-fetch-dest", "image")]));
         assert!(!is(Method::POST, &[]));
-    }
-
-    proptest! {
-        #[test]
-        fn no_foreign_origin_passes_an_unsafe_request(origin in "https?://[a-z.:@/]{1,20}") {
-            let own = origin.split_once("://").is_some_and(|(_, host)| host == HOST);
-            prop_assert_eq!(passes(&OriginPolicy::default(), "POST", &[("origin", &origin)]), own);
-        }
     }
 }
