@@ -16,6 +16,9 @@ mod error;
 mod events;
 mod finish;
 mod flows;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod guest;
 pub mod handler;
 mod impersonation;

@@ -157,11 +157,16 @@ fn stays_local(path: &str, rounds: u8) -> bool {
     path.starts_with('/')
         && !path.starts_with("//")
         && !path.contains(|c: char| c == '\\' || c.is_control())
-        && !path.split('/').any(|segment| matches!(segment, "." | ".."))
+        && !path.split('/').any(is_dot_segment)
         && (rounds == 0
             || percent_decode_str(path)
                 .decode_utf8()
                 .is_ok_and(|decoded| stays_local(&decoded, rounds - 1)))
+}
+
+/// As browsers know them: `%2e` is a dot to them, too, also in what has been decoded before.
+fn is_dot_segment(segment: &str) -> bool {
+    matches!(&*segment.to_ascii_lowercase().replace("%2e", "."), "." | "..")
 }
 
 impl Default for SafeRedirect {
@@ -248,7 +253,6 @@ impl Responder for SafeRedirect {
 mod tests {
     use actix_web::{test::TestRequest, web};
     use proptest::prelude::*;
-    use url::Url;
 
     use super::*;
 
@@ -440,6 +444,17 @@ mod tests {
     }
 
     #[test]
+    fn a_dot_that_only_the_browser_decodes_is_a_dot() {
+        for dots in [".", "..", "%2e", "%2E", ".%2e", "%2e.", "%2E%2e"] {
+            // Decoded twice, it reads as above.
+            let dots = dots.replace('%', "%2525");
+            let hostile = format!("/a/{dots}//evil.example");
+            assert_eq!(SafeRedirect::parse(&hostile), None, "{hostile}");
+        }
+        assert!(SafeRedirect::parse("/a/...%25252e").is_some(), "three dots are a name");
+    }
+
+    #[test]
     fn what_is_hostile_is_hostile_in_any_case_and_with_a_query() {
         for text in BAD.iter().filter(|text| !text.contains('?')) {
             for text in [format!("{text}?page=2"), text.to_uppercase(), text.to_lowercase()] {
@@ -545,112 +560,19 @@ mod tests {
         );
     }
 
-    /// `text` and what decoding makes of it, with and without browsers' reading of `\`.
-    fn readings(text: &str) -> Vec<String> {
-        let decode = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
-        let once = decode(text);
-        let all = [text.to_owned(), decode(&once), once];
-        all.iter().flat_map(|text| [text.clone(), text.replace('\\', "/")]).collect()
-    }
-
-    fn leads_elsewhere(text: &str) -> Option<String> {
-        let page = Url::parse("https://app.example/a/b").unwrap();
-        readings(text).into_iter().find(|reading| {
-            page.join(reading).map_or(true, |url| {
-                url.origin() != page.origin()
-                    || !url.username().is_empty()
-                    || url.path().starts_with("//")
-            })
-        })
-    }
-
     #[test]
-    fn the_good_ones_stay_where_browsers_resolve_them() {
-        for text in GOOD {
-            assert_eq!(leads_elsewhere(text), None, "{text}");
+    fn what_holds_for_every_path_holds_for_these() {
+        for text in GOOD.iter().chain(BAD) {
+            crate::fuzzing::next(text.as_bytes());
         }
-    }
-
-    /// Pieces from which the known tricks are made, so that chance finds some more.
-    fn tricks() -> impl Strategy<Value = String> {
-        let piece = prop::sample::select(vec![
-            "/",
-            "/",
-            "\\",
-            ".",
-            "..",
-            "%",
-            "%2f",
-            "%2F",
-            "%5c",
-            "%2e",
-            "%25",
-            "2f",
-            "5c",
-            "2e",
-            "25",
-            "%09",
-            "%0a",
-            "\t",
-            "\n",
-            "\r",
-            " ",
-            "%20",
-            "@",
-            ":",
-            "https:",
-            "evil.example",
-            "?",
-            "#",
-            "a",
-            "%c0%af",
-            "%ef%bc%8f",
-            "\u{ff0f}",
-            ";",
-            "&",
-            "=",
-            "+",
-        ]);
-        prop::collection::vec(piece, 0..12).prop_map(|pieces| format!("/{}", pieces.concat()))
     }
 
     proptest! {
-        #[test]
-        fn any_text_has_an_answer(text in any::<String>(), bytes in any::<Vec<u8>>()) {
-            for text in [text, String::from_utf8_lossy(&bytes).into_owned()] {
-                if let Some(accepted) = SafeRedirect::parse(&text) {
-                    prop_assert_eq!(accepted.as_str(), &text);
-                }
-                SafeRedirect::from_query(&text);
-            }
-        }
-
-        #[test]
-        fn what_is_accepted_stays_on_the_host(text in tricks()) {
-            if SafeRedirect::parse(&text).is_some() {
-                prop_assert_eq!(leads_elsewhere(&text), None);
-            }
-        }
-
         #[test]
         fn a_plain_path_is_accepted(
             text in "(/[a-zA-Z0-9_~-]{1,8}){1,5}/?(\\?[a-z0-9=&/:%+-]{0,20})?",
         ) {
             prop_assert!(SafeRedirect::parse(&text).is_some());
-        }
-
-        #[test]
-        fn what_was_wanted_comes_back(
-            wanted in tricks(),
-            login in "/[a-z]{1,5}(\\?[a-m]=[a-z]{0,3})?",
-        ) {
-            let address = with_next(&login, &wanted);
-            let query = address.split_once('?').map_or("", |(_, query)| query);
-            prop_assert_eq!(
-                SafeRedirect::from_query(query),
-                SafeRedirect::parse(&wanted).unwrap_or_default()
-            );
-            prop_assert!(SafeRedirect::parse(&address).is_some() || address.len() > LONGEST);
         }
     }
 }

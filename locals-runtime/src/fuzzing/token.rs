@@ -1,0 +1,53 @@
+//! The input is the text of a token, of an id, or the bytes of one.
+
+use sha2::{Digest, Sha256};
+
+use crate::token::{SessionId, SessionToken};
+
+const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+/// A token and an id have one spelling each, and say what a plain decoding of it says.
+pub fn token(data: &[u8]) {
+    match SessionToken::parse(data) {
+        Ok(token) => check(&token, data),
+        Err(_) => assert!(!is_token(data), "a token was refused"),
+    }
+    if let Ok(text) = str::from_utf8(data) {
+        let bytes = decoded(data).filter(|bytes| bytes.len() == 16 && data.len() == 22);
+        let id = text.parse::<SessionId>().ok();
+        assert_eq!(id.map(|id| id.as_bytes().to_vec()), bytes);
+        assert!(id.is_none_or(|id| id.to_string() == text), "{text} is a second spelling");
+    }
+    if let Some(bytes) = data.first_chunk() {
+        let id = SessionId::from_bytes(*bytes);
+        assert_eq!(id.to_string().parse(), Ok(id));
+    }
+}
+
+fn check(token: &SessionToken, text: &[u8]) {
+    assert_eq!(token.expose_secret().as_bytes(), text, "a token has a second spelling");
+    let bytes = decoded(text).expect("a token is base64url");
+    assert_eq!(token.id().as_bytes(), &bytes[..16]);
+    assert_eq!(token.secret_hash().as_bytes()[..], Sha256::digest(&bytes[16..])[..]);
+    // What the library writes itself reads back, too.
+    let next = token.exchanged(token.secret_hash().as_bytes());
+    assert_eq!(next.expose_secret().parse().as_ref(), Ok(&next));
+    assert!(next.id() == token.id() && next != *token, "an exchange keeps the id, not the secret");
+}
+
+pub(super) fn is_token(text: &[u8]) -> bool {
+    text.len() == 64 && text.iter().all(|byte| ALPHABET.contains(byte))
+}
+
+/// Base64url without padding (RFC 4648 §5), bit by bit; `None` where spare bits are not zero.
+fn decoded(text: &[u8]) -> Option<Vec<u8>> {
+    let mut bits = vec![];
+    for byte in text {
+        let digit = ALPHABET.iter().position(|it| it == byte)?;
+        bits.extend((0..6).rev().map(|bit| digit >> bit & 1 == 1));
+    }
+    let bytes = bits.chunks_exact(8);
+    let spare = bytes.remainder();
+    let byte = |bits: &[bool]| bits.iter().fold(0, |byte, bit| byte << 1 | u8::from(*bit));
+    (spare.len() < 6 && !spare.contains(&true)).then(|| bytes.map(byte).collect())
+}
