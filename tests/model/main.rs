@@ -104,11 +104,11 @@ fn every_history_on_sqlite_is_as_the_documentation_says() {
 #[cfg(feature = "postgres")]
 #[test]
 fn every_history_on_postgres_is_as_the_documentation_says() {
-    agree_on::<Sql<sqlx::Postgres, servers::TestDatabase<sqlx::Postgres>>>(4);
+    agree_on::<Sql<sqlx::Postgres, servers::TestDatabase<sqlx::Postgres>>>(12);
 }
 
 #[cfg(feature = "mysql")]
 #[test]
 fn every_history_on_mysql_is_as_the_documentation_says() {
-    agree_on::<Sql<sqlx::MySql, servers::TestDatabase<sqlx::MySql>>>(4);
+    agree_on::<Sql<sqlx::MySql, servers::TestDatabase<sqlx::MySql>>>(12);
 }
