@@ -2,9 +2,10 @@
 
 use std::{
     env,
+    fs::{self, File},
     io::{BufRead, BufReader},
     net::{SocketAddr, TcpListener, TcpStream},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
     time::Duration,
@@ -31,11 +32,16 @@ pub fn free_address() -> SocketAddr {
 pub struct Program(Child);
 
 impl Program {
-    /// Starts it, and waits until it accepts connections at `address`.
-    pub fn listening(command: &mut Command, address: SocketAddr) -> Self {
+    /// Starts it, and waits until it accepts connections at `address`. What it says goes to `log`.
+    pub fn listening(command: &mut Command, address: SocketAddr, log: &Path) -> Self {
+        let output = File::create(log).expect("a file for what it says");
+        command.stdout(output.try_clone().expect("the same file")).stderr(output);
         let mut program = Self(command.spawn().expect("a program that starts"));
         while TcpStream::connect(address).is_err() {
-            program.must_live();
+            if let Some(status) = program.0.try_wait().expect("its state") {
+                let said = fs::read_to_string(log).unwrap_or_default();
+                panic!("{command:?} ended with {status}: {said}");
+            }
             thread::sleep(Duration::from_millis(10));
         }
         program
@@ -53,12 +59,6 @@ impl Program {
         // A full pipe would stop it.
         thread::spawn(move || lines.for_each(drop));
         (program, SocketAddr::from(([127, 0, 0, 1], port)))
-    }
-
-    fn must_live(&mut self) {
-        if let Some(status) = self.0.try_wait().expect("its state") {
-            panic!("the program ended with {status}; it has said why on the standard error");
-        }
     }
 }
 
