@@ -135,6 +135,17 @@ async fn clearing_removes_the_cookie_and_ends_nothing() {
     assert!(fixture.auth.validate_session(token).await.unwrap().is_some());
 }
 
+/// A cache that kept it would answer a user with it, whose cookie would stay.
+#[actix_web::test]
+async fn clearing_for_a_stranger_is_not_an_answer_for_everybody() {
+    let fixture = Fixture::new().await;
+    let app = app!(fixture, clear);
+    let reply = send!(app, support::get("/clear"));
+    assert!(reply.sets_no_cookie());
+    assert_eq!(reply.header("Vary"), Some("Cookie"));
+    assert_eq!(reply.header("Cache-Control"), Some("private, no-store"));
+}
+
 #[actix_web::test]
 async fn clearing_removes_a_malformed_cookie_too() {
     let fixture = Fixture::new().await;

@@ -5,4 +5,5 @@
 #![allow(clippy::missing_errors_doc, clippy::missing_panics_doc, reason = "it ends with its cause")]
 
 pub mod app;
+pub mod program;
 pub mod server;
