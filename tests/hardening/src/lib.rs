@@ -5,4 +5,12 @@
 #![allow(clippy::missing_errors_doc, clippy::missing_panics_doc, reason = "it ends with its cause")]
 
 pub mod app;
+pub mod client;
+pub mod database;
+pub mod history;
+pub mod operation;
 pub mod server;
+
+#[path = "../../faults/proxy.rs"]
+#[allow(clippy::unwrap_used, reason = "it is shared with tests")]
+mod proxy;
