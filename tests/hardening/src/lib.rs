@@ -7,7 +7,9 @@
 pub mod app;
 pub mod client;
 pub mod database;
+pub mod fuzz;
 pub mod history;
+pub mod load;
 pub mod operation;
 pub mod server;
 

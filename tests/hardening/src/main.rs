@@ -2,11 +2,7 @@
 
 use std::{env, error::Error, process::ExitCode, time::Duration};
 
-use hardening::{
-    database,
-    history::{self, Settings},
-    server,
-};
+use hardening::{database, fuzz, history, load, server};
 
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
@@ -16,6 +12,14 @@ usage: cargo xtask COMMAND
         that can go wrong meanwhile: processes are killed, connections cut, the database stalls.
         Then the whole history is checked. The server is the one that LOCALS_TEST_POSTGRES_URL
         names, or that on port 5432; the run makes a database of its own there and removes it.
+
+  load [--seconds 600] [--database postgres://user@host:port/name] [--seed N]
+        One process of the app, on SQLite unless a PostgreSQL server is named, and as many requests
+        as the machine holds. Clients know what each answer must be, the database must be as they
+        have left it, and the memory must stay as it is. Needs the program `wrk`.
+
+  fuzz [--seconds 600]
+        Each target of fuzz/ in turn, for an equal part of the time. Needs `cargo fuzz`.
 
   serve DATABASE ADDRESS
         The app under attack, until the standard input ends.
@@ -46,7 +50,7 @@ async fn run(arguments: &[&str]) -> Result<bool, Box<dyn Error>> {
         }
         ["history", options @ ..] => {
             let options = Options::read(options, &["--seconds", "--clients", "--seed"])?;
-            let settings = Settings {
+            let settings = history::Settings {
                 program: env::current_exe()?,
                 server: database::default_server(),
                 time: options.time()?,
@@ -58,6 +62,22 @@ async fn run(arguments: &[&str]) -> Result<bool, Box<dyn Error>> {
             println!("{report}");
             Ok(report.violations.is_empty())
         }
+        ["load", options @ ..] => {
+            let options = Options::read(options, &["--seconds", "--database", "--seed"])?;
+            let time = options.time()?;
+            let settings = load::Settings {
+                program: env::current_exe()?,
+                server: options.text("--database").map(str::to_owned),
+                time,
+                memory_is_flat: true,
+                seed: options.number("--seed")?.unwrap_or_else(|| fastrand::u64(..1_000_000)),
+            };
+            println!("load        --seed {}", settings.seed);
+            let report = load::run(&settings).await?;
+            println!("{report}");
+            Ok(report.violations.is_empty())
+        }
+        ["fuzz", options @ ..] => fuzz::run(Options::read(options, &["--seconds"])?.time()?),
         _ => Err(USAGE.into()),
     }
 }

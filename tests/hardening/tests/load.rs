@@ -1,0 +1,23 @@
+//! A short load: `cargo xtask load` makes long ones, and measures the memory.
+
+use std::time::Duration;
+
+use hardening::load::{self, Settings};
+
+#[actix_web::test]
+async fn under_load_each_answer_and_each_row_is_as_the_model_says() {
+    let settings = Settings {
+        program: env!("CARGO_BIN_EXE_hardening").into(),
+        server: None,
+        time: Duration::from_secs(10),
+        memory_is_flat: false,
+        seed: 7,
+    };
+    let report = load::run(&settings).await.unwrap();
+    assert!(report.violations.is_empty(), "{report}");
+    // It means something only if enough has happened.
+    assert!(report.members.right >= 1_000 && report.strangers.right >= 1_000, "{report}");
+    assert!(report.compared.values().sum::<u64>() >= 500, "{report}");
+    assert_eq!(report.compared.len(), 11, "each operation has been done: {report}");
+    assert!(report.memory.warm > 0 && report.memory.end > 0, "{report}");
+}
