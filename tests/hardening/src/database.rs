@@ -1,6 +1,6 @@
 //! A database that is made for one run and removed after it, and what is in it at the end.
 
-use std::{collections::BTreeMap, env, error::Error, thread};
+use std::{collections::BTreeMap, env, error::Error, path::Path, thread};
 
 use locals::SessionId;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection, query_as, raw_sql};
@@ -38,9 +38,9 @@ pub fn default_server() -> String {
 }
 
 impl Database {
-    /// A file of SQLite.
-    pub fn sqlite() -> Result<Self, Box<dyn Error>> {
-        Ok(Self::Sqlite(TempDir::new()?))
+    /// A file of SQLite, somewhere in this directory.
+    pub fn sqlite(directory: &Path) -> Result<Self, Box<dyn Error>> {
+        Ok(Self::Sqlite(TempDir::new_in(directory)?))
     }
 
     /// A database on the server of `postgres://user@host:port/database`.

@@ -1,6 +1,6 @@
 //! What many clients saw of one app, and whether an app that is right could have shown it.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use locals::{SessionId, SessionToken};
 
@@ -167,6 +167,32 @@ impl Event {
         match self.cookie {
             Some(Cookie::Set(token)) if self.outcome == Outcome::Done => Some(token),
             _ => None,
+        }
+    }
+}
+
+/// In a line, for who has to understand a violation.
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { client, user, operation, start, end, outcome, .. } = self;
+        write!(f, "{} by client {client} as user {user}", operation.name())?;
+        if let Operation::EndSession(id) = operation {
+            write!(f, " {id}")?;
+        }
+        if let Some(Token { session, secret }) = self.token {
+            write!(f, " with {session}#{secret:x}")?;
+        }
+        write!(f, ", {start:.6?} to {end:.6?}: {outcome:?}")?;
+        match self.cookie {
+            Some(Cookie::Set(Token { session, secret })) => {
+                write!(f, ", sets {session}#{secret:x}")?;
+            }
+            Some(Cookie::Removed) => f.write_str(", removes the cookie")?,
+            None => {}
+        }
+        match &self.said {
+            Said::Nothing => Ok(()),
+            said => write!(f, ", says {said:?}"),
         }
     }
 }

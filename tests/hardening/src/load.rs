@@ -46,7 +46,9 @@ const TOLERANCE: u64 = 50;
 pub struct Settings {
     /// The program of this package, for the process.
     pub program: PathBuf,
-    /// A PostgreSQL server, instead of a file of SQLite.
+    /// Where the file of SQLite is made.
+    pub directory: PathBuf,
+    /// A PostgreSQL server, instead of that file.
     pub server: Option<String>,
     /// How long it lasts.
     pub time: Duration,
@@ -80,7 +82,7 @@ pub async fn run(settings: &Settings) -> Result<Report, Box<dyn Error>> {
     let mut random = Rng::with_seed(settings.seed);
     let database = match &settings.server {
         Some(server) => Database::postgres(server).await?,
-        None => Database::sqlite()?,
+        None => Database::sqlite(&settings.directory)?,
     };
     let process = Process::start(&settings.program, &database.url(), "127.0.0.1:0".parse()?)?;
     let address = process.address();

@@ -16,7 +16,8 @@ usage: cargo xtask COMMAND
   load [--seconds 600] [--database postgres://user@host:port/name] [--seed N]
         One process of the app, on SQLite unless a PostgreSQL server is named, and as many requests
         as the machine holds. Clients know what each answer must be, the database must be as they
-        have left it, and the memory must stay as it is. Needs the program `wrk`.
+        have left it, and the memory must stay as it is. Needs the program `wrk`. A disk that takes
+        two seconds for a write makes 503s: TMPDIR=/dev/shm keeps it out of this.
 
   fuzz [--seconds 600]
         Each target of fuzz/ in turn, for an equal part of the time. Needs `cargo fuzz`.
@@ -67,6 +68,7 @@ async fn run(arguments: &[&str]) -> Result<bool, Box<dyn Error>> {
             let time = options.time()?;
             let settings = load::Settings {
                 program: env::current_exe()?,
+                directory: env::temp_dir(),
                 server: options.text("--database").map(str::to_owned),
                 time,
                 memory_is_flat: true,

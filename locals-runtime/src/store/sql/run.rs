@@ -81,7 +81,8 @@ impl<D: Dialect, T> SqlStore<D, T> {
     pub(super) async fn living(&self) -> sqlx::Result<Lease<D>> {
         // Before the connection: who waits for a turn keeps no reader from one.
         let turn = Arc::clone(&self.turns).acquire_owned();
-        let turn = timeout(PATIENCE, turn).await.map_err(|_| late())?.ok();
+        let turn =
+            timeout(PATIENCE, turn).await.map_err(|_| late("no turn to write in time"))?.ok();
         loop {
             let mut lease = Lease::new(self.pool.acquire().await?);
             if D::is_ready(&mut lease.connection).await {
@@ -146,12 +147,14 @@ pub(super) async fn in_time<D: Dialect, R>(
 ) -> sqlx::Result<R> {
     match D::SQL.patience {
         None => work.await,
-        Some(patience) => timeout(patience, work).await.unwrap_or_else(|_| Err(late())),
+        Some(patience) => {
+            timeout(patience, work).await.unwrap_or_else(|_| Err(late("no answer in time")))
+        }
     }
 }
 
-fn late() -> sqlx::Error {
-    sqlx::Error::Io(io::Error::new(ErrorKind::TimedOut, "no answer in time"))
+fn late(what: &str) -> sqlx::Error {
+    sqlx::Error::Io(io::Error::new(ErrorKind::TimedOut, what))
 }
 
 /// Whether the connection is gone, or the server that was at its other end.

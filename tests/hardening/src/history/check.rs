@@ -97,8 +97,8 @@ impl Check<'_> {
     /// Notes that an event cannot be, because of another.
     fn add(&mut self, kind: Kind, event: usize, because: Option<Mark>) {
         let because = because.map(|mark| &self.history.events[mark.event]);
-        let because = because.map(|event| format!(", after {event:?}")).unwrap_or_default();
-        let seen = format!("{:?}{because}", self.history.events[event]);
+        let because = because.map(|event| format!("; after {event}")).unwrap_or_default();
+        let seen = format!("{}{because}", self.history.events[event]);
         self.found.push(Violation { kind, seen });
     }
 

@@ -19,7 +19,7 @@ pub fn check(history: &History, facts: &Facts<'_>) -> Vec<Violation> {
     let mut found = Vec::new();
     for event in &history.events {
         if let (Said::Notes(read), Some(token)) = (&event.said, event.token) {
-            let seen = format!("{event:?}");
+            let seen = event.to_string();
             notes.compare(token.session, read, event.start, event.end, &seen, &mut found);
         }
     }
