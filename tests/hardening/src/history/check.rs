@@ -191,10 +191,11 @@ impl Check<'_> {
         for (number, event) in self.history.events.iter().enumerate() {
             let has_failed =
                 matches!(event.outcome, Outcome::Unavailable | Outcome::Lost | Outcome::NotSent);
-            let mut faults = self.history.faults.iter();
-            let has_reason =
-                faults.any(|fault| fault.start <= event.end && event.start <= fault.end + RECOVERY);
-            if has_failed && !has_reason {
+            let has_reason = || {
+                let mut faults = self.history.faults.iter();
+                faults.any(|fault| fault.start <= event.end && event.start <= fault.end + RECOVERY)
+            };
+            if has_failed && !has_reason() {
                 self.add(Kind::FailedInPeace, number, None);
             }
         }

@@ -45,6 +45,13 @@ impl End {
         self.sure = Some(self.sure.map_or(mark, |sure| sure.min(mark)));
     }
 
+    /// Whether nothing that begins after this time can change what is known.
+    fn is_settled(&self, at: Duration) -> bool {
+        self.may.len() == 2
+            && self.may.iter().all(|mark| mark.at < at)
+            && self.sure.is_some_and(|sure| sure.at < at)
+    }
+
     /// Whether something may have ended it by this time, this event aside.
     pub fn is_possible(&self, by: Duration, except: usize) -> bool {
         self.may.iter().any(|mark| mark.at <= by && mark.event != except)
@@ -173,6 +180,9 @@ impl<'h> Facts<'h> {
                 ends.entry(event.user).or_default().push((number, event));
             }
         }
+        for ends in ends.values_mut() {
+            ends.sort_unstable_by_key(|(_, event)| event.start);
+        }
         for (id, session) in &mut self.sessions {
             let of_user = ends.get(&session.log_in.user).into_iter().flatten();
             for (number, event) in of_user.copied() {
@@ -183,6 +193,10 @@ impl<'h> Facts<'h> {
                 if !is_kept && until > session.log_in.start {
                     let is_sure = is_done && event.start > session.log_in.end;
                     session.end.note(number, event, is_sure);
+                }
+                // What comes later is neither among the first that may, nor the first that has.
+                if session.end.is_settled(event.start) {
+                    break;
                 }
             }
         }
