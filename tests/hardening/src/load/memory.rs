@@ -19,6 +19,8 @@ pub struct Memory {
     pub end: u64,
     /// The most there ever was.
     pub most: u64,
+    /// What was usual in each tenth of the time.
+    pub course: Vec<u64>,
 }
 
 impl Memory {
@@ -39,6 +41,7 @@ impl Memory {
             warm: usual(&seen[tenth..2 * tenth]),
             end: usual(&seen[seen.len() - tenth..]),
             most: seen.iter().copied().max().unwrap_or_default(),
+            course: seen.chunks(tenth.max(1)).map(usual).collect(),
         }
     }
 
@@ -65,13 +68,16 @@ fn resident(id: u32) -> io::Result<u64> {
 
 impl fmt::Display for Memory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { warm, end, most } = self;
+        let Self { warm, end, most, course } = self;
         let change = self.change();
         let sign = if change < 0 { '-' } else { '+' };
         let (percent, rest) = (change.unsigned_abs() / 10, change.unsigned_abs() % 10);
+        let course: Vec<_> = course.iter().map(u64::to_string).collect();
         write!(
             f,
-            "{warm} KiB warm, {end} KiB at the end ({sign}{percent}.{rest} %), {most} at most"
+            "{warm} KiB warm, {end} KiB at the end ({sign}{percent}.{rest} %), {most} at most; by \
+             tenths: {}",
+            course.join(" ")
         )
     }
 }
