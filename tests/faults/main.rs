@@ -13,6 +13,8 @@ mod outage;
 mod own_postgres;
 mod process;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
+mod proxied;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
 mod proxy;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 mod schema;

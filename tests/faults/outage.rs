@@ -8,7 +8,8 @@ use locals::store::SqlStore;
 use sqlx::pool::PoolOptions;
 
 use crate::{
-    proxy::{Proxied, Way},
+    proxied::Proxied,
+    proxy::Way,
     servers::Server,
     support::{Client, Engine, Fixture},
     tests_on,

@@ -17,11 +17,6 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::{
-    servers::Server,
-    support::{Engine, Fixture, populate},
-};
-
 /// Which way bytes go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
@@ -47,6 +42,7 @@ struct Shared {
 }
 
 impl Proxy {
+    /// To the server at `host:port`.
     pub async fn to(server: String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -58,6 +54,11 @@ impl Proxy {
         });
         let listener = tokio::spawn(listen(listener, Arc::clone(&shared)));
         Self { address, shared, listener: Some(listener) }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Closes all connections.
@@ -166,24 +167,5 @@ impl Shared {
             }
             _ => bytes,
         }
-    }
-}
-
-/// An app whose database is behind a proxy.
-pub struct Proxied<E: Engine> {
-    pub fixture: Fixture<E>,
-    pub proxy: Proxy,
-}
-
-impl<E: Engine + Server> Proxied<E> {
-    pub async fn new() -> Self {
-        let (place, direct) = E::place().await;
-        let (front, rest) = direct.split_once('@').expect("an address with a user");
-        let (server, database) = rest.split_once('/').expect("an address with a database");
-        let proxy = Proxy::to(server.to_owned()).await;
-        let url = format!("{front}@{}/{database}", proxy.address);
-        let store = E::open(&url).await;
-        populate(&store).await;
-        Self { fixture: Fixture::with_store(place, url, store).await, proxy }
     }
 }

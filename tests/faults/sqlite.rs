@@ -1,6 +1,6 @@
 //! An SQLite database that is busy or full.
 
-use std::{str::FromStr, time::Duration};
+use std::{cell::RefCell, str::FromStr, time::Duration};
 
 use actix_web::http::StatusCode;
 use futures_util::future::join_all;
@@ -10,7 +10,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqlitePoolOptions},
 };
 
-use crate::support::{Client, Engine, Fixture, run};
+use crate::support::{Account, Client, Engine, Fixture, run};
 
 fn options(url: &str) -> SqliteConnectOptions {
     SqliteConnectOptions::from_str(url).unwrap().foreign_keys(true)
@@ -115,4 +115,36 @@ async fn a_full_disk_stops_log_ins_and_nothing_else() {
     let check: String = check.fetch_one(&pool).await.unwrap();
     assert_eq!(check, "ok");
     assert!(client.login(1, "").await.is_ok(), "what was freed can be used");
+}
+
+#[actix_web::test]
+async fn those_who_write_take_turns_and_keep_no_reader_waiting() {
+    // More than the pool has connections.
+    const WRITERS: usize = 30;
+    let fixture = Fixture::<Sqlite>::new().await;
+    let (client, auth) = (&fixture.client, &fixture.auth);
+    let token = client.token(9).await;
+    let mut sessions = Vec::new();
+    for _ in 0..WRITERS {
+        sessions.push(auth.create_session(&Account::numbered(1)).await.unwrap().id());
+    }
+    let mut other = SqliteConnection::connect_with(&options(&fixture.url)).await.unwrap();
+    Sqlite::run_on(&mut other, "BEGIN IMMEDIATE").await.unwrap();
+
+    let served = RefCell::new(Vec::new());
+    let writers = join_all(sessions.iter().map(|id| async {
+        auth.invalidate_session(*id).await.unwrap();
+        served.borrow_mut().push(*id);
+    }));
+    let readers = async {
+        for _ in 0..20 {
+            assert_eq!(client.me(&token).await.body, "name-9");
+        }
+        assert!(served.borrow().is_empty(), "nobody can have written yet");
+        Sqlite::run_on(&mut other, "ROLLBACK").await.unwrap();
+    };
+    // The writers first, so that they all wait before anybody reads.
+    futures_util::future::join(writers, readers).await;
+    assert_eq!(served.take(), sessions, "in the order in which they came");
+    assert_eq!(fixture.sessions().await, 1);
 }

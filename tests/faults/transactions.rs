@@ -141,12 +141,7 @@ async fn a_transaction_of_another_store_is_refused() {
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 mod on_servers {
     use super::{Error, Fixture, Scene, Sqlite, VERBS, begin};
-    use crate::{
-        proxy::{Proxied, Way},
-        servers::Server,
-        support::Engine,
-        tests_on,
-    };
+    use crate::{proxied::Proxied, proxy::Way, servers::Server, support::Engine, tests_on};
 
     tests_on!(servers: [
         a_connection_lost_before_the_commit_leaves_neither_change,

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+use tokio::sync::Semaphore;
 
 /// A database as [`SqlStore`](super::SqlStore) speaks it: its statements and its types.
 ///
@@ -19,6 +21,9 @@ pub struct Sql {
     pub uuid: UuidForm,
     /// How long a statement may take. SQLite keeps its own time.
     pub patience: Option<Duration>,
+    /// How many of one store write at once. SQLite lets one, and the others ask again and again:
+    /// the luckiest is next, and some are never lucky. So they stand in a queue here.
+    pub writers: usize,
 
     /// Begins a transaction that is going to write.
     pub begin: &'static str,
@@ -250,6 +255,7 @@ pub const SQLITE: Sql = Sql {
     schemas: false,
     uuid: UuidForm::Bytes,
     patience: None,
+    writers: 1,
 
     begin: "BEGIN IMMEDIATE",
     find_with_user: concat!("SELECT {columns}, ", read_packed!(), joined!(), "+?"),
@@ -351,6 +357,7 @@ pub const POSTGRES: Sql = Sql {
     schemas: true,
     uuid: UuidForm::Native,
     patience: PATIENCE,
+    writers: Semaphore::MAX_PERMITS,
 
     begin: "BEGIN",
     find_with_user: concat!("SELECT {columns}, ", read_apart!(), joined!(), "$1"),
@@ -465,6 +472,7 @@ pub const MYSQL: Sql = Sql {
     schemas: false,
     uuid: UuidForm::Text,
     patience: PATIENCE,
+    writers: Semaphore::MAX_PERMITS,
 
     begin: "BEGIN",
     find_with_user: concat!("SELECT {columns}, ", read_apart!(), joined!(), "?"),

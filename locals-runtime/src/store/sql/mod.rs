@@ -7,6 +7,7 @@ use std::{
 };
 
 use sqlx::{FromRow, Pool, SqlStr, error::DatabaseError};
+use tokio::sync::Semaphore;
 
 use super::{Ends, SessionStore, SessionUserStore, StoreFuture};
 use crate::{
@@ -63,6 +64,8 @@ pub struct SqlStore<D: Dialect, T> {
     pool: Pool<D>,
     statements: Arc<Statements>,
     users: Arc<OnceLock<Users>>,
+    /// Whose turn it is to write.
+    turns: Arc<Semaphore>,
     user: PhantomData<fn() -> T>,
 }
 
@@ -75,7 +78,8 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
     /// that goes on to read what was there then.
     pub fn new(pool: Pool<D>) -> Self {
         let statements = Arc::new(D::SQL.statements(T::TABLE, T::ID_COLUMN));
-        Self { pool, statements, users: Arc::default(), user: PhantomData }
+        let turns = Arc::new(Semaphore::new(D::SQL.writers));
+        Self { pool, statements, users: Arc::default(), turns, user: PhantomData }
     }
 
     /// The pool, for the app's own queries.
@@ -279,6 +283,7 @@ impl<D: Dialect, T> Clone for SqlStore<D, T> {
             pool: self.pool.clone(),
             statements: Arc::clone(&self.statements),
             users: Arc::clone(&self.users),
+            turns: Arc::clone(&self.turns),
             user: PhantomData,
         }
     }

@@ -3,12 +3,13 @@
 use std::{
     future::Future,
     io::{self, ErrorKind},
+    sync::Arc,
 };
 
 use sqlx::{Connection, SqlSafeStr, SqlStr, Transaction, pool::PoolConnection};
-use tokio::time::timeout;
+use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 
-use super::{Dialect, SqlStore, Value};
+use super::{Dialect, SqlStore, Value, open::PATIENCE};
 use crate::error::StoreError;
 
 /// How often a statement that lost a deadlock is tried. It has changed nothing, so it may be.
@@ -76,11 +77,16 @@ impl<D: Dialect, T> SqlStore<D, T> {
         Ok(in_time::<D, _>(work).await?)
     }
 
-    /// A connection that has answered just now, outside any transaction.
+    /// A connection that has answered just now, outside any transaction, and the turn to write.
     pub(super) async fn living(&self) -> sqlx::Result<Lease<D>> {
+        // Before the connection: who waits for a turn keeps no reader from one.
+        let turn = Arc::clone(&self.turns).acquire_owned();
+        let turn =
+            timeout(PATIENCE, turn).await.map_err(|_| late("no turn to write in time"))?.ok();
         loop {
             let mut lease = Lease::new(self.pool.acquire().await?);
             if D::is_ready(&mut lease.connection).await {
+                lease.turn = turn;
                 return Ok(lease);
             }
         }
@@ -92,13 +98,15 @@ impl<D: Dialect, T> SqlStore<D, T> {
 /// take the old answer for that of the next statement.
 pub(super) struct Lease<D: Dialect> {
     pub(super) connection: PoolConnection<D>,
+    /// Given on with the connection.
+    turn: Option<OwnedSemaphorePermit>,
     ended: bool,
 }
 
 impl<D: Dialect> Lease<D> {
     fn new(connection: PoolConnection<D>) -> Self {
         // The driver of SQLite minds this itself, and a database in memory must not be closed.
-        Self { connection, ended: D::SQL.patience.is_none() }
+        Self { connection, turn: None, ended: D::SQL.patience.is_none() }
     }
 
     /// Takes note of how the statement ended, and gives that on.
@@ -139,11 +147,14 @@ pub(super) async fn in_time<D: Dialect, R>(
 ) -> sqlx::Result<R> {
     match D::SQL.patience {
         None => work.await,
-        Some(patience) => timeout(patience, work).await.unwrap_or_else(|_| {
-            let late = io::Error::new(ErrorKind::TimedOut, "no answer in time");
-            Err(sqlx::Error::Io(late))
-        }),
+        Some(patience) => {
+            timeout(patience, work).await.unwrap_or_else(|_| Err(late("no answer in time")))
+        }
     }
+}
+
+fn late(what: &str) -> sqlx::Error {
+    sqlx::Error::Io(io::Error::new(ErrorKind::TimedOut, what))
 }
 
 /// Whether the connection is gone, or the server that was at its other end.

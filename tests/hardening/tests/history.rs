@@ -1,0 +1,28 @@
+//! A short history, with all that can go wrong: `cargo xtask history` makes long ones.
+
+use std::time::Duration;
+
+use hardening::{
+    database,
+    history::{self, Outcome, Settings},
+};
+
+#[actix_web::test]
+async fn no_client_sees_what_an_app_that_is_right_cannot_show_while_all_goes_wrong() {
+    let settings = Settings {
+        program: env!("CARGO_BIN_EXE_hardening").into(),
+        server: database::default_server(),
+        time: Duration::from_secs(12),
+        clients: 12,
+        seed: 7,
+    };
+    let report = history::run(&settings).await.unwrap();
+    assert!(report.violations.is_empty(), "{report}");
+    // It means something only if enough has happened.
+    assert!(report.with(Outcome::Done) >= 500, "{report}");
+    assert!(report.with(Outcome::Refused) >= 100, "{report}");
+    let failed = [Outcome::Unavailable, Outcome::Lost, Outcome::NotSent];
+    assert!(failed.into_iter().map(|outcome| report.with(outcome)).sum::<usize>() > 0, "{report}");
+    assert!(report.faults.len() >= 3, "{report}");
+    assert_eq!(report.operations.len(), 11, "each operation has been done: {report}");
+}

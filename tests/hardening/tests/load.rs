@@ -1,0 +1,35 @@
+//! A short load: `cargo xtask load` makes long ones, and measures the memory.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use hardening::load::{self, Settings};
+
+/// A directory in memory, if there is one. A disk that others use at the same time may take longer
+/// for a write than a store waits, and then 503 is the right answer.
+fn directory() -> PathBuf {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { memory.to_owned() } else { env::temp_dir() }
+}
+
+#[actix_web::test]
+async fn under_load_each_answer_and_each_row_is_as_the_model_says() {
+    let settings = Settings {
+        program: env!("CARGO_BIN_EXE_hardening").into(),
+        directory: directory(),
+        server: None,
+        time: Duration::from_secs(10),
+        memory_is_flat: false,
+        seed: 7,
+    };
+    let report = load::run(&settings).await.unwrap();
+    assert!(report.violations.is_empty(), "{report}");
+    // It means something only if enough has happened.
+    assert!(report.members.right >= 1_000 && report.strangers.right >= 1_000, "{report}");
+    assert!(report.compared.values().sum::<u64>() >= 500, "{report}");
+    assert_eq!(report.compared.len(), 11, "each operation has been done: {report}");
+    assert!(report.memory.warm > 0 && report.memory.end > 0, "{report}");
+}
