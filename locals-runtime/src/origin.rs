@@ -91,12 +91,12 @@ fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a st
     }
 }
 
-/// A WebSocket is opened by GET, and browsers let any page open one.
+/// A WebSocket is opened by GET, and browsers let any page open one. Servers take it for one
+/// whatever stands around the word, as in `websocket/13` (RFC 9110 §7.8); so it is one here.
 fn is_websocket(headers: &HeaderMap) -> bool {
     headers.get_all(header::UPGRADE).any(|value| {
-        value.to_str().is_ok_and(|value| {
-            value.split(',').any(|protocol| protocol.trim().eq_ignore_ascii_case("websocket"))
-        })
+        let mut words = value.as_bytes().windows(b"websocket".len());
+        words.any(|word| word.eq_ignore_ascii_case(b"websocket"))
     })
 }
 
@@ -251,7 +251,8 @@ mod tests {
     #[test]
     fn a_websocket_is_not_safe() {
         let policy = OriginPolicy::default();
-        for upgrade in ["websocket", "WebSocket", "h2c, websocket"] {
+        for upgrade in ["websocket", "WebSocket", "h2c, websocket", "websocket/13", "\"websocket\""]
+        {
             let evil = [("upgrade", upgrade), ("origin", "https://evil.example")];
             assert!(!passes(&policy, "GET", &evil), "{upgrade}");
             let own = [("upgrade", upgrade), ("origin", "https://app.example")];
