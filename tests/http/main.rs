@@ -28,5 +28,4 @@ mod server_api;
 mod session_data;
 mod transaction;
 mod verbs;
-mod wire;
 mod writing;
