@@ -8,8 +8,12 @@ mod routes;
 #[allow(dead_code, reason = "the tests in process use the rest")]
 mod support;
 
+mod anonymous;
 mod app;
+mod carriers;
 mod cases;
 mod connections;
 mod cookie_header;
+mod methods;
+mod origins;
 mod server;
