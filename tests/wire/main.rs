@@ -14,6 +14,7 @@ mod carriers;
 mod cases;
 mod connections;
 mod cookie_header;
+mod gone;
 mod methods;
 mod origins;
 mod server;
