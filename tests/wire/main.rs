@@ -15,6 +15,7 @@ mod cases;
 mod connections;
 mod cookie_header;
 mod gone;
+mod http2;
 mod methods;
 mod origins;
 mod server;
