@@ -16,6 +16,7 @@ mod connections;
 mod cookie_header;
 mod gone;
 mod http2;
+mod large;
 mod methods;
 mod origins;
 mod server;
