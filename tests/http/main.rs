@@ -30,5 +30,4 @@ mod server_api;
 mod session_data;
 mod transaction;
 mod verbs;
-mod wire;
 mod writing;

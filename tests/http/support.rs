@@ -83,12 +83,17 @@ impl Fixture {
         // A file, as in an app: a database in memory has one connection.
         let directory = TempDir::new().unwrap();
         let file = directory.path().join("app.db");
-        let store = SqlStore::sqlite(file.to_str().unwrap()).await.unwrap();
+        let store = SqlStore::<_, Account>::sqlite(file.to_str().unwrap()).await.unwrap();
         sqlx::query("CREATE TABLE accounts (id INTEGER PRIMARY KEY, name TEXT NOT NULL)")
             .execute(store.pool())
             .await
             .unwrap();
         store.migrate().await.unwrap();
+        // As the library opens it, but patient: on a busy machine a test is slow, and no fault.
+        let pool = store.pool();
+        let patient = pool.options().clone().acquire_timeout(Duration::from_mins(1));
+        let database = (*pool.connect_options()).clone();
+        let store = SqlStore::new(patient.connect_with(database).await.unwrap());
         let store = Spy { inner: store, counts: Arc::default() };
         let clock = ManualClock::at(Timestamp::from_millis(1_800_000_000_000));
         let builder = Auth::builder(store.clone()).clock(clock.clone());
