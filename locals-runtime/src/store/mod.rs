@@ -10,8 +10,8 @@
 //! 3. `find`, `renew`, `change_token` and `write_data` of an unknown id find nothing; they never
 //!    create.
 //! 4. `renew` sets the two expiries and the time of renewal that it names and nothing else, and
-//!    only if the end of the active period is still not past the one it replaces. It says whether
-//!    it did.
+//!    only if the end of the active period is still not past the one it replaces and the hash of
+//!    the secret is still the one it names. It says whether it did.
 //! 5. Of any number of renewals at once, exactly one does.
 //! 6. `delete` says whether the session was there; once it has answered, the session is gone
 //!    for every other operation that starts later, whatever else runs.
@@ -34,7 +34,8 @@
 //! 16. `write_data` replaces the data of a session, adds one to their revision and changes nothing
 //!     else, and only if the revision is still the one it replaces. It says whether it did.
 //! 17. Of any number of writes of data at once that replace one revision, exactly one does; and a
-//!     renewal, a change of the token and a write of data at once lose nothing of each other.
+//!    renewal, a change of the token and a write of data at once lose nothing of each other: where
+//!     the change of the token comes first, the renewal is not done and says so.
 //! 18. `write_guest` that replaces nothing stores a new guest, and `find_guest` gives it back with
 //!     every field as it was; it fails with [`StoreError::Collision`] if the id is taken by
 //!     another guest. An id of a session is free for a guest, and the other way round.

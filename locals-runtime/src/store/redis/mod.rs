@@ -398,7 +398,9 @@ impl SessionStore for RedisStore {
                 return Ok(false);
             };
             let session = record::read(id, &value)?;
-            if session.active_expires_at > renewal.replaces {
+            if session.active_expires_at > renewal.replaces
+                || session.secret_hash != renewal.secret_hash
+            {
                 return Ok(false);
             }
             let moved = millis(renewal.idle_expires_at.since(session.idle_expires_at));
@@ -411,7 +413,8 @@ impl SessionStore for RedisStore {
                 .arg(renewal.idle_expires_at.as_millis())
                 .arg(renewal.renewed_at.as_millis())
                 .arg(GRACE)
-                .arg(LONGEST);
+                .arg(LONGEST)
+                .arg(record::hash_text(&renewal.secret_hash));
             self.change(&renew, "session", id).await
         })
     }

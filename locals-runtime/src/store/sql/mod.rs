@@ -31,7 +31,7 @@ use dialect::Statements;
 pub use driver::Dialect;
 use driver::Value;
 use record::{
-    guest_values, id_value, integer, read_guest, read_record, record_values, time, token_values,
+    guest_values, hash_value, id_value, integer, read_guest, read_record, record_values, time, token_values,
 };
 use run::Step;
 use schema::Users;
@@ -149,6 +149,7 @@ impl<D: Dialect, T: AuthUser> SessionStore for SqlStore<D, T> {
                 time(renewal.renewed_at),
                 id_value(&id),
                 time(renewal.replaces),
+                hash_value(&renewal.secret_hash),
             ];
             self.changes_one(&self.statements.renew, &values).await
         })
