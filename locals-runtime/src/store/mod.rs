@@ -16,7 +16,8 @@
 //! 6. `delete` says whether the session was there; once it has answered, the session is gone
 //!    for every other operation that starts later, whatever else runs.
 //! 7. `delete_by_user` deletes all sessions of that user, but the one to keep, and no others.
-//! 8. `list_by_user` gives all sessions of that user and no others, newest first.
+//! 8. `list_by_user` gives all sessions of that user and no others, newest first. One that cannot
+//!    be read is left out, and an error is logged.
 //! 9. `delete_expired` deletes at most `limit` sessions and guests, all of which had ended at
 //!    `now`, to the millisecond.
 //! 10. Users whose ids differ are different users: case and white space count.
@@ -49,6 +50,7 @@ use std::{any::Any, future::Future, pin::Pin};
 use crate::{
     clock::Timestamp,
     error::StoreError,
+    events::Event,
     session::{DataChange, GuestRecord, Renewal, SessionRecord, TokenChange},
     token::SessionId,
     user::UserId,
@@ -135,6 +137,20 @@ pub trait SessionStore: Any + Send + Sync {
 
     /// Deletes a guest; says whether it was there (rule 20).
     fn delete_guest(&self, id: SessionId) -> StoreFuture<'_, bool>;
+}
+
+/// The sessions of a list that can be read. One that cannot harms no other.
+fn readable(
+    list: impl IntoIterator<Item = Result<SessionRecord, StoreError>>,
+) -> Result<Vec<SessionRecord>, StoreError> {
+    let skip = |read| match read {
+        Err(StoreError::Corrupt(cause)) => {
+            Event::RowUnreadable { cause: &cause }.record();
+            None
+        }
+        read => Some(read),
+    };
+    list.into_iter().filter_map(skip).collect()
 }
 
 /// A store that reads a session together with its user, in one query.

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use ::redis::Cmd;
 use futures_util::future::join_all;
 
-use super::{Ends, SessionStore, StoreFuture};
+use super::{Ends, SessionStore, StoreFuture, readable};
 use crate::{
     clock::{Timestamp, millis},
     error::StoreError,
@@ -481,12 +481,12 @@ impl SessionStore for RedisStore {
         Box::pin(async move {
             let mut list = Vec::new();
             for ids in self.index(user).await?.chunks(CROWD) {
-                for session in join_all(ids.iter().map(|&id| self.value(id))).await {
-                    // An entry can be without a session, and even with another user's: of a
-                    // `create` that was refused.
-                    list.extend(session?.filter(|session| session.user_id == *user));
-                }
+                let found = join_all(ids.iter().map(|&id| self.value(id))).await;
+                list.extend(readable(found.into_iter().filter_map(Result::transpose))?);
             }
+            // An entry can be without a session, and even with another user's: of a `create` that
+            // was refused.
+            list.retain(|session| session.user_id == *user);
             list.sort_by_key(|session| std::cmp::Reverse((session.created_at, session.id)));
             Ok(list)
         })

@@ -8,7 +8,7 @@ use std::{
 
 use sqlx::{FromRow, Pool, SqlStr, error::DatabaseError};
 
-use super::{Ends, SessionStore, SessionUserStore, StoreFuture};
+use super::{Ends, SessionStore, SessionUserStore, StoreFuture, readable};
 use crate::{
     clock::Timestamp,
     error::StoreError,
@@ -31,7 +31,8 @@ use dialect::Statements;
 pub use driver::Dialect;
 use driver::Value;
 use record::{
-    guest_values, hash_value, id_value, integer, read_guest, read_record, record_values, time, token_values,
+    guest_values, hash_value, id_value, integer, read_guest, read_record, record_values, time,
+    token_values,
 };
 use run::Step;
 use schema::Users;
@@ -187,7 +188,7 @@ impl<D: Dialect, T: AuthUser> SessionStore for SqlStore<D, T> {
         Box::pin(async move {
             let user = self.user_value(user).await?;
             let rows = self.fetch(&self.statements.list_by_user, &[user]).await?;
-            rows.iter().map(|row| read_record::<D, T>(row, 0, None)).collect()
+            readable(rows.iter().map(|row| read_record::<D, T>(row, 0, None)))
         })
     }
 
