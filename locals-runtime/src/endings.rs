@@ -170,8 +170,10 @@ impl SessionManager {
         hash: SecretHash,
     ) -> Result<Option<Timestamp>, StoreError> {
         let Some(record) = self.store().find(id).await? else { return Ok(None) };
+        let is_exchanged =
+            record.rotation.is_some_and(|rotation| rotation.previous != record.secret_hash);
         let is_living = lifecycle::state(&record, self.now()).is_some()
-            && (record.secret_hash == hash || record.rotation.is_some())
+            && (record.secret_hash == hash || is_exchanged)
             && !matches!(self.actor(&record).await?, Actor::Gone);
         Ok(is_living.then_some(record.idle_expires_at))
     }

@@ -82,7 +82,8 @@ impl Periods {
 /// shows the time alone.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Rotation {
-    /// SHA-256 of the secret of the token before.
+    /// SHA-256 of the secret of the token before; that of the token itself where none before it
+    /// leads to it.
     pub previous: SecretHash,
     /// What the new token was derived with.
     pub salt: [u8; 32],
