@@ -35,7 +35,7 @@
 //! 16. `write_data` replaces the data of a session, adds one to their revision and changes nothing
 //!     else, and only if the revision is still the one it replaces. It says whether it did.
 //! 17. Of any number of writes of data at once that replace one revision, exactly one does; and a
-//!    renewal, a change of the token and a write of data at once lose nothing of each other: where
+//!     renewal, a change of the token and a write of data at once lose nothing of each other: where
 //!     the change of the token comes first, the renewal is not done and says so.
 //! 18. `write_guest` that replaces nothing stores a new guest, and `find_guest` gives it back with
 //!     every field as it was; it fails with [`StoreError::Collision`] if the id is taken by
