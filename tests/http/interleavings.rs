@@ -5,29 +5,27 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use actix_web::{App, get, http::StatusCode, post, test::init_service, web};
+use actix_web::{App, http::StatusCode, test::init_service};
 use futures_util::future::LocalBoxFuture;
-use locals::{
-    Auth, Error, Locals, ManualClock, Session, SessionRecord, SessionToken, Timestamp,
-    require_user,
-    store::{MemoryStore, SessionStore, SqlStore},
-    with_session,
-};
+use locals::SessionToken;
 
 use crate::{
-    orders::{Orders, Stepped},
+    orders::Orders,
     routes::{end_by_post, login, logout, logout_everywhere, logout_others},
     send,
-    support::{self, Account, Cart, DAY, Reply},
+    support::{DAY, Reply},
+};
+
+mod room;
+
+use room::{
+    Jar, Room, SESSION, add, add_as_guest, confirm, impersonate, keep, me, page, request, stop,
 };
 
 /// The age of the sessions when the requests come: active, with a token to exchange where tokens
 /// are exchanged, and idle.
 const AGES: [Duration; 3] =
     [Duration::from_mins(1), Duration::from_mins(20), DAY.saturating_mul(2)];
-
-const SESSION: &str = "__Host-session";
-const GUEST: &str = "__Host-session-guest";
 
 /// Whose browser sends a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -43,6 +41,9 @@ enum Who {
 }
 use Who::{Acting, Other, Own, Visitor};
 
+/// Whether somebody is signed in at last, by the answers in the order in which they were given.
+type Expected = fn(&[Answer]) -> bool;
+
 /// Requests at once, and what is to come of them.
 struct Case {
     at_once: &'static [(Who, &'static str)],
@@ -50,7 +51,7 @@ struct Case {
     ends: &'static [Who],
     keeps: &'static [Who],
     /// Who is signed in at last.
-    signed_in: &'static [(Who, fn(&[Answer]) -> bool)],
+    signed_in: &'static [(Who, Expected)],
     /// Whether that holds in whatever order the answers arrive, and not only in that in which they
     /// were given.
     in_any_arrival: bool,
@@ -70,10 +71,19 @@ const CASE: Case = Case {
     with: &[(Own, "/me")],
 };
 
+#[derive(Debug)]
 struct Answer {
     who: Who,
     path: &'static str,
     reply: Reply,
+}
+
+impl Answer {
+    /// What it says that it has written.
+    fn item(&self) -> Option<u32> {
+        let (_, item) = self.path.strip_prefix("/add")?.rsplit_once('/')?;
+        item.parse().ok()
+    }
 }
 
 fn yes(_: &[Answer]) -> bool {
@@ -82,148 +92,6 @@ fn yes(_: &[Answer]) -> bool {
 
 fn no(_: &[Answer]) -> bool {
     false
-}
-
-/// The cookies of a browser.
-type Jar = HashMap<String, String>;
-
-fn keep(jar: &mut Jar, reply: &Reply) {
-    for cookie in reply.set_cookies() {
-        let (name, rest) = cookie.split_once('=').unwrap();
-        let (value, attributes) = rest.split_once(';').unwrap();
-        if attributes.contains("Max-Age=0") {
-            jar.remove(name);
-        } else {
-            jar.insert(name.to_owned(), value.to_owned());
-        }
-    }
-}
-
-fn request(jar: &Jar, path: &str) -> actix_web::test::TestRequest {
-    let cookies: Vec<_> = jar.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    let request = match path {
-        "/me" => support::get(path).insert_header(("Sec-Fetch-Dest", "empty")),
-        "/page" => support::get(path).insert_header(("Sec-Fetch-Dest", "document")),
-        _ => support::post(path),
-    };
-    request.insert_header(("Cookie", cookies.join("; ")))
-}
-
-#[get("/me")]
-#[require_user]
-async fn me(session: Session) -> String {
-    session.id().to_string()
-}
-
-/// A page to show, whoever comes.
-#[get("/page")]
-#[with_session]
-async fn page(session: Option<Session>) -> &'static str {
-    if session.is_some() { "in" } else { "out" }
-}
-
-#[post("/confirm")]
-#[require_user]
-async fn confirm(locals: Locals) -> Result<&'static str, Error> {
-    locals.reauthenticate().await?;
-    Ok("")
-}
-
-#[post("/add/{item}")]
-#[with_session]
-async fn add(item: web::Path<u32>, locals: Locals) -> Result<&'static str, Error> {
-    locals.update_session(|cart: &mut Cart| cart.items.push(*item)).await?;
-    Ok("")
-}
-
-#[post("/add-as-guest/{item}")]
-#[with_session]
-async fn add_as_guest(item: web::Path<u32>, locals: Locals) -> Result<&'static str, Error> {
-    locals.update_guest(|cart: &mut Cart| cart.items.push(*item)).await?;
-    Ok("")
-}
-
-#[post("/impersonate/{id}")]
-#[require_user]
-async fn impersonate(id: web::Path<i64>, locals: Locals) -> Result<&'static str, Error> {
-    locals.impersonate(&Account::of(*id)).await?;
-    Ok("")
-}
-
-#[post("/stop")]
-#[require_user]
-async fn stop(locals: Locals) -> Result<&'static str, Error> {
-    locals.stop_impersonating().await?;
-    Ok("")
-}
-
-/// An app whose users are 1, and 9, who is of the staff.
-struct Room {
-    auth: Auth<Account>,
-    store: Stepped,
-    clock: ManualClock,
-}
-
-impl Room {
-    fn new(store: Stepped, rotates: bool) -> Self {
-        let clock = ManualClock::at(Timestamp::from_millis(1_800_000_000_000));
-        let builder = Auth::builder(store.clone())
-            .clock(clock.clone())
-            .merge_guest(|guest: Cart, cart: &mut Cart| cart.items.extend(guest.items));
-        let builder = if rotates { builder.rotate_every(Duration::from_mins(10)) } else { builder };
-        Self { auth: builder.build().unwrap(), store, clock }
-    }
-
-    fn in_memory(rotates: bool) -> Self {
-        let store = MemoryStore::new();
-        for id in [1, 9] {
-            store.insert_user(Account::of(id));
-        }
-        Self::new(Stepped::new(store), rotates)
-    }
-
-    async fn on_sqlite() -> Self {
-        let store = SqlStore::<_, Account>::sqlite("sqlite::memory:").await.unwrap();
-        let sql = "CREATE TABLE accounts (id INTEGER PRIMARY KEY, name TEXT NOT NULL);
-            INSERT INTO accounts VALUES (1, ''), (9, '')";
-        sqlx::raw_sql(sql).execute(store.pool()).await.unwrap();
-        store.migrate().await.unwrap();
-        Self::new(Stepped::new(store), true)
-    }
-
-    async fn row(&self, token: &SessionToken) -> Option<SessionRecord> {
-        self.store.find(token.id()).await.unwrap()
-    }
-
-    /// Whether a token is the one that opens its session.
-    async fn opens(&self, token: &SessionToken) -> bool {
-        let Some(row) = self.row(token).await else { return false };
-        let is_begun_from_a_dead_one = match row.actor_session {
-            Some(actor) => self.store.find(actor).await.unwrap().is_none(),
-            None => false,
-        };
-        row.secret_hash == token.secret_hash() && !is_begun_from_a_dead_one
-    }
-
-    async fn opens_session(&self, jar: &Jar) -> bool {
-        match jar.get(SESSION) {
-            Some(token) => self.opens(&token.parse().unwrap()).await,
-            None => false,
-        }
-    }
-
-    /// What is in the carts that a browser can reach.
-    async fn items(&self, jar: &Jar) -> Vec<u32> {
-        let mut carts = Vec::new();
-        if self.opens_session(jar).await {
-            carts.extend(self.row(&jar[SESSION].parse().unwrap()).await.unwrap().data);
-        }
-        if let Some(token) = jar.get(GUEST).map(|token| token.parse::<SessionToken>().unwrap()) {
-            carts.extend(self.store.find_guest(token.id()).await.unwrap().map(|guest| guest.data));
-        }
-        let items = carts.iter().map(|cart| serde_json::from_str::<Cart>(cart).unwrap().items);
-        items.flatten().collect()
-    }
 }
 
 impl Case {
@@ -309,49 +177,13 @@ impl Case {
             for answer in &answers {
                 keep(jars.get_mut(&answer.who).unwrap(), &answer.reply);
             }
-            let shown: Vec<_> = answers
-                .iter()
-                .map(|Answer { who, path, reply }| {
-                    (who, path, reply.status.as_u16(), reply.set_cookies())
-                })
-                .collect();
-            let run = format!("{shown:#?} {:?}", orders.chosen());
-            for (whose, lives) in [(self.ends, false), (self.keeps, true)] {
-                for who in whose {
-                    assert_eq!(room.row(&token(*who)).await.is_some(), lives, "{who:?}: {run}");
-                }
-            }
+            let run = format!("{:#?} {:?}", answers, orders.chosen());
+            let any_arrival = with.is_empty() && self.in_any_arrival;
+            self.check(room, &before, &jars, &answers, any_arrival, &run).await;
             for (who, is_signed_in) in self.signed_in {
-                let jar = &jars[who];
-                let is_signed_in = is_signed_in(&answers);
-                let items = room.items(jar).await;
-                for Answer { path, reply, .. } in answers.iter().filter(|answer| answer.who == *who)
-                {
-                    let item = path.strip_prefix("/add").and_then(|path| path.rsplit('/').next());
-                    if let Some(item) = item.map(|item| item.parse::<u32>().unwrap())
-                        && is_signed_in
-                        && !self.may_miss_writes
-                        && reply.status == StatusCode::OK
-                    {
-                        assert!(items.contains(&item), "{item} was lost: {items:?} {run}");
-                    }
-                }
-                let reply = send!(app, request(jar, "/me"));
-                assert_eq!(reply.status == StatusCode::OK, is_signed_in, "{who:?}: {run}");
-                // The last to arrive that says something of the cookie decides.
-                for answer in answers
-                    .iter()
-                    .filter(|answer| with.is_empty() && self.in_any_arrival && answer.who == *who)
-                {
-                    let mut jar = jar.clone();
-                    keep(&mut jar, &answer.reply);
-                    let opens = room.opens_session(&jar).await;
-                    assert_eq!(
-                        opens, is_signed_in,
-                        "{who:?} if {} arrives last: {run}",
-                        answer.path
-                    );
-                }
+                let reply = send!(app, request(&jars[who], "/me"));
+                let expected = is_signed_in(&answers);
+                assert_eq!(reply.status == StatusCode::OK, expected, "{who:?}: {run}");
             }
             for user in [1_i64, 9] {
                 room.auth.invalidate_user_sessions(user).await.unwrap();
@@ -361,6 +193,43 @@ impl Case {
             }
         }
         unreachable!("there is a last order");
+    }
+
+    /// What has ended and what has not, what was written, and what the browsers have.
+    async fn check(
+        &self,
+        room: &Room,
+        before: &HashMap<Who, Jar>,
+        jars: &HashMap<Who, Jar>,
+        answers: &[Answer],
+        any_arrival: bool,
+        run: &str,
+    ) {
+        for (whose, lives) in [(self.ends, false), (self.keeps, true)] {
+            for who in whose {
+                let token = before[who][SESSION].parse().unwrap();
+                assert_eq!(room.row(&token).await.is_some(), lives, "{who:?}: {run}");
+            }
+        }
+        for (who, is_signed_in) in self.signed_in {
+            let is_signed_in = is_signed_in(answers);
+            let items = room.items(&jars[who]).await;
+            for answer in answers.iter().filter(|answer| answer.who == *who) {
+                if is_signed_in && !self.may_miss_writes && answer.reply.status == StatusCode::OK {
+                    let item = answer.item();
+                    let is_there = item.is_none_or(|item| items.contains(&item));
+                    assert!(is_there, "{item:?} was lost: {items:?} {run}");
+                }
+                if any_arrival {
+                    // The last to arrive that says something of the cookie decides.
+                    let mut jar = jars[who].clone();
+                    keep(&mut jar, &answer.reply);
+                    let opens = room.opens_session(&jar).await;
+                    let path = answer.path;
+                    assert_eq!(opens, is_signed_in, "{who:?} if {path} arrives last: {run}");
+                }
+            }
+        }
     }
 }
 
