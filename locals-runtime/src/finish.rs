@@ -12,7 +12,7 @@ use crate::{
     origin,
     outcome::{Choice, Found, Outcome, outcome},
     resolution::{Carrier, Decision, GuestDecision, Resolved},
-    session::Session,
+    session::{Renewal, Session},
     session_manager::Admitted,
 };
 
@@ -168,8 +168,8 @@ impl Locals {
     /// been exchanged for. `None` if the cookie is to stay as it is, or the session has ended.
     /// A fault is logged, and the session is as valid as before.
     async fn used(&self, admitted: &Admitted) -> Option<Session> {
-        let is_renewed = self.renewed(admitted).await;
         let session = &admitted.session;
+        let is_renewed = self.renewed(admitted, session).await;
         match admitted.token {
             // A native client would not learn the new one.
             TokenState::Due if self.resolution.carrier != Carrier::Bearer => {
@@ -185,7 +185,7 @@ impl Locals {
 
     /// The session that was set in place of itself, if it still lives.
     async fn confirmed(&self, admitted: &Admitted, chosen: &Session) -> Option<Session> {
-        if self.renewed(admitted).await {
+        if self.renewed(admitted, chosen).await {
             return Some(chosen.clone());
         }
         match logged(self.auth().find(&chosen.token).await) {
@@ -195,10 +195,10 @@ impl Locals {
         }
     }
 
-    /// Whether this request has renewed the session.
-    async fn renewed(&self, admitted: &Admitted) -> bool {
+    /// Whether this request has renewed the session, by the token that it is going to have.
+    async fn renewed(&self, admitted: &Admitted, session: &Session) -> bool {
         let Some(renewal) = admitted.renewal else { return false };
-        let session = &admitted.session;
+        let renewal = Renewal { secret_hash: session.record.secret_hash, ..renewal };
         logged(self.auth().renew(session, renewal).await).unwrap_or(false)
     }
 

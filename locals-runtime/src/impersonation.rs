@@ -1,6 +1,7 @@
 //! Acting as another user, and who really acts.
 
 use crate::{
+    cookie::Presented,
     error::{Error, StoreError},
     events::Event,
     lifecycle,
@@ -85,7 +86,12 @@ impl Locals {
         let Some(own) = acting.record.actor_session else {
             return Ok(Some(acting));
         };
-        let own = self.auth().resume(own).await?;
+        // The same in two requests at once, also if the one has just exchanged its token.
+        let presented = match &self.resolution.presented {
+            Presented::Token(token) if token.id() == acting.id() => token,
+            _ => &acting.token,
+        };
+        let own = self.auth().resume(own, presented).await?;
         self.auth().invalidate_session(acting.id()).await?;
         impersonation_ended(&acting);
         match &own {

@@ -102,6 +102,7 @@ impl Lifetime {
         let (active, idle) = lifetime.periods(now, record.absolute_expires_at);
         Renewal {
             replaces: record.active_expires_at,
+            secret_hash: record.secret_hash,
             active_expires_at: active.max(record.active_expires_at),
             idle_expires_at: idle.max(record.idle_expires_at),
             renewed_at: now.max(record.renewed_at),

@@ -82,7 +82,8 @@ impl Periods {
 /// shows the time alone.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Rotation {
-    /// SHA-256 of the secret of the token before.
+    /// SHA-256 of the secret of the token before; that of the token itself where none before it
+    /// leads to it.
     pub previous: SecretHash,
     /// What the new token was derived with.
     pub salt: [u8; 32],
@@ -121,12 +122,15 @@ impl fmt::Debug for Rotation {
     }
 }
 
-/// New expiries for one session, and the one they replace.
+/// New expiries for one session, and what they were made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Renewal {
     /// The end of the active period as it was read. A session that has moved past it since has
     /// been renewed by somebody else, and is left as it is.
     pub replaces: Timestamp,
+    /// The hash of the token that was used. A session that has another one by now has been given
+    /// its new token by somebody else, and is left to who has that.
+    pub secret_hash: SecretHash,
     /// The new end of the active period.
     pub active_expires_at: Timestamp,
     /// The new end of the idle period.

@@ -383,7 +383,15 @@ impl SessionManager {
         let mut living = Vec::new();
         for record in self.0.store.list_by_user(&user).await? {
             let Some(state) = lifecycle::state(&record, now) else { continue };
-            match self.actor(&record).await? {
+            let actor = match self.actor(&record).await {
+                // As one who asks with its token is told.
+                Err(StoreError::Corrupt(cause)) => {
+                    Event::RowUnreadable { cause: &cause }.record();
+                    continue;
+                }
+                actor => actor?,
+            };
+            match actor {
                 Actor::TheUser => living.push(SessionInfo::new(record, state, None)),
                 Actor::Staff(actor) => living.push(SessionInfo::new(record, state, Some(actor))),
                 Actor::Gone => {}

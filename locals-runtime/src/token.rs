@@ -59,9 +59,15 @@ impl SessionToken {
     /// The token that this one is exchanged for, with the salt that the store keeps. Everybody who
     /// has the old token and reads the salt finds the same new one; neither alone leads there.
     pub(crate) fn exchanged(&self, salt: &[u8; SECRET_BYTES]) -> Self {
+        self.exchanged_for(self.id, salt)
+    }
+
+    /// The same, for a token of another session.
+    pub(crate) fn exchanged_for(&self, id: SessionId, salt: &[u8; SECRET_BYTES]) -> Self {
         let mut token = self.to_bytes();
         let hash = Sha256::new().chain_update(b"locals: exchanged").chain_update(salt);
         let secret = hash.chain_update(&token[ID_BYTES..]).finalize();
+        token[..ID_BYTES].copy_from_slice(id.as_bytes());
         token[ID_BYTES..].copy_from_slice(&secret);
         Self::from_bytes(&token)
     }

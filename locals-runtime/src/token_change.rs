@@ -19,8 +19,8 @@ impl SessionManager {
     ) -> Result<Option<Session>, Error> {
         let mut session = session.clone();
         loop {
-            if let Some((token, change)) = self.put_token(&session.record, authenticated_at).await?
-            {
+            let (token, change) = new_token(&session.record, authenticated_at)?;
+            if self.put_token(&session.record, &change).await? {
                 return Ok(Some(with_token(session, token, &change, true)));
             }
             // It has ended, or another request was faster.
@@ -31,33 +31,51 @@ impl SessionManager {
         }
     }
 
-    /// Gives the session with this id a new token, whoever has the old one. `None` if it has ended.
-    pub(crate) async fn resume(&self, id: SessionId) -> Result<Option<Session>, Error> {
+    /// Gives the session with this id, from which one with the token `acting` was begun, a new
+    /// token, whoever has the old one. `None` if it has ended.
+    ///
+    /// The new token is made of `acting` and a salt in the row, as at an exchange. So two requests
+    /// at once are given the same one, and it does not matter which answer the browser hears, or
+    /// hears last.
+    pub(crate) async fn resume(
+        &self,
+        id: SessionId,
+        acting: &SessionToken,
+    ) -> Result<Option<Session>, Error> {
         loop {
             let now = self.now();
             let Some(record) = self.store().find(id).await? else { return Ok(None) };
             let Some(state) = lifecycle::state(&record, now) else { return Ok(None) };
-            if let Some((token, change)) = self.put_token(&record, record.authenticated_at).await? {
+            let made = record.rotation.map(|rotation| acting.exchanged_for(id, &rotation.salt));
+            if let Some(token) = made.filter(|token| token.secret_hash() == record.secret_hash) {
+                return Ok(Some(self.session(record, token, state, true, now, None)));
+            }
+            let salt = token::salt()?;
+            let token = acting.exchanged_for(id, &salt);
+            let secret_hash = token.secret_hash();
+            let change = TokenChange {
+                replaces: record.secret_hash,
+                secret_hash,
+                // No token of this session leads to the new one.
+                rotation: Some(Rotation { previous: secret_hash, salt, rotated_at: now }),
+                authenticated_at: record.authenticated_at,
+            };
+            if self.put_token(&record, &change).await? {
                 let session = self.session(record, token.clone(), state, true, now, None);
                 return Ok(Some(with_token(session, token, &change, true)));
             }
         }
     }
 
-    /// Puts a new token in place of a session's own; `None` if another request was faster.
-    async fn put_token(
-        &self,
-        record: &SessionRecord,
-        authenticated_at: Timestamp,
-    ) -> Result<Option<(SessionToken, TokenChange)>, Error> {
-        let (token, change) = new_token(record, authenticated_at)?;
-        if !self.store().change_token(record.id, &change).await? {
-            return Ok(None);
+    /// Puts a new token in place of a session's own; `false` if another request was faster.
+    async fn put_token(&self, record: &SessionRecord, change: &TokenChange) -> Result<bool, Error> {
+        if !self.store().change_token(record.id, change).await? {
+            return Ok(false);
         }
         Event::TokenReplaced { session: record.id, user: &record.user_id }.record();
         // What was opened with the old token ends with it.
         self.has_ended(record.id);
-        Ok(Some((token, change)))
+        Ok(true)
     }
 
     /// Exchanges the token of a session, while the old one goes on to open it for a moment. If

@@ -1,7 +1,11 @@
 //! A fault of the store is never "not signed in", and logs nobody out.
 
 use actix_web::{get, http::StatusCode, post};
-use locals::{Error, Locals, Session, User, require_user, with_session};
+use locals::{
+    Error, Locals, Session, SessionId, SessionRecord, User, require_user,
+    store::{Ends, SessionStore},
+    with_session,
+};
 
 use crate::{
     app, send,
@@ -166,6 +170,26 @@ async fn a_row_that_cannot_be_read_is_no_session_and_harms_no_other() {
     assert_eq!(reply.status, StatusCode::UNAUTHORIZED);
     assert!(reply.sets_no_cookie(), "the row may be mended");
     assert_eq!(send!(app, support::get("/me").insert_header(cookie(&whole))).body, "me");
+}
+
+#[actix_web::test]
+async fn a_row_that_cannot_be_read_hides_no_other_session_of_its_user() {
+    let fixture = Fixture::new().await;
+    let (whole, staff) = (fixture.session(1).await, fixture.session(9).await);
+    let broken = fixture.auth.create_session(&Account::of(1)).await.unwrap();
+    let acting = SessionRecord {
+        id: SessionId::from_bytes([7; 16]),
+        actor_session: Some(staff.id()),
+        ..fixture.row(&whole).await.unwrap()
+    };
+    fixture.store.inner.create(&acting, Ends::default()).await.unwrap();
+    assert_eq!(fixture.auth.user_sessions(1).await.unwrap().len(), 3);
+    for id in [broken.id(), staff.id()] {
+        let spoil = sqlx::query("UPDATE user_sessions SET secret_hash = x'00' WHERE id = ?");
+        spoil.bind(&id.as_bytes()[..]).execute(fixture.pool()).await.unwrap();
+    }
+    let list = fixture.auth.user_sessions(1).await.unwrap();
+    assert_eq!(list.iter().map(|info| info.id).collect::<Vec<_>>(), [whole.id()]);
 }
 
 #[actix_web::test]

@@ -10,13 +10,14 @@
 //! 3. `find`, `renew`, `change_token` and `write_data` of an unknown id find nothing; they never
 //!    create.
 //! 4. `renew` sets the two expiries and the time of renewal that it names and nothing else, and
-//!    only if the end of the active period is still not past the one it replaces. It says whether
-//!    it did.
+//!    only if the end of the active period is still not past the one it replaces and the hash of
+//!    the secret is still the one it names. It says whether it did.
 //! 5. Of any number of renewals at once, exactly one does.
 //! 6. `delete` says whether the session was there; once it has answered, the session is gone
 //!    for every other operation that starts later, whatever else runs.
 //! 7. `delete_by_user` deletes all sessions of that user, but the one to keep, and no others.
-//! 8. `list_by_user` gives all sessions of that user and no others, newest first.
+//! 8. `list_by_user` gives all sessions of that user and no others, newest first. One that cannot
+//!    be read is left out, and an error is logged.
 //! 9. `delete_expired` deletes at most `limit` sessions and guests, all of which had ended at
 //!    `now`, to the millisecond.
 //! 10. Users whose ids differ are different users: case and white space count.
@@ -34,7 +35,8 @@
 //! 16. `write_data` replaces the data of a session, adds one to their revision and changes nothing
 //!     else, and only if the revision is still the one it replaces. It says whether it did.
 //! 17. Of any number of writes of data at once that replace one revision, exactly one does; and a
-//!     renewal, a change of the token and a write of data at once lose nothing of each other.
+//!     renewal, a change of the token and a write of data at once lose nothing of each other: where
+//!     the change of the token comes first, the renewal is not done and says so.
 //! 18. `write_guest` that replaces nothing stores a new guest, and `find_guest` gives it back with
 //!     every field as it was; it fails with [`StoreError::Collision`] if the id is taken by
 //!     another guest. An id of a session is free for a guest, and the other way round.
@@ -48,6 +50,7 @@ use std::{any::Any, future::Future, pin::Pin};
 use crate::{
     clock::Timestamp,
     error::StoreError,
+    events::Event,
     session::{DataChange, GuestRecord, Renewal, SessionRecord, TokenChange},
     token::SessionId,
     user::UserId,
@@ -134,6 +137,20 @@ pub trait SessionStore: Any + Send + Sync {
 
     /// Deletes a guest; says whether it was there (rule 20).
     fn delete_guest(&self, id: SessionId) -> StoreFuture<'_, bool>;
+}
+
+/// The sessions of a list that can be read. One that cannot harms no other.
+fn readable(
+    list: impl IntoIterator<Item = Result<SessionRecord, StoreError>>,
+) -> Result<Vec<SessionRecord>, StoreError> {
+    let skip = |read| match read {
+        Err(StoreError::Corrupt(cause)) => {
+            Event::RowUnreadable { cause: &cause }.record();
+            None
+        }
+        read => Some(read),
+    };
+    list.into_iter().filter_map(skip).collect()
 }
 
 /// A store that reads a session together with its user, in one query.

@@ -130,6 +130,7 @@ macro_rules! store_suite {
             a_renewal_sets_its_three_times_and_nothing_else,
             a_renewal_of_what_has_moved_on_is_refused_and_changes_nothing,
             a_renewal_may_replace_an_end_that_is_earlier_still,
+            a_renewal_by_a_replaced_token_is_refused_and_changes_nothing,
             a_renewal_that_is_dropped_is_done_or_not_done,
             // Rule 5
             of_renewals_at_once_exactly_one_is_done,
@@ -185,7 +186,7 @@ macro_rules! store_suite {
             a_write_of_data_that_is_dropped_is_done_or_not_done,
             // Rule 17
             of_writes_of_data_at_once_exactly_one_is_done,
-            changes_of_different_parts_at_once_are_all_done,
+            changes_of_different_parts_at_once_lose_nothing_of_each_other,
             // Rule 18
             a_guest_is_found_with_every_field_as_it_was,
             a_taken_id_is_refused_and_the_first_guest_stays,

@@ -84,6 +84,7 @@ async fn every_key_expires_an_hour_and_more_after_the_session() {
 
     let renewal = Renewal {
         replaces: session.active_expires_at,
+        secret_hash: session.secret_hash,
         active_expires_at: Timestamp::from_millis(4 * DAY),
         idle_expires_at: Timestamp::from_millis(12 * DAY),
         renewed_at: session.active_expires_at,
@@ -201,6 +202,7 @@ async fn a_session_without_an_end_is_kept_as_long_as_redis_can() {
     store.create(&session, Ends::default()).await.unwrap();
     let renewal = Renewal {
         replaces: session.active_expires_at,
+        secret_hash: session.secret_hash,
         active_expires_at: Timestamp::from_millis(i64::MAX - 1),
         idle_expires_at: Timestamp::from_millis(i64::MAX),
         renewed_at: session.active_expires_at,
@@ -347,17 +349,19 @@ async fn a_value_that_cannot_be_read_is_an_error_and_can_be_deleted() {
         keys.cli(&["SET", &keys.session(session.id), junk]);
         let renewal = Renewal {
             replaces: session.active_expires_at,
+            secret_hash: session.secret_hash,
             active_expires_at: session.idle_expires_at,
             idle_expires_at: session.absolute_expires_at,
             renewed_at: session.active_expires_at,
         };
         for failed in [
             store.find(session.id).await.map(drop),
-            store.list_by_user(&user).await.map(drop),
             store.renew(session.id, renewal).await.map(drop),
         ] {
             assert!(matches!(failed, Err(StoreError::Corrupt(_))), "{junk:?}: {failed:?}");
         }
+        let list = store.list_by_user(&user).await.unwrap();
+        assert_eq!(list, [good.clone()], "{junk:?}: the others are listed");
         assert_eq!(store.delete_expired(Timestamp::from_millis(0), 10).await.unwrap(), 0);
         assert!(store.delete(session.id).await.unwrap(), "{junk:?}");
 

@@ -20,6 +20,7 @@ const SOON: Duration = Duration::from_secs(3);
 fn renewal_of(session: &SessionRecord) -> Renewal {
     Renewal {
         replaces: session.active_expires_at,
+        secret_hash: session.secret_hash,
         active_expires_at: session.idle_expires_at,
         idle_expires_at: session.absolute_expires_at,
         renewed_at: session.active_expires_at,

@@ -104,6 +104,7 @@ async fn a_renewal_amid_sign_outs_brings_nothing_back() {
         first.create(&session, Ends::default()).await.unwrap();
         let renewal = locals::Renewal {
             replaces: session.active_expires_at,
+            secret_hash: session.secret_hash,
             active_expires_at: session.idle_expires_at,
             idle_expires_at: session.absolute_expires_at,
             renewed_at: session.active_expires_at,
@@ -127,6 +128,7 @@ async fn a_renewal_enters_a_session_into_an_index_that_has_lost_it() {
     assert_eq!(keys.cli(&["DEL", &keys.index("i:1")]), "1");
     let renewal = locals::Renewal {
         replaces: session.active_expires_at,
+        secret_hash: session.secret_hash,
         active_expires_at: session.idle_expires_at,
         idle_expires_at: session.absolute_expires_at,
         renewed_at: session.active_expires_at,

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use ::redis::Cmd;
 use futures_util::future::join_all;
 
-use super::{Ends, SessionStore, StoreFuture};
+use super::{Ends, SessionStore, StoreFuture, readable};
 use crate::{
     clock::{Timestamp, millis},
     error::StoreError,
@@ -398,7 +398,9 @@ impl SessionStore for RedisStore {
                 return Ok(false);
             };
             let session = record::read(id, &value)?;
-            if session.active_expires_at > renewal.replaces {
+            if session.active_expires_at > renewal.replaces
+                || session.secret_hash != renewal.secret_hash
+            {
                 return Ok(false);
             }
             let moved = millis(renewal.idle_expires_at.since(session.idle_expires_at));
@@ -411,7 +413,8 @@ impl SessionStore for RedisStore {
                 .arg(renewal.idle_expires_at.as_millis())
                 .arg(renewal.renewed_at.as_millis())
                 .arg(GRACE)
-                .arg(LONGEST);
+                .arg(LONGEST)
+                .arg(record::hash_text(&renewal.secret_hash));
             self.change(&renew, "session", id).await
         })
     }
@@ -478,12 +481,12 @@ impl SessionStore for RedisStore {
         Box::pin(async move {
             let mut list = Vec::new();
             for ids in self.index(user).await?.chunks(CROWD) {
-                for session in join_all(ids.iter().map(|&id| self.value(id))).await {
-                    // An entry can be without a session, and even with another user's: of a
-                    // `create` that was refused.
-                    list.extend(session?.filter(|session| session.user_id == *user));
-                }
+                let found = join_all(ids.iter().map(|&id| self.value(id))).await;
+                list.extend(readable(found.into_iter().filter_map(Result::transpose))?);
             }
+            // An entry can be without a session, and even with another user's: of a `create` that
+            // was refused.
+            list.retain(|session| session.user_id == *user);
             list.sort_by_key(|session| std::cmp::Reverse((session.created_at, session.id)));
             Ok(list)
         })

@@ -28,15 +28,16 @@ end
 return 1";
 
 /// Moves the expiries of a session, if the end of its active period is still not past the one to
-/// replace, and its time to live by as much as the end of the idle period; says whether it did: 1
-/// or 0, and -1 if the value cannot be read. So do the others below that change a value.
+/// replace and it still has the token that was used, and its time to live by as much as the end of
+/// the idle period; says whether it did: 1 or 0, and -1 if the value cannot be read. So do the
+/// others below that change a value.
 ///
 /// Numbers of Lua are floats. They are equal where the integers differ only some 285,000 years
 /// from now; then the answer is no.
 ///
 /// `KEYS[1]` the session; `ARGV[1]` the end to replace; `ARGV[2]` and `ARGV[3]` the new ends of
 /// the active and the idle period; `ARGV[4]` the time of the renewal; `ARGV[5]` and `ARGV[6]` the
-/// least and the most time to live.
+/// least and the most time to live; `ARGV[7]` the hash of the token.
 pub(super) const RENEW: &str = "
 local value = redis.call('GET', KEYS[1])
 if not value then
@@ -47,6 +48,9 @@ if not active then
     return -1
 end
 if active ~= ARGV[1] and tonumber(active) >= tonumber(ARGV[1]) then
+    return 0
+end
+if string.match(rest, '^%-?%d+ (%S+)') ~= ARGV[7] then
     return 0
 end
 local left = redis.call('PTTL', KEYS[1])

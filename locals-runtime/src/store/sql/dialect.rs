@@ -271,7 +271,7 @@ pub const SQLITE: Sql = Sql {
         find: concat!("SELECT ", read_packed!(), joined!(), "+?"),
         renew: "UPDATE user_sessions \
                 SET active_expires_at = ?, idle_expires_at = ?, renewed_at = ? \
-                WHERE id = +? AND active_expires_at <= ?",
+                WHERE id = +? AND active_expires_at <= ? AND secret_hash = ?",
         change_token: "UPDATE user_sessions \
                        SET secret_hash = ?, rotation = ?, authenticated_at = ? \
                        WHERE id = +? AND secret_hash = ?",
@@ -372,7 +372,7 @@ pub const POSTGRES: Sql = Sql {
         find: concat!("SELECT ", read_apart!(), joined!(), "$1"),
         renew: "UPDATE user_sessions \
                 SET active_expires_at = $1, idle_expires_at = $2, renewed_at = $3 \
-                WHERE id = $4 AND active_expires_at <= $5",
+                WHERE id = $4 AND active_expires_at <= $5 AND secret_hash = $6",
         change_token: "UPDATE user_sessions \
                        SET secret_hash = $1, rotation = $2, authenticated_at = $3 \
                        WHERE id = $4 AND secret_hash = $5",
@@ -488,7 +488,7 @@ pub const MYSQL: Sql = Sql {
         find: concat!("SELECT ", read_apart!(), joined!(), "?"),
         renew: "UPDATE user_sessions \
                 SET active_expires_at = ?, idle_expires_at = ?, renewed_at = ? \
-                WHERE id = ? AND active_expires_at <= ?",
+                WHERE id = ? AND active_expires_at <= ? AND secret_hash = ?",
         change_token: "UPDATE user_sessions \
                        SET secret_hash = ?, rotation = ?, authenticated_at = ? \
                        WHERE id = ? AND secret_hash = ?",

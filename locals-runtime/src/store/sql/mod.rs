@@ -9,7 +9,7 @@ use std::{
 use sqlx::{FromRow, Pool, SqlStr, error::DatabaseError};
 use tokio::sync::Semaphore;
 
-use super::{Ends, SessionStore, SessionUserStore, StoreFuture};
+use super::{Ends, SessionStore, SessionUserStore, StoreFuture, readable};
 use crate::{
     clock::Timestamp,
     error::StoreError,
@@ -32,7 +32,8 @@ use dialect::Statements;
 pub use driver::Dialect;
 use driver::Value;
 use record::{
-    guest_values, id_value, integer, read_guest, read_record, record_values, time, token_values,
+    guest_values, hash_value, id_value, integer, read_guest, read_record, record_values, time,
+    token_values,
 };
 use run::Step;
 use schema::Users;
@@ -153,6 +154,7 @@ impl<D: Dialect, T: AuthUser> SessionStore for SqlStore<D, T> {
                 time(renewal.renewed_at),
                 id_value(&id),
                 time(renewal.replaces),
+                hash_value(&renewal.secret_hash),
             ];
             self.changes_one(&self.statements.renew, &values).await
         })
@@ -190,7 +192,7 @@ impl<D: Dialect, T: AuthUser> SessionStore for SqlStore<D, T> {
         Box::pin(async move {
             let user = self.user_value(user).await?;
             let rows = self.fetch(&self.statements.list_by_user, &[user]).await?;
-            rows.iter().map(|row| read_record::<D, T>(row, 0, None)).collect()
+            readable(rows.iter().map(|row| read_record::<D, T>(row, 0, None)))
         })
     }
 

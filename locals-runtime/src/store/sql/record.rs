@@ -23,7 +23,7 @@ pub fn id_value(id: &SessionId) -> Value<'_> {
     Value::Bytes(Some(id.as_bytes()))
 }
 
-fn hash_value(hash: &SecretHash) -> Value<'_> {
+pub fn hash_value(hash: &SecretHash) -> Value<'_> {
     Value::Bytes(Some(hash.as_bytes()))
 }
 

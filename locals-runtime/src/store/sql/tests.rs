@@ -128,7 +128,7 @@ async fn explain_postgres(url: String) {
     for (sql, values, expected) in [
         (&statements.find, &[id][..], &[session, user][..]),
         (&users.find_with_user, &[id], &[session, user]),
-        (&statements.renew, &["1", "1", "1", id, "1"], &[session]),
+        (&statements.renew, &["1", "1", "1", id, "1", hash], &[session]),
         (&statements.change_token, &[hash, hash, "1", id, hash], &[session]),
         (&statements.write_data, &[text, id, "1"], &[session]),
         (&statements.find_guest, &[id], &[guest]),
@@ -230,7 +230,7 @@ async fn explain_mysql(url: String) {
     for (sql, values, expected) in [
         (&statements.find, &[living][..], &[session, ("PRIMARY", "8")][..]),
         (&users.find_with_user, &[living], &[session, ("PRIMARY", "8")]),
-        (&statements.renew, &["1", "1", "1", id, "1"], &[session]),
+        (&statements.renew, &["1", "1", "1", id, "1", id], &[session]),
         (&statements.change_token, &[id, id, "1", id, id], &[session]),
         (&statements.write_data, &["'{}'", id, "1"], &[session]),
         (&statements.find_guest, &[living], &[session]),

@@ -6,7 +6,7 @@ use super::{
     Harness,
     support::{
         CROWD, DAY, POLLS, answer, assert_gone, assert_kept, assert_listed, at, at_once, change_of,
-        create, create_all, data_for, drop_after, failed, renewal_of, renewed, session,
+        changed, create, create_all, data_for, drop_after, failed, renewal_of, renewed, session,
         store_with_users, the_one_of,
     },
 };
@@ -295,6 +295,23 @@ pub async fn a_renewal_may_replace_an_end_that_is_earlier_still<H: Harness>(harn
     assert_kept(&store, &renewed(&session, renewal)).await;
 }
 
+/// Rule 4: who comes with a token that has been replaced is told so, and who has the new one is not
+/// kept from renewing.
+pub async fn a_renewal_by_a_replaced_token_is_refused_and_changes_nothing<H: Harness>(harness: &H) {
+    let (store, [ada]) = store_with_users(harness).await;
+    let session = session(1, &ada);
+    answer(create(&store, &session).await);
+    let change = change_of(&session, 7);
+    assert!(answer(store.change_token(session.id, &change).await), "the token was the one it had");
+    let session = changed(&session, &change);
+    let late = Renewal { secret_hash: change.replaces, ..renewal_of(&session) };
+    assert!(!answer(store.renew(session.id, late).await), "it has another token by now");
+    assert_kept(&store, &session).await;
+    let renewal = renewal_of(&session);
+    assert!(answer(store.renew(session.id, renewal).await), "this is its token");
+    assert_kept(&store, &renewed(&session, renewal)).await;
+}
+
 /// Rule 4, for a client that hangs up: all three times are set or none.
 pub async fn a_renewal_that_is_dropped_is_done_or_not_done<H: Harness>(harness: &H) {
     let (store, [ada]) = store_with_users(harness).await;
@@ -323,6 +340,7 @@ pub async fn of_renewals_at_once_exactly_one_is_done<H: Harness>(harness: &H) {
     answer(create(&store, &session).await);
     let renewal = |number| Renewal {
         replaces: session.active_expires_at,
+        secret_hash: session.secret_hash,
         active_expires_at: at(DAY * 2 + i64::from(number)),
         idle_expires_at: at(DAY * 9 + i64::from(number)),
         renewed_at: at(DAY + i64::from(number)),

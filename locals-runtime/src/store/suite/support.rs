@@ -112,6 +112,7 @@ pub fn renewal_of(session: &SessionRecord) -> Renewal {
     let later = |end: Timestamp| at(end.as_millis() + DAY);
     Renewal {
         replaces: session.active_expires_at,
+        secret_hash: session.secret_hash,
         active_expires_at: later(session.active_expires_at),
         idle_expires_at: later(session.idle_expires_at),
         renewed_at: later(session.renewed_at),
