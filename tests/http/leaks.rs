@@ -15,7 +15,9 @@ fn spellings(token: &str) -> [Vec<u8>; 5] {
     // The id is public: it fills 16 bytes, and reaches into the 22nd character.
     let (text, secret) = (&token[22..46], &bytes[16..32]);
     let mut hex = String::new();
-    secret.iter().for_each(|byte| write!(hex, "{byte:02x}").unwrap());
+    for byte in secret {
+        write!(hex, "{byte:02x}").unwrap();
+    }
     let debug = format!("{:?}", &secret[..8]);
     [
         text.into(),
