@@ -76,8 +76,8 @@ impl Locals {
     }
 
     /// Ends the impersonation: the member of staff is back in their own session, with a new token.
-    /// `None` if that has ended in the meantime; then nobody is signed in. In a session that is no
-    /// impersonation it changes nothing.
+    /// `None` if that or the impersonation has ended in the meantime; then nobody is signed in. In a
+    /// session that is no impersonation it changes nothing.
     ///
     /// # Errors
     /// [`Error::Unauthenticated`] without a session; [`Error::Store`] if the store fails.
@@ -86,12 +86,11 @@ impl Locals {
         let Some(own) = acting.record.actor_session else {
             return Ok(Some(acting));
         };
-        // The same in two requests at once, also if the one has just exchanged its token.
         let presented = match &self.resolution.presented {
             Presented::Token(token) if token.id() == acting.id() => token,
             _ => &acting.token,
         };
-        let own = self.auth().resume(own, presented).await?;
+        let own = self.auth().resume(own, &acting, presented).await?;
         self.auth().invalidate_session(acting.id()).await?;
         impersonation_ended(&acting);
         match &own {

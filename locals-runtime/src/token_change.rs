@@ -31,27 +31,38 @@ impl SessionManager {
         }
     }
 
-    /// Gives the session with this id, from which one with the token `acting` was begun, a new
-    /// token, whoever has the old one. `None` if it has ended.
+    /// Gives the session with this id, from which `acting` was begun, a new token, whoever has the
+    /// old one. `None` if one of the two has ended: who has the token of an impersonation that is
+    /// over has no way back by it.
     ///
-    /// The new token is made of `acting` and a salt in the row, as at an exchange. So two requests
-    /// at once are given the same one, and it does not matter which answer the browser hears, or
-    /// hears last.
+    /// The new token is made of the acting one and a salt in the row, as at an exchange. So two
+    /// requests at once are given the same one, and it does not matter which answer the browser
+    /// hears, or hears last. `presented` is what this request came with, which the other one may
+    /// have come with, too, if it has just been exchanged.
     pub(crate) async fn resume(
         &self,
         id: SessionId,
-        acting: &SessionToken,
+        acting: &Session,
+        presented: &SessionToken,
     ) -> Result<Option<Session>, Error> {
         loop {
+            // Read first: where another request has ended it, the row below has what that made.
+            let still_acts = self.find(&acting.token).await?.is_some();
             let now = self.now();
             let Some(record) = self.store().find(id).await? else { return Ok(None) };
             let Some(state) = lifecycle::state(&record, now) else { return Ok(None) };
-            let made = record.rotation.map(|rotation| acting.exchanged_for(id, &rotation.salt));
-            if let Some(token) = made.filter(|token| token.secret_hash() == record.secret_hash) {
-                return Ok(Some(self.session(record, token, state, true, now, None)));
+            if let Some(Rotation { salt, .. }) = record.rotation {
+                let made = [presented, &acting.token].map(|acting| acting.exchanged_for(id, &salt));
+                let fits = |token: &SessionToken| token.secret_hash() == record.secret_hash;
+                if let Some(token) = made.into_iter().find(fits) {
+                    return Ok(Some(self.session(record, token, state, true, now, None)));
+                }
+            }
+            if !still_acts {
+                return Ok(None);
             }
             let salt = token::salt()?;
-            let token = acting.exchanged_for(id, &salt);
+            let token = presented.exchanged_for(id, &salt);
             let secret_hash = token.secret_hash();
             let change = TokenChange {
                 replaces: record.secret_hash,

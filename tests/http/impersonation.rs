@@ -10,7 +10,7 @@ use crate::{
     app,
     routes::{end_by_post, login, logout, logout_everywhere},
     send,
-    support::{self, Account, DAY, Fixture, Reply, as_set, cookie, problem},
+    support::{self, Account, DAY, Fixture, Gate, Reply, as_set, cookie, problem},
 };
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -178,6 +178,46 @@ async fn stopping_leads_back_with_a_new_token_and_the_old_ones_are_dead() {
     assert_eq!(fixture.rows().await, 1);
     let reply = send!(app, support::get("/settings").insert_header(as_set(&stopped)));
     assert_eq!(reply.status, StatusCode::UNAUTHORIZED, "nothing was proved by it");
+}
+
+#[post("/paused-then-stop")]
+#[require_user]
+async fn paused_then_stop(locals: Locals, gate: web::Data<Gate>) -> Result<String, Error> {
+    // The session is read before a body that may be long in coming.
+    assert!(locals.get_session().await?.is_some());
+    gate.pass().await;
+    let own = locals.stop_impersonating().await?;
+    Ok(own.map_or("nobody".to_owned(), |own| own.user_id().to_string()))
+}
+
+#[actix_web::test]
+async fn an_impersonation_that_is_over_leads_nowhere_for_whoever_still_has_its_token() {
+    for how in ["/stop", "/logout"] {
+        let (fixture, admin) = admin_and_user().await;
+        let gate = web::Data::new(Gate::default());
+        let app = app!(fixture; gate, impersonate, paused_then_stop, stop, logout, confirm, me);
+        let acting = as_set(&acting_as_1!(app, admin));
+        let late =
+            async { send!(app, support::post("/paused-then-stop").insert_header(acting.clone())) };
+        let meanwhile = async {
+            gate.reached().await;
+            let over = send!(app, support::post(how).insert_header(acting.clone()));
+            assert_eq!(over.status, StatusCode::OK);
+            let mut proved = None;
+            if how == "/stop" {
+                let confirming = support::post("/confirm").insert_header(as_set(&over));
+                proved = Some(as_set(&send!(app, confirming)));
+            }
+            gate.open();
+            proved
+        };
+        let (late, proved) = futures_util::future::join(late, meanwhile).await;
+        assert_eq!(late.body, "nobody", "{how}");
+        assert!(late.removes_the_cookie(), "{how}");
+        if let Some(proved) = proved {
+            assert_eq!(status!(app, proved), 200, "the member of staff stays signed in");
+        }
+    }
 }
 
 #[actix_web::test]
