@@ -31,8 +31,9 @@ impl Session {
     /// events, which are answered once and then go on.
     ///
     /// An end in this process is known at once; one in another process, or by other hands, within
-    /// a minute, for which the store is asked once a minute. Renewals by other requests count.
-    /// While the store fails nothing ends.
+    /// a minute, for which the store is asked once a minute. Renewals by other requests count. While
+    /// the store fails nothing ends. A token that is exchanged twice between two questions, where
+    /// [`rotate_every`](crate::AuthBuilder::rotate_every) is below a minute, counts as replaced.
     ///
     /// ```
     /// # use actix_web::HttpResponse;
@@ -50,14 +51,17 @@ impl Session {
         let Self { manager, .. } = self.clone();
         let (id, user) = (self.id(), self.user_id().clone());
         let actor = self.record.actor_session.zip(self.actor.clone());
-        let hash = self.record.secret_hash;
+        let mut hash = self.record.secret_hash;
         async move {
             let ending = manager.endings().of(id, user, actor);
             loop {
                 let again = manager.now() + ASK_AGAIN;
                 let until = match manager.end_of(id, hash).await {
                     Ok(None) => return,
-                    Ok(Some(end)) => end.min(again),
+                    Ok(Some((end, current))) => {
+                        hash = current;
+                        end.min(again)
+                    }
                     Err(error) => {
                         let cause = &chain(&error);
                         let doing = "asking whether a session lives";
@@ -75,20 +79,21 @@ impl Session {
 }
 
 impl SessionManager {
-    /// When a living session ends if it is not used; `None` if it has ended, or the token with this
-    /// hash was replaced. One that was exchanged goes on: its holder has been given the new one.
+    /// When a living session ends if it is not used, and the hash of its token by now; `None` if it
+    /// has ended, or the token with this hash was replaced. One that was exchanged goes on: its
+    /// holder has been given the new one.
     async fn end_of(
         &self,
         id: SessionId,
         hash: SecretHash,
-    ) -> Result<Option<Timestamp>, StoreError> {
+    ) -> Result<Option<(Timestamp, SecretHash)>, StoreError> {
         let Some(record) = self.store().find(id).await? else { return Ok(None) };
-        let is_exchanged =
-            record.rotation.is_some_and(|rotation| rotation.previous != record.secret_hash);
+        // A session whose token was replaced and then exchanged is not that of this one's holder.
+        let is_exchanged = record.rotation.is_some_and(|rotation| rotation.previous == hash);
         let is_living = lifecycle::state(&record, self.now()).is_some()
             && (record.secret_hash == hash || is_exchanged)
             && !matches!(self.actor(&record).await?, Actor::Gone);
-        Ok(is_living.then_some(record.idle_expires_at))
+        Ok(is_living.then_some((record.idle_expires_at, record.secret_hash)))
     }
 }
 

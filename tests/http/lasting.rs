@@ -194,6 +194,30 @@ async fn a_new_token_in_place_of_the_old_one_is_an_end() {
 }
 
 #[actix_web::test]
+async fn a_token_that_was_replaced_on_another_node_is_an_end_although_tokens_are_exchanged() {
+    let memory = Memory::new();
+    let session = memory.session(1).await;
+    // Another node: the same store and time, and nobody here hears of it.
+    let there = Auth::builder(memory.store.clone())
+        .clock(memory.clock.clone())
+        .rotate_every(Duration::from_mins(10))
+        .build()
+        .unwrap();
+    let there = Memory { auth: there, store: memory.store.clone(), clock: memory.clock.clone() };
+    let app = app!(there, me, logout_others);
+    let mut wait = Wait::of(&session);
+
+    memory.clock.advance(11 * MINUTE);
+    let exchanged = send!(app, support::get("/me").insert_header(cookie(&session)));
+    assert!(!wait.is_over(), "an exchange is none");
+    let replaced = send!(app, support::post("/logout-others").insert_header(as_set(&exchanged)));
+    memory.clock.advance(11 * MINUTE);
+    let again = send!(app, support::get("/me").insert_header(as_set(&replaced)));
+    assert_ne!(again.session_cookie(), replaced.session_cookie(), "exchanged since");
+    assert!(wait.is_over());
+}
+
+#[actix_web::test]
 async fn the_time_ends_a_session_and_renewals_put_its_end_off() {
     let memory = Memory::new();
     let (used, unused) = (memory.session(1).await, memory.session(1).await);
