@@ -9,7 +9,8 @@ use std::{
 };
 
 use locals::{
-    Auth, AuthUser, Error, StoreError, UserId, UserKey, WrongIdKind,
+    Auth, AuthUser, Error, GuestRecord, SecretHash, SessionId, StoreError, Timestamp, UserId,
+    UserKey, WrongIdKind,
     store::{
         MemoryStore, SessionStore, SessionUserStore, StoreFuture, UserLoader, WithLoader,
         suite::{Harness, store_suite},
@@ -207,4 +208,24 @@ async fn two_types_of_user_in_one_store_never_have_each_others_sessions() {
     assert_eq!(staff.invalidate_user_sessions(7_i64).await.unwrap(), 0, "nor ended with theirs");
     assert!(persons.validate_session(token).await.unwrap().is_some());
     assert_eq!(persons.user_sessions(7_i64).await.unwrap().len(), 1);
+}
+
+#[actix_web::test]
+async fn two_types_of_user_in_one_store_never_have_each_others_guests() {
+    let memory = memory();
+    let persons = WithLoader::<_, _, Person<i64>>::new(memory.clone(), Directory::default());
+    let staff =
+        WithLoader::new(memory, |id: i64| async move { Ok::<_, StoreError>(Some(Staff { id })) });
+    let guest = GuestRecord {
+        id: SessionId::from_bytes([7; 16]),
+        secret_hash: SecretHash::from_bytes([7; 32]),
+        data: "{}".to_owned(),
+        data_revision: 0,
+        expires_at: Timestamp::from_millis(i64::MAX),
+    };
+    assert!(persons.write_guest(&guest, None).await.unwrap());
+    assert_eq!(persons.find_guest(guest.id).await.unwrap().as_ref(), Some(&guest));
+    assert_eq!(staff.find_guest(guest.id).await.unwrap(), None);
+    assert!(!staff.delete_guest(guest.id).await.unwrap());
+    assert!(persons.delete_guest(guest.id).await.unwrap());
 }

@@ -2,6 +2,8 @@
 
 use std::{fmt, future::Future, marker::PhantomData};
 
+use sha2::{Digest, Sha256};
+
 use super::{Ends, SessionStore, SessionUserStore, StoreFuture};
 use crate::{
     clock::Timestamp,
@@ -85,8 +87,9 @@ where
 /// signed out at once. The price is one load for each session that is found, also where the
 /// handler asks for the session alone.
 ///
-/// Two types of user may share a store of sessions: it is given the ids of users as texts that begin
-/// with their [table](AuthUser::TABLE), so that a session of one type is none of the other.
+/// Two types of user may share a store of sessions if they name [tables](AuthUser::TABLE) of their
+/// own, `#[auth_user(table = "staff")]`: the store is given the ids of users as texts that begin with
+/// the table, and guests by ids made of both, so that neither is known to the other type.
 ///
 /// No foreign key deletes the sessions with the user: end them, by
 /// [`invalidate_user_sessions`](crate::SessionManager::invalidate_user_sessions), when a user is
@@ -139,6 +142,13 @@ fn own<T: AuthUser>(session: SessionRecord) -> Option<SessionRecord> {
     Some(SessionRecord { user_id, ..session })
 }
 
+/// The id by which the store of sessions knows a guest.
+fn guest_id<T: AuthUser>(id: SessionId) -> SessionId {
+    let hash = Sha256::new().chain_update(T::TABLE).chain_update([0]).chain_update(id.as_bytes());
+    let hash: [u8; 32] = hash.finalize().into();
+    SessionId::from_bytes(std::array::from_fn(|place| hash[place]))
+}
+
 impl<S, L, T> SessionStore for WithLoader<S, L, T>
 where
     S: SessionStore,
@@ -148,6 +158,7 @@ where
     fn create<'a>(&'a self, session: &'a SessionRecord, ends: Ends<'a>) -> StoreFuture<'a, ()> {
         let user_id = stored::<T>(&session.user_id);
         let session = SessionRecord { user_id, ..session.clone() };
+        let ends = Ends { guest: ends.guest.map(guest_id::<T>), ..ends };
         Box::pin(async move { self.sessions.create(&session, ends).await })
     }
 
@@ -193,7 +204,10 @@ where
     }
 
     fn find_guest(&self, id: SessionId) -> StoreFuture<'_, Option<GuestRecord>> {
-        self.sessions.find_guest(id)
+        Box::pin(async move {
+            let guest = self.sessions.find_guest(guest_id::<T>(id)).await?;
+            Ok(guest.map(|guest| GuestRecord { id, ..guest }))
+        })
     }
 
     fn write_guest<'a>(
@@ -201,11 +215,12 @@ where
         guest: &'a GuestRecord,
         replaces: Option<i64>,
     ) -> StoreFuture<'a, bool> {
-        self.sessions.write_guest(guest, replaces)
+        let guest = GuestRecord { id: guest_id::<T>(guest.id), ..guest.clone() };
+        Box::pin(async move { self.sessions.write_guest(&guest, replaces).await })
     }
 
     fn delete_guest(&self, id: SessionId) -> StoreFuture<'_, bool> {
-        self.sessions.delete_guest(id)
+        self.sessions.delete_guest(guest_id::<T>(id))
     }
 }
 
