@@ -9,7 +9,7 @@ use std::{
 use sqlx::{Connection, SqlSafeStr, SqlStr, Transaction, pool::PoolConnection};
 use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 
-use super::{Dialect, SqlStore, Value, open::PATIENCE};
+use super::{Dialect, SqlStore, Value};
 use crate::error::StoreError;
 
 /// How often a statement that lost a deadlock is tried. It has changed nothing, so it may be.
@@ -79,17 +79,20 @@ impl<D: Dialect, T> SqlStore<D, T> {
 
     /// A connection that has answered just now, outside any transaction, and the turn to write.
     pub(super) async fn living(&self) -> sqlx::Result<Lease<D>> {
-        // Before the connection: who waits for a turn keeps no reader from one.
-        let turn = Arc::clone(&self.turns).acquire_owned();
-        let turn =
-            timeout(PATIENCE, turn).await.map_err(|_| late("no turn to write in time"))?.ok();
-        loop {
-            let mut lease = Lease::new(self.pool.acquire().await?);
-            if D::is_ready(&mut lease.connection).await {
-                lease.turn = turn;
-                return Ok(lease);
+        let work = async {
+            // Before the connection: who waits for a turn keeps no reader from one.
+            let turn = Arc::clone(&self.turns).acquire_owned().await.ok();
+            loop {
+                let mut lease = Lease::new(self.pool.acquire().await?);
+                if D::is_ready(&mut lease.connection).await {
+                    lease.turn = turn;
+                    return Ok(lease);
+                }
             }
-        }
+        };
+        // Both together take no longer than the pool lets the one take.
+        let patience = self.pool.options().get_acquire_timeout();
+        timeout(patience, work).await.unwrap_or_else(|_| Err(late("no turn to write in time")))
     }
 }
 
