@@ -22,6 +22,9 @@ const SIGN_IN: &str = "<p>Hello, stranger!<form method=post action=/login>\
 const SIGN_OUT: &str = "<p><a href=/me>Who am I?</a>\
     <form method=post action=/logout><button>Sign out</button></form>";
 
+/// What the password of somebody unknown is compared with, so that they cost as much time.
+static NOBODY: LazyLock<String> = LazyLock::new(|| generate_hash("nobody's password"));
+
 /// A row of the app's own table: this is all that `locals` needs to know of it.
 #[derive(serde::Serialize, sqlx::FromRow, AuthUser)]
 #[auth_user(table = "accounts")]
@@ -77,10 +80,8 @@ async fn logout(locals: Locals) -> Result<impl Responder, Error> {
     Ok(web::Redirect::to("/").see_other())
 }
 
-/// The account, if the password is its own. An unknown e-mail costs as much time as a known one.
+/// The account, if the password is its own.
 async fn verify(database: &SqlitePool, form: Credentials) -> actix_web::Result<Option<Account>> {
-    static NOBODY: LazyLock<String> = LazyLock::new(|| generate_hash("nobody's password"));
-
     let find = sqlx::query_as("SELECT * FROM accounts WHERE email = ?").bind(form.email);
     let found: Result<Option<Account>, _> = find.fetch_optional(database).await;
     let account = found.map_err(|error| Error::Store(error.into()))?;
@@ -91,6 +92,7 @@ async fn verify(database: &SqlitePool, form: Credentials) -> actix_web::Result<O
 
 #[actix_web::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    LazyLock::force(&NOBODY);
     let file = env::temp_dir().join("locals-quickstart.db");
     let store = SqlStore::sqlite(&file.display().to_string()).await?;
     let database = store.pool().clone();

@@ -16,7 +16,7 @@ mod error;
 mod events;
 mod finish;
 mod flows;
-#[cfg(any(test, fuzzing))]
+#[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
 mod guest;

@@ -57,7 +57,7 @@ const CROWD: usize = 100;
 /// |---|---|
 /// | `locals:s:<session id>` | a session: a string, of what changes, the rest as JSON, and the data |
 /// | `locals:g:<session id>` | a guest: a string, with the data |
-/// | `locals:u:<kind>:<user id>` | the index of a user's sessions: a sorted set |
+/// | `locals:u:<user>` | the index of a user's sessions: a sorted set. For users of [`WithLoader`](super::WithLoader) such as `t:accounts/i:7`: the table, the kind of id and the id |
 ///
 /// A session and its index take about 700 bytes of memory, and the data. All keys expire by
 /// themselves, those of sessions and guests an hour after these have ended, so nobody needs to
@@ -156,9 +156,8 @@ impl RedisStore {
 
     /// What the names of all keys begin with. `locals:` by default.
     ///
-    /// Apps that share a server need different ones, and so do several types of user of one app: a
-    /// session holds the id of its user and not the type, so the sessions of one would open accounts
-    /// of the other.
+    /// Apps that share a server need different ones. Several types of user of one app may share one,
+    /// if their tables have different names: see [`WithLoader`](super::WithLoader).
     ///
     /// ```no_run
     /// # use locals::{StoreError, store::RedisStore};
