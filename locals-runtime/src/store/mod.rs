@@ -50,7 +50,6 @@ use std::{any::Any, future::Future, pin::Pin};
 use crate::{
     clock::Timestamp,
     error::StoreError,
-    events::Event,
     session::{DataChange, GuestRecord, Renewal, SessionRecord, TokenChange},
     token::SessionId,
     user::UserId,
@@ -140,12 +139,13 @@ pub trait SessionStore: Any + Send + Sync {
 }
 
 /// The sessions of a list that can be read. One that cannot harms no other.
+#[cfg(any(feature = "sql", feature = "redis"))]
 fn readable(
     list: impl IntoIterator<Item = Result<SessionRecord, StoreError>>,
 ) -> Result<Vec<SessionRecord>, StoreError> {
     let skip = |read| match read {
         Err(StoreError::Corrupt(cause)) => {
-            Event::RowUnreadable { cause: &cause }.record();
+            crate::events::Event::RowUnreadable { cause: &cause }.record();
             None
         }
         read => Some(read),
