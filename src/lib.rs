@@ -112,7 +112,8 @@
 //! A session is *active* for a day, then *idle* for 14 days, then dead. Using an active one
 //! writes nothing. Using an idle one renews it: both periods start again and the cookie is sent
 //! again with the same token. After 30 days it is dead, however much it was used. [`Lifetime`]
-//! changes these.
+//! changes these. A dead one's cookie is kept: it opens nothing, ends by itself, and is replaced by
+//! the next log-in.
 //!
 //! Renewal happens after the handler has run. So a session that was ended in the meantime stays
 //! ended: neither its row nor its cookie comes back.

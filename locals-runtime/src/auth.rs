@@ -117,7 +117,7 @@ impl<T: AuthUser> Auth<T> {
         let Some((record, user)) = self.users.find_with_user(token.id()).await? else {
             return Ok(None);
         };
-        let admitted = self.sessions.admit(record, &token).await?.ok();
+        let admitted = self.sessions.admit(record, &token).await?;
         let session = self.sessions.settle(admitted, &token).await?;
         Ok(session.map(|session| (session, User::new(Arc::new(user)))))
     }

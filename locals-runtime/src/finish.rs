@@ -9,9 +9,8 @@ use crate::{
     error::chain,
     events::Event,
     locals::Locals,
-    origin,
-    outcome::{Choice, Found, Outcome, outcome},
-    resolution::{Carrier, Decision, GuestDecision, Resolved},
+    outcome::{Choice, Opened, Outcome, outcome},
+    resolution::{Carrier, Decision, GuestDecision},
     session::{Renewal, Session},
     session_manager::Admitted,
 };
@@ -102,7 +101,7 @@ impl Locals {
     /// An idle session is renewed here, at the end, and a token exchanged: one that was ended while
     /// the handler ran is not found any more, so neither its row nor its cookie comes back.
     async fn cookie(&self) -> Option<HeaderValue> {
-        let admitted = self.resolution.resolved().and_then(|resolved| resolved.admitted.as_ref());
+        let admitted = self.admitted();
         let chosen = match self.resolution.decision() {
             Decision::Set(chosen) => Some(chosen),
             Decision::None | Decision::Clear { .. } => None,
@@ -141,21 +140,15 @@ impl Locals {
             Decision::Set(chosen) => Choice::Set(chosen.session.id()),
             Decision::Clear { after_set } => Choice::Clear { after_set },
         };
-        let found = match self.resolution.resolved() {
-            None => Found::NotAsked,
-            Some(Resolved { unreadable: true, .. } | Resolved { superseded: true, .. }) => {
-                Found::Unclear
-            }
-            Some(Resolved { admitted: None, .. }) => Found::NoSession,
-            Some(Resolved { admitted: Some(admitted), .. }) => Found::Session {
-                id: admitted.session.id(),
-                is_unchanged: admitted.renewal.is_none() && admitted.token == TokenState::Current,
-            },
-        };
-        let request = &self.request;
-        let is_navigation = origin::is_navigation(request.method(), request.headers());
-        let presented = &self.resolution.presented;
-        outcome(choice, presented, found, is_navigation)
+        let opened = self.admitted().map(|admitted| Opened {
+            id: admitted.session.id(),
+            is_unchanged: admitted.renewal.is_none() && admitted.token == TokenState::Current,
+        });
+        outcome(choice, &self.resolution.presented, opened)
+    }
+
+    fn admitted(&self) -> Option<&Admitted> {
+        self.resolution.resolved()?.admitted.as_deref()
     }
 
     fn store_cookie(&self, session: &Session) -> HeaderValue {

@@ -11,7 +11,6 @@ use actix_web::http::{
 use crate::error::ConfigError;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
-const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 
 /// Which origins may send requests that change something.
 #[derive(Debug, Clone, Default)]
@@ -69,15 +68,6 @@ impl OriginPolicy {
         }
         let origin_host = origin.split_once("://").map(|(_, host)| host);
         matches!((origin_host, host), (Some(origin), Some(host)) if origin.eq_ignore_ascii_case(host))
-    }
-}
-
-/// Whether a browser asks for a page to show, rather than for a part of one. Where it does not
-/// say, a GET may be one.
-pub(crate) fn is_navigation(method: &Method, headers: &HeaderMap) -> bool {
-    match headers.get(SEC_FETCH_DEST) {
-        Some(destination) => destination == "document",
-        None => *method == Method::GET,
     }
 }
 
@@ -298,15 +288,5 @@ mod tests {
         ] {
             assert!(check_origin(origin).is_err(), "{origin}");
         }
-    }
-
-    #[test]
-    fn a_page_is_a_navigation_and_a_part_of_one_is_not() {
-        let is = |method, pairs: &[(&'static str, &str)]| is_navigation(&method, &headers(pairs));
-        assert!(is(Method::GET, &[]));
-        assert!(is(Method::GET, &[("sec-fetch-dest", "document")]));
-        assert!(!is(Method::GET, &[("sec-fetch-dest", "empty")]));
-        assert!(!is(Method::GET, &[("sec-fetch-dest", "image")]));
-        assert!(!is(Method::POST, &[]));
     }
 }

@@ -18,7 +18,6 @@ use actix_web::{
 use tokio::sync::OnceCell;
 
 use crate::{
-    admission::Denial,
     auth::{AnyUser, Registered},
     cookie::Presented,
     error::{Error, StoreError},
@@ -79,8 +78,6 @@ pub(crate) struct Resolved {
     pub user: Option<AnyUser>,
     /// There is a row, and it cannot be read.
     pub unreadable: bool,
-    /// The session lives, but this token of it is not the one: another request has changed it.
-    pub superseded: bool,
 }
 
 /// What the request has decided about its cookie. The last decision wins.
@@ -226,23 +223,16 @@ impl Resolution {
             return Ok(Resolved::default());
         };
         let sessions = self.auth.sessions();
-        let (verdict, user) = if self.scope == Scope::Session {
-            (sessions.look_up(token).await?, None)
+        let (admitted, user) = if self.scope == Scope::Session {
+            (sessions.find(token).await?, None)
         } else {
             match self.auth.find_with_user(token.id()).await? {
                 Some((record, user)) => (sessions.admit(record, token).await?, Some(user)),
-                None => (Err(Denial::Ended), None),
+                None => (None, None),
             }
         };
-        Ok(match verdict {
-            Ok(admitted) => {
-                Resolved { admitted: Some(Box::new(admitted)), user, ..Resolved::default() }
-            }
-            Err(Denial::WrongSecret | Denial::TokenExchanged) => {
-                Resolved { superseded: true, ..Resolved::default() }
-            }
-            Err(Denial::Ended) => Resolved::default(),
-        })
+        let Some(admitted) = admitted else { return Ok(Resolved::default()) };
+        Ok(Resolved { admitted: Some(Box::new(admitted)), user, unreadable: false })
     }
 }
 

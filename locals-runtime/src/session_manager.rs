@@ -462,17 +462,9 @@ impl SessionManager {
     /// The living session that a token opens. Writes nothing: an idle one is still to be
     /// renewed.
     pub(crate) async fn find(&self, token: &SessionToken) -> Result<Option<Admitted>, StoreError> {
-        Ok(self.look_up(token).await?.ok())
-    }
-
-    /// As [`find`](Self::find), and why there is none.
-    pub(crate) async fn look_up(
-        &self,
-        token: &SessionToken,
-    ) -> Result<Result<Admitted, Denial>, StoreError> {
         match self.0.store.find(token.id()).await? {
             Some(record) => self.admit(record, token).await,
-            None => Ok(Err(Denial::Ended)),
+            None => Ok(None),
         }
     }
 
@@ -481,20 +473,20 @@ impl SessionManager {
         &self,
         record: SessionRecord,
         token: &SessionToken,
-    ) -> Result<Result<Admitted, Denial>, StoreError> {
+    ) -> Result<Option<Admitted>, StoreError> {
         let Settings { lifetime, rotation, .. } = &self.0.settings;
         let now = self.now();
         let admission = match admission::admit(lifetime, *rotation, &record, token, now) {
             Ok(admission) => admission,
             Err(denial) => {
                 denied(&record, denial);
-                return Ok(Err(denial));
+                return Ok(None);
             }
         };
         let actor = match self.actor(&record).await? {
             Actor::TheUser => None,
             Actor::Staff(actor) => Some(actor),
-            Actor::Gone => return Ok(Err(Denial::Ended)),
+            Actor::Gone => return Ok(None),
         };
         let token = match &admission.token {
             TokenState::Exchanged(new) => new,
@@ -506,7 +498,7 @@ impl SessionManager {
             Some(renewal) => renewed(session, renewal),
             None => session,
         };
-        Ok(Ok(Admitted { session, renewal, token: admission.token }))
+        Ok(Some(Admitted { session, renewal, token: admission.token }))
     }
 
     /// Deletes the row of a session.

@@ -592,22 +592,6 @@ async fn a_navigation_with_a_token_that_was_just_replaced_keeps_the_cookie_of_th
 }
 
 #[actix_web::test]
-async fn a_page_removes_a_replaced_token_of_a_session_that_has_ended_swept_or_not() {
-    let fixture = Fixture::new().await;
-    let session = fixture.session(1).await;
-    let app = app!(fixture, me, confirm);
-    send!(app, support::post("/confirm").insert_header(cookie(&session)));
-    fixture.clock.advance(15 * DAY);
-    for rows in [1, 0] {
-        assert_eq!(fixture.rows().await, rows);
-        let navigation = support::get("/me").insert_header(("Sec-Fetch-Dest", "document"));
-        let reply = send!(app, navigation.insert_header(cookie(&session)));
-        assert!(reply.removes_the_cookie(), "with {rows} rows: {reply:?}");
-        fixture.auth.delete_expired_sessions().await.unwrap();
-    }
-}
-
-#[actix_web::test]
 async fn an_unreadable_session_is_not_said_to_be_signed_out() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;

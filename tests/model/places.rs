@@ -7,7 +7,7 @@ use std::{
 };
 
 use locals::{
-    UserId,
+    AuthUser, UserId,
     store::{
         Dialect, MemoryStore, SessionStore, SessionUserStore, SqlStore, StoreFuture, UserLoader,
         WithLoader,
@@ -71,19 +71,35 @@ impl Place for Memory {
     }
 
     async fn rows(&self) -> usize {
-        let mut rows = 0;
-        for user in 1..=USERS {
-            rows += self.0.list_by_user(&UserId::from(user)).await.unwrap().len();
-        }
-        rows
+        rows(&self.0, UserId::from).await
     }
+}
+
+async fn rows<T: AuthUser>(store: &MemoryStore<T>, id: impl Fn(i64) -> UserId) -> usize {
+    let mut rows = 0;
+    for user in 1..=USERS {
+        rows += store.list_by_user(&id(user)).await.unwrap().len();
+    }
+    rows
 }
 
 /// Sessions in one place, and users in another.
 pub struct Apart {
     /// It knows of all users, always: for itself it would find no session without its user.
-    sessions: Memory,
+    sessions: MemoryStore<Known>,
     directory: Directory,
+}
+
+/// A user as the store of sessions knows them: by a text that names their table.
+#[derive(Clone, AuthUser)]
+pub struct Known {
+    id: String,
+}
+
+impl Known {
+    fn of(user: i64) -> Self {
+        Self { id: format!("accounts/i:{user}") }
+    }
 }
 
 #[derive(Clone, Default)]
@@ -97,16 +113,16 @@ impl UserLoader<Account> for Directory {
 }
 
 impl Place for Apart {
-    type Store = WithLoader<MemoryStore<Account>, Directory, Account>;
+    type Store = WithLoader<MemoryStore<Known>, Directory, Account>;
 
     const USERS_ARE_APART: bool = true;
 
     async fn new() -> Self {
-        Self { sessions: Memory::new().await, directory: Directory::default() }
+        Self { sessions: MemoryStore::new(), directory: Directory::default() }
     }
 
     async fn open(&self) -> Self::Store {
-        WithLoader::new(self.sessions.open().await, self.directory.clone())
+        WithLoader::new(self.sessions.clone(), self.directory.clone())
     }
 
     async fn put(&self, account: Account) {
@@ -118,12 +134,13 @@ impl Place for Apart {
     }
 
     async fn rows(&self) -> usize {
-        self.sessions.rows().await
+        rows(&self.sessions, |user| Known::of(user).id.into()).await
     }
 
     async fn clear(&self) {
-        self.sessions.clear().await;
         for id in 1..=USERS {
+            self.sessions.remove_user(Known::of(id).id);
+            self.sessions.insert_user(Known::of(id));
             self.put(Account { id, is_enabled: true }).await;
         }
     }

@@ -64,11 +64,8 @@ impl Session {
 #[derive(Clone, Copy, PartialEq)]
 enum Carried {
     Nothing,
-    /// No token at all, or two.
+    /// No token, two, or one that was never issued.
     Nonsense,
-    Unknown,
-    /// The public id is that of this session, and the secret is not.
-    Forged(usize),
     Token(usize),
 }
 
@@ -162,14 +159,9 @@ impl Model {
     fn carried(&self, presented: &Presented) -> Carried {
         match *presented {
             Presented::Nothing => Carried::Nothing,
-            Presented::NeverIssued => Carried::Unknown,
-            Presented::Garbage => Carried::Nonsense,
+            Presented::NeverIssued | Presented::Garbage => Carried::Nonsense,
             Presented::Issued(back) => self.token(back).map_or(Carried::Nothing, Carried::Token),
-            Presented::Forged(back) => {
-                let token = self.token(back);
-                token.map_or(Carried::Nothing, |token| Carried::Forged(self.tokens[token]))
-            }
-            Presented::Beside(back) => {
+            Presented::Forged(back) | Presented::Beside(back) => {
                 self.token(back).map_or(Carried::Nothing, |_| Carried::Nonsense)
             }
         }
@@ -193,15 +185,15 @@ impl Model {
     fn request(&mut self, carried: Carried, route: &Route) -> (u16, String, Cookie) {
         let opened = self.opened(carried);
         match *route {
-            Route::Me { to_a_person } => match opened {
-                None => (401, NOT_SIGNED_IN.into(), self.useless(carried, to_a_person)),
+            Route::Me { .. } => match opened {
+                None => not_signed_in(),
                 Some((id, _)) => {
                     let (status, body) = self.me_of(id);
                     (status, body, self.used(opened))
                 }
             },
-            Route::Home { to_a_person } => match opened {
-                None => (200, "nobody".into(), self.useless(carried, to_a_person)),
+            Route::Home { .. } => match opened {
+                None => (200, "nobody".into(), Cookie::Kept),
                 Some((id, _)) => (200, self.sessions[id].user.to_string(), self.used(opened)),
             },
             Route::Seen => {
@@ -268,22 +260,6 @@ impl Model {
         } else {
             (403, "Not allowed".into())
         }
-    }
-
-    /// The cookie after a request that opened nothing: a page takes away one that is of no use,
-    /// unless its session lives and another request may have been given the token of it.
-    fn useless(&self, carried: Carried, to_a_person: bool) -> Cookie {
-        let session = match carried {
-            Carried::Nothing | Carried::Nonsense => return Cookie::Kept,
-            Carried::Unknown => None,
-            Carried::Forged(session) => Some(session),
-            Carried::Token(token) => Some(self.tokens[token]),
-        };
-        let lives = |id| {
-            let session: &Session = &self.sessions[id];
-            session.lives(self.now) && self.is_found(session.user)
-        };
-        if to_a_person && !session.is_some_and(lives) { Cookie::Removed } else { Cookie::Kept }
     }
 
     /// An idle session begins anew, and an old token is exchanged. Either is told by the cookie.

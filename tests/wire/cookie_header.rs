@@ -16,7 +16,7 @@ pub fn outcome(reply: &Reply, fixture: &Fixture) -> Option<Expected> {
             Some(Expected::User)
         }
         (StatusCode::UNAUTHORIZED, (0, 0)) if reply.sets_no_cookie() => Some(Expected::Nobody),
-        (StatusCode::UNAUTHORIZED, (1, 0)) if reply.removes_the_cookie() => Some(Expected::Unknown),
+        (StatusCode::UNAUTHORIZED, (1, 0)) if reply.sets_no_cookie() => Some(Expected::Unknown),
         (StatusCode::BAD_REQUEST, (0, 0)) if reply.sets_no_cookie() => Some(Expected::Refused),
         _ => None,
     }

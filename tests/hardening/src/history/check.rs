@@ -158,17 +158,8 @@ impl Check<'_> {
                 | Operation::EndSession(_)
                 | Operation::Reauthenticate
         );
-        // A refusal takes a dead cookie away.
-        let may_touch = touches && event.outcome == Outcome::Done;
-        let may_remove = event.outcome == Outcome::Refused || event.operation == Operation::Public;
-        match event.cookie {
-            Some(super::Cookie::Set(_)) if !may_touch => {
-                self.add(Kind::CookieFromNowhere, number, None);
-            }
-            Some(super::Cookie::Removed) if !may_touch && !may_remove => {
-                self.add(Kind::CookieFromNowhere, number, None);
-            }
-            _ => {}
+        if event.cookie.is_some() && !(touches && event.outcome == Outcome::Done) {
+            self.add(Kind::CookieFromNowhere, number, None);
         }
     }
 

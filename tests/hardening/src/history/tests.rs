@@ -221,13 +221,27 @@ fn an_answer_that_no_such_operation_may_have_is_found() {
     let newer = || token(FIRST, 1);
     let unavailable = || by(Operation::LogIn).but(Outcome::Unavailable).gives(token(3, 0));
     let again = done(40, 50, Some(first()), Operation::Reauthenticate).gives(token(FIRST, 2));
-    let removed =
-        Event { cookie: Some(Cookie::Removed), ..me(20, 30, first()).but(Outcome::Unavailable) };
+    let removes = |event| Event { cookie: Some(Cookie::Removed), ..event };
+    let unread = me(20, 30, first()).but(Outcome::Unavailable);
+    let out = || by(Operation::LogOut);
+    let anybody = done(40, 50, Some(first()), Operation::Public).says(Said::Name("nobody".into()));
     assert_found(vec![
         ("another's name", vec![foreign("name-2")], &[1, 2], &[Kind::ForeignName]),
         ("no name", vec![foreign("nobody")], &[1, 2], &[Kind::ForeignName]),
         ("503 with a cookie", vec![unavailable()], &[1, 2], &[Kind::CookieFromNowhere]),
-        ("503 that removes it", vec![removed], &[1, 2], &[Kind::CookieFromNowhere]),
+        ("503 that removes it", vec![removes(unread)], &[1, 2], &[Kind::CookieFromNowhere]),
+        (
+            "401 that removes it",
+            vec![out(), removes(refused(40, 50, first()))],
+            &[2],
+            &[Kind::CookieFromNowhere],
+        ),
+        (
+            "a page for anybody that removes it",
+            vec![out(), removes(anybody)],
+            &[2],
+            &[Kind::CookieFromNowhere],
+        ),
         (
             "a read with a cookie",
             vec![me(20, 30, first()).gives(newer())],

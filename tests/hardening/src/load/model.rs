@@ -151,9 +151,8 @@ impl Model {
             }
             _ => true,
         };
-        // A refusal may take a dead cookie away.
         let sets = match (operation, reply.cookie.as_deref()) {
-            _ if is_closed => reply.cookie.as_deref().is_none_or(str::is_empty),
+            (_, set) if is_closed => set.is_none(),
             (Operation::LogIn | Operation::Reauthenticate | Operation::LogOutOthers, set) => {
                 set.is_some_and(|token| token.parse::<SessionToken>().is_ok())
             }
@@ -163,7 +162,6 @@ impl Model {
             (Operation::EndSession(id), set) => {
                 set == own.filter(|known| known.id == *id).map(|_| "")
             }
-            (Operation::Public, set) => set.is_none_or(str::is_empty),
             (_, set) => set.is_none(),
         };
         if reply.status == status && says && sets {
