@@ -22,7 +22,7 @@ async fn under_load_each_answer_and_each_row_is_as_the_model_says() {
         directory: directory(),
         server: None,
         time: Duration::from_secs(10),
-        memory_is_flat: false,
+        memory_may_not_grow: false,
         seed: 7,
     };
     let report = load::run(&settings).await.unwrap();
