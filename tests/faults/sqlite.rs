@@ -121,8 +121,13 @@ async fn a_full_disk_stops_log_ins_and_nothing_else() {
 async fn those_who_write_take_turns_and_keep_no_reader_waiting() {
     // More than the pool has connections.
     const WRITERS: usize = 30;
+    // The last one waits for all the others, on a disk that may be slow.
+    const PATIENCE: Duration = Duration::from_mins(1);
     let fixture = Fixture::<Sqlite>::new().await;
-    let (client, auth) = (&fixture.client, &fixture.auth);
+    let pool = SqlitePoolOptions::new().acquire_timeout(PATIENCE);
+    let pool = pool.connect_with(options(&fixture.url).busy_timeout(PATIENCE)).await.unwrap();
+    let auth = Sqlite::builder(SqlStore::new(pool)).build().unwrap();
+    let client = Client::of(&auth).await;
     let token = client.token(9).await;
     let mut sessions = Vec::new();
     for _ in 0..WRITERS {

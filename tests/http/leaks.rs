@@ -57,7 +57,8 @@ fn no_token_issued_in_any_of_these_tests_stands_in_a_log_an_answer_or_a_database
         .env(VARIABLE, record.path())
         .output()
         .unwrap();
-    assert!(others.status.success(), "{}", String::from_utf8_lossy(&others.stdout));
+    let [said, complained] = [&others.stdout, &others.stderr].map(|it| String::from_utf8_lossy(it));
+    assert!(others.status.success(), "{}: {said}{complained}", others.status);
 
     let tokens = fs::read_to_string(record.path().join(TOKENS)).unwrap();
     let tokens: BTreeSet<_> = tokens.lines().collect();

@@ -15,7 +15,7 @@ use std::{
 pub fn run(time: Duration) -> Result<bool, Box<dyn Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let targets = targets(&root.join("fuzz/fuzz_targets"))?;
-    let each = time.as_secs() / u64::try_from(targets.len())?;
+    let each = seconds_each(time, targets.len());
     let mut failed = Vec::new();
     for target in &targets {
         println!("== {target}, {each} s");
@@ -40,6 +40,11 @@ pub fn run(time: Duration) -> Result<bool, Box<dyn Error>> {
     Ok(failed.is_empty())
 }
 
+/// The part of each target. 0 would be no limit at all.
+fn seconds_each(time: Duration, targets: usize) -> u64 {
+    (time.as_secs() / targets as u64).max(1)
+}
+
 /// The names of the targets in a directory.
 fn targets(directory: &Path) -> Result<Vec<String>, Box<dyn Error>> {
     let entries = fs::read_dir(directory)
@@ -59,6 +64,13 @@ fn targets(directory: &Path) -> Result<Vec<String>, Box<dyn Error>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_target_has_an_equal_part_of_the_time_and_never_no_limit() {
+        for (seconds, targets, each) in [(2400, 4, 600), (41, 4, 10), (3, 4, 1), (0, 4, 1)] {
+            assert_eq!(seconds_each(Duration::from_secs(seconds), targets), each, "{seconds} s");
+        }
+    }
 
     #[test]
     fn the_targets_are_the_rust_files_of_their_directory() {

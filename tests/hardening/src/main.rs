@@ -16,7 +16,7 @@ usage: cargo xtask COMMAND
   load [--seconds 600] [--database postgres://user@host:port/name] [--seed N]
         One process of the app, on SQLite unless a PostgreSQL server is named, and as many requests
         as the machine holds. Clients know what each answer must be, the database must be as they
-        have left it, and the memory must stay as it is. Needs the program `wrk`. A disk that takes
+        have left it, and the memory must not grow. Needs the program `wrk`. A disk that takes
         two seconds for a write makes 503s: TMPDIR=/dev/shm keeps it out of this.
 
   fuzz [--seconds 600]
@@ -71,7 +71,7 @@ async fn run(arguments: &[&str]) -> Result<bool, Box<dyn Error>> {
                 directory: env::temp_dir(),
                 server: options.text("--database").map(str::to_owned),
                 time,
-                memory_is_flat: true,
+                memory_may_not_grow: true,
                 seed: options.number("--seed")?.unwrap_or_else(|| fastrand::u64(..1_000_000)),
             };
             println!("load        --seed {}", settings.seed);

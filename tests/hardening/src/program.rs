@@ -3,13 +3,19 @@
 use std::{
     env,
     fs::{self, File},
-    io::{BufRead, BufReader},
-    net::{SocketAddr, TcpListener, TcpStream},
+    io::{self, BufRead, BufReader},
+    net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
+
+/// How long a program may take to come up, on a busy machine.
+const BOUND: Duration = Duration::from_mins(1);
+
+/// How often it is tried: between the choice of a port and its use, somebody else may take it.
+const TRIES: usize = 3;
 
 /// Where a program of a Debian package is. Without it a test cannot show anything, so it fails.
 pub fn find(program: &str, package: &str) -> PathBuf {
@@ -22,9 +28,25 @@ pub fn find(program: &str, package: &str) -> PathBuf {
 }
 
 /// An address of this machine that nobody listens at.
-pub fn free_address() -> SocketAddr {
+fn free_address() -> SocketAddr {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
     listener.local_addr().expect("the port")
+}
+
+/// Whether a process listens at an IPv4 address. A connection would not tell whose it is.
+fn listens(process: u32, address: SocketAddr) -> io::Result<bool> {
+    const LISTENING: &str = "0A";
+    let port = format!(":{:04X}", address.port());
+    let sockets = fs::read_to_string("/proc/net/tcp")?;
+    let sockets: Vec<_> = sockets
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>())
+        .filter(|socket| socket[1].ends_with(&port) && socket[3] == LISTENING)
+        .map(|socket| format!("socket:[{}]", socket[9]))
+        .collect();
+    let files = fs::read_dir(format!("/proc/{process}/fd"))?;
+    let mut files = files.filter_map(|file| fs::read_link(file.ok()?.path()).ok());
+    Ok(files.any(|file| sockets.iter().any(|socket| file.as_os_str() == socket.as_str())))
 }
 
 /// A running program, killed when it is dropped, as by a test that fails.
@@ -32,19 +54,34 @@ pub fn free_address() -> SocketAddr {
 pub struct Program(Child);
 
 impl Program {
-    /// Starts it, and waits until it accepts connections at `address`. What it says goes to `log`.
-    pub fn listening(command: &mut Command, address: SocketAddr, log: &Path) -> Self {
-        let output = File::create(log).expect("a file for what it says");
-        command.stdout(output.try_clone().expect("the same file")).stderr(output);
-        let mut program = Self(command.spawn().expect("a program that starts"));
-        while TcpStream::connect(address).is_err() {
-            if let Some(status) = program.0.try_wait().expect("its state") {
-                let said = fs::read_to_string(log).unwrap_or_default();
-                panic!("{command:?} ended with {status}: {said}");
+    /// Starts it at a free address, and waits until it listens there. What it says goes to `log`.
+    pub fn listening(command: impl Fn(SocketAddr) -> Command, log: &Path) -> (Self, SocketAddr) {
+        let mut failure = String::new();
+        for _ in 0..TRIES {
+            let address = free_address();
+            match Self::listening_at(&mut command(address), address, log) {
+                Ok(program) => return (program, address),
+                Err(error) => failure = error.to_string(),
+            }
+        }
+        panic!("{failure}, {TRIES} times: {}", fs::read_to_string(log).unwrap_or_default());
+    }
+
+    fn listening_at(command: &mut Command, address: SocketAddr, log: &Path) -> io::Result<Self> {
+        let output = File::create(log)?;
+        let mut program = Self(command.stdout(output.try_clone()?).stderr(output).spawn()?);
+        let end = Instant::now() + BOUND;
+        while !listens(program.0.id(), address)? {
+            if let Some(status) = program.0.try_wait()? {
+                return Err(io::Error::other(format!("{command:?} ended with {status}")));
+            }
+            if Instant::now() > end {
+                let failure = format!("{command:?} does not listen at {address} after {BOUND:?}");
+                return Err(io::Error::other(failure));
             }
             thread::sleep(Duration::from_millis(10));
         }
-        program
+        Ok(program)
     }
 
     /// Starts it, and waits for the port that it names, behind `before`, on its standard output.
@@ -60,11 +97,61 @@ impl Program {
         thread::spawn(move || lines.for_each(drop));
         (program, SocketAddr::from(([127, 0, 0, 1], port)))
     }
+
+    /// Waits until it has ended by itself; says whether it has, in time.
+    pub fn ends(&mut self) -> bool {
+        let end = Instant::now() + BOUND;
+        while matches!(self.0.try_wait(), Ok(None)) {
+            if Instant::now() > end {
+                return false;
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        true
+    }
 }
 
 impl Drop for Program {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+
+    #[test]
+    fn only_who_listens_at_an_address_is_seen_to_listen() {
+        let (listener, free) = (TcpListener::bind(("127.0.0.1", 0)).unwrap(), free_address());
+        let taken = listener.local_addr().unwrap();
+        let mut other = Program(Command::new("sleep").arg("600").spawn().unwrap());
+        for (process, address, expected) in [
+            (std::process::id(), taken, true),
+            (std::process::id(), free, false),
+            (other.0.id(), taken, false),
+        ] {
+            assert_eq!(listens(process, address).unwrap(), expected, "{process} at {address}");
+        }
+        other.0.kill().unwrap();
+        assert!(other.ends());
+    }
+
+    #[test]
+    #[should_panic(expected = "ended with exit status: 3, 3 times: no port")]
+    fn a_program_that_never_listens_is_a_failure_that_says_why() {
+        let directory = tempfile::tempdir().unwrap();
+        let taken = RefCell::new(Vec::new());
+        // Somebody else takes each port, and the program ends for that.
+        let command = |address| {
+            taken.borrow_mut().push(TcpListener::bind(address).unwrap());
+            let mut command = Command::new("sh");
+            command.args(["-c", "echo no port; exit 3"]);
+            command
+        };
+        Program::listening(command, &directory.path().join("log"));
     }
 }

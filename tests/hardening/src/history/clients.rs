@@ -23,6 +23,9 @@ const SESSIONS: usize = 6;
 /// How many tokens that have ended a user remembers, to try them again.
 const REMEMBERED: usize = 300;
 
+/// How much a device does at least: on a slow machine a run takes longer, instead of showing less.
+const LEAST: usize = 100;
+
 /// What all clients share.
 pub struct Shared {
     pub nodes: [SocketAddr; 2],
@@ -123,14 +126,16 @@ impl Device {
         Self { number, user, shared, nodes, random }
     }
 
-    /// Does this and that until it is told to stop.
+    /// Does this and that until it is told to stop, but enough.
     pub async fn work(mut self) -> Self {
-        while !self.shared.stopped.get() {
+        let mut done = 0;
+        while done < LEAST || !self.shared.stopped.get() {
             let (operation, token) = self.choose();
             if self.perform(operation, token).await == Outcome::NotSent {
                 // There is no process there: it would be asked for as fast as the machine can.
                 sleep(Duration::from_millis(5)).await;
             }
+            done += 1;
         }
         self
     }

@@ -59,6 +59,10 @@ impl Plan {
     }
 }
 
+/// How often something goes wrong at least: on a slow machine a run takes longer, instead of
+/// showing less.
+const LEAST: usize = 3;
+
 /// Whoever does it.
 pub struct Nemesis {
     program: PathBuf,
@@ -94,7 +98,7 @@ impl Nemesis {
         spawn_blocking(move || Process::start(&program, &database, address)).await?
     }
 
-    /// Breaks things until this time.
+    /// Breaks things until this time, but enough.
     pub async fn rage(&mut self, shared: &Rc<Shared>, until: Duration) -> io::Result<Vec<Fault>> {
         let mut plans = Vec::new();
         let mut faults = Vec::new();
@@ -102,7 +106,7 @@ impl Nemesis {
             // Now and then long enough to see that all is well again.
             let peace = if self.random.u8(..8) == 0 { 3_000..4_000 } else { 100..700 };
             sleep(Duration::from_millis(self.random.u64(peace))).await;
-            if shared.clock.elapsed() > until {
+            if faults.len() >= LEAST && shared.clock.elapsed() > until {
                 return Ok(faults);
             }
             if plans.is_empty() {

@@ -10,6 +10,9 @@ use tokio::time::sleep;
 /// How often it is looked at.
 const LOOKS: u32 = 300;
 
+/// How many parts in a thousand there may be more at the end than in the warm part.
+const TOLERANCE: i64 = 50;
+
 /// The memory of a process that is resident, in KiB.
 #[derive(Debug)]
 pub struct Memory {
@@ -49,6 +52,11 @@ impl Memory {
     pub fn change(&self) -> i64 {
         let (warm, end) = (self.warm.max(1).cast_signed(), self.end.cast_signed());
         (end - warm) * 1_000 / warm
+    }
+
+    /// Whether there is more at the end than chance explains. Less is what a process gives back.
+    pub fn grows(&self) -> bool {
+        self.change() > TOLERANCE
     }
 }
 
@@ -91,9 +99,17 @@ mod tests {
         let grows: Vec<_> = (0..100).map(|look| 1_000 + look).collect();
         let memory = Memory::of(&grows);
         assert_eq!((memory.warm, memory.end, memory.most), (1_015, 1_095, 1_099));
-        assert_eq!(memory.change(), 78);
+        assert_eq!((memory.change(), memory.grows()), (78, true));
         let warms: Vec<_> = (0..100).map(|look: u64| 100 * look.min(10)).collect();
-        assert_eq!(Memory::of(&warms).change(), 0);
+        let memory = Memory::of(&warms);
+        assert_eq!((memory.change(), memory.grows()), (0, false));
+    }
+
+    #[test]
+    fn memory_that_is_given_back_is_no_growth() {
+        let falls: Vec<_> = (0..100).map(|look| 1_000 - look).collect();
+        let memory = Memory::of(&falls);
+        assert_eq!((memory.change(), memory.grows()), (-81, false));
     }
 
     #[test]

@@ -23,6 +23,9 @@ const SESSIONS: usize = 20;
 /// How many tokens that have ended it remembers.
 const REMEMBERED: usize = 100;
 
+/// How much it does at least: on a slow machine a run takes longer, instead of showing less.
+const LEAST: usize = 100;
+
 /// A session that lives.
 struct Known {
     id: SessionId,
@@ -57,7 +60,7 @@ impl Model {
         Self { user, client, random, living, ended, next_note: 0, compared }
     }
 
-    /// Does this and that until then, and looks at everything once more.
+    /// Does this and that until then, but enough, and looks at everything once more.
     pub async fn work(mut self, until: Instant) -> Left {
         let wrong = self.work_well(until).await.err();
         let user = self.user;
@@ -67,9 +70,11 @@ impl Model {
     }
 
     async fn work_well(&mut self, until: Instant) -> Result<(), String> {
-        while Instant::now() < until {
+        let mut done = 0;
+        while done < LEAST || Instant::now() < until {
             let (operation, token) = self.choose();
             self.perform(&operation, token).await?;
+            done += 1;
         }
         let living = self.living.iter().map(|known| known.token.clone());
         let tokens: Vec<_> = living.chain(self.ended.iter().cloned()).collect();

@@ -1,16 +1,9 @@
 //! `wrk`, which reads as fast as it can and counts what is wrong.
 
-use std::{
-    error::Error,
-    fs,
-    io::ErrorKind,
-    net::SocketAddr,
-    process::{Child, Command, Stdio},
-    time::Duration,
-};
+use std::{error::Error, fs, io::ErrorKind, net::SocketAddr, process::Stdio, time::Duration};
 
 use tempfile::TempDir;
-use tokio::task::spawn_blocking;
+use tokio::process::{Child, Command};
 
 /// Who reads.
 #[derive(Debug, Clone, Copy)]
@@ -21,7 +14,7 @@ pub enum Kind {
     Strangers,
 }
 
-/// A program that runs.
+/// A program that runs, until it is dropped at the latest.
 pub struct Wrk {
     child: Child,
     /// Where its script and the tokens are.
@@ -66,6 +59,7 @@ pub fn start(
         .arg(&list)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
+        .kill_on_drop(true)
         .spawn()
         .map_err(|error| match error.kind() {
             ErrorKind::NotFound => "`wrk` is not installed: its package on Debian and Ubuntu is \
@@ -80,7 +74,7 @@ impl Wrk {
     /// Waits for its end.
     pub async fn counted(self) -> Result<Counted, Box<dyn Error>> {
         let Self { child, directory } = self;
-        let output = spawn_blocking(move || child.wait_with_output()).await??;
+        let output = child.wait_with_output().await?;
         drop(directory);
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         let line = |name: &str| said.lines().find_map(|line| line.strip_prefix(name));
@@ -104,5 +98,26 @@ impl Counted {
             format!("{who}: {wrong} wrong answers, {failed} failures, {right} right: {first_wrong}")
         };
         (!is_well).then(complaint)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use tokio::{io::AsyncReadExt, time::timeout};
+
+    use super::*;
+
+    #[actix_web::test]
+    async fn whoever_gives_up_leaves_no_wrk_behind() {
+        let nobody = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let (address, time) = (nobody.local_addr().unwrap(), Duration::from_mins(10));
+        let mut wrk = start(Kind::Strangers, address, time, &[]).unwrap();
+        let mut output = wrk.child.stdout.take().unwrap();
+        drop(wrk);
+        // A pipe ends with the last process that holds it.
+        let ended = timeout(Duration::from_mins(1), output.read_to_end(&mut Vec::new())).await;
+        assert!(ended.is_ok(), "wrk still runs");
     }
 }

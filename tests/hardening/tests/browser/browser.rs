@@ -27,7 +27,8 @@ pub struct Browser {
     pub client: Client,
     pub site: Site,
     _driver: Driver,
-    _profile: TempDir,
+    // After the driver: what it and its browser leave goes when both have ended.
+    _place: TempDir,
 }
 
 /// Runs a test in a new browser at a new app. What the browser shows when it fails is kept as a
@@ -51,9 +52,9 @@ pub async fn in_browser<T: AsyncFnOnce(Rc<Browser>) + 'static>(test: T) {
 impl Browser {
     async fn start() -> Self {
         let site = Site::start().await;
-        let profile = TempDir::new().unwrap();
-        let driver = Driver::start();
-        let data = format!("--user-data-dir={}", profile.path().display());
+        let place = TempDir::new().unwrap();
+        let driver = Driver::start(place.path());
+        let data = format!("--user-data-dir={}", place.path().join("profile").display());
         let capabilities = json!({ "goog:chromeOptions": {
             "binary": find("chromium", "chromium"),
             "args": [
@@ -70,7 +71,7 @@ impl Browser {
             .connect(&format!("http://{}", driver.address))
             .await
             .unwrap();
-        Self { client, site, _driver: driver, _profile: profile }
+        Self { client, site, _driver: driver, _place: place }
     }
 
     /// Goes to an address as if somebody had typed it.
@@ -146,15 +147,17 @@ impl Browser {
 /// `ChromeDriver`, which ends its browser when it is asked to end.
 struct Driver {
     address: SocketAddr,
-    _program: Program,
+    program: Program,
 }
 
 impl Driver {
-    fn start() -> Self {
+    /// Starts it, with this directory for what it makes.
+    fn start(temporary: &Path) -> Self {
         let mut command = Command::new(find("chromedriver", "chromium-driver"));
+        command.arg("--port=0").env("TMPDIR", temporary);
         let (program, address) =
-            Program::naming_its_port(command.arg("--port=0"), "was started successfully on port ");
-        Self { address, _program: program }
+            Program::naming_its_port(&mut command, "was started successfully on port ");
+        Self { address, program }
     }
 
     fn shut_down(&self) -> std::io::Result<()> {
@@ -168,8 +171,10 @@ impl Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        if let Err(error) = self.shut_down() {
-            eprintln!("chromedriver may have left its browser running: {error}");
+        let asked = self.shut_down();
+        // It ends its browser before itself, and takes away what both have made.
+        if asked.is_err() || !self.program.ends() {
+            eprintln!("chromedriver may have left its browser running: asked to end: {asked:?}");
         }
     }
 }

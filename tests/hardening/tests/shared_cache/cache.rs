@@ -2,7 +2,7 @@
 
 use std::{fs, net::SocketAddr, path::Path, process::Command};
 
-use hardening::program::{Program, find, free_address};
+use hardening::program::{Program, find};
 use tempfile::TempDir;
 
 /// A running cache. It says in `X-Cache-Status` whether an answer is a stored one.
@@ -13,10 +13,10 @@ pub struct Cache {
 }
 
 impl Cache {
-    fn start(command: impl FnOnce(SocketAddr, &Path) -> Command) -> Self {
-        let (address, directory) = (free_address(), TempDir::new().unwrap());
-        let (mut command, log) = (command(address, directory.path()), directory.path().join("log"));
-        let program = Program::listening(&mut command, address, &log);
+    fn start(command: impl Fn(SocketAddr, &Path) -> Command) -> Self {
+        let directory = TempDir::new().unwrap();
+        let (place, log) = (directory.path(), directory.path().join("log"));
+        let (program, address) = Program::listening(|address| command(address, place), &log);
         Self { address, _program: program, _directory: directory }
     }
 }
