@@ -45,9 +45,8 @@ impl SessionManager {
         acting: &Session,
         presented: &SessionToken,
     ) -> Result<Option<Session>, Error> {
+        let mut is_over = false;
         loop {
-            // Read first: where another request has ended it, the row below has what that made.
-            let still_acts = self.find(&acting.token).await?.is_some();
             let now = self.now();
             let Some(record) = self.store().find(id).await? else { return Ok(None) };
             let Some(state) = lifecycle::state(&record, now) else { return Ok(None) };
@@ -58,8 +57,14 @@ impl SessionManager {
                     return Ok(Some(self.session(record, token, state, true, now, None)));
                 }
             }
-            if !still_acts {
+            if is_over {
                 return Ok(None);
+            }
+            let row = self.store().find(acting.id()).await?;
+            is_over = row.is_none_or(|row| lifecycle::state(&row, now).is_none());
+            if is_over {
+                // Perhaps by another request, a moment ago, which has made a token then.
+                continue;
             }
             let salt = token::salt()?;
             let token = presented.exchanged_for(id, &salt);
