@@ -24,20 +24,27 @@ async fn opens(server: &Server, session: &Session) -> bool {
     server.ask(request("GET /me", cookie_line(session))).await.status == StatusCode::OK
 }
 
+/// A log-in that stands still: before it is done, or after.
+async fn log_in_held(server: &Server, presented: &Session, after: bool) -> Connection {
+    let mut connection = server.connect().await;
+    connection.send(request("POST /slow-login", cookie_line(presented))).await;
+    let watched = &server.watched;
+    watched.before.reached().await;
+    if after {
+        watched.before.open();
+        watched.after.reached().await;
+    }
+    connection
+}
+
 #[actix_web::test]
 async fn a_log_in_whose_client_finishes_is_done_and_answered() {
     for after in [false, true] {
         let server = Server::start().await;
         let old = server.session(1).await;
-        let mut connection = server.connect().await;
-        connection.send(request("POST /slow-login", cookie_line(&old))).await;
-        let watched = &server.watched;
-        watched.before.reached().await;
-        if after {
-            watched.before.open();
-            watched.after.reached().await;
-        }
+        let mut connection = log_in_held(&server, &old, after).await;
         finish(&mut connection).await;
+        let watched = &server.watched;
         watched.before.open();
         watched.after.open();
         let (name, value) = as_set(&connection.answer().await);
@@ -54,17 +61,10 @@ async fn a_log_in_whose_client_is_reset_is_not_begun_or_done_whole() {
     for after in [false, true] {
         let server = Server::start().await;
         let old = server.session(1).await;
-        let mut connection = server.connect().await;
-        connection.send(request("POST /slow-login", cookie_line(&old))).await;
-        let watched = &server.watched;
-        watched.before.reached().await;
-        if after {
-            watched.before.open();
-            watched.after.reached().await;
-        }
+        let connection = log_in_held(&server, &old, after).await;
         reset(connection);
         // The gate stays shut: only by being dropped can the handler be gone.
-        watched.gone.notified().await;
+        server.watched.gone.notified().await;
         assert_eq!((opens(&server, &old).await, server.fixture.rows().await), (!after, 1));
         server.stop().await;
     }
