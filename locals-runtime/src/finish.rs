@@ -33,8 +33,8 @@ pub(crate) async fn finish(locals: &Locals, headers: &mut HeaderMap) {
         headers.insert(HeaderName::from_static("clear-site-data"), value.clone());
     }
     // One that cleared nothing, for a stranger, would have removed the cookie of somebody else.
-    let has_decided = !matches!(resolution.decision(), Decision::None);
-    if resolution.resolved().is_some() || resolution.guest.initialized() || has_decided {
+    let has_decided = || !matches!(resolution.decision(), Decision::None);
+    if resolution.resolved().is_some() || resolution.guest.initialized() || has_decided() {
         vary_by(headers, "Cookie");
         if resolution.auth.accepts_bearer() {
             vary_by(headers, "Authorization");

@@ -9,7 +9,7 @@ use crate::{
     cases::{CASES, Expected, fill},
     cookie_header::outcome,
     server::Server,
-    support::{Reply, as_set},
+    support::{Reply, as_set, cookie},
 };
 
 /// A connection of HTTP/2, without TLS and without asking first.
@@ -75,7 +75,7 @@ async fn every_form_of_the_cookie_header_means_the_same_over_http2() {
 async fn a_session_is_found_in_any_of_the_crumbs_of_a_cookie_header() {
     let server = Server::start().await;
     let session = server.session(1).await;
-    let ours = format!("__Host-session={}", session.token().expose_secret());
+    let (_, ours) = cookie(&session);
     let foreign: Vec<_> = (0..200).map(|number| format!("crumb-{number}={number}")).collect();
     let connection = Connection::to(&server).await;
     for place in [0, 1, 100, 199, 200] {
@@ -90,7 +90,7 @@ async fn a_session_is_found_in_any_of_the_crumbs_of_a_cookie_header() {
 async fn the_streams_of_one_connection_keep_their_users_apart() {
     let server = Server::start().await;
     let sessions = [server.session(1).await, server.session(2).await];
-    let pairs = sessions.map(|it| format!("__Host-session={}", it.token().expose_secret()));
+    let pairs = sessions.map(|session| cookie(&session).1);
     let connection = Connection::to(&server).await;
     let answers = (0..90).map(async |turn| {
         let (crumbs, expected) = match pairs.get(turn % 3) {
@@ -107,11 +107,11 @@ async fn the_streams_of_one_connection_keep_their_users_apart() {
 async fn the_authority_of_http2_is_the_host_that_an_origin_must_name() {
     let server = Server::start().await;
     let session = server.session(1).await;
-    let cookie = format!("__Host-session={}", session.token().expose_secret());
+    let (_, ours) = cookie(&session);
     let connection = Connection::to(&server).await;
     let ask = async |line: &str, fields: &[(&str, &str)]| {
         server.fixture.store.forget();
-        let mut all = vec![("cookie", cookie.as_bytes())];
+        let mut all = vec![("cookie", ours.as_bytes())];
         all.extend(fields.iter().map(|(name, value)| (*name, value.as_bytes())));
         let reply = connection.ask(line, &all).await;
         (reply.status.as_u16(), server.fixture.store.reads())
@@ -152,7 +152,7 @@ async fn signing_in_and_out_goes_over_http2_as_well() {
 async fn over_http2_a_user_is_found_behind_128_kib_of_foreign_cookies() {
     let server = Server::start().await;
     let session = server.session(1).await;
-    let ours = format!("__Host-session={}", session.token().expose_secret());
+    let (_, ours) = cookie(&session);
     let connection = Connection::to(&server).await;
     for (count, length) in [(1, 128 * 1024), (128, 1024), (2048, 64)] {
         let foreign = format!("x={}", "a".repeat(length - 2));

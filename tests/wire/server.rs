@@ -20,7 +20,7 @@ use tokio::{
 
 use crate::{
     app::{self, Watched},
-    support::{Account, FAULT, Fixture, Reply},
+    support::{Account, FAULT, Fixture, Reply, cookie},
 };
 
 /// A test that waits longer than this hangs. Nothing is measured by it.
@@ -224,5 +224,6 @@ pub fn request_with(line: &str, headers: &str, body: &str) -> Vec<u8> {
 
 /// The line that presents a session.
 pub fn cookie_line(session: &Session) -> String {
-    format!("Cookie: __Host-session={}", session.token().expose_secret())
+    let (name, pair) = cookie(session);
+    format!("{name}: {pair}")
 }

@@ -80,6 +80,10 @@ async fn run(arguments: &[&str]) -> Result<bool, Box<dyn Error>> {
             Ok(report.violations.is_empty())
         }
         ["fuzz", options @ ..] => fuzz::run(Options::read(options, &["--seconds"])?.time()?),
+        [] => {
+            print!("{USAGE}");
+            Ok(true)
+        }
         _ => Err(USAGE.into()),
     }
 }

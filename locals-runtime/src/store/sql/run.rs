@@ -92,7 +92,9 @@ impl<D: Dialect, T> SqlStore<D, T> {
         };
         // Both together take no longer than the pool lets the one take.
         let patience = self.pool.options().get_acquire_timeout();
-        timeout(patience, work).await.unwrap_or_else(|_| Err(late("no turn to write in time")))
+        timeout(patience, work)
+            .await
+            .unwrap_or_else(|_| Err(late("neither turn nor connection to write in time")))
     }
 }
 
