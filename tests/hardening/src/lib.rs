@@ -11,7 +11,6 @@ pub mod fuzz;
 pub mod history;
 pub mod load;
 pub mod operation;
-pub mod program;
 pub mod server;
 
 #[path = "../../faults/proxy.rs"]

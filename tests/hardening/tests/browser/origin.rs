@@ -1,7 +1,5 @@
 //! Who may do what from where: `Sec-Fetch-Site`, `Origin` and `SameSite=Lax` as Chromium has them.
 
-use std::rc::Rc;
-
 use crate::{
     browser::{Browser, in_browser},
     site::{APP, EVIL, SIBLING, Site, TRUSTED},
@@ -183,7 +181,7 @@ async fn no_other_page_can_sign_a_visitor_in_or_out() {
 /// Chromium says no `Sec-Fetch-Site` of a WebSocket: `Origin` decides.
 #[actix_web::test]
 async fn only_pages_of_the_app_and_trusted_ones_can_open_a_web_socket() {
-    in_browser(async |browser: Rc<Browser>| {
+    in_browser(async |browser| {
         browser.log_in(1).await;
         for (number, place) in PLACES.iter().enumerate() {
             let path = format!("/live?place={number}");

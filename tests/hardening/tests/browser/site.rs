@@ -21,10 +21,9 @@ use actix_web::{
 };
 use hardening::app::{Account, open, routes};
 use locals::{Auth, Locals, LogInOptions, User, require_user, with_session};
+use programs::PATIENCE;
 use tempfile::TempDir;
 use tokio::{sync::Notify, time::timeout};
-
-use crate::browser::PATIENCE;
 
 pub const APP: &str = "app.localhost";
 /// Of the same site, and not trusted.

@@ -1,7 +1,5 @@
 //! Cookies that somebody else sets for the app, with the token of a session of their own.
 
-use std::rc::Rc;
-
 use serde_json::Value;
 
 use crate::{
@@ -46,13 +44,13 @@ const LOOK_ALIKE: [&str; 12] = [
 #[actix_web::test]
 async fn a_cookie_that_somebody_else_sets_neither_opens_nor_disturbs_a_session() {
     in_browser(async |browser| {
-        let attacker = token_of_another(&browser).await;
+        let attacker = token_of_another(browser).await;
         let look_alikes = LOOK_ALIKE.map(|pair| format!("{pair}; Path=/; Secure; Domain={APP}"));
         let look_alikes = look_alikes.iter().map(|cookie| (SIBLING, cookie.as_str()));
         let cookies: Vec<_> = REFUSED.into_iter().chain(look_alikes).collect();
 
         for (number, (host, cookie)) in cookies.iter().enumerate() {
-            toss(&browser, host, &cookie.replace("TOKEN", &attacker)).await;
+            toss(browser, host, &cookie.replace("TOKEN", &attacker)).await;
             let path = format!("/public?tossed={number}");
             assert_eq!(browser.read(&path).await, "nobody", "{cookie}");
             let seen = browser.site.seen(&path).await;
@@ -64,7 +62,7 @@ async fn a_cookie_that_somebody_else_sets_neither_opens_nor_disturbs_a_session()
 
         browser.log_in(1).await;
         for (host, cookie) in &cookies {
-            toss(&browser, host, &cookie.replace("TOKEN", &attacker)).await;
+            toss(browser, host, &cookie.replace("TOKEN", &attacker)).await;
             assert_eq!(browser.read("/public").await, "name-1", "{cookie}");
         }
     })
@@ -74,7 +72,7 @@ async fn a_cookie_that_somebody_else_sets_neither_opens_nor_disturbs_a_session()
 #[actix_web::test]
 async fn a_script_can_neither_read_nor_replace_nor_remove_the_cookie() {
     in_browser(async |browser| {
-        let attacker = token_of_another(&browser).await;
+        let attacker = token_of_another(browser).await;
         browser.log_in(1).await;
         for cookie in [PREFIXED, "__Host-session=; Path=/; Secure; Max-Age=0"] {
             let cookie = cookie.replace("TOKEN", &attacker);
@@ -95,7 +93,7 @@ async fn a_script_can_neither_read_nor_replace_nor_remove_the_cookie() {
 
 /// A valid token of user 2, and a browser that has forgotten it. It works, where it is given as the
 /// app's own cookie.
-async fn token_of_another(browser: &Rc<Browser>) -> String {
+async fn token_of_another(browser: &Browser) -> String {
     browser.log_in(2).await;
     let cookie = browser.client.get_named_cookie("__Host-session").await.unwrap();
     browser.client.delete_all_cookies().await.unwrap();
@@ -106,7 +104,7 @@ async fn token_of_another(browser: &Rc<Browser>) -> String {
     cookie.value().to_owned()
 }
 
-async fn toss(browser: &Rc<Browser>, host: &str, cookie: &str) {
+async fn toss(browser: &Browser, host: &str, cookie: &str) {
     let bytes: Vec<_> = cookie.bytes().map(|byte| format!("%{byte:02X}")).collect();
     browser.open(host, &format!("/toss?cookie={}", bytes.concat())).await;
 }

@@ -2,7 +2,7 @@
 
 use std::{fs, net::SocketAddr, path::Path, process::Command};
 
-use hardening::program::{Program, find};
+use programs::{Program, find};
 use tempfile::TempDir;
 
 /// A running cache. It says in `X-Cache-Status` whether an answer is a stored one.
