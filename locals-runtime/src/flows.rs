@@ -1,6 +1,6 @@
 //! Signing in and out, and the sessions on one's other devices.
 
-use std::rc::Rc;
+use std::{net::IpAddr, rc::Rc};
 
 use actix_web::http::header::USER_AGENT;
 
@@ -215,6 +215,14 @@ impl Locals {
         Ok(true)
     }
 
+    /// The network address of the client, for limits on tries and the app's own log. That is the
+    /// peer, or whom a [trusted proxy](crate::AuthBuilder::trusted_proxy) has named. `None` where the
+    /// peer has no address, as on a Unix socket.
+    pub fn client_address(&self) -> Option<IpAddr> {
+        let peer = self.request.peer_addr().map(|address| address.ip());
+        self.resolution.auth.proxies().client(peer, self.request.headers())
+    }
+
     fn logged_out(&self) {
         self.clear_session();
         self.resolution.has_logged_out.set(true);
@@ -279,13 +287,11 @@ impl Locals {
     }
 
     pub(crate) fn client(&self) -> Client {
-        let headers = self.request.headers();
-        let user_agent = headers.get(USER_AGENT).map(|value| {
+        let user_agent = self.request.headers().get(USER_AGENT).map(|value| {
             let text = String::from_utf8_lossy(value.as_bytes());
             text.chars().take(USER_AGENT_CHARS).collect()
         });
-        let peer = self.request.peer_addr().map(|address| address.ip());
-        let address = self.resolution.auth.proxies().client(peer, headers);
-        Client { user_agent, address: address.map(|address| address.to_string()) }
+        let address = self.client_address().map(|address| address.to_string());
+        Client { user_agent, address }
     }
 }

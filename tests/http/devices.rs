@@ -19,9 +19,9 @@ use crate::{
 
 #[post("/login")]
 #[with_session]
-async fn login(locals: Locals) -> Result<&'static str, Error> {
+async fn login(locals: Locals) -> Result<String, Error> {
     locals.log_in(&Account::of(1)).await?;
-    Ok("")
+    Ok(format!("{:?}", locals.client_address()))
 }
 
 fn from(peer: &str) -> TestRequest {
@@ -98,7 +98,8 @@ async fn a_trusted_proxy_and_no_other_says_who_the_client_is() {
         ("198.51.100.1", "Forwarded", "for=203.0.113.9", "198.51.100.1"),
     ] {
         fixture.clock.advance(DAY / 24);
-        send!(app, from(peer).insert_header((header, forwarded)));
+        let reply = send!(app, from(peer).insert_header((header, forwarded)));
+        assert_eq!(reply.body, format!("Some({kept})"), "{peer} {header}: {forwarded}");
         let address = newest(&fixture).await.address;
         assert_eq!(address.as_deref(), Some(kept), "{peer} {header}: {forwarded}");
     }
