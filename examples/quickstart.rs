@@ -83,8 +83,7 @@ async fn logout(locals: Locals) -> Result<impl Responder, Error> {
 /// The account, if the password is its own.
 async fn verify(database: &SqlitePool, form: Credentials) -> actix_web::Result<Option<Account>> {
     let find = sqlx::query_as("SELECT * FROM accounts WHERE email = ?").bind(form.email);
-    let found: Result<Option<Account>, _> = find.fetch_optional(database).await;
-    let account = found.map_err(|error| Error::Store(error.into()))?;
+    let account: Option<Account> = find.fetch_optional(database).await.map_err(Error::from)?;
     let hash = account.as_ref().map_or_else(|| NOBODY.clone(), |it| it.password_hash.clone());
     let is_right = web::block(move || verify_password(form.password, &hash).is_ok()).await?;
     Ok(account.filter(|_| is_right))

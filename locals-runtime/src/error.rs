@@ -18,8 +18,9 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The session store failed. 503 with `Retry-After`.
-    #[error("the session store failed")]
+    /// The store of the sessions failed, or a query of the app's own, whose `sqlx::Error` becomes one
+    /// of these by `?`. 503 with `Retry-After`.
+    #[error("the store failed")]
     Store(#[from] StoreError),
 
     /// No session, or one that has ended. 401 with `WWW-Authenticate`.

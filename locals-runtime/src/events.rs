@@ -127,7 +127,7 @@ impl Event<'_> {
                 );
             }
             Self::StoreFailed { cause, doing } => {
-                record!(ERROR, "store_failed", cause, doing, "the session store failed");
+                record!(ERROR, "store_failed", cause, doing, "the store failed");
             }
         }
     }

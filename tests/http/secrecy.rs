@@ -2,9 +2,10 @@
 
 use actix_web::{
     App, HttpRequest, HttpResponse, get, http::StatusCode, middleware::Logger, post,
-    test::init_service,
+    test::init_service, web,
 };
 use locals::{Error, Locals, Session, User, require_user, with_session};
+use sqlx::SqlitePool;
 
 use crate::{
     record::Log,
@@ -98,7 +99,24 @@ async fn a_fault_is_opaque_to_the_client_and_whole_in_the_log() {
     assert_eq!(reply.body, support::problem(503, "unavailable", "Temporarily unavailable"));
     let log = log.text();
     let line = log.lines().find(|line| line.contains(FAULT)).unwrap();
-    assert!(line.contains("ERROR") && line.contains("the session store failed"), "{line}");
+    assert!(line.contains("ERROR") && line.contains("the store failed"), "{line}");
+}
+
+#[get("/broken")]
+#[with_session]
+async fn broken(database: web::Data<SqlitePool>) -> Result<String, Error> {
+    Ok(sqlx::query_scalar("SELECT name FROM nowhere").fetch_one(&**database).await?)
+}
+
+#[actix_web::test]
+async fn a_query_of_the_app_that_fails_is_opaque_to_the_client_and_whole_in_the_log() {
+    let log = Log::capture();
+    let fixture = Fixture::new().await;
+    let database = web::Data::new(SqlitePool::connect("sqlite::memory:").await.unwrap());
+    let app = App::new().configure(fixture.auth.configure()).app_data(database).service(broken);
+    let reply = send!(init_service(app).await, support::get("/broken"));
+    assert_eq!(reply.body, support::problem(503, "unavailable", "Temporarily unavailable"));
+    assert!(log.text().contains("no such table: nowhere"), "{}", log.text());
 }
 
 #[actix_web::test]

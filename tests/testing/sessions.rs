@@ -185,7 +185,7 @@ struct Row {
 }
 
 #[actix_web::test]
-#[should_panic = "the session store failed"]
+#[should_panic = "the store failed"]
 async fn a_store_that_fails_ends_the_test() {
     let without_tables = SqlStore::sqlite("sqlite::memory:").await.unwrap();
     let auth = Auth::<Row>::builder(without_tables).build().unwrap();

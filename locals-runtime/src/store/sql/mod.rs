@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use super::{Ends, SessionStore, SessionUserStore, StoreFuture, readable};
 use crate::{
     clock::Timestamp,
-    error::StoreError,
+    error::{Error, StoreError},
     session::{DataChange, GuestRecord, Renewal, SessionRecord, TokenChange},
     token::SessionId,
     user::{AuthUser, UserId},
@@ -271,6 +271,14 @@ fn unreadable_user(error: sqlx::Error) -> StoreError {
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         Self::backend(error)
+    }
+}
+
+/// For the app's own queries: a database that fails them is answered as one that fails ours, 503,
+/// and the cause is logged. A row that is missing is no fault: ask by `fetch_optional`.
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        StoreError::from(error).into()
     }
 }
 
