@@ -1,0 +1,53 @@
+//! The same for programs: JSON, by the cookie or by a bearer token.
+
+use actix_web::{HttpResponse, Responder, delete, get, post, web};
+use locals::{Error, Locals, SessionId, User, require_user, with_session};
+use serde_json::json;
+
+use crate::{
+    account::Account,
+    log_in::{Credentials, normal},
+    password::Passwords,
+};
+
+#[post("/log-in")]
+#[with_session]
+async fn log_in(
+    credentials: web::Json<Credentials>,
+    passwords: web::Data<Passwords>,
+    locals: Locals,
+) -> Result<HttpResponse, Error> {
+    let Credentials { email, password, .. } = credentials.into_inner();
+    let account = match passwords.check(&locals, &normal(&email), password).await? {
+        Ok(account) => account,
+        Err(refusal) => {
+            return Ok(refusal.response().json(json!({ "title": refusal.to_string() })));
+        }
+    };
+    let session = locals.auth().create_session(&account).await?;
+    let token = json!({ "token": session.token().expose_secret() });
+    Ok(HttpResponse::Ok().insert_header(("Cache-Control", "no-store")).json(token))
+}
+
+#[get("/me")]
+#[require_user]
+async fn me(user: User<Account>) -> impl Responder {
+    web::Json(user)
+}
+
+#[get("/sessions")]
+#[require_user]
+async fn sessions(locals: Locals) -> Result<impl Responder, Error> {
+    Ok(web::Json(locals.sessions().await?))
+}
+
+#[delete("/sessions/{id}")]
+#[require_user]
+async fn end_session(id: web::Path<SessionId>, locals: Locals) -> Result<HttpResponse, Error> {
+    let is_ended = locals.end_session(*id).await?;
+    Ok(if is_ended { HttpResponse::NoContent() } else { HttpResponse::NotFound() }.finish())
+}
+
+pub fn routes(config: &mut web::ServiceConfig) {
+    config.service(web::scope("/api").service((log_in, me, sessions, end_session)));
+}

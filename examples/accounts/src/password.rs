@@ -1,0 +1,177 @@
+//! Passwords: hashed by Argon2id, a few at a time, and beside the threads that answer requests.
+
+use std::{fmt, num::NonZero, thread::available_parallelism, time::Duration};
+
+use actix_web::{HttpResponse, HttpResponseBuilder, http::StatusCode, web};
+use locals::{Error, Locals};
+use tokio::{sync::Semaphore, time::timeout};
+
+use crate::{
+    account::{Account, Accounts},
+    throttle::Throttle,
+};
+
+/// How long a request waits for its turn.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+pub struct Passwords {
+    accounts: Accounts,
+    throttle: Throttle,
+    /// One for each core. Each hash fills 19 MiB.
+    turns: Semaphore,
+    /// What the password of somebody unknown is compared with, so that they cost as much.
+    nobody: String,
+}
+
+impl Passwords {
+    pub fn new(accounts: Accounts) -> Self {
+        let cores = available_parallelism().map_or(1, NonZero::get);
+        let nobody = password_auth::generate_hash("nobody's password");
+        Self { accounts, throttle: Throttle::new(), turns: Semaphore::new(cores), nobody }
+    }
+
+    /// The account with this address, if the password is its own.
+    pub async fn check(
+        &self,
+        locals: &Locals,
+        email: &str,
+        password: String,
+    ) -> Result<Result<Account, Refusal>, Error> {
+        if let Err(wait) = self.throttle.count(locals, email) {
+            return Ok(Err(Refusal::TooManyTries(wait)));
+        }
+        let account = self.accounts.by_email(email).await?;
+        let hash = account.as_ref().map(|account| &*account.password_hash);
+        Ok(match self.is_right(password, hash).await {
+            Ok(is_right) => account.filter(|_| is_right).ok_or(Refusal::Wrong),
+            Err(refusal) => Err(refusal),
+        })
+    }
+
+    /// Whether a password is the one of this hash. Without a hash it is wrong, and as much work.
+    async fn is_right(&self, password: String, hash: Option<&str>) -> Result<bool, Refusal> {
+        let (is_known, hash) = (hash.is_some(), hash.unwrap_or(&self.nobody).to_owned());
+        let verify = move || password_auth::verify_password(password, &hash).is_ok();
+        Ok(self.in_turn(verify).await? && is_known)
+    }
+
+    /// What is kept of a new password.
+    pub async fn hash(&self, password: String) -> Result<String, Refusal> {
+        // The least that NIST SP 800-63B asks for where there is no second factor; and hashing a
+        // book takes too long.
+        if password.chars().count() < 15 || password.len() > 1024 {
+            return Err(Refusal::Unfit);
+        }
+        self.in_turn(move || password_auth::generate_hash(password)).await
+    }
+
+    async fn in_turn<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let Ok(Ok(_turn)) = timeout(PATIENCE, self.turns.acquire()).await else {
+            return Err(Refusal::Busy);
+        };
+        web::block(work).await.map_err(|_| Refusal::Busy)
+    }
+}
+
+/// Why a password is not accepted.
+#[derive(Debug)]
+pub enum Refusal {
+    /// Which of the two is wrong is not for strangers to know.
+    Wrong,
+    Unfit,
+    TooManyTries(Duration),
+    /// More passwords than the machine can hash.
+    Busy,
+}
+
+impl Refusal {
+    /// Begins an answer that says so.
+    pub fn response(&self) -> HttpResponseBuilder {
+        let (status, wait) = match self {
+            Self::Wrong => (StatusCode::UNAUTHORIZED, None),
+            Self::Unfit => (StatusCode::UNPROCESSABLE_ENTITY, None),
+            Self::TooManyTries(wait) => (StatusCode::TOO_MANY_REQUESTS, Some(wait.as_secs() + 1)),
+            Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, Some(1)),
+        };
+        let mut response = HttpResponse::build(status);
+        if let Some(wait) = wait {
+            response.insert_header(("Retry-After", wait));
+        }
+        response
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Wrong => f.write_str("Wrong e-mail or password."),
+            Self::Unfit => f.write_str("A password has at least 15 characters, and not a book's."),
+            Self::TooManyTries(wait) => {
+                write!(f, "Too many tries. Wait {} seconds.", wait.as_secs() + 1)
+            }
+            Self::Busy => f.write_str("Too many people are signing in. Try again in a moment."),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::SqlitePool;
+
+    use super::*;
+
+    const PASSWORD: &str = "correct-horse-battery-staple";
+
+    fn passwords() -> Passwords {
+        let pool = SqlitePool::connect_lazy("sqlite::memory:").unwrap();
+        Passwords::new(Accounts::Sqlite(pool))
+    }
+
+    #[actix_web::test]
+    async fn a_password_is_right_for_its_own_hash_and_for_no_other() {
+        let passwords = passwords();
+        let hash = passwords.hash(PASSWORD.to_owned()).await.unwrap();
+        assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
+        for (password, hash, expected) in [
+            (PASSWORD, Some(&*hash), true),
+            ("wrong", Some(&*hash), false),
+            (PASSWORD, None, false),
+            ("nobody's password", None, false),
+        ] {
+            let is_right = passwords.is_right(password.to_owned(), hash).await.unwrap();
+            assert_eq!(is_right, expected, "{password}");
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_new_password_is_neither_short_nor_endless() {
+        let passwords = passwords();
+        for (password, fits) in [
+            ("a".repeat(14), false),
+            ("a".repeat(15), true),
+            ("\u{e4}".repeat(15), true),
+            ("a".repeat(1024), true),
+            ("a".repeat(1025), false),
+        ] {
+            assert_eq!(passwords.hash(password).await.is_ok(), fits);
+        }
+    }
+
+    #[actix_web::test]
+    async fn somebody_unknown_costs_as_much_as_somebody_known() {
+        let passwords = passwords();
+        let known = passwords.hash(PASSWORD.to_owned()).await.unwrap();
+        let cost = |hash: &str| hash.rsplitn(3, '$').last().map(str::to_owned);
+        assert_eq!(cost(&passwords.nobody), cost(&known), "the same parameters");
+
+        // Both wait for a turn, and here is none.
+        passwords.turns.close();
+        for hash in [Some(&*known), None] {
+            let is_right = passwords.is_right(PASSWORD.to_owned(), hash).await;
+            assert!(matches!(is_right, Err(Refusal::Busy)));
+        }
+    }
+}

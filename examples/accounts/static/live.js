@@ -1,0 +1,15 @@
+// Shows whether the session lives, as the server tells it.
+const state = document.getElementById("state");
+const events = new EventSource("/live/events");
+
+const show = (name, text) => {
+  document.body.dataset.live = name;
+  state.textContent = text;
+};
+
+events.onmessage = () => show("on", "The session lives");
+events.onerror = () => show("lost", "Not connected: trying again");
+events.addEventListener("ended", () => {
+  events.close();
+  show("ended", "The session has ended");
+});
