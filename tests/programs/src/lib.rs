@@ -9,9 +9,11 @@
 #[cfg(feature = "browser")]
 mod browser;
 mod program;
+mod visitor;
 
 #[cfg(feature = "browser")]
 pub use browser::{Browser, PATIENCE, Screen, keeping_pictures};
 #[cfg(feature = "browser")]
 pub use fantoccini;
-pub use program::{Program, find};
+pub use program::{Program, examples_binary, find};
+pub use visitor::{Answer, Visitor};

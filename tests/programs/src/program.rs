@@ -27,6 +27,21 @@ pub fn find(program: &str, package: &str) -> PathBuf {
         .unwrap_or_else(|| panic!("{program} is missing: apt-get install {package}"))
 }
 
+/// The binary of an example, as it was built together with the test that asks. `cargo test` builds
+/// the examples of a package with its tests; a test that is run alone may find none, and says so.
+pub fn examples_binary(name: &str) -> PathBuf {
+    // That of the test is in `deps`, beside `examples`.
+    let test = env::current_exe().expect("the path of the test");
+    let built = test.parent().and_then(Path::parent).expect("where cargo builds");
+    let binary = built.join("examples").join(name);
+    assert!(
+        binary.is_file(),
+        "{} is missing: `cargo build --examples`, with the features of the test",
+        binary.display()
+    );
+    binary
+}
+
 /// An address of this machine that nobody listens at.
 fn free_address() -> SocketAddr {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
