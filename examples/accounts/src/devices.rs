@@ -2,7 +2,7 @@
 
 use actix_web::{HttpResponse, get, post, web};
 use askama::Template;
-use locals::{Error, Locals, SessionId, SessionInfo, Timestamp, require_user};
+use locals::{Error, Locals, SessionId, SessionInfo, require_user};
 
 use crate::page::{Messages, Page, done, show};
 
@@ -14,8 +14,9 @@ struct DevicesPage {
 }
 
 impl DevicesPage {
-    fn time(time: &Timestamp) -> String {
-        let time = jiff::Timestamp::from_millisecond(time.as_millis()).unwrap_or_default();
+    fn since(session: &SessionInfo) -> String {
+        let time = session.created_at.as_millis();
+        let time = jiff::Timestamp::from_millisecond(time).unwrap_or_default();
         time.strftime("%-d %B %Y, %H:%M UTC").to_string()
     }
 }

@@ -26,7 +26,7 @@ impl Throttle {
             Quota::with_period(period).expect("longer than nothing").allow_burst(burst)
         };
         Self {
-            by_account: DefaultKeyedRateLimiter::keyed(quota(5, Duration::from_secs(30))),
+            by_account: DefaultKeyedRateLimiter::keyed(quota(10, Duration::from_secs(30))),
             by_address: DefaultKeyedRateLimiter::keyed(quota(30, Duration::from_secs(6))),
         }
     }

@@ -1,0 +1,120 @@
+//! The same app for programs, and for those who try passwords.
+
+use programs::{Answer, Visitor};
+use serde_json::{Value, json};
+
+use crate::{ADA, App, PASSWORD};
+
+const JSON: (&str, &str) = ("Content-Type", "application/json");
+
+fn sign_up(visitor: &mut Visitor, email: &str) -> Answer {
+    visitor.post("/sign-up", &[("name", "Ada"), ("email", email), ("password", PASSWORD)])
+}
+
+fn ask_token(visitor: &mut Visitor, email: &str, password: &str) -> Answer {
+    let credentials = json!({ "email": email, "password": password }).to_string();
+    visitor.ask("POST", "/api/log-in", &[JSON], &credentials)
+}
+
+fn read(answer: &Answer) -> Value {
+    serde_json::from_str(&answer.text).unwrap_or_else(|_| panic!("{answer:?}"))
+}
+
+#[test]
+fn programs_are_served_by_cookie_and_by_bearer_token() {
+    let app = App::start(None);
+    let (mut browser, mut program) = (Visitor::new(app.address), Visitor::new(app.address));
+    assert_eq!(program.ask("GET", "/api/me", &[], "").status, 401);
+    assert_eq!(sign_up(&mut browser, ADA).status, 303);
+
+    let token = read(&ask_token(&mut program, ADA, PASSWORD));
+    let bearer = format!("Bearer {}", token["token"].as_str().unwrap());
+    let bearer = [("Authorization", &*bearer)];
+    let me = json!({ "id": 1, "name": "Ada", "email": ADA, "is_admin": true });
+    assert_eq!(read(&program.ask("GET", "/api/me", &bearer, "")), me);
+    assert_eq!(read(&browser.get("/api/me")), me, "without the hash of the password");
+    assert_eq!(program.cookie("session"), None);
+
+    let sessions = read(&browser.get("/api/sessions"));
+    let others =
+        sessions.as_array().unwrap().iter().filter(|session| session["is_current"] == false);
+    let [other] = others.collect::<Vec<_>>()[..] else { panic!("{sessions}") };
+    let path = format!("/api/sessions/{}", other["id"].as_str().unwrap());
+    let mut end = || browser.ask("DELETE", &path, &[("Sec-Fetch-Site", "same-origin")], "").status;
+    assert_eq!((end(), end()), (204, 404));
+    assert_eq!(program.ask("GET", "/api/me", &bearer, "").status, 401);
+}
+
+#[test]
+fn an_unknown_address_and_a_wrong_password_are_answered_alike() {
+    let app = App::start(None);
+    let mut visitor = Visitor::new(app.address);
+    sign_up(&mut visitor, ADA);
+    let answers = [(ADA, "wrong"), ("nobody@example.com", PASSWORD)].map(|(email, password)| {
+        let page =
+            Visitor::new(app.address).post("/log-in", &[("email", email), ("password", password)]);
+        let mut headers = page.headers;
+        headers.retain(|(name, _)| name != "date" && name != "content-length");
+        let api = ask_token(&mut Visitor::new(app.address), email, password);
+        (page.status, headers, page.text.replace(email, ""), api.status, api.text)
+    });
+    assert_eq!(answers[0], answers[1]);
+    assert_eq!((answers[0].0, answers[0].3), (401, 401));
+}
+
+#[test]
+fn the_eleventh_try_at_one_account_is_told_to_wait_and_a_right_password_does_not_help() {
+    let app = App::start(None);
+    let mut visitor = Visitor::new(app.address);
+    sign_up(&mut visitor, ADA);
+    let mut stranger = Visitor::new(app.address);
+    for _ in 0..10 {
+        assert_eq!(ask_token(&mut stranger, ADA, "wrong").status, 401);
+    }
+    let spelled_otherwise = [" ADA@example.com", ADA];
+    for email in spelled_otherwise {
+        let refused = ask_token(&mut stranger, email, PASSWORD);
+        assert_eq!(refused.status, 429);
+        let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+        assert!((1..=30).contains(&wait), "{wait}");
+    }
+    let form = [("email", ADA), ("password", PASSWORD)];
+    let page = stranger.post("/log-in", &form);
+    assert!(page.status == 429 && page.text.contains("Too many tries. Wait "), "{page:?}");
+    assert_eq!(visitor.get("/profile").status, 200, "who is signed in stays so");
+    let other = "bo@example.com";
+    assert_eq!(ask_token(&mut stranger, other, "wrong").status, 401, "nobody else is held up");
+}
+
+#[test]
+fn a_form_that_is_not_filled_in_right_is_shown_again_with_what_was_written() {
+    let app = App::start(None);
+    let mut visitor = Visitor::new(app.address);
+    sign_up(&mut visitor, ADA);
+    let mut stranger = Visitor::new(app.address);
+    for (email, password, status, says) in [
+        ("bo@example.com", "too short", 422, "at least 15 characters"),
+        ("no address", PASSWORD, 422, "an e-mail address"),
+        (ADA, PASSWORD, 409, "has an account"),
+        (" ADA@example.com ", PASSWORD, 409, "has an account"),
+    ] {
+        let form = [("name", "B & O"), ("email", email), ("password", password)];
+        let page = stranger.post("/sign-up", &form);
+        assert_eq!(page.status, status, "{email}");
+        assert!(page.text.contains(says) && page.text.contains("B &#38; O"), "{}", page.text);
+        assert!(!page.text.contains(password), "a password is never shown");
+    }
+    assert_eq!(stranger.cookie("session"), None);
+}
+
+#[test]
+fn pages_are_for_this_site_alone() {
+    let app = App::start(None);
+    let mut visitor = Visitor::new(app.address);
+    let home = visitor.get("/");
+    let policy = home.header("content-security-policy").unwrap();
+    assert!(policy.contains("frame-ancestors 'none'"), "{policy}");
+    let elsewhere = [("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Mode", "navigate")];
+    let refused = visitor.ask("POST", "/log-out", &elsewhere, "");
+    assert!(refused.status == 403 && refused.text.contains("another site"), "{refused:?}");
+}
