@@ -1,6 +1,6 @@
 //! What staff may do: see all accounts, and the app as another user sees it.
 
-use actix_web::{HttpResponse, get, post, web};
+use actix_web::{HttpResponse, Responder, get, post, web};
 use askama::Template;
 use locals::{Check, Error, Locals, Session, Verified, require_user};
 
@@ -44,12 +44,12 @@ async fn sign_in_as(
     id: web::Path<i64>,
     accounts: web::Data<Accounts>,
     locals: Locals,
-) -> Result<HttpResponse, Error> {
+) -> Result<impl Responder, Error> {
     // Not as another admin: what they do stays theirs.
     let account = accounts.find(*id).await?.filter(|account| !account.is_admin);
     let Some(account) = account else { return Err(Error::Forbidden) };
     locals.impersonate(&account).await?;
-    Ok(done("/", format!("You see the app as {} does.", account.name)))
+    Ok(web::Redirect::to("/").see_other())
 }
 
 #[post("/stop")]

@@ -52,7 +52,11 @@ async fn sign_up(
         let error = "A name and an e-mail address are needed.".to_owned();
         return again(HttpResponse::UnprocessableEntity(), error);
     }
-    let hash = match passwords.hash(password).await {
+    let hash = match passwords.count(&locals, &email) {
+        Ok(()) => passwords.hash(password).await,
+        Err(refusal) => Err(refusal),
+    };
+    let hash = match hash {
         Ok(hash) => hash,
         Err(refusal) => return again(refusal.response(), refusal.to_string()),
     };

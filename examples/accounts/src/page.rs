@@ -88,7 +88,7 @@ pub async fn not_found() -> actix_web::Result<HttpResponse> {
 pub fn answer(request: &HttpRequest, error: &Error) -> Option<HttpResponse> {
     let (title, advice) = match error {
         _ if request.path().starts_with("/api/") => return None,
-        Error::Forbidden => ("This is not for you", "Sign in with another account to see it."),
+        Error::Forbidden => ("This is not for you", "It is for other accounts than yours."),
         Error::CrossOrigin { .. } => {
             ("This came from another site", "Open this app and try there.")
         }

@@ -37,8 +37,8 @@ impl Passwords {
         email: &str,
         password: String,
     ) -> Result<Result<Account, Refusal>, Error> {
-        if let Err(wait) = self.throttle.count(locals, email) {
-            return Ok(Err(Refusal::TooManyTries(wait)));
+        if let Err(refusal) = self.count(locals, email) {
+            return Ok(Err(refusal));
         }
         let account = self.accounts.by_email(email).await?;
         let hash = account.as_ref().map(|account| &*account.password_hash);
@@ -46,6 +46,11 @@ impl Passwords {
             Ok(is_right) => account.filter(|_| is_right).ok_or(Refusal::Wrong),
             Err(refusal) => Err(refusal),
         })
+    }
+
+    /// Counts a try of this client at this address of e-mail; refuses it if there were too many.
+    pub fn count(&self, locals: &Locals, email: &str) -> Result<(), Refusal> {
+        self.throttle.count(locals, email).map_err(Refusal::TooManyTries)
     }
 
     /// Whether a password is the one of this hash. Without a hash it is wrong, and as much work.

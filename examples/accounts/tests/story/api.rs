@@ -68,7 +68,8 @@ fn the_eleventh_try_at_one_account_is_told_to_wait_and_a_right_password_does_not
     let mut visitor = Visitor::new(app.address);
     sign_up(&mut visitor, ADA);
     let mut stranger = Visitor::new(app.address);
-    for _ in 0..10 {
+    // The sign-up was the first of ten.
+    for _ in 0..9 {
         assert_eq!(ask_token(&mut stranger, ADA, "wrong").status, 401);
     }
     let spelled_otherwise = [" ADA@example.com", ADA];
@@ -84,6 +85,14 @@ fn the_eleventh_try_at_one_account_is_told_to_wait_and_a_right_password_does_not
     assert_eq!(visitor.get("/profile").status, 200, "who is signed in stays so");
     let other = "bo@example.com";
     assert_eq!(ask_token(&mut stranger, other, "wrong").status, 401, "nobody else is held up");
+}
+
+#[test]
+fn who_signs_up_again_and_again_is_told_to_wait() {
+    let app = App::start(None);
+    let answers = (0..11).map(|_| sign_up(&mut Visitor::new(app.address), ADA).status);
+    let answers: Vec<_> = answers.collect();
+    assert_eq!((answers[0], &answers[1..10], answers[10]), (303, &[409; 9][..], 429));
 }
 
 #[test]
