@@ -65,6 +65,33 @@ impl Locals {
         Ok(session)
     }
 
+    /// Creates a session for a client that keeps its token itself, such as an app on a phone, and
+    /// notes its device as [`log_in`](Self::log_in) does. No cookie is written, and the session of this
+    /// request stays.
+    ///
+    /// ```
+    /// # use actix_web::{Responder, post, web};
+    /// # use locals::{AuthUser, Error, Locals, with_session};
+    /// # #[derive(Clone, AuthUser)]
+    /// # struct Account { id: i64 }
+    /// # async fn verify() -> Account { Account { id: 1 } }
+    /// #[post("/api/login")]
+    /// #[with_session]
+    /// async fn login(locals: Locals) -> Result<impl Responder, Error> {
+    ///     let session = locals.create_session(&verify().await).await?;
+    ///     let token = session.token().expose_secret().to_owned();
+    ///     Ok(token.customize().insert_header(("Cache-Control", "no-store")))
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::WrongUser`] for a user of another table than the app's; [`Error::Store`] if the store
+    /// fails.
+    pub async fn create_session<U: AuthUser>(&self, user: &U) -> Result<Session, Error> {
+        let new = NewSession { client: self.client(), ..NewSession::default() };
+        self.auth().create(user, new, Ends::default()).await
+    }
+
     /// Notes that the user has proved again who they are, by their password for example, which the
     /// app has just checked: the session gets a new token, the old one is dead, and the log-in is
     /// a recent one for `#[require_user(recent = "..")]`.

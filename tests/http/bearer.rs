@@ -34,6 +34,14 @@ async fn login(id: actix_web::web::Path<i64>, locals: Locals) -> Result<String, 
     Ok(session.token().expose_secret().to_owned())
 }
 
+/// The same, for a client beside the browser.
+#[post("/native/token")]
+#[with_session]
+async fn issue_token(locals: Locals) -> Result<String, Error> {
+    let session = locals.create_session(&Account::of(1)).await?;
+    Ok(session.token().expose_secret().to_owned())
+}
+
 #[post("/logout")]
 #[with_session]
 async fn logout(locals: Locals) -> Result<&'static str, Error> {
@@ -141,6 +149,27 @@ async fn all_verbs_work_and_none_sets_or_removes_a_cookie() {
         assert!(reply.sets_no_cookie());
         assert_eq!(reply.header("Clear-Site-Data"), None);
     }
+}
+
+#[actix_web::test]
+async fn a_token_for_another_client_leaves_the_browser_as_it_is_and_knows_its_device() {
+    let fixture = Fixture::configured(accepting).await;
+    let session = fixture.session(1).await;
+    let app = app!(fixture, me, issue_token);
+    let request = support::post("/native/token").insert_header(cookie(&session));
+    let request = request.insert_header(("User-Agent", "Phone app 1.0"));
+    let reply = send!(app, request.peer_addr("192.0.2.7:4000".parse().unwrap()));
+    assert!(reply.sets_no_cookie());
+    for request in [
+        support::get("/me").insert_header(cookie(&session)),
+        support::get("/me").insert_header(bearer(&reply.body)),
+    ] {
+        assert_eq!(send!(app, request).status, StatusCode::OK);
+    }
+    let sessions = fixture.auth.user_sessions(1).await.unwrap();
+    let devices = sessions.iter().map(|info| (info.user_agent.as_deref(), info.address.as_deref()));
+    let devices = devices.collect::<std::collections::BTreeSet<_>>();
+    assert_eq!(devices, [(None, None), (Some("Phone app 1.0"), Some("192.0.2.7"))].into());
 }
 
 #[actix_web::test]

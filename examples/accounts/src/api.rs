@@ -24,7 +24,7 @@ async fn log_in(
             return Ok(refusal.response().json(json!({ "title": refusal.to_string() })));
         }
     };
-    let session = locals.auth().create_session(&account).await?;
+    let session = locals.create_session(&account).await?;
     let token = json!({ "token": session.token().expose_secret() });
     Ok(HttpResponse::Ok().insert_header(("Cache-Control", "no-store")).json(token))
 }
