@@ -8,7 +8,10 @@ const show = (name, text) => {
 };
 
 events.onmessage = () => show("on", "The session lives");
-events.onerror = () => show("lost", "Not connected: trying again");
+events.onerror = () => {
+  const isLost = events.readyState === EventSource.CLOSED;
+  show("lost", isLost ? "Not connected: load this page again" : "Not connected: trying again");
+};
 events.addEventListener("ended", () => {
   events.close();
   show("ended", "The session has ended");
