@@ -36,6 +36,11 @@ impl Visitor {
         Self { server, cookies: BTreeMap::new() }
     }
 
+    /// The same browser at another server: another node, or the same program started again.
+    pub fn with_cookies_of(self, other: &Self) -> Self {
+        Self { cookies: other.cookies.clone(), ..self }
+    }
+
     /// Opens a page, as by typing its address.
     pub fn get(&mut self, path: &str) -> Answer {
         self.ask("GET", path, &[("Sec-Fetch-Site", "none"), ("Sec-Fetch-Mode", "navigate")], "")
