@@ -6,13 +6,15 @@
 //! It is a [`SessionStore`] and knows no users: [`WithLoader`] joins it with them.
 
 use std::{
+    cmp::Reverse,
     collections::BTreeMap,
     convert::Infallible,
     env,
     fs::{self, File},
+    future::ready,
     io::{self, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard},
     time::Duration,
 };
 
@@ -47,6 +49,7 @@ struct Content {
 }
 
 /// What becomes of one record.
+#[allow(clippy::large_enum_variant, reason = "it is written down, done, and gone")]
 #[derive(Serialize, Deserialize)]
 enum Change {
     Session(#[serde(with = "SessionInFile")] SessionRecord),
@@ -95,37 +98,30 @@ impl FileStore {
         Ok(Self(Arc::new(Shared { content: RwLock::new(content), journal: Mutex::new(journal) })))
     }
 
-    fn read<V: Send + 'static>(&self, read: impl FnOnce(&Content) -> V) -> StoreFuture<'_, V> {
-        let content = self.0.content.read().unwrap_or_else(PoisonError::into_inner);
-        Box::pin(std::future::ready(Ok(read(&content))))
+    fn content(&self) -> RwLockReadGuard<'_, Content> {
+        // Nothing panics between two changes of one step, so all that is there is whole.
+        self.0.content.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Decides what changes, writes it down, and then changes it.
+    /// Decides what changes, writes it down, and then changes it; says how many changes it were.
     ///
     /// The disk is waited for on a thread for that, which goes on when the request goes away.
-    fn write<V, S: IntoIterator<Item = Change>>(
+    async fn write(
         &self,
-        decide: impl FnOnce(&Content) -> Result<(S, V), StoreError> + Send + 'static,
-    ) -> StoreFuture<'_, V>
-    where
-        V: Send + 'static,
-    {
-        let shared = Arc::clone(&self.0);
+        decide: impl FnOnce(&Content) -> Result<Step, StoreError> + Send + 'static,
+    ) -> Result<u64, StoreError> {
+        let store = self.clone();
         let work = move || {
-            // A panic leaves nothing half-done that the next one would see.
-            let mut journal = shared.journal.lock().unwrap_or_else(PoisonError::into_inner);
-            let (step, answer) = {
-                let content = shared.content.read().unwrap_or_else(PoisonError::into_inner);
-                let (step, answer) = decide(&content)?;
-                (step.into_iter().collect::<Step>(), answer)
-            };
-            if !step.is_empty() {
+            let mut journal = store.0.journal.lock().unwrap_or_else(PoisonError::into_inner);
+            let step = decide(&store.content())?;
+            let count = step.len() as u64;
+            if count > 0 {
                 journal.append(&step).map_err(StoreError::backend)?;
-                shared.content.write().unwrap_or_else(PoisonError::into_inner).apply(step);
+                store.0.content.write().unwrap_or_else(PoisonError::into_inner).apply(step);
             }
-            Ok(answer)
+            Ok(count)
         };
-        Box::pin(async move { web::block(work).await.map_err(StoreError::backend)? })
+        web::block(work).await.map_err(StoreError::backend)?
     }
 
     /// The same for what is one change or none; says whether it was one.
@@ -133,23 +129,8 @@ impl FileStore {
         &self,
         decide: impl FnOnce(&Content) -> Option<Change> + Send + 'static,
     ) -> StoreFuture<'_, bool> {
-        self.write(move |content| {
-            let change = decide(content);
-            let is_done = change.is_some();
-            Ok((change, is_done))
-        })
-    }
-
-    /// The same for any number; says how many.
-    fn write_many(
-        &self,
-        decide: impl FnOnce(&Content) -> Step + Send + 'static,
-    ) -> StoreFuture<'_, u64> {
-        self.write(move |content| {
-            let step = decide(content);
-            let count = step.len() as u64;
-            Ok((step, count))
-        })
+        let written = self.write(|content| Ok(decide(content).into_iter().collect()));
+        Box::pin(async move { Ok(written.await? == 1) })
     }
 }
 
@@ -158,16 +139,18 @@ impl SessionStore for FileStore {
         let session = session.clone();
         let ended = ends.sessions.iter().copied().map(Change::NoSession);
         let ended: Step = ended.chain(ends.guest.map(Change::NoGuest)).collect();
-        self.write(move |content| {
+        let written = self.write(move |content| {
             if content.sessions.contains_key(&session.id) {
                 return Err(StoreError::Collision);
             }
-            Ok((ended.into_iter().chain([Change::Session(session)]), ()))
-        })
+            Ok(ended.into_iter().chain([Change::Session(session)]).collect())
+        });
+        Box::pin(async move { written.await.map(drop) })
     }
 
     fn find(&self, id: SessionId) -> StoreFuture<'_, Option<SessionRecord>> {
-        self.read(|content| content.sessions.get(&id).cloned())
+        let found = self.content().sessions.get(&id).cloned();
+        Box::pin(ready(Ok(found)))
     }
 
     fn renew(&self, id: SessionId, renewal: Renewal) -> StoreFuture<'_, bool> {
@@ -219,31 +202,33 @@ impl SessionStore for FileStore {
         keep: Option<SessionId>,
     ) -> StoreFuture<'a, u64> {
         let user = user.clone();
-        self.write_many(move |content| {
-            content.ends(|session| session.user_id == user && Some(session.id) != keep).collect()
-        })
+        Box::pin(self.write(move |content| {
+            let ended =
+                |session: &SessionRecord| session.user_id == user && Some(session.id) != keep;
+            Ok(content.ends(ended).collect())
+        }))
     }
 
     fn list_by_user<'a>(&'a self, user: &'a UserId) -> StoreFuture<'a, Vec<SessionRecord>> {
-        self.read(|content| {
-            let own = content.sessions.values().filter(|session| session.user_id == *user);
-            let mut list: Vec<SessionRecord> = own.cloned().collect();
-            list.sort_by_key(|session| std::cmp::Reverse(session.created_at));
-            list
-        })
+        let content = self.content();
+        let own = content.sessions.values().filter(|session| session.user_id == *user);
+        let mut list: Vec<SessionRecord> = own.cloned().collect();
+        list.sort_by_key(|session| Reverse(session.created_at));
+        Box::pin(ready(Ok(list)))
     }
 
     fn delete_expired(&self, now: Timestamp, limit: u32) -> StoreFuture<'_, u64> {
-        self.write_many(move |content| {
+        Box::pin(self.write(move |content| {
             let guests = content.guests.values().filter(|guest| guest.expires_at <= now);
             let guests = guests.map(|guest| Change::NoGuest(guest.id));
             let sessions = content.ends(|session| session.idle_expires_at <= now);
-            sessions.chain(guests).take(limit as usize).collect()
-        })
+            Ok(sessions.chain(guests).take(limit as usize).collect())
+        }))
     }
 
     fn find_guest(&self, id: SessionId) -> StoreFuture<'_, Option<GuestRecord>> {
-        self.read(|content| content.guests.get(&id).cloned())
+        let found = self.content().guests.get(&id).cloned();
+        Box::pin(ready(Ok(found)))
     }
 
     fn write_guest<'a>(
@@ -251,16 +236,19 @@ impl SessionStore for FileStore {
         guest: &'a GuestRecord,
         replaces: Option<i64>,
     ) -> StoreFuture<'a, bool> {
-        let mut guest = guest.clone();
-        self.write(move |content| match (content.guests.get(&guest.id), replaces) {
-            (Some(_), None) => Err(StoreError::Collision),
-            (None, None) => Ok((Some(Change::Guest(guest)), true)),
-            (Some(found), Some(revision)) if found.data_revision == revision => {
-                guest.secret_hash = found.secret_hash;
-                Ok((Some(Change::Guest(guest)), true))
-            }
-            _ => Ok((None, false)),
-        })
+        let guest = guest.clone();
+        let written = self.write(move |content| {
+            let change = match (content.guests.get(&guest.id), replaces) {
+                (Some(_), None) => return Err(StoreError::Collision),
+                (None, None) => Some(guest),
+                (Some(found), Some(revision)) if found.data_revision == revision => {
+                    Some(GuestRecord { secret_hash: found.secret_hash, ..guest })
+                }
+                _ => None,
+            };
+            Ok(change.map(Change::Guest).into_iter().collect())
+        });
+        Box::pin(async move { Ok(written.await? == 1) })
     }
 
     fn delete_guest(&self, id: SessionId) -> StoreFuture<'_, bool> {
@@ -284,9 +272,9 @@ impl Journal {
     fn open(path: &Path) -> io::Result<(Self, Content)> {
         let lock = File::create(path.with_extension("lock"))?;
         lock.try_lock()?;
-        let content = match fs::read_to_string(path) {
+        let content = match fs::read(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Content::default(),
-            text => read_lines(&text?)?,
+            lines => read_lines(&lines?)?,
         };
         let new = path.with_extension("new");
         let mut journal = Self { file: File::create(&new)?, end: Ok(0), _lock: lock };
@@ -313,10 +301,10 @@ impl Journal {
 }
 
 /// What the steps of a file lead to. The last one may have been cut off; it was never answered.
-fn read_lines(text: &str) -> io::Result<Content> {
+fn read_lines(lines: &[u8]) -> io::Result<Content> {
     let mut content = Content::default();
-    for line in text.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
-        content.apply(serde_json::from_str(line)?);
+    for line in lines.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n")) {
+        content.apply(serde_json::from_slice(line)?);
     }
     Ok(content)
 }
@@ -384,9 +372,14 @@ in_file!(user_id: UserId as String, UserId::to_text, |it| UserId::from_text(&it)
 in_file!(periods: Option<Periods> as Option<(i64, i64)>, |it| it.map(Periods::to_millis), |it| {
     Some(it.map(|(active, idle)| Periods::from_millis(active, idle)))
 });
-in_file!(rotation: Option<Rotation> as Vec<u8>, |it| it.map_or(vec![], |it| it.to_bytes().into()), |it| {
-    if it.is_empty() { Some(None) } else { Some(Some(Rotation::from_bytes(it.as_slice().try_into().ok()?))) }
-});
+in_file!(
+    rotation: Option<Rotation> as Option<Vec<u8>>,
+    |it| it.map(|it| it.to_bytes().into()),
+    |it| match it {
+        Some(bytes) => Some(Some(Rotation::from_bytes(bytes.as_slice().try_into().ok()?))),
+        None => Some(None),
+    }
+);
 
 // The app: users that stand in the program, and sessions in the file.
 
@@ -511,26 +504,35 @@ mod tests {
 
     store_suite!(InFile::new());
 
-    /// What the suite knows nothing of: the next start, also after a power cut in the midst of a line.
+    /// What the suite knows nothing of: the next start, after a power cut in the midst of a line.
     #[actix_web::test]
     async fn the_file_says_what_was_answered_and_half_a_line_says_nothing() {
         let directory = TempDir::new().unwrap();
         let path = directory.path().join("sessions.jsonl");
-        let store = WithLoader::new(FileStore::open(&path).unwrap(), load);
+        let store = FileStore::open(&path).unwrap();
         assert!(FileStore::open(&path).is_err(), "somebody has it open");
 
-        let auth = Auth::<Person>::builder(store).build().unwrap();
+        let auth = Auth::builder(WithLoader::new(store.clone(), load)).build().unwrap();
         let person = Person { id: 0, name: NAMES[0] };
         let kept = auth.create_session(&person).await.unwrap();
         let ended = auth.create_session(&person).await.unwrap();
         auth.invalidate_session(ended.id()).await.unwrap();
+        let before = fs::read(&path).unwrap().len();
+        let guest = GuestRecord {
+            id: ended.id(),
+            secret_hash: SecretHash::from_bytes([7; 32]),
+            data: "\"Юникод\"".to_owned(),
+            data_revision: 0,
+            expires_at: Timestamp::from_millis(0),
+        };
+        assert!(store.write_guest(&guest, None).await.unwrap());
 
-        let text = fs::read_to_string(&path).unwrap();
-        let sessions = read_lines(&text).unwrap().sessions;
-        assert_eq!(sessions.into_keys().collect::<Vec<_>>(), [kept.id()]);
-        let (before, _) = text.trim_end().rsplit_once('\n').unwrap();
-        for cut in before.len() + 1..text.len() {
-            assert_eq!(read_lines(&text[..cut]).unwrap().sessions.len(), 2, "{}", &text[..cut]);
+        let lines = fs::read(&path).unwrap();
+        for cut in before..=lines.len() {
+            let Content { sessions, guests } = read_lines(&lines[..cut]).unwrap();
+            assert_eq!(sessions.into_keys().collect::<Vec<_>>(), [kept.id()]);
+            let expected: &[_] = if cut == lines.len() { &[guest.clone()] } else { &[] };
+            assert_eq!(guests.into_values().collect::<Vec<_>>(), expected, "{cut}");
         }
     }
 }

@@ -84,8 +84,8 @@ async fn close(
     database: web::Data<SqlitePool>,
     locals: Locals,
 ) -> Result<impl Responder, Error> {
-    // No foreign key leads from Redis to the users, so the app ends the sessions. Otherwise the next
-    // account that is given this id would inherit them.
+    // No foreign key leads from Redis to the users, so the app ends the sessions. Otherwise the
+    // next account that is given this id would inherit them.
     locals.log_out_everywhere().await?;
     let delete = sqlx::query("DELETE FROM accounts WHERE id = ?").bind(user.id);
     delete.execute(&**database).await.map_err(StoreError::from)?;

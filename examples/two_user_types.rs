@@ -3,8 +3,8 @@
 //! `cargo run --example two_user_types`, then open the address it prints, and `/staff/` there. Sign
 //! in to both in one browser: neither session knows of the other.
 //!
-//! Each type has an `Auth`, a cookie and a table of users. A `SqlStore` keeps the sessions of one table
-//! of users, so each type has a database, too: here a file.
+//! Each type has an `Auth`, a cookie and a table of users. A `SqlStore` keeps the sessions of one
+//! table of users, so each type has a database, too: here a file.
 
 use std::{env, path::Path};
 
@@ -59,7 +59,7 @@ async fn customer(user: User<Customer>) -> String {
     format!("Customer {}, {}", user.id, user.name)
 }
 
-// The same for staff. Which `Auth` a handler is served by is decided by the scope it is in; one that
+// The same for staff. The scope that a handler is in decides which `Auth` it is served by. One that
 // names the other type of user there is answered with 500, and the log says why.
 
 #[get("/")]

@@ -12,7 +12,8 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Somebody who asks a server for pages, follows no redirect, and keeps the cookies.
 ///
-/// It is one browser on one site: it knows removal, and takes no notice of paths, domains and lives.
+/// It is one browser on one site without HTTPS: it knows removal, and takes no notice of paths,
+/// domains and lives.
 #[derive(Debug, Clone)]
 pub struct Visitor {
     server: SocketAddr,
