@@ -11,7 +11,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
 /// An instant in UTC, counted in milliseconds since 1970-01-01T00:00:00Z.
@@ -25,7 +25,7 @@ use tokio::sync::Notify;
 /// let start = Timestamp::from_millis(1_000);
 /// assert_eq!((start + Duration::from_secs(2)).as_millis(), 3_000);
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Timestamp(i64);
 
@@ -209,6 +209,16 @@ mod tests {
         clock.advance(Duration::from_millis(1));
         assert_eq!(woken.0.load(Ordering::SeqCst), 4);
         assert!(waiting.poll(&mut context).is_ready());
+    }
+
+    #[test]
+    fn a_time_is_serialised_as_a_number_and_reads_back() {
+        for millis in [i64::MIN, -1, 0, 1_800_000_000_123, i64::MAX] {
+            let text = serde_json::to_string(&Timestamp::from_millis(millis)).unwrap();
+            assert_eq!(text, millis.to_string());
+            let read: Timestamp = serde_json::from_str(&text).unwrap();
+            assert_eq!(read.as_millis(), millis);
+        }
     }
 
     #[test]

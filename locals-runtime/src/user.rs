@@ -51,8 +51,16 @@ pub enum UserId {
 }
 
 impl UserId {
-    /// The id with its kind: ids that differ have texts that differ.
-    pub(crate) fn to_text(&self) -> String {
+    /// The id with its kind, for a store that keeps text: ids that differ have texts that differ.
+    ///
+    /// ```
+    /// use locals::UserId;
+    ///
+    /// let (number, text) = (UserId::Integer(7), UserId::from("7"));
+    /// assert_ne!(number.to_text(), text.to_text());
+    /// assert_eq!(UserId::from_text(&number.to_text()), Some(number));
+    /// ```
+    pub fn to_text(&self) -> String {
         match self {
             Self::Integer(id) => format!("i:{id}"),
             Self::Uuid(id) => format!("u:{id}"),
@@ -60,8 +68,8 @@ impl UserId {
         }
     }
 
-    /// Reads what `to_text` has written.
-    pub(crate) fn from_text(text: &str) -> Option<Self> {
+    /// Reads what [`to_text`](Self::to_text) has written; `None` for anything else.
+    pub fn from_text(text: &str) -> Option<Self> {
         match text.split_once(':')? {
             ("i", id) => id.parse().ok().map(Self::Integer),
             ("u", id) => id.parse().ok().map(Self::Uuid),

@@ -33,7 +33,7 @@ pub fn examples_binary(name: &str) -> PathBuf {
     // That of the test is in `deps`, beside `examples`.
     let test = env::current_exe().expect("the path of the test");
     let built = test.parent().and_then(Path::parent).expect("where cargo builds");
-    let binary = built.join("examples").join(name);
+    let binary = built.join("examples").join(name).with_extension(env::consts::EXE_EXTENSION);
     assert!(
         binary.is_file(),
         "{} is missing: `cargo build --examples`, with the features of the test",
@@ -49,6 +49,7 @@ fn free_address() -> SocketAddr {
 }
 
 /// Whether a process listens at an IPv4 address. A connection would not tell whose it is.
+#[cfg(target_os = "linux")]
 fn listens(process: u32, address: SocketAddr) -> io::Result<bool> {
     const LISTENING: &str = "0A";
     let port = format!(":{:04X}", address.port());
@@ -62,6 +63,13 @@ fn listens(process: u32, address: SocketAddr) -> io::Result<bool> {
     let files = fs::read_dir(format!("/proc/{process}/fd"))?;
     let mut files = files.filter_map(|file| fs::read_link(file.ok()?.path()).ok());
     Ok(files.any(|file| sockets.iter().any(|socket| file.as_os_str() == socket.as_str())))
+}
+
+/// Whether somebody listens at an address: where the system does not say who, this must do.
+#[cfg(not(target_os = "linux"))]
+#[allow(clippy::unnecessary_wraps, reason = "as above")]
+fn listens(_: u32, address: SocketAddr) -> io::Result<bool> {
+    Ok(std::net::TcpStream::connect(address).is_ok())
 }
 
 /// A running program, killed when it is dropped, as by a test that fails.
@@ -139,6 +147,7 @@ mod tests {
 
     use super::*;
 
+    #[cfg(target_os = "linux")]
     #[test]
     fn only_who_listens_at_an_address_is_seen_to_listen() {
         let (listener, free) = (TcpListener::bind(("127.0.0.1", 0)).unwrap(), free_address());

@@ -12,7 +12,8 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Somebody who asks a server for pages, follows no redirect, and keeps the cookies.
 ///
-/// It is one browser on one site: it knows removal, and takes no notice of paths, domains and lives.
+/// It is one browser on one site without HTTPS: it knows removal, and takes no notice of paths,
+/// domains and lives.
 #[derive(Debug, Clone)]
 pub struct Visitor {
     server: SocketAddr,
@@ -34,6 +35,11 @@ impl Visitor {
     /// A visitor of the server at this address, without cookies.
     pub fn new(server: SocketAddr) -> Self {
         Self { server, cookies: BTreeMap::new() }
+    }
+
+    /// The same browser at another server: another node, or the same program started again.
+    pub fn with_cookies_of(self, other: &Self) -> Self {
+        Self { cookies: other.cookies.clone(), ..self }
     }
 
     /// Opens a page, as by typing its address.

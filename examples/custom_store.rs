@@ -1,0 +1,538 @@
+//! A store of one's own: sessions in one file that is only appended to, for one process.
+//!
+//! `cargo run --example custom_store`, sign in, end the program and start it again: you are still
+//! signed in. `cargo test --example custom_store` runs the tests that every store must pass.
+//!
+//! It is a [`SessionStore`] and knows no users: [`WithLoader`] joins it with them.
+
+use std::{
+    cmp::Reverse,
+    collections::BTreeMap,
+    convert::Infallible,
+    env,
+    fs::{self, File},
+    future::ready,
+    io::{self, Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard},
+    time::Duration,
+};
+
+use actix_web::{App, HttpServer, Responder, get, post, web};
+use locals::{
+    Auth, AuthUser, CookieConfig, DataChange, Error, GuestRecord, Locals, Periods, Renewal,
+    Rotation, SecretHash, SessionId, SessionRecord, StoreError, Timestamp, TokenChange, User,
+    UserId,
+    store::{Ends, SessionStore, StoreFuture, WithLoader},
+    with_session,
+};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+/// Sessions and guests in memory, and in a file from which they are read at the start.
+///
+/// A line of the file is a step: what changes at once. It is on the disk before it counts, and half
+/// a line is no step, so each is done or not done, also where the power is cut. Clones share all.
+#[derive(Clone)]
+struct FileStore(Arc<Shared>);
+
+struct Shared {
+    /// What is read. Nobody waits for the disk while they hold it.
+    content: RwLock<Content>,
+    /// Whoever holds it decides what changes, and nobody else changes anything meanwhile.
+    journal: Mutex<Journal>,
+}
+
+#[derive(Default)]
+struct Content {
+    sessions: BTreeMap<SessionId, SessionRecord>,
+    guests: BTreeMap<SessionId, GuestRecord>,
+}
+
+/// What becomes of one record.
+#[allow(clippy::large_enum_variant, reason = "it is written down, done, and gone")]
+#[derive(Serialize, Deserialize)]
+enum Change {
+    Session(#[serde(with = "SessionInFile")] SessionRecord),
+    NoSession(SessionId),
+    Guest(#[serde(with = "GuestInFile")] GuestRecord),
+    NoGuest(SessionId),
+}
+
+type Step = Vec<Change>;
+
+impl Content {
+    fn apply(&mut self, step: Step) {
+        for change in step {
+            match change {
+                Change::Session(session) => drop(self.sessions.insert(session.id, session)),
+                Change::NoSession(id) => drop(self.sessions.remove(&id)),
+                Change::Guest(guest) => drop(self.guests.insert(guest.id, guest)),
+                Change::NoGuest(id) => drop(self.guests.remove(&id)),
+            }
+        }
+    }
+
+    /// The session as this makes it, if it is there and matches.
+    fn changed(
+        &self,
+        id: SessionId,
+        matches: impl FnOnce(&SessionRecord) -> bool,
+        change: impl FnOnce(&mut SessionRecord),
+    ) -> Option<Change> {
+        let mut session = self.sessions.get(&id).filter(|session| matches(session))?.clone();
+        change(&mut session);
+        Some(Change::Session(session))
+    }
+
+    /// The end of each session that matches.
+    fn ends(&self, matches: impl Fn(&SessionRecord) -> bool) -> impl Iterator<Item = Change> {
+        let found = self.sessions.values().filter(move |session| matches(session));
+        found.map(|session| Change::NoSession(session.id))
+    }
+}
+
+impl FileStore {
+    /// Reads a file, or makes it. One process can have it open.
+    fn open(path: &Path) -> io::Result<Self> {
+        let (journal, content) = Journal::open(path)?;
+        Ok(Self(Arc::new(Shared { content: RwLock::new(content), journal: Mutex::new(journal) })))
+    }
+
+    fn content(&self) -> RwLockReadGuard<'_, Content> {
+        // Nothing panics between two changes of one step, so all that is there is whole.
+        self.0.content.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Decides what changes, writes it down, and then changes it; says how many changes it were.
+    ///
+    /// The disk is waited for on a thread for that, which goes on when the request goes away.
+    async fn write(
+        &self,
+        decide: impl FnOnce(&Content) -> Result<Step, StoreError> + Send + 'static,
+    ) -> Result<u64, StoreError> {
+        let store = self.clone();
+        let work = move || {
+            let mut journal = store.0.journal.lock().unwrap_or_else(PoisonError::into_inner);
+            let step = decide(&store.content())?;
+            let count = step.len() as u64;
+            if count > 0 {
+                journal.append(&step).map_err(StoreError::backend)?;
+                store.0.content.write().unwrap_or_else(PoisonError::into_inner).apply(step);
+            }
+            Ok(count)
+        };
+        web::block(work).await.map_err(StoreError::backend)?
+    }
+
+    /// The same for what is one change or none; says whether it was one.
+    fn write_one(
+        &self,
+        decide: impl FnOnce(&Content) -> Option<Change> + Send + 'static,
+    ) -> StoreFuture<'_, bool> {
+        let written = self.write(|content| Ok(decide(content).into_iter().collect()));
+        Box::pin(async move { Ok(written.await? == 1) })
+    }
+}
+
+impl SessionStore for FileStore {
+    fn create<'a>(&'a self, session: &'a SessionRecord, ends: Ends<'a>) -> StoreFuture<'a, ()> {
+        let session = session.clone();
+        let ended = ends.sessions.iter().copied().map(Change::NoSession);
+        let ended: Step = ended.chain(ends.guest.map(Change::NoGuest)).collect();
+        let written = self.write(move |content| {
+            if content.sessions.contains_key(&session.id) {
+                return Err(StoreError::Collision);
+            }
+            Ok(ended.into_iter().chain([Change::Session(session)]).collect())
+        });
+        Box::pin(async move { written.await.map(drop) })
+    }
+
+    fn find(&self, id: SessionId) -> StoreFuture<'_, Option<SessionRecord>> {
+        let found = self.content().sessions.get(&id).cloned();
+        Box::pin(ready(Ok(found)))
+    }
+
+    fn renew(&self, id: SessionId, renewal: Renewal) -> StoreFuture<'_, bool> {
+        let still = move |session: &SessionRecord| {
+            session.active_expires_at <= renewal.replaces
+                && session.secret_hash == renewal.secret_hash
+        };
+        self.write_one(move |content| {
+            content.changed(id, still, |session| {
+                session.active_expires_at = renewal.active_expires_at;
+                session.idle_expires_at = renewal.idle_expires_at;
+                session.renewed_at = renewal.renewed_at;
+            })
+        })
+    }
+
+    fn change_token<'a>(&'a self, id: SessionId, change: &'a TokenChange) -> StoreFuture<'a, bool> {
+        let change = *change;
+        self.write_one(move |content| {
+            let still = |session: &SessionRecord| session.secret_hash == change.replaces;
+            content.changed(id, still, |session| {
+                session.secret_hash = change.secret_hash;
+                session.rotation = change.rotation;
+                session.authenticated_at = change.authenticated_at;
+            })
+        })
+    }
+
+    fn write_data<'a>(&'a self, id: SessionId, change: &'a DataChange) -> StoreFuture<'a, bool> {
+        let change = change.clone();
+        self.write_one(move |content| {
+            let still = |session: &SessionRecord| session.data_revision == change.replaces;
+            content.changed(id, still, |session| {
+                session.data = Some(change.data);
+                session.data_revision += 1;
+            })
+        })
+    }
+
+    fn delete(&self, id: SessionId) -> StoreFuture<'_, bool> {
+        self.write_one(move |content| {
+            content.sessions.contains_key(&id).then_some(Change::NoSession(id))
+        })
+    }
+
+    fn delete_by_user<'a>(
+        &'a self,
+        user: &'a UserId,
+        keep: Option<SessionId>,
+    ) -> StoreFuture<'a, u64> {
+        let user = user.clone();
+        Box::pin(self.write(move |content| {
+            let ended =
+                |session: &SessionRecord| session.user_id == user && Some(session.id) != keep;
+            Ok(content.ends(ended).collect())
+        }))
+    }
+
+    fn list_by_user<'a>(&'a self, user: &'a UserId) -> StoreFuture<'a, Vec<SessionRecord>> {
+        let content = self.content();
+        let own = content.sessions.values().filter(|session| session.user_id == *user);
+        let mut list: Vec<SessionRecord> = own.cloned().collect();
+        list.sort_by_key(|session| Reverse(session.created_at));
+        Box::pin(ready(Ok(list)))
+    }
+
+    fn delete_expired(&self, now: Timestamp, limit: u32) -> StoreFuture<'_, u64> {
+        Box::pin(self.write(move |content| {
+            let guests = content.guests.values().filter(|guest| guest.expires_at <= now);
+            let guests = guests.map(|guest| Change::NoGuest(guest.id));
+            let sessions = content.ends(|session| session.idle_expires_at <= now);
+            Ok(sessions.chain(guests).take(limit as usize).collect())
+        }))
+    }
+
+    fn find_guest(&self, id: SessionId) -> StoreFuture<'_, Option<GuestRecord>> {
+        let found = self.content().guests.get(&id).cloned();
+        Box::pin(ready(Ok(found)))
+    }
+
+    fn write_guest<'a>(
+        &'a self,
+        guest: &'a GuestRecord,
+        replaces: Option<i64>,
+    ) -> StoreFuture<'a, bool> {
+        let guest = guest.clone();
+        let written = self.write(move |content| {
+            let change = match (content.guests.get(&guest.id), replaces) {
+                (Some(_), None) => return Err(StoreError::Collision),
+                (None, None) => Some(guest),
+                (Some(found), Some(revision)) if found.data_revision == revision => {
+                    Some(GuestRecord { secret_hash: found.secret_hash, ..guest })
+                }
+                _ => None,
+            };
+            Ok(change.map(Change::Guest).into_iter().collect())
+        });
+        Box::pin(async move { Ok(written.await? == 1) })
+    }
+
+    fn delete_guest(&self, id: SessionId) -> StoreFuture<'_, bool> {
+        self.write_one(move |content| {
+            content.guests.contains_key(&id).then_some(Change::NoGuest(id))
+        })
+    }
+}
+
+/// The file.
+struct Journal {
+    file: File,
+    /// Where the next line goes; nowhere, if half a line stands there that cannot be taken back.
+    end: io::Result<u64>,
+    /// Locked until this process ends: two that write one file would spoil it.
+    _lock: File,
+}
+
+impl Journal {
+    /// Reads a file and writes it anew, without what has been replaced since.
+    fn open(path: &Path) -> io::Result<(Self, Content)> {
+        let lock = File::create(path.with_extension("lock"))?;
+        lock.try_lock()?;
+        let content = match fs::read(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Content::default(),
+            lines => read_lines(&lines?)?,
+        };
+        let new = path.with_extension("new");
+        let mut journal = Self { file: File::create(&new)?, end: Ok(0), _lock: lock };
+        let sessions = content.sessions.values().cloned().map(Change::Session);
+        let guests = content.guests.values().cloned().map(Change::Guest);
+        journal.append(&sessions.chain(guests).collect())?;
+        fs::rename(&new, path)?;
+        // The file has its new name when the directory is on the disk.
+        File::open(std::path::absolute(path)?.parent().unwrap_or(path))?.sync_all()?;
+        Ok((journal, content))
+    }
+
+    fn append(&mut self, step: &Step) -> io::Result<()> {
+        let Ok(end) = self.end else { return Err(io::Error::other("the file is spoilt")) };
+        let line = serde_json::to_string(step)? + "\n";
+        let written = self.file.write_all(line.as_bytes()).and_then(|()| self.file.sync_data());
+        self.end = match &written {
+            Ok(()) => Ok(end + line.len() as u64),
+            // It has failed, so it must not be there at the next start.
+            Err(_) => self.file.set_len(end).and_then(|()| self.file.seek(SeekFrom::Start(end))),
+        };
+        written
+    }
+}
+
+/// What the steps of a file lead to. The last one may have been cut off; it was never answered.
+fn read_lines(lines: &[u8]) -> io::Result<Content> {
+    let mut content = Content::default();
+    for line in lines.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n")) {
+        content.apply(serde_json::from_slice(line)?);
+    }
+    Ok(content)
+}
+
+/// How a session stands in the file. The compiler says when a field is forgotten.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "SessionRecord")]
+struct SessionInFile {
+    id: SessionId,
+    #[serde(with = "hash")]
+    secret_hash: SecretHash,
+    #[serde(with = "user_id")]
+    user_id: UserId,
+    created_at: Timestamp,
+    authenticated_at: Timestamp,
+    renewed_at: Timestamp,
+    active_expires_at: Timestamp,
+    idle_expires_at: Timestamp,
+    absolute_expires_at: Timestamp,
+    #[serde(with = "periods")]
+    periods: Option<Periods>,
+    is_persistent: bool,
+    user_agent: Option<String>,
+    address: Option<String>,
+    actor_session: Option<SessionId>,
+    data: Option<String>,
+    data_revision: i64,
+    #[serde(with = "rotation")]
+    rotation: Option<Rotation>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "GuestRecord")]
+struct GuestInFile {
+    id: SessionId,
+    #[serde(with = "hash")]
+    secret_hash: SecretHash,
+    data: String,
+    data_revision: i64,
+    expires_at: Timestamp,
+}
+
+/// Makes a module for `#[serde(with = "..")]`: of which type, what stands in the file, and the ways
+/// there and back.
+macro_rules! in_file {
+    ($name:ident: $type:ty as $form:ty, $write:expr, $read:expr) => {
+        mod $name {
+            use super::*;
+
+            pub fn serialize<S: Serializer>(value: &$type, to: S) -> Result<S::Ok, S::Error> {
+                let write: fn(&$type) -> $form = $write;
+                write(value).serialize(to)
+            }
+
+            pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<$type, D::Error> {
+                let read: fn($form) -> Option<$type> = $read;
+                read(<$form>::deserialize(from)?).ok_or_else(|| D::Error::custom("unreadable"))
+            }
+        }
+    };
+}
+
+in_file!(hash: SecretHash as [u8; 32], |it| *it.as_bytes(), |it| Some(SecretHash::from_bytes(it)));
+in_file!(user_id: UserId as String, UserId::to_text, |it| UserId::from_text(&it));
+in_file!(periods: Option<Periods> as Option<(i64, i64)>, |it| it.map(Periods::to_millis), |it| {
+    Some(it.map(|(active, idle)| Periods::from_millis(active, idle)))
+});
+in_file!(
+    rotation: Option<Rotation> as Option<Vec<u8>>,
+    |it| it.map(|it| it.to_bytes().into()),
+    |it| match it {
+        Some(bytes) => Some(Some(Rotation::from_bytes(bytes.as_slice().try_into().ok()?))),
+        None => Some(None),
+    }
+);
+
+// The app: users that stand in the program, and sessions in the file.
+
+const NAMES: [&str; 2] = ["Ada", "Grace"];
+
+#[derive(AuthUser)]
+struct Person {
+    id: i64,
+    name: &'static str,
+}
+
+/// The people of this app. They are not in the file, and could be anywhere.
+async fn load(id: i64) -> Result<Option<Person>, Infallible> {
+    let name = usize::try_from(id).ok().and_then(|place| NAMES.get(place));
+    Ok(name.map(|name| Person { id, name }))
+}
+
+#[get("/")]
+#[with_session]
+async fn home(user: Option<User<Person>>) -> impl Responder {
+    web::Html::new(match user {
+        Some(user) => format!(
+            "Signed in as {}.<form method=post action=/logout><button>Sign out</button></form>",
+            user.name
+        ),
+        None => "<form method=post action=/login><button>Sign in as Ada</button></form>".to_owned(),
+    })
+}
+
+/// Without a password: `quickstart` checks one.
+#[post("/login")]
+#[with_session]
+async fn login(locals: Locals) -> Result<impl Responder, Error> {
+    locals.log_in(&Person { id: 0, name: NAMES[0] }).await?;
+    Ok(web::Redirect::to("/").see_other())
+}
+
+#[post("/logout")]
+#[with_session]
+async fn logout(locals: Locals) -> Result<impl Responder, Error> {
+    locals.log_out().await?;
+    Ok(web::Redirect::to("/").see_other())
+}
+
+#[actix_web::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let file = env::var_os("SESSIONS").map(PathBuf::from);
+    let file = file.unwrap_or_else(|| env::temp_dir().join("locals-custom-store.jsonl"));
+    let store = WithLoader::new(FileStore::open(&file)?, load);
+
+    // Plain HTTP, for this demonstration. Behind HTTPS leave the cookie as it is by default.
+    let cookie = CookieConfig::default().secure(false);
+    let auth = Auth::<Person>::builder(store).cookie(cookie).build()?;
+    let _sweeper = auth.spawn_sweeper(Duration::from_mins(10));
+
+    let address = env::var("ADDR").unwrap_or_else(|_| "127.0.0.1:8080".to_owned());
+    println!("Open http://{address}; the sessions are in {}", file.display());
+    let app = move || App::new().configure(auth.configure()).service((home, login, logout));
+    HttpServer::new(app).bind(address)?.run().await?;
+    Ok(())
+}
+
+/// The published tests, one for each rule of the contract, and two of the file itself.
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use locals::store::{
+        UserLoader,
+        suite::{Harness, store_suite},
+    };
+    use tempfile::TempDir;
+
+    use super::*;
+
+    #[derive(AuthUser)]
+    struct Account {
+        id: i64,
+    }
+
+    /// The users that the suite adds and removes.
+    #[derive(Clone, Default)]
+    struct Accounts(Arc<Mutex<HashSet<UserId>>>);
+
+    impl UserLoader<Account> for Accounts {
+        fn load(&self, id: i64) -> StoreFuture<'_, Option<Account>> {
+            let is_there = self.0.lock().unwrap().contains(&UserId::from(id));
+            Box::pin(async move { Ok(is_there.then_some(Account { id })) })
+        }
+    }
+
+    struct InFile {
+        directory: TempDir,
+        accounts: Accounts,
+    }
+
+    impl InFile {
+        fn new() -> Self {
+            Self { directory: TempDir::new().unwrap(), accounts: Accounts::default() }
+        }
+    }
+
+    impl Harness for InFile {
+        type Store = WithLoader<FileStore, Accounts, Account>;
+        type User = Account;
+
+        async fn store(&self) -> Self::Store {
+            let file = self.directory.path().join("sessions.jsonl");
+            WithLoader::new(FileStore::open(&file).unwrap(), self.accounts.clone())
+        }
+
+        async fn add_user(&self, _: &Self::Store, id: UserId) {
+            self.accounts.0.lock().unwrap().insert(id);
+        }
+
+        /// No foreign key ends the sessions, so the app does.
+        async fn remove_user(&self, store: &Self::Store, id: UserId) {
+            self.accounts.0.lock().unwrap().remove(&id);
+            store.delete_by_user(&id, None).await.unwrap();
+        }
+    }
+
+    store_suite!(InFile::new());
+
+    /// What the suite knows nothing of: the next start, after a power cut in the midst of a line.
+    #[actix_web::test]
+    async fn the_file_says_what_was_answered_and_half_a_line_says_nothing() {
+        let directory = TempDir::new().unwrap();
+        let path = directory.path().join("sessions.jsonl");
+        let store = FileStore::open(&path).unwrap();
+        assert!(FileStore::open(&path).is_err(), "somebody has it open");
+
+        let auth = Auth::builder(WithLoader::new(store.clone(), load)).build().unwrap();
+        let person = Person { id: 0, name: NAMES[0] };
+        let kept = auth.create_session(&person).await.unwrap();
+        let ended = auth.create_session(&person).await.unwrap();
+        auth.invalidate_session(ended.id()).await.unwrap();
+        let before = fs::read(&path).unwrap().len();
+        let guest = GuestRecord {
+            id: ended.id(),
+            secret_hash: SecretHash::from_bytes([7; 32]),
+            data: "\"Юникод\"".to_owned(),
+            data_revision: 0,
+            expires_at: Timestamp::from_millis(0),
+        };
+        assert!(store.write_guest(&guest, None).await.unwrap());
+
+        let lines = fs::read(&path).unwrap();
+        for cut in before..=lines.len() {
+            let Content { sessions, guests } = read_lines(&lines[..cut]).unwrap();
+            assert_eq!(sessions.into_keys().collect::<Vec<_>>(), [kept.id()]);
+            let expected: &[_] = if cut == lines.len() { &[guest.clone()] } else { &[] };
+            assert_eq!(guests.into_values().collect::<Vec<_>>(), expected, "{cut}");
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Sessions and users in PostgreSQL, and a change of password that is one transaction.
+//!
+//! ```sh
+//! docker compose up --wait postgres       # or name another database in DATABASE_URL
+//! cargo run --example postgres --features postgres
+//! cargo run --example postgres --features postgres -- migration-sql
+//! ```
+//!
+//! Any number of these processes may serve one database. A log-out on one counts on all.
+
+use std::{env, sync::LazyLock, time::Duration};
+
+use actix_web::{
+    App, HttpServer, Responder,
+    error::{ErrorConflict, ErrorUnauthorized},
+    get, post, web,
+};
+use locals::{
+    Auth, AuthUser, CookieConfig, Error, Locals, Session, StoreError, User, require_user,
+    store::SqlStore, with_session,
+};
+use password_auth::{generate_hash, verify_password};
+use sqlx::PgPool;
+
+const EMAIL: &str = "ada@example.com";
+const PASSWORD: &str = "correct-horse-battery-staple";
+const SIGN_IN: &str = "<form method=post action=/login>\
+    <input name=email type=email placeholder=E-mail required>\
+    <input name=password type=password placeholder=Password required>\
+    <button>Sign in</button></form>";
+const CHANGE: &str = "<form method=post action=/password>\
+    <input name=old type=password placeholder='Old password' required>\
+    <input name=new type=password placeholder='New password' required>\
+    <button>Change the password, sign out all other devices</button></form>";
+
+/// What the password of somebody unknown is compared with, so that they cost as much time.
+static NOBODY: LazyLock<String> = LazyLock::new(|| generate_hash("nobody's password"));
+
+#[derive(sqlx::FromRow, AuthUser)]
+#[auth_user(table = "accounts")]
+struct Account {
+    id: i64,
+    password_hash: String,
+}
+
+#[derive(serde::Deserialize)]
+struct Credentials {
+    email: String,
+    password: String,
+}
+
+#[derive(serde::Deserialize)]
+struct Change {
+    old: String,
+    new: String,
+}
+
+#[get("/")]
+#[with_session]
+async fn home(user: Option<User<Account>>) -> impl Responder {
+    web::Html::new(if user.is_some() { CHANGE } else { SIGN_IN })
+}
+
+#[post("/login")]
+#[with_session]
+async fn login(
+    form: web::Form<Credentials>,
+    database: web::Data<PgPool>,
+    locals: Locals,
+) -> actix_web::Result<impl Responder> {
+    let Credentials { email, password } = form.into_inner();
+    let find = sqlx::query_as("SELECT * FROM accounts WHERE email = $1").bind(email);
+    let found: Option<Account> = find.fetch_optional(&**database).await.map_err(failed)?;
+    let hash = found.as_ref().map_or(&*NOBODY, |account| &account.password_hash);
+    is_right(password, hash).await?;
+    let account = found.ok_or_else(wrong)?;
+    locals.log_in(&account).await?;
+    Ok(web::Redirect::to("/").see_other())
+}
+
+#[post("/password")]
+#[require_user]
+async fn change_password(
+    form: web::Form<Change>,
+    user: User<Account>,
+    session: Session,
+    auth: Auth<Account>,
+    database: web::Data<PgPool>,
+    locals: Locals,
+) -> actix_web::Result<impl Responder> {
+    let Change { old, new } = form.into_inner();
+    is_right(old, &user.password_hash).await?;
+    let hash = web::block(|| generate_hash(new)).await?;
+
+    // The new password, the end of the other sessions and the new token of this one: all of it, or
+    // nothing. Dropped without `commit`, a transaction is rolled back.
+    let mut transaction = database.begin().await.map_err(failed)?;
+    sqlx::query("UPDATE accounts SET password_hash = $1 WHERE id = $2")
+        .bind(hash)
+        .bind(user.id)
+        .execute(&mut *transaction)
+        .await
+        .map_err(failed)?;
+    let mut sessions = auth.within(&mut transaction)?;
+    sessions.invalidate_other_sessions(&session).await?;
+    let Some(session) = sessions.reauthenticate(&session).await? else {
+        return Err(ErrorConflict("This session has just ended. Sign in again."));
+    };
+    transaction.commit().await.map_err(failed)?;
+
+    // The cookie comes last: what it opens is now there.
+    locals.set_session(session);
+    Ok(web::Redirect::to("/").see_other())
+}
+
+/// 503, with the cause in the log: as `locals` answers for its own queries.
+fn failed(error: sqlx::Error) -> Error {
+    StoreError::from(error).into()
+}
+
+fn wrong() -> actix_web::Error {
+    ErrorUnauthorized("Wrong e-mail or password.")
+}
+
+async fn is_right(password: String, hash: &str) -> actix_web::Result<()> {
+    let hash = hash.to_owned();
+    web::block(move || verify_password(password, &hash)).await?.map_err(|_| wrong())
+}
+
+#[actix_web::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    LazyLock::force(&NOBODY);
+    let url = env::var("DATABASE_URL")
+        .unwrap_or_else(|_| "postgres://postgres@127.0.0.1:5432/postgres".to_owned());
+    // Opened with the settings that sessions want. `SqlStore::new(pool)` takes a pool of your own.
+    let store = SqlStore::postgres(&url).await?;
+    let database = store.pool().clone();
+    // The app's own table comes first: the sessions refer to it, and go with its rows.
+    let create = "CREATE TABLE IF NOT EXISTS accounts (id BIGINT GENERATED ALWAYS AS IDENTITY \
+        PRIMARY KEY, email TEXT NOT NULL UNIQUE, password_hash TEXT NOT NULL)";
+    sqlx::query(create).execute(&database).await?;
+
+    match env::args().nth(1).as_deref() {
+        // Where a migration tool makes all tables: this is a migration for it ..
+        Some("migration-sql") => {
+            println!("{}", store.migration_sql().await?);
+            return Ok(());
+        }
+        // .. and the start compares what it has made with what this version expects.
+        Some("check") => store.check().await?,
+        // Otherwise the start makes them, or brings those of an older version up to date.
+        _ => store.migrate().await?,
+    }
+    let insert =
+        "INSERT INTO accounts (email, password_hash) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+    sqlx::query(insert).bind(EMAIL).bind(generate_hash(PASSWORD)).execute(&database).await?;
+
+    // Plain HTTP, for this demonstration. Behind HTTPS leave the cookie as it is by default.
+    let cookie = CookieConfig::default().secure(false);
+    let auth = Auth::<Account>::builder(store).cookie(cookie).build()?;
+    // Deletes the rows of sessions that have ended, for as long as it is held.
+    let _sweeper = auth.spawn_sweeper(Duration::from_mins(10));
+
+    let address = env::var("ADDR").unwrap_or_else(|_| "127.0.0.1:8080".to_owned());
+    println!("Open http://{address} and sign in as {EMAIL} with {PASSWORD}");
+    let app = move || {
+        let app = App::new().configure(auth.configure());
+        app.app_data(web::Data::new(database.clone())).service((home, login, change_password))
+    };
+    HttpServer::new(app).bind(address)?.run().await?;
+    Ok(())
+}

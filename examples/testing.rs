@@ -1,0 +1,196 @@
+//! How the tests of an app look: they stand at the end of this file.
+//!
+//! `cargo test --example testing` runs them; `cargo run --example testing` runs the app.
+//!
+//! The routes are a function, and the store is chosen where the app starts. So the tests put the
+//! same routes on users in memory and a clock that stands still. In an app of your own, `locals`
+//! takes the feature `testing` under `[dev-dependencies]`.
+
+use std::env;
+
+use actix_web::{App, HttpServer, Responder, get, post, web};
+use locals::{
+    Auth, AuthUser, CookieConfig, Error, Locals, User, require_user, store::SqlStore, with_session,
+};
+
+/// `MemoryStore` asks for `Clone`, `SqlStore` for `FromRow`.
+#[derive(Clone, sqlx::FromRow, AuthUser)]
+#[auth_user(table = "accounts")]
+struct Account {
+    id: i64,
+    email: String,
+    is_admin: bool,
+}
+
+impl Account {
+    fn is_admin(&self) -> bool {
+        self.is_admin
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct Credentials {
+    email: String,
+    password: String,
+}
+
+/// In place of a check of a password, which `quickstart` has.
+fn verify(form: &Credentials) -> Option<Account> {
+    let is_ada = (&*form.email, &*form.password) == ("ada@example.com", "correct horse");
+    is_ada.then(|| Account { id: 1, email: form.email.clone(), is_admin: false })
+}
+
+#[get("/")]
+#[with_session]
+async fn home(user: Option<User<Account>>) -> impl Responder {
+    web::Html::new(match user {
+        Some(user) => format!("Hello, number {}.", user.id),
+        None => "<form method=post action=/login>\
+            <input name=email value=ada@example.com> <input name=password value='correct horse'>\
+            <button>Sign in</button></form>"
+            .to_owned(),
+    })
+}
+
+#[post("/login")]
+#[with_session]
+async fn login(form: web::Form<Credentials>, locals: Locals) -> Result<impl Responder, Error> {
+    let account = verify(&form).ok_or(Error::Unauthenticated)?;
+    locals.log_in(&account).await?;
+    Ok(web::Redirect::to("/").see_other())
+}
+
+#[post("/logout")]
+#[with_session]
+async fn logout(locals: Locals) -> Result<impl Responder, Error> {
+    locals.log_out().await?;
+    Ok(web::Redirect::to("/").see_other())
+}
+
+#[get("/me")]
+#[require_user]
+async fn me(user: User<Account>) -> String {
+    user.email.clone()
+}
+
+#[get("/admin")]
+#[require_user(check = Account::is_admin)]
+async fn admin() -> &'static str {
+    "All accounts"
+}
+
+/// The whole app but for its store: what `main` serves, and the tests try.
+fn routes(config: &mut web::ServiceConfig) {
+    config.service((home, login, logout, me, admin));
+}
+
+#[actix_web::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let store = SqlStore::sqlite("sqlite::memory:").await?;
+    let create = "CREATE TABLE accounts (id INTEGER PRIMARY KEY, email TEXT, is_admin BOOLEAN); \
+        INSERT INTO accounts VALUES (1, 'ada@example.com', FALSE)";
+    sqlx::raw_sql(create).execute(store.pool()).await?;
+    store.migrate().await?;
+
+    // Plain HTTP, for this demonstration. Behind HTTPS leave the cookie as it is by default.
+    let cookie = CookieConfig::default().secure(false);
+    let auth = Auth::<Account>::builder(store).cookie(cookie).build()?;
+
+    let address = env::var("ADDR").unwrap_or_else(|_| "127.0.0.1:8080".to_owned());
+    println!("Open http://{address}");
+    let app = move || App::new().configure(auth.configure()).configure(routes);
+    HttpServer::new(app).bind(address)?.run().await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use actix_web::test::{TestRequest, call_and_read_body, call_service, init_service};
+    use locals::{store::MemoryStore, testing::*};
+
+    use super::*;
+
+    /// Builds the app, with the `Auth` and the clock that it runs on. (A function would have to
+    /// name the type of Actix's service.)
+    macro_rules! app {
+        () => {{
+            let (store, clock) = (MemoryStore::new(), ManualClock::at(Timestamp::from_millis(0)));
+            store.insert_user(account(1, false));
+            store.insert_user(account(2, true));
+            let auth = Auth::builder(store).clock(clock.clone()).build().unwrap();
+            let app = App::new().configure(auth.configure()).configure(routes);
+            (init_service(app).await, auth, clock)
+        }};
+    }
+
+    fn account(id: i64, is_admin: bool) -> Account {
+        Account { id, email: "ada@example.com".to_owned(), is_admin }
+    }
+
+    /// Three lines: a session, a request that brings it, the answer.
+    #[actix_web::test]
+    async fn a_user_is_shown_their_own_address() {
+        let (app, auth, _) = app!();
+        let session = auth.test_session(&account(1, false)).await;
+        let request = TestRequest::get().uri("/me").logged_in(&session).to_request();
+        assert_eq!(call_and_read_body(&app, request).await, "ada@example.com");
+    }
+
+    #[actix_web::test]
+    async fn only_an_admin_sees_all_accounts() {
+        let (app, auth, _) = app!();
+        for (user, status) in [(account(1, false), 403), (account(2, true), 200)] {
+            let session = auth.test_session(&user).await;
+            let request = TestRequest::get().uri("/admin").logged_in(&session).to_request();
+            assert_eq!(call_service(&app, request).await.status(), status);
+        }
+    }
+
+    /// A `Jar` keeps the cookies, as a browser does, through the app's own log-in and log-out.
+    #[actix_web::test]
+    async fn a_log_in_lasts_until_the_log_out() {
+        let (app, _, _) = app!();
+        let mut jar = Jar::new();
+        let form = [("email", "ada@example.com"), ("password", "correct horse")];
+        let steps = [
+            (TestRequest::get().uri("/me"), 401),
+            (TestRequest::post().uri("/login").set_form(form), 303),
+            (TestRequest::get().uri("/me"), 200),
+            (TestRequest::post().uri("/logout"), 303),
+            (TestRequest::get().uri("/me"), 401),
+        ];
+        for (request, status) in steps {
+            let response = call_service(&app, request.cookies_of(&jar).to_request()).await;
+            assert_eq!(response.status(), status);
+            jar.keep(&response);
+        }
+    }
+
+    /// The clock is moved by hand: no test waits.
+    #[actix_web::test]
+    async fn who_stays_away_for_fifteen_days_signs_in_again() {
+        let (app, auth, clock) = app!();
+        let session = auth.test_session(&account(1, false)).await;
+        for (hours, status) in [(14 * 24, 200), (14 * 24, 200), (15 * 24, 401)] {
+            clock.advance(Duration::from_hours(hours));
+            let request = TestRequest::get().uri("/me").logged_in(&session).to_request();
+            assert_eq!(call_service(&app, request).await.status(), status);
+        }
+    }
+
+    /// Tries the whole app as an attacker and as a cache would.
+    #[actix_web::test]
+    async fn the_app_handles_its_sessions_as_it_should() {
+        let (app, auth, _) = app!();
+        let credentials = [("email", "ada@example.com"), ("password", "correct horse")];
+        let hygiene = Hygiene {
+            log_in: Probe::post("/login").form(credentials),
+            log_out: Probe::post("/logout"),
+            protected: Probe::get("/me"),
+            ..Hygiene::of(&auth)
+        };
+        assert_hygiene(&app, hygiene).await;
+    }
+}

@@ -1,0 +1,151 @@
+//! A chat over WebSockets that ends with the session: sign out, and the connection closes.
+//!
+//! `cargo run --example websocket`, then open the address it prints in two browsers. Sign out in a
+//! second tab, and look at the first.
+
+use std::env;
+
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, Responder, get, post, rt, web};
+use actix_ws::{AggregatedMessage, AggregatedMessageStream, CloseCode};
+use futures_util::StreamExt;
+use locals::{
+    Auth, AuthUser, CookieConfig, Error, Locals, Session, StoreError, User, require_user,
+    store::SqlStore, with_session,
+};
+use sqlx::SqlitePool;
+use tokio::sync::broadcast;
+
+const SIGN_IN: &str = "<!doctype html><form method=post action=/login>\
+    <input name=name placeholder=Name required><button>Sign in</button></form>";
+const CHAT: &str = "<!doctype html><form id=say><input id=line autofocus><button>Say</button></form>
+    <form method=post action=/logout><button>Sign out</button></form><ul id=lines></ul>
+    <script>
+        const socket = new WebSocket(`ws://${location.host}/chat`);
+        const show = text => lines.appendChild(document.createElement('li')).textContent = text;
+        socket.onmessage = message => show(message.data);
+        socket.onclose = () => show('The connection is closed.');
+        say.onsubmit = event => { event.preventDefault(); socket.send(line.value); line.value = ''; };
+    </script>";
+
+#[derive(sqlx::FromRow, AuthUser)]
+#[auth_user(table = "people")]
+struct Person {
+    id: i64,
+    name: String,
+}
+
+/// Everybody who is connected hears what is sent here.
+type Room = broadcast::Sender<String>;
+
+#[derive(serde::Deserialize)]
+struct Name {
+    name: String,
+}
+
+#[get("/")]
+#[with_session]
+async fn home(user: Option<User<Person>>) -> impl Responder {
+    web::Html::new(if user.is_some() { CHAT } else { SIGN_IN })
+}
+
+/// Guarded as every request is. One of another origin is refused: browsers let any page open a
+/// WebSocket.
+#[get("/chat")]
+#[require_user]
+async fn chat(
+    user: User<Person>,
+    session: Session,
+    room: web::Data<Room>,
+    request: HttpRequest,
+    body: web::Payload,
+) -> actix_web::Result<HttpResponse> {
+    let (response, socket, messages) = actix_ws::handle(&request, body)?;
+    let messages = messages.aggregate_continuations();
+    let room = room.get_ref().clone();
+    rt::spawn(async move { talk(&user.name, &session, &room, socket, messages).await });
+    Ok(response)
+}
+
+/// Goes on after the request was answered, until somebody goes away or the session ends.
+async fn talk(
+    name: &str,
+    session: &Session,
+    room: &Room,
+    mut socket: actix_ws::Session,
+    mut messages: AggregatedMessageStream,
+) {
+    let mut heard = room.subscribe();
+    let mut ended = std::pin::pin!(session.ended());
+    loop {
+        let sent = tokio::select! {
+            // Also when the connection is busy: it is looked at first.
+            biased;
+            () = &mut ended => break,
+            line = heard.recv() => match line {
+                Ok(line) => socket.text(line).await,
+                // Who reads too slowly misses some lines.
+                Err(_) => Ok(()),
+            },
+            message = messages.next() => match message {
+                Some(Ok(AggregatedMessage::Text(text))) => {
+                    // There is a listener: this connection.
+                    let _ = room.send(format!("{name}: {text}"));
+                    Ok(())
+                }
+                Some(Ok(AggregatedMessage::Ping(bytes))) => socket.pong(&bytes).await,
+                Some(Ok(AggregatedMessage::Binary(_) | AggregatedMessage::Pong(_))) => Ok(()),
+                Some(Ok(AggregatedMessage::Close(_)) | Err(_)) | None => break,
+            },
+        };
+        if sent.is_err() {
+            return;
+        }
+    }
+    let _ = socket.close(Some(CloseCode::Policy.into())).await;
+}
+
+/// Without a password: `quickstart` checks one.
+#[post("/login")]
+#[with_session]
+async fn login(
+    form: web::Form<Name>,
+    database: web::Data<SqlitePool>,
+    locals: Locals,
+) -> Result<impl Responder, Error> {
+    let sql = "INSERT INTO people (name) VALUES (?) \
+        ON CONFLICT (name) DO UPDATE SET name = excluded.name RETURNING id, name";
+    let person = sqlx::query_as(sql).bind(&form.name).fetch_one(&**database).await;
+    let person: Person = person.map_err(StoreError::from)?;
+    locals.log_in(&person).await?;
+    Ok(web::Redirect::to("/").see_other())
+}
+
+#[post("/logout")]
+#[with_session]
+async fn logout(locals: Locals) -> Result<impl Responder, Error> {
+    locals.log_out().await?;
+    Ok(web::Redirect::to("/").see_other())
+}
+
+#[actix_web::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let store = SqlStore::sqlite("sqlite::memory:").await?;
+    let database = store.pool().clone();
+    let create = "CREATE TABLE people (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)";
+    sqlx::query(create).execute(&database).await?;
+    store.migrate().await?;
+
+    // Plain HTTP, for this demonstration. Behind HTTPS leave the cookie as it is by default.
+    let cookie = CookieConfig::default().secure(false);
+    let auth = Auth::<Person>::builder(store).cookie(cookie).build()?;
+    let room = web::Data::new(Room::new(100));
+
+    let address = env::var("ADDR").unwrap_or_else(|_| "127.0.0.1:8080".to_owned());
+    println!("Open http://{address} in two browsers");
+    let app = move || {
+        let app = App::new().configure(auth.configure()).app_data(room.clone());
+        app.app_data(web::Data::new(database.clone())).service((home, chat, login, logout))
+    };
+    HttpServer::new(app).bind(address)?.run().await?;
+    Ok(())
+}

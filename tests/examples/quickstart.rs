@@ -1,0 +1,34 @@
+//! A log-in with a password, and its end.
+
+use crate::{Example, is_sent_to};
+
+const ADA: &str = "ada@example.com";
+
+#[test]
+fn who_signs_in_is_known_until_they_sign_out_also_after_a_new_start() {
+    let mut example = Example::start("quickstart");
+    let mut ada = example.visitor();
+    assert_eq!(ada.get("/me").status, 401);
+    let form = [("email", ADA), ("password", "correct-horse-battery-staple")];
+    is_sent_to(&mut ada, "/", "/login", &form);
+    assert!(ada.get("/").text.contains(ADA));
+    assert_eq!(ada.get("/me").text, format!(r#"{{"id":1,"email":"{ADA}"}}"#));
+
+    example.start_again();
+    let mut ada = example.visitor().with_cookies_of(&ada);
+    let mut thief = ada.clone();
+    assert_eq!(ada.get("/me").status, 200);
+    is_sent_to(&mut ada, "/", "/logout", &[]);
+    assert_eq!((ada.get("/me").status, ada.cookie("session")), (401, None));
+    assert_eq!((thief.get("/me").status, thief.cookie("session").is_some()), (401, true));
+}
+
+#[test]
+fn a_wrong_password_is_answered_as_an_unknown_address_is() {
+    let example = Example::start("quickstart");
+    let mut stranger = example.visitor();
+    let mut refused = |email| stranger.post("/login", &[("email", email), ("password", "wrong")]);
+    let [wrong, unknown] = [refused(ADA), refused("nobody@example.com")];
+    assert_eq!((wrong.status, &wrong.text), (401, &unknown.text));
+    assert_eq!((unknown.status, stranger.cookie("session")), (401, None));
+}
