@@ -5,8 +5,9 @@
 //! `OAUTH_AUTHORIZE_URL`, `OAUTH_TOKEN_URL`, `OAUTH_PERSON_URL` (OpenID Connect calls it "userinfo"),
 //! `OAUTH_CLIENT_ID` and `OAUTH_CLIENT_SECRET`. It returns people to `http://$ADDR/callback`.
 //!
-//! Not shown: several providers (then an account is found by provider and subject together), ID
-//! tokens (the crate `openidconnect` checks them), refresh tokens, and a second way into an account.
+//! Not shown: several providers (then an account is found by provider and subject together); one that
+//! answers by a form (`response_mode=form_post`), which browsers send without the cookie; ID tokens
+//! (the crate `openidconnect` checks them); refresh tokens; and a second way into an account.
 
 use std::{collections::HashMap, env, time::Duration};
 
