@@ -124,6 +124,11 @@ pub(crate) fn read<D: DeserializeOwned + Serialize + Default>(json: Option<&str>
     })
 }
 
+/// The data of whom nothing is kept, as JSON.
+pub(crate) fn default_text<D: Serialize + Default>() -> Result<String, Error> {
+    text(&value(&D::default())?)
+}
+
 /// Data after a change, as JSON, and what the change gave.
 ///
 /// Fields of an object that their type does not know stay as they were: another version of the app

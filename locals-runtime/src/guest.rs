@@ -64,7 +64,7 @@ impl Locals {
     /// What the app keeps of this visitor; the default if that is nothing yet.
     ///
     /// A visitor has a cookie and a row of their own only once
-    /// [`update_guest`](Self::update_guest) has written something, and apart from any session:
+    /// [`update_guest`](Self::update_guest) has changed something, and apart from any session:
     /// nobody is signed in by them. When they sign in, the app's function
     /// ([`AuthBuilder::merge_guest`](crate::AuthBuilder::merge_guest)) takes the data over, in one
     /// step with the new session.
@@ -101,6 +101,8 @@ impl Locals {
     /// Of writes at once none is lost: where another request has written first, `change` is called
     /// again, with the newer data. So it may only change what it is given.
     ///
+    /// Of whom nothing is kept yet, nothing is kept either if `change` leaves the default.
+    ///
     /// # Errors
     /// [`Error::Forbidden`] for a request that has no cookies, because it brings a bearer token or
     /// comes from another origin; [`Error::TooMuchData`] for more than 64 KiB of JSON;
@@ -116,6 +118,9 @@ impl Locals {
         for _ in 0..data::MOST_TRIES {
             let before = guest.as_ref().map(|guest| guest.record.data.as_str());
             let (data, result) = data::changed(before, &mut change)?;
+            if guest.is_none() && data == data::default_text::<G>()? {
+                return Ok(result);
+            }
             let replaces = guest.as_ref().map(|guest| guest.record.data_revision);
             let token = match &guest {
                 Some(guest) => guest.token.clone(),

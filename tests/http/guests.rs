@@ -36,6 +36,13 @@ async fn add(item: web::Path<u32>, locals: Locals) -> Result<String, Error> {
     Ok(count.to_string())
 }
 
+/// Takes out the last item, if there is one.
+#[post("/take")]
+#[with_session]
+async fn take(locals: Locals) -> Result<String, Error> {
+    Ok(format!("{:?}", locals.update_guest(|cart: &mut Cart| cart.items.pop()).await?))
+}
+
 #[post("/forget")]
 #[with_session]
 async fn forget(locals: Locals) -> Result<String, Error> {
@@ -95,6 +102,24 @@ async fn visitors_who_only_look_leave_nothing_and_get_nothing() {
         }
     }
     assert_eq!((guests(&fixture).await, fixture.store.calls()), (0, 0));
+}
+
+#[actix_web::test]
+async fn a_change_that_leaves_the_default_makes_nobody_a_guest_and_is_kept_of_who_is_one() {
+    let fixture = Fixture::configured(merging).await;
+    let app = app!(fixture, show, add, take);
+    let reply = send!(app, support::post("/take"));
+    assert_eq!((reply.body.as_str(), reply.sets_no_cookie()), ("None", true));
+    assert_eq!((guests(&fixture).await, fixture.store.calls()), (0, 0));
+
+    let own = token(&send!(app, support::post("/add/7")));
+    let guest = as_guest(&own);
+    for expected in ["Some(7)", "None"] {
+        let reply = send!(app, support::post("/take").insert_header(guest.clone()));
+        assert_eq!((reply.body.as_str(), token(&reply)), (expected, own.clone()));
+    }
+    assert_eq!(send!(app, support::get("/cart").insert_header(guest)).body, "[]");
+    assert_eq!(guests(&fixture).await, 1);
 }
 
 #[actix_web::test]
@@ -234,7 +259,8 @@ async fn what_the_log_in_itself_has_written_is_taken_along() {
     let fixture = Fixture::configured(merging).await;
     fixture.account(1).await;
     let app = app!(fixture, add, add_and_login);
-    let guest = as_guest(&token(&send!(app, support::post("/add/7"))));
+    let own = token(&send!(app, support::post("/add/7")));
+    let guest = as_guest(&own);
     for (request, expected) in [
         (support::post("/add-and-login").insert_header(guest), "[7, 8]"),
         (support::post("/add-and-login"), "[8]"),
@@ -348,7 +374,8 @@ async fn a_guest_ends_when_nothing_was_written_for_their_time() {
 async fn a_guest_who_is_forgotten_leaves_neither_row_nor_cookie() {
     let fixture = Fixture::new().await;
     let app = app!(fixture, show, add, forget);
-    let guest = as_guest(&token(&send!(app, support::post("/add/7"))));
+    let own = token(&send!(app, support::post("/add/7")));
+    let guest = as_guest(&own);
     for presented in [guest.clone(), guest, as_guest("malformed")] {
         let reply = send!(app, support::post("/forget").insert_header(presented));
         assert_eq!(reply.body, "[]");

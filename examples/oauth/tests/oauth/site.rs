@@ -1,0 +1,172 @@
+//! The example's program with a provider, and those who visit it.
+
+use std::{cell::RefCell, collections::HashMap, net::SocketAddr, process::Command};
+
+use oauth2::url::Url;
+use programs::Program;
+use provider::Provider;
+use reqwest::{
+    Client, RequestBuilder, StatusCode,
+    header::{COOKIE, LOCATION, SET_COOKIE},
+    redirect::Policy,
+};
+use tempfile::TempDir;
+
+/// The people at the provider, by their buttons.
+pub const ADA: &str = "0";
+pub const GRACE: &str = "1";
+pub const CANCEL: &str = "";
+
+/// The program, not yet started.
+pub fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_oauth"));
+    for name in ["ID", "SECRET"] {
+        command.env_remove(format!("OAUTH_CLIENT_{name}"));
+    }
+    command
+}
+
+/// The program, until it is dropped.
+pub struct Site {
+    address: SocketAddr,
+    _program: Program,
+}
+
+impl Site {
+    /// With the provider that it starts for itself.
+    pub fn alone() -> Self {
+        Self::start(|_| Vec::new())
+    }
+
+    /// With a provider of the test's own.
+    pub fn with_provider() -> (Self, Provider) {
+        let provider = RefCell::new(None);
+        let site = Self::start(|address| {
+            let started = Provider::start(&format!("http://{address}/callback")).unwrap();
+            let environment = started.environment();
+            provider.replace(Some(started));
+            environment.into()
+        });
+        (site, provider.into_inner().unwrap())
+    }
+
+    fn start(environment: impl Fn(SocketAddr) -> Vec<(&'static str, String)>) -> Self {
+        let place = TempDir::new().unwrap();
+        let command = |address: SocketAddr| {
+            let mut command = program();
+            command.env("ADDR", address.to_string()).envs(environment(address));
+            command
+        };
+        let (program, address) = Program::listening(command, &place.path().join("log"));
+        Self { address, _program: program }
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    pub fn visitor(&self) -> Visitor<'_> {
+        Visitor { site: self, cookies: RefCell::default(), client: client() }
+    }
+}
+
+/// A client that goes nowhere by itself.
+pub fn client() -> Client {
+    Client::builder().redirect(Policy::none()).build().unwrap()
+}
+
+/// What a page says, and where it leads.
+#[derive(Debug)]
+pub struct Page {
+    pub status: StatusCode,
+    pub leads_to: String,
+    pub text: String,
+}
+
+/// Somebody with a browser of their own.
+pub struct Visitor<'a> {
+    site: &'a Site,
+    cookies: RefCell<HashMap<String, String>>,
+    client: Client,
+}
+
+impl Visitor<'_> {
+    /// Follows a link.
+    pub async fn get(&self, url: &str) -> Page {
+        self.send(self.client.get(url)).await
+    }
+
+    /// Sends a form.
+    pub async fn post(&self, url: &str, form: &[(&str, &str)]) -> Page {
+        self.send(self.client.post(url).form(form)).await
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Page {
+        let cookies: Vec<String> =
+            self.cookies.borrow().iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let answer = request.header(COOKIE, cookies.join("; ")).send().await.unwrap();
+        for cookie in answer.headers().get_all(SET_COOKIE) {
+            let (pair, _) = cookie.to_str().unwrap().split_once(';').unwrap();
+            let (name, value) = pair.split_once('=').unwrap();
+            self.cookies.borrow_mut().insert(name.to_owned(), value.to_owned());
+        }
+        let location = answer.headers().get(LOCATION);
+        Page {
+            status: answer.status(),
+            leads_to: location.map(|url| url.to_str().unwrap().to_owned()).unwrap_or_default(),
+            text: answer.text().await.unwrap(),
+        }
+    }
+
+    /// Begins a log-in at this page of the app, and gives the address at the provider.
+    pub async fn begins(&self, login_page: &str) -> String {
+        let begun = self.post(&self.site.url(login_page), &[]).await;
+        assert_eq!(begun.status, StatusCode::SEE_OTHER, "{begun:?}");
+        begun.leads_to
+    }
+
+    /// Presses a button at the provider, and gives the address that it leads back to.
+    pub async fn presses(&self, at_provider: &str, button: &str) -> String {
+        let pressed = self.post(at_provider, &[("person", button)]).await;
+        assert_eq!(pressed.status, StatusCode::SEE_OTHER, "{pressed:?}");
+        pressed.leads_to
+    }
+
+    /// Goes the whole way up to the address that the provider leads back to.
+    pub async fn is_sent_back(&self, button: &str) -> String {
+        self.presses(&self.begins("/login").await, button).await
+    }
+
+    /// Signs in.
+    pub async fn signs_in(&self, button: &str) {
+        let done = self.get(&self.is_sent_back(button).await).await;
+        assert_eq!((done.status, done.leads_to.as_str()), (StatusCode::SEE_OTHER, "/"));
+    }
+
+    /// The account that the app shows; nothing for a stranger.
+    pub async fn account(&self) -> Option<String> {
+        let page = self.get(&self.site.url("/me")).await;
+        let is_signed_in = page.status == StatusCode::OK;
+        assert!(is_signed_in || page.status == StatusCode::UNAUTHORIZED, "{page:?}");
+        is_signed_in.then(|| page.text.rsplit_once("<p>").unwrap().1.to_owned())
+    }
+}
+
+/// A parameter of an address.
+pub fn parameter(url: &str, name: &str) -> String {
+    let url: Url = url.parse().unwrap();
+    let found = url.query_pairs().find(|(given, _)| given == name);
+    found.unwrap_or_else(|| panic!("no {name} in {url}")).1.into_owned()
+}
+
+/// The same address with another value of a parameter.
+pub fn with_parameter(url: &str, name: &str, value: Option<&str>) -> String {
+    let mut url: Url = url.parse().unwrap();
+    let others: Vec<_> =
+        url.query_pairs().into_owned().filter(|(given, _)| given != name).collect();
+    url.query_pairs_mut().clear().extend_pairs(others);
+    if let Some(value) = value {
+        url.query_pairs_mut().append_pair(name, value);
+    }
+    url.into()
+}
