@@ -16,8 +16,8 @@ use actix_web::{
     get, post, web,
 };
 use locals::{
-    Auth, AuthUser, CookieConfig, Error, Locals, Session, StoreError, User, require_user,
-    store::SqlStore, with_session,
+    Auth, AuthUser, CookieConfig, Error, Locals, Session, User, require_user, store::SqlStore,
+    with_session,
 };
 use password_auth::{generate_hash, verify_password};
 use sqlx::PgPool;
@@ -70,7 +70,7 @@ async fn login(
 ) -> actix_web::Result<impl Responder> {
     let Credentials { email, password } = form.into_inner();
     let find = sqlx::query_as("SELECT * FROM accounts WHERE email = $1").bind(email);
-    let found: Option<Account> = find.fetch_optional(&**database).await.map_err(failed)?;
+    let found: Option<Account> = find.fetch_optional(&**database).await.map_err(Error::from)?;
     let hash = found.as_ref().map_or(&*NOBODY, |account| &account.password_hash);
     is_right(password, hash).await?;
     let account = found.ok_or_else(wrong)?;
@@ -94,28 +94,23 @@ async fn change_password(
 
     // The new password, the end of the other sessions and the new token of this one: all of it, or
     // nothing. Dropped without `commit`, a transaction is rolled back.
-    let mut transaction = database.begin().await.map_err(failed)?;
+    let mut transaction = database.begin().await.map_err(Error::from)?;
     sqlx::query("UPDATE accounts SET password_hash = $1 WHERE id = $2")
         .bind(hash)
         .bind(user.id)
         .execute(&mut *transaction)
         .await
-        .map_err(failed)?;
+        .map_err(Error::from)?;
     let mut sessions = auth.within(&mut transaction)?;
     sessions.invalidate_other_sessions(&session).await?;
     let Some(session) = sessions.reauthenticate(&session).await? else {
         return Err(ErrorConflict("This session has just ended. Sign in again."));
     };
-    transaction.commit().await.map_err(failed)?;
+    transaction.commit().await.map_err(Error::from)?;
 
     // The cookie comes last: what it opens is now there.
     locals.set_session(session);
     Ok(web::Redirect::to("/").see_other())
-}
-
-/// 503, with the cause in the log: as `locals` answers for its own queries.
-fn failed(error: sqlx::Error) -> Error {
-    StoreError::from(error).into()
 }
 
 fn wrong() -> actix_web::Error {

@@ -11,7 +11,7 @@ use std::env;
 
 use actix_web::{App, HttpServer, Responder, get, post, web};
 use locals::{
-    Auth, AuthUser, CookieConfig, Error, Locals, StoreError, User, require_user,
+    Auth, AuthUser, CookieConfig, Error, Locals, User, require_user,
     store::{RedisStore, WithLoader},
     with_session,
 };
@@ -58,8 +58,7 @@ async fn login(
 ) -> Result<impl Responder, Error> {
     let sql = "INSERT INTO accounts (name) VALUES (?) \
         ON CONFLICT (name) DO UPDATE SET name = name RETURNING id, name";
-    let account = sqlx::query_as(sql).bind(&form.name).fetch_one(&**database).await;
-    let account: Account = account.map_err(StoreError::from)?;
+    let account: Account = sqlx::query_as(sql).bind(&form.name).fetch_one(&**database).await?;
     locals.log_in(&account).await?;
     Ok(web::Redirect::to("/").see_other())
 }
@@ -88,7 +87,7 @@ async fn close(
     // next account that is given this id would inherit them.
     locals.log_out_everywhere().await?;
     let delete = sqlx::query("DELETE FROM accounts WHERE id = ?").bind(user.id);
-    delete.execute(&**database).await.map_err(StoreError::from)?;
+    delete.execute(&**database).await?;
     Ok(web::Redirect::to("/").see_other())
 }
 

@@ -9,8 +9,8 @@ use actix_web::{App, HttpRequest, HttpResponse, HttpServer, Responder, get, post
 use actix_ws::{AggregatedMessage, AggregatedMessageStream, CloseCode};
 use futures_util::StreamExt;
 use locals::{
-    Auth, AuthUser, CookieConfig, Error, Locals, Session, StoreError, User, require_user,
-    store::SqlStore, with_session,
+    Auth, AuthUser, CookieConfig, Error, Locals, Session, User, require_user, store::SqlStore,
+    with_session,
 };
 use sqlx::SqlitePool;
 use tokio::sync::broadcast;
@@ -114,8 +114,7 @@ async fn login(
 ) -> Result<impl Responder, Error> {
     let sql = "INSERT INTO people (name) VALUES (?) \
         ON CONFLICT (name) DO UPDATE SET name = excluded.name RETURNING id, name";
-    let person = sqlx::query_as(sql).bind(&form.name).fetch_one(&**database).await;
-    let person: Person = person.map_err(StoreError::from)?;
+    let person: Person = sqlx::query_as(sql).bind(&form.name).fetch_one(&**database).await?;
     locals.log_in(&person).await?;
     Ok(web::Redirect::to("/").see_other())
 }

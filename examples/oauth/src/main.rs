@@ -136,8 +136,7 @@ async fn callback(
             return Ok(failure(StatusCode::BAD_GATEWAY, text));
         }
     };
-    let account =
-        account_of(&person, &database).await.map_err(|error| Error::Store(error.into()))?;
+    let account = account_of(&person, &database).await?;
     locals.log_in(&account).await?;
     Ok(log_in.next.into())
 }

@@ -114,7 +114,7 @@ async fn finish_registration(
         sqlx::Error::Database(error) if error.is_unique_violation() => {
             ErrorConflict("Somebody was quicker with this name, or has this passkey.")
         }
-        error => failed(error).into(),
+        error => Error::from(error).into(),
     })?;
     locals.log_in(&account).await?;
     Ok(HttpResponse::NoContent().finish())
@@ -151,7 +151,7 @@ async fn finish_login(
     let result = webauthn.finish_passkey_authentication(&credential, &state);
     let result =
         result.map_err(|_| ErrorUnauthorized("This passkey does not open the account."))?;
-    keep_counter(&result, &database).await.map_err(failed)?;
+    keep_counter(&result, &database).await.map_err(Error::from)?;
     locals.log_in(&account).await?;
     Ok(HttpResponse::NoContent().finish())
 }
@@ -167,19 +167,14 @@ fn not_begun() -> actix_web::Error {
     ErrorBadRequest("This was not begun in this browser, or is over. Try again.")
 }
 
-fn failed(error: sqlx::Error) -> Error {
-    Error::Store(error.into())
-}
-
 async fn find(name: &str, database: &SqlitePool) -> Result<Option<Account>, Error> {
     let find = sqlx::query_as("SELECT id, name FROM accounts WHERE name = ?").bind(name);
-    find.fetch_optional(database).await.map_err(failed)
+    Ok(find.fetch_optional(database).await?)
 }
 
 async fn passkeys_of(account: &Account, database: &SqlitePool) -> Result<Vec<Passkey>, Error> {
     let find = sqlx::query_scalar("SELECT passkey FROM passkeys WHERE account = ?");
-    let found: Vec<Json<Passkey>> =
-        find.bind(account.id).fetch_all(database).await.map_err(failed)?;
+    let found: Vec<Json<Passkey>> = find.bind(account.id).fetch_all(database).await?;
     Ok(found.into_iter().map(|Json(passkey)| passkey).collect())
 }
 
