@@ -215,14 +215,23 @@ pub use locals_runtime::handler as __private;
 #[cfg(any(doc, doctest))]
 pub mod guide {
     macro_rules! pages {
-        ($($(#[$attribute:meta])* $page:ident = $file:literal;)+) => {$(
+        ($($(#[$attribute:meta])* $page:ident = $($picture:literal and)? $file:literal;)+) => {$(
             $(#[$attribute])*
+            $(#[doc = include_str!(concat!("../", $picture))])?
             #[doc = include_str!(concat!("../", $file))]
             pub mod $page {}
         )+};
     }
 
     pages! {
+        first_steps = "docs/first_steps.md";
+        request = "docs/request.svg" and "docs/request.md";
+        handlers = "docs/handlers.md";
+        sessions = "docs/life.svg" and "docs/sessions.md";
+        stores = "docs/stores.md";
+        proxies = "docs/proxies.md";
+        nodes = "docs/nodes.md";
+        errors = "docs/errors.md";
         guards = "docs/guards.md";
         log_in = "docs/log_in.md";
         devices = "docs/devices.md";
