@@ -228,6 +228,7 @@ pub mod guide {
         request = "docs/request.svg" and "docs/request.md";
         handlers = "docs/handlers.md";
         sessions = "docs/life.svg" and "docs/sessions.md";
+        #[cfg_attr(doctest, cfg(feature = "store-suite"))]
         stores = "docs/stores.md";
         proxies = "docs/proxies.md";
         nodes = "docs/nodes.md";
