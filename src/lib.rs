@@ -232,10 +232,11 @@ pub use locals_runtime::handler as __private;
 /// The guide, page by page.
 #[cfg(any(doc, doctest))]
 pub mod guide {
+    /// A picture stands inline before its page, so that it has the colours of the reader's theme.
     macro_rules! pages {
-        ($($(#[$attribute:meta])* $page:ident = $($picture:literal and)? $file:literal;)+) => {$(
+        ($($(#[$attribute:meta])* $page:ident = $file:literal $(with $picture:literal)?;)+) => {$(
             $(#[$attribute])*
-            $(#[doc = include_str!(concat!("../", $picture))])?
+            $(#[doc = include_str!(concat!("../", $picture))] #[doc = ""])?
             #[doc = include_str!(concat!("../", $file))]
             pub mod $page {}
         )+};
@@ -243,9 +244,9 @@ pub mod guide {
 
     pages! {
         first_steps = "docs/first_steps.md";
-        request = "docs/request.svg" and "docs/request.md";
+        request = "docs/request.md" with "docs/request.svg";
         handlers = "docs/handlers.md";
-        sessions = "docs/life.svg" and "docs/sessions.md";
+        sessions = "docs/sessions.md" with "docs/life.svg";
         #[cfg_attr(doctest, cfg(feature = "store-suite"))]
         stores = "docs/stores.md";
         proxies = "docs/proxies.md";
