@@ -232,11 +232,12 @@ pub use locals_runtime::handler as __private;
 /// The guide, page by page.
 #[cfg(any(doc, doctest))]
 pub mod guide {
-    /// A picture stands inline before its page, so that it has the colours of the reader's theme.
+    /// A picture stands inline before its page, so that it has the colours of the reader's theme;
+    /// its title stands in the list of the pages.
     macro_rules! pages {
-        ($($(#[$attribute:meta])* $page:ident = $file:literal $(with $picture:literal)?;)+) => {$(
+        ($($(#[$attribute:meta])* $page:ident = $file:literal $(, $title:literal: $picture:literal)?;)+) => {$(
             $(#[$attribute])*
-            $(#[doc = include_str!(concat!("../", $picture))] #[doc = ""])?
+            $(#[doc = $title] #[doc = ""] #[doc = include_str!(concat!("../", $picture))] #[doc = ""])?
             #[doc = include_str!(concat!("../", $file))]
             pub mod $page {}
         )+};
@@ -244,9 +245,9 @@ pub mod guide {
 
     pages! {
         first_steps = "docs/first_steps.md";
-        request = "docs/request.md" with "docs/request.svg";
+        request = "docs/request.md", "How a request flows, as a picture:": "docs/request.svg";
         handlers = "docs/handlers.md";
-        sessions = "docs/sessions.md" with "docs/life.svg";
+        sessions = "docs/sessions.md", "Sessions and their life, as a picture:": "docs/life.svg";
         #[cfg_attr(doctest, cfg(feature = "store-suite"))]
         stores = "docs/stores.md";
         proxies = "docs/proxies.md";

@@ -75,7 +75,7 @@ use crate::{
 /// ```
 #[proc_macro_attribute]
 pub fn with_session(args: TokenStream, item: TokenStream) -> TokenStream {
-    annotate(args.into(), item.into(), Attribute::WithSession).into()
+    annotate(args.into(), &item.into(), Attribute::WithSession).into()
 }
 
 /// A handler that only signed-in users may call; others are answered 401.
@@ -112,7 +112,7 @@ pub fn with_session(args: TokenStream, item: TokenStream) -> TokenStream {
 /// ```
 #[proc_macro_attribute]
 pub fn require_user(args: TokenStream, item: TokenStream) -> TokenStream {
-    annotate(args.into(), item.into(), Attribute::RequireUser).into()
+    annotate(args.into(), &item.into(), Attribute::RequireUser).into()
 }
 
 /// Makes a struct the app's user: a row of a table, with an id.
@@ -143,9 +143,9 @@ pub fn auth_user(input: TokenStream) -> TokenStream {
 }
 
 /// What an attribute makes of the item below it.
-fn annotate(args: TokenStream2, item: TokenStream2, attribute: Attribute) -> TokenStream2 {
+fn annotate(args: TokenStream2, item: &TokenStream2, attribute: Attribute) -> TokenStream2 {
     let Ok(handler) = syn::parse2::<Handler>(item.clone()) else {
-        return refuse(&item, attribute);
+        return refuse(item, attribute);
     };
     let mut diagnostics = Diagnostics::default();
     let args = Args::parse(args, attribute, &mut diagnostics);
@@ -190,7 +190,7 @@ mod tests {
         let Handler { visibility, signature, body, .. } = source;
 
         let item = quote!(#visibility #signature #body);
-        let expanded = annotate(TokenStream2::new(), item, Attribute::RequireUser).to_string();
+        let expanded = annotate(TokenStream2::new(), &item, Attribute::RequireUser).to_string();
         let shown = code(&page, "What the compiler sees").to_string();
         // How tokens are spaced depends on who wrote them.
         let same = shown.replace(' ', "") == expanded.replace(' ', "");
