@@ -245,9 +245,9 @@ pub mod guide {
 
     pages! {
         first_steps = "docs/first_steps.md";
-        request = "docs/request.md", "How a request flows, as a picture:": "docs/request.svg";
+        request = "docs/request.md", "How a request flows, as a picture": "docs/request.svg";
         handlers = "docs/handlers.md";
-        sessions = "docs/sessions.md", "Sessions and their life, as a picture:": "docs/life.svg";
+        sessions = "docs/sessions.md", "Sessions and their life, as a picture": "docs/life.svg";
         #[cfg_attr(doctest, cfg(feature = "store-suite"))]
         stores = "docs/stores.md";
         proxies = "docs/proxies.md";
