@@ -83,20 +83,42 @@
 //!
 //! # The pages of the guide
 //!
-//! | page | what it is about |
+//! | start | |
+//! |---|---|
+//! | [`guide::first_steps`] | from an empty folder to a handler that knows its user |
+//! | [`guide::lines`] | how much there is to write |
+//!
+//! | how it works | |
+//! |---|---|
+//! | [`guide::request`] | the steps around a handler, what each costs and answers; a picture |
+//! | [`guide::handlers`] | what may stand in a signature, and what the attributes expand to |
+//! | [`guide::sessions`] | active, idle, dead, ended; a picture |
+//!
+//! | recipes | |
 //! |---|---|
 //! | [`guide::guards`] | who is let in: redirects, roles, proofs, recent log-ins, scopes, answers |
 //! | [`guide::log_in`] | signing in and out, "stay signed in", a change of password |
-//! | [`guide::devices`] | the list of one's sessions; proxies |
+//! | [`guide::devices`] | the list of one's sessions |
 //! | [`guide::session_data`] | what the app keeps with a session |
 //! | [`guide::guests`] | what it keeps before a log-in |
 //! | [`guide::rotation`] | a new token every so often |
 //! | [`guide::bearer`] | native clients without cookies |
 //! | [`guide::impersonation`] | staff that act as a user |
 //! | [`guide::connections`] | WebSockets and streams that end with their session |
-//! | [`guide::testing`] | tests of your app |
+//!
+//! | running it | |
+//! |---|---|
+//! | [`guide::stores`] | choosing a store, its tables, and writing one |
+//! | [`guide::proxies`] | TLS, addresses, caches and WebSockets behind a proxy |
+//! | [`guide::nodes`] | several nodes: what is final where, upgrades |
 //! | [`guide::observability`] | what is logged and counted |
-//! | [`guide::lines`] | how much there is to write |
+//! | [`guide::testing`] | tests of your app |
+//!
+//! | reference | |
+//! |---|---|
+//! | [`guide::errors`] | messages of the compiler, at start-up and while it runs, and what to do |
+//! | [`guide::security`] | each demand, with the test that shows it |
+//! | [`guide::asvs`] | OWASP ASVS 5.0: what is met, and what remains the app's |
 //! | [`guide::design`] | why it is as it is |
 //!
 //! Checking a password, limits on tries, second factors, OAuth: there are good crates for each, and
@@ -112,11 +134,7 @@
 //! A session is *active* for a day, then *idle* for 14 days, then dead. Using an active one
 //! writes nothing. Using an idle one renews it: both periods start again and the cookie is sent
 //! again with the same token. After 30 days it is dead, however much it was used. [`Lifetime`]
-//! changes these. A dead one's cookie is kept: it opens nothing, ends by itself, and is replaced by
-//! the next log-in.
-//!
-//! Renewal happens after the handler has run. So a session that was ended in the meantime stays
-//! ended: neither its row nor its cookie comes back.
+//! changes these; [`guide::sessions`] says what each means for the cookie and the row.
 //!
 //! # Security
 //!
@@ -214,15 +232,27 @@ pub use locals_runtime::handler as __private;
 /// The guide, page by page.
 #[cfg(any(doc, doctest))]
 pub mod guide {
+    /// A picture stands inline before its page, so that it has the colours of the reader's theme;
+    /// its title stands in the list of the pages.
     macro_rules! pages {
-        ($($(#[$attribute:meta])* $page:ident = $file:literal;)+) => {$(
+        ($($(#[$attribute:meta])* $page:ident = $file:literal $(, $title:literal: $picture:literal)?;)+) => {$(
             $(#[$attribute])*
+            $(#[doc = $title] #[doc = ""] #[doc = include_str!(concat!("../", $picture))] #[doc = ""])?
             #[doc = include_str!(concat!("../", $file))]
             pub mod $page {}
         )+};
     }
 
     pages! {
+        first_steps = "docs/first_steps.md";
+        request = "docs/request.md", "How a request flows, as a picture": "docs/request.svg";
+        handlers = "docs/handlers.md";
+        sessions = "docs/sessions.md", "Sessions and their life, as a picture": "docs/life.svg";
+        #[cfg_attr(doctest, cfg(feature = "store-suite"))]
+        stores = "docs/stores.md";
+        proxies = "docs/proxies.md";
+        nodes = "docs/nodes.md";
+        errors = "docs/errors.md";
         guards = "docs/guards.md";
         log_in = "docs/log_in.md";
         devices = "docs/devices.md";

@@ -3,6 +3,11 @@
 
 use std::{fs, path::Path};
 
+#[path = "docs/errors.rs"]
+mod errors;
+#[path = "docs/links.rs"]
+mod links;
+
 /// The most lines that a task may take.
 const MOST: [(&str, usize); 7] = [
     ("a protected JSON route", 3),

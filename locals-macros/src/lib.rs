@@ -1,6 +1,7 @@
 //! The macros of [`locals`](https://docs.rs/locals), which re-exports and documents them.
 
 use proc_macro::TokenStream;
+use proc_macro2::TokenStream as TokenStream2;
 use quote::quote;
 use syn::parse_macro_input;
 
@@ -74,7 +75,7 @@ use crate::{
 /// ```
 #[proc_macro_attribute]
 pub fn with_session(args: TokenStream, item: TokenStream) -> TokenStream {
-    annotate(args, item, Attribute::WithSession)
+    annotate(args.into(), &item.into(), Attribute::WithSession).into()
 }
 
 /// A handler that only signed-in users may call; others are answered 401.
@@ -111,7 +112,7 @@ pub fn with_session(args: TokenStream, item: TokenStream) -> TokenStream {
 /// ```
 #[proc_macro_attribute]
 pub fn require_user(args: TokenStream, item: TokenStream) -> TokenStream {
-    annotate(args, item, Attribute::RequireUser)
+    annotate(args.into(), &item.into(), Attribute::RequireUser).into()
 }
 
 /// Makes a struct the app's user: a row of a table, with an id.
@@ -141,24 +142,58 @@ pub fn auth_user(input: TokenStream) -> TokenStream {
     auth_user::derive(&input).into()
 }
 
-fn annotate(args: TokenStream, item: TokenStream, attribute: Attribute) -> TokenStream {
-    let Ok(handler) = syn::parse::<Handler>(item.clone()) else {
+/// What an attribute makes of the item below it.
+fn annotate(args: TokenStream2, item: &TokenStream2, attribute: Attribute) -> TokenStream2 {
+    let Ok(handler) = syn::parse2::<Handler>(item.clone()) else {
         return refuse(item, attribute);
     };
     let mut diagnostics = Diagnostics::default();
-    let args = Args::parse(args.into(), attribute, &mut diagnostics);
+    let args = Args::parse(args, attribute, &mut diagnostics);
     check::check(&handler, attribute, &mut diagnostics);
     if diagnostics.is_empty() {
-        expand::expand(&handler, attribute, &args).into()
+        expand::expand(&handler, attribute, &args)
     } else {
-        expand::recover(&handler, diagnostics).into()
+        expand::recover(&handler, diagnostics)
     }
 }
 
 /// The answer to an item that is no function: the item, and what is wrong.
-fn refuse(item: TokenStream, attribute: Attribute) -> TokenStream {
-    let item = proc_macro2::TokenStream::from(item);
+fn refuse(item: &TokenStream2, attribute: Attribute) -> TokenStream2 {
     let message = format!("`#[{}]` goes above an `async fn`", attribute.name());
     let error = syn::Error::new(proc_macro2::Span::call_site(), message).into_compile_error();
-    quote!(#error #item).into()
+    quote!(#error #item)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use super::*;
+
+    /// The code between the fences below a heading of the page, without what rustdoc hides.
+    fn code(page: &str, heading: &str) -> TokenStream2 {
+        let (_, section) = page.split_once(heading).expect("the heading");
+        let block = section.split("```").nth(1).expect("a block of code");
+        let (_, code) = block.split_once('\n').expect("more than the fence");
+        let shown = code.lines().filter(|line| *line != "#" && !line.starts_with("# "));
+        shown.collect::<Vec<_>>().join("\n").parse().expect("Rust")
+    }
+
+    #[test]
+    fn the_expansion_that_the_guide_shows_is_the_real_one() {
+        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/handlers.md");
+        let page = fs::read_to_string(page).expect("the page");
+        let source = code(&page, "What stands in the source");
+        let mut source = syn::parse2::<Handler>(source).expect("a handler");
+        let ours = source.attributes.remove(0);
+        assert!(ours.path().is_ident("require_user") && source.attributes.is_empty());
+        let Handler { visibility, signature, body, .. } = source;
+
+        let item = quote!(#visibility #signature #body);
+        let expanded = annotate(TokenStream2::new(), &item, Attribute::RequireUser).to_string();
+        let shown = code(&page, "What the compiler sees").to_string();
+        // How tokens are spaced depends on who wrote them.
+        let same = shown.replace(' ', "") == expanded.replace(' ', "");
+        assert!(same, "`docs/handlers.md` shows\n{shown}\nand the macro prints\n{expanded}\n");
+    }
 }

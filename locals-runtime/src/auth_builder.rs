@@ -26,6 +26,23 @@ use crate::{
 const OVERLAP: Duration = Duration::from_mins(1);
 
 /// Configures an [`Auth`]. Every setting has a safe default.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use locals::{Auth, AuthUser, Lifetime, store::MemoryStore};
+///
+/// # #[derive(Clone, AuthUser)]
+/// # struct Account { id: i64 }
+/// let auth = Auth::<Account>::builder(MemoryStore::new())
+///     .origin("https://app.example")
+///     .trusted_proxy("10.0.0.0/8")
+///     .login_page("/login")
+///     .lifetime(Lifetime::default().max(Duration::from_hours(7 * 24)))
+///     .max_sessions(10)
+///     .build()?;
+/// # Ok::<(), locals::ConfigError>(())
+/// ```
 #[must_use = "an `AuthBuilder` does nothing until `.build()`"]
 pub struct AuthBuilder<T> {
     store: Arc<dyn SessionUserStore<T>>,

@@ -77,6 +77,19 @@ impl From<Timestamp> for SystemTime {
 }
 
 /// Where the time comes from. The app's clock is [`SystemClock`]; tests move a [`ManualClock`].
+///
+/// ```
+/// use locals::{Clock, SystemClock, Timestamp};
+///
+/// /// A clock that is a minute ahead of that of the system, to try what that does.
+/// struct Fast;
+///
+/// impl Clock for Fast {
+///     fn now(&self) -> Timestamp {
+///         SystemClock.now() + std::time::Duration::from_mins(1)
+///     }
+/// }
+/// ```
 pub trait Clock: Send + Sync + 'static {
     /// The time now.
     fn now(&self) -> Timestamp;

@@ -80,6 +80,24 @@ impl Locals {
     /// again, with the newer data. So it may only change what it is given. A session that has ended
     /// stays ended.
     ///
+    /// ```
+    /// # use locals::{AuthUser, Error, Locals};
+    /// # #[derive(Default, serde::Serialize, serde::Deserialize)]
+    /// # struct Cart { items: Vec<u32> }
+    /// # #[derive(Clone, AuthUser)]
+    /// # #[auth_user(session = Cart)]
+    /// # struct Account { id: i64 }
+    /// # async fn example(locals: Locals) -> Result<(), Error> {
+    /// let count = locals
+    ///     .update_session(|cart: &mut Cart| {
+    ///         cart.items.push(7);
+    ///         cart.items.len()
+    ///     })
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Unauthenticated`] if there is no session, or it has ended meanwhile;
     /// [`Error::WrongUser`] if the data are those of another type of user than the app's;

@@ -15,6 +15,14 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// As a response it tells the client the status and nothing of the cause; the cause is
 /// logged when the response is made. A fault of the store is 503 with `Retry-After`, never
 /// 401, and never touches the session cookie: an outage logs nobody out.
+///
+/// ```
+/// use actix_web::ResponseError;
+/// use locals::Error;
+///
+/// let error = Error::Unauthenticated;
+/// assert_eq!((error.status_code().as_u16(), error.code()), (401, "not_signed_in"));
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -216,6 +224,14 @@ pub enum StoreError {
 
 impl StoreError {
     /// Wraps the error of a driver.
+    ///
+    /// ```
+    /// use locals::StoreError;
+    ///
+    /// fn read(path: &str) -> Result<Vec<u8>, StoreError> {
+    ///     std::fs::read(path).map_err(StoreError::backend)
+    /// }
+    /// ```
     pub fn backend(error: impl Into<BoxError>) -> Self {
         Self::Backend(error.into())
     }

@@ -34,6 +34,21 @@ impl Locals {
     /// Who signs in again as the same user keeps their [session data](crate::SessionData). Data that
     /// another request writes in the very moment of the log-in may be missing in the new session.
     ///
+    /// ```
+    /// # use actix_web::{Responder, post, web};
+    /// # use locals::{AuthUser, Error, Locals, with_session};
+    /// # #[derive(Clone, AuthUser)]
+    /// # struct Account { id: i64 }
+    /// # async fn verified() -> Result<Account, Error> { Ok(Account { id: 1 }) }
+    /// #[post("/login")]
+    /// #[with_session]
+    /// async fn login(locals: Locals) -> Result<impl Responder, Error> {
+    ///     let account = verified().await?; // the app checks the password
+    ///     locals.log_in(&account).await?;
+    ///     Ok(web::Redirect::to("/").see_other())
+    /// }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Store`] if the store fails: nobody is signed in, and the browser keeps the session
     /// it had. [`Error::WrongUser`] for a user of another table than the app's.
@@ -43,6 +58,16 @@ impl Locals {
 
     /// As [`log_in`](Self::log_in), with options: whether the browser keeps the session when it is
     /// closed, and how long the session lives.
+    ///
+    /// ```
+    /// # use locals::{AuthUser, Error, Locals, LogInOptions};
+    /// # #[derive(Clone, AuthUser)]
+    /// # struct Account { id: i64 }
+    /// # async fn example(locals: Locals, account: Account, stay: bool) -> Result<(), Error> {
+    /// locals.log_in_with(&account, LogInOptions::new().remember(stay)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// As [`log_in`](Self::log_in), and [`Error::Config`] for a lifetime that cannot be.
@@ -153,6 +178,17 @@ impl Locals {
     /// (`Clear-Site-Data`). Chromium may still show the page before by "back", from memory; the guide
     /// says what a page does about it.
     ///
+    /// ```
+    /// # use actix_web::{Responder, post, web};
+    /// # use locals::{Error, Locals, with_session};
+    /// #[post("/logout")]
+    /// #[with_session]
+    /// async fn logout(locals: Locals) -> Result<impl Responder, Error> {
+    ///     locals.log_out().await?;
+    ///     Ok(web::Redirect::to("/").see_other())
+    /// }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Store`] if the store fails: the session lives and the cookie stays, so that
     /// signing out can be tried again.
@@ -172,6 +208,17 @@ impl Locals {
     /// many there were. Zero without a session. Call it after a change of password (OWASP ASVS 5.0
     /// §7.4.3).
     ///
+    /// ```
+    /// # use locals::{Error, Locals};
+    /// # async fn save_password() -> Result<(), Error> { Ok(()) }
+    /// # async fn example(locals: Locals) -> Result<String, Error> {
+    /// save_password().await?;
+    /// let ended = locals.log_out_other_sessions().await?;
+    /// let answer = format!("Changed, and signed out on {ended} other devices");
+    /// # Ok(answer)
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Store`] if the store fails: some or all may have ended; try again.
     pub async fn log_out_other_sessions(&self) -> Result<u64, Error> {
@@ -190,6 +237,14 @@ impl Locals {
 
     /// Ends all sessions of this request's user, this one too, and removes the cookie; says how
     /// many there were. Zero without a session. Who acts as this user is signed out here as well.
+    ///
+    /// ```
+    /// # use locals::{Error, Locals, require_user};
+    /// #[require_user]
+    /// async fn log_out_everywhere(locals: Locals) -> Result<String, Error> {
+    ///     Ok(format!("Signed out on {} devices", locals.log_out_everywhere().await?))
+    /// }
+    /// ```
     ///
     /// # Errors
     /// [`Error::Store`] if the store fails.
@@ -211,6 +266,15 @@ impl Locals {
     /// The living sessions of this request's user, newest first, this one marked. Empty without
     /// a session.
     ///
+    /// ```
+    /// # use actix_web::{Responder, web};
+    /// # use locals::{Error, Locals, require_user};
+    /// #[require_user]
+    /// async fn sessions(locals: Locals) -> Result<impl Responder, Error> {
+    ///     Ok(web::Json(locals.sessions().await?))
+    /// }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Store`] if the store fails.
     pub async fn sessions(&self) -> Result<Vec<SessionInfo>, Error> {
@@ -226,6 +290,16 @@ impl Locals {
 
     /// Ends one of the sessions of this request's user; `false` if there is none with this id,
     /// or it is another user's. Ending the current one signs out.
+    ///
+    /// ```
+    /// # use actix_web::{HttpResponse, Responder, web};
+    /// # use locals::{Error, Locals, SessionId, require_user};
+    /// #[require_user]
+    /// async fn end(id: web::Path<SessionId>, locals: Locals) -> Result<impl Responder, Error> {
+    ///     let found = locals.end_session(*id).await?;
+    ///     Ok(if found { HttpResponse::NoContent() } else { HttpResponse::NotFound() })
+    /// }
+    /// ```
     ///
     /// # Errors
     /// [`Error::Store`] if the store fails.

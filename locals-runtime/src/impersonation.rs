@@ -79,6 +79,16 @@ impl Locals {
     /// `None` if that or the impersonation has ended in the meantime; then nobody is signed in. In a
     /// session that is no impersonation it changes nothing.
     ///
+    /// ```
+    /// # use actix_web::{Responder, web};
+    /// # use locals::{Error, Locals, require_user};
+    /// #[require_user]
+    /// async fn stop(locals: Locals) -> Result<impl Responder, Error> {
+    ///     locals.stop_impersonating().await?;
+    ///     Ok(web::Redirect::to("/admin").see_other())
+    /// }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Unauthenticated`] without a session; [`Error::Store`] if the store fails.
     pub async fn stop_impersonating(&self) -> Result<Option<Session>, Error> {

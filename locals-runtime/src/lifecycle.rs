@@ -21,6 +21,18 @@ const DAY: Duration = Duration::from_hours(24);
 /// | [`Lifetime::default`] | 24 h | 14 d | 30 d | NIST SP 800-63B-4 §2.1.3 caps AAL1 at 30 d |
 /// | [`Lifetime::aal2`] | 1 min | 59 min | 24 h | NIST SP 800-63B-4 §2.2.3: 1 h unused, 24 h in all |
 /// | [`Lifetime::aal3`] | 1 min | 14 min | 12 h | NIST SP 800-63B-4 §2.3.3: 15 min unused, 12 h in all |
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use locals::Lifetime;
+///
+/// let working_day = Lifetime::default()
+///     .active(Duration::from_mins(10))
+///     .idle(Duration::from_hours(1))
+///     .max(Duration::from_hours(10));
+/// assert_ne!(working_day, Lifetime::aal2());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lifetime {
     active: Duration,

@@ -160,6 +160,16 @@ impl Locals {
     }
 
     /// The server's side: create, validate, list and end sessions of any user.
+    ///
+    /// ```
+    /// # use locals::{AuthUser, Error, Locals};
+    /// # #[derive(Clone, AuthUser)]
+    /// # struct Account { id: i64 }
+    /// # async fn example(locals: Locals, locked_out: Account) -> Result<(), Error> {
+    /// locals.auth().invalidate_user_sessions(locked_out.id).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn auth(&self) -> &SessionManager {
         self.resolution.auth.sessions()
     }

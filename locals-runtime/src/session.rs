@@ -193,6 +193,16 @@ pub enum SessionState {
 /// It carries its token in memory, so that [`set_session`](crate::Locals::set_session) can
 /// write the cookie. `Debug` hides the token, and there is no `Serialize`: what a page may
 /// show of a session is a [`SessionInfo`].
+///
+/// ```
+/// use locals::{Session, require_user};
+///
+/// #[require_user]
+/// async fn about(session: Session) -> String {
+///     let since = session.created_at().as_millis();
+///     format!("{} from {} since {since}", session.id(), session.address().unwrap_or("somewhere"))
+/// }
+/// ```
 #[derive(Clone)]
 pub struct Session {
     pub(crate) record: SessionRecord,
@@ -307,6 +317,19 @@ impl fmt::Debug for Session {
 }
 
 /// One entry of a list of sessions. It has no token: it can be shown, and opens nothing.
+///
+/// ```
+/// use locals::{Error, Locals, require_user};
+///
+/// #[require_user]
+/// async fn devices(locals: Locals) -> Result<String, Error> {
+///     let lines = locals.sessions().await?.into_iter().map(|info| {
+///         let browser = info.user_agent.as_deref().unwrap_or("unknown");
+///         format!("{} {browser}{}\n", info.id, if info.is_current { " (this one)" } else { "" })
+///     });
+///     Ok(lines.collect())
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct SessionInfo {

@@ -153,6 +153,15 @@ impl fmt::Debug for SessionToken {
 /// The public id of a session: for lists, logs and revocation. Knowing it opens nothing.
 ///
 /// Written, and serialised, as 22 characters of base64url.
+///
+/// ```
+/// use locals::SessionId;
+///
+/// let id: SessionId = "AAAAAAAAAAAAAAAAAAAAAA".parse()?;
+/// assert_eq!(id.to_string(), "AAAAAAAAAAAAAAAAAAAAAA");
+/// assert!("AAAA".parse::<SessionId>().is_err());
+/// # Ok::<(), locals::MalformedId>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId([u8; ID_BYTES]);
 

@@ -39,6 +39,15 @@ pub trait AuthUser: Send + Sync + 'static {
 }
 
 /// The id of a user, whatever its type.
+///
+/// ```
+/// use locals::UserId;
+///
+/// let id = UserId::from(7_i64);
+/// assert_eq!(id.to_string(), "7");
+/// assert_eq!(i64::try_from(id), Ok(7));
+/// assert_ne!(UserId::from(7_i64), UserId::from("7"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(untagged)]
 pub enum UserId {
@@ -229,6 +238,18 @@ impl Users {
 /// A handler takes it as `User<T>` under `#[require_user]` and as `Option<User<T>>` under
 /// `#[with_session]`. Clones share one `T`. `Debug` shows the id alone: a row of users often
 /// holds a password hash.
+///
+/// ```
+/// use locals::{AuthUser, User, require_user};
+///
+/// #[derive(AuthUser)]
+/// struct Account { id: i64, email: String }
+///
+/// #[require_user]
+/// async fn me(user: User<Account>) -> String {
+///     user.email.clone()
+/// }
+/// ```
 pub struct User<T>(Arc<T>);
 
 impl<T: AuthUser> User<T> {

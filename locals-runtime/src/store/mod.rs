@@ -83,7 +83,8 @@ pub struct Ends<'a> {
     pub guest: Option<SessionId>,
 }
 
-/// Keeps sessions, and the data of guests. The [module](self) lists the rules.
+/// Keeps sessions, and the data of guests. The [module](self) lists the rules; `locals::guide::stores`
+/// shows the shape of a store, and how its tests are run.
 ///
 /// All operations are independent of each other: each is done or not done, also when its future
 /// is dropped half-way. Those that delete many may be done in part.

@@ -77,6 +77,16 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
     /// [`SqlStore::sqlite`], and share it through [`SqlStore::pool`]. On MySQL this mends one thing
     /// more: a `begin` of the app that is dropped before it is answered gives back a connection
     /// that goes on to read what was there then.
+    ///
+    /// ```
+    /// # use locals::{AuthUser, store::SqlStore};
+    /// # #[derive(sqlx::FromRow, AuthUser)]
+    /// # #[auth_user(table = "accounts")]
+    /// # struct Account { id: i64 }
+    /// # fn example(pool: sqlx::SqlitePool) {
+    /// let store = SqlStore::<_, Account>::new(pool);
+    /// # }
+    /// ```
     pub fn new(pool: Pool<D>) -> Self {
         let statements = Arc::new(D::SQL.statements(T::TABLE, T::ID_COLUMN));
         let turns = Arc::new(Semaphore::new(D::SQL.writers));

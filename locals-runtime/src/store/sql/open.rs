@@ -53,6 +53,18 @@ impl<T: AuthUser> SqlStore<sqlx::Postgres, T> {
     /// `url` is `postgres://user:password@host/database`. A request waits 2 s for a connection
     /// and 2 s for a statement, then it is answered 503.
     ///
+    /// ```
+    /// # use locals::{AuthUser, StoreError, store::SqlStore};
+    /// # #[derive(sqlx::FromRow, AuthUser)]
+    /// # #[auth_user(table = "accounts")]
+    /// # struct Account { id: i64 }
+    /// # async fn example() -> Result<(), StoreError> {
+    /// let store = SqlStore::<_, Account>::postgres("postgres://app:secret@db.internal/app").await?;
+    /// store.migrate().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`StoreError::Backend`] if the address cannot be read or the server cannot be reached.
     pub async fn postgres(url: &str) -> Result<Self, StoreError> {
@@ -67,6 +79,18 @@ impl<T: AuthUser> SqlStore<sqlx::MySql, T> {
     ///
     /// `url` is `mysql://user:password@host/database`. A request waits 2 s for a connection and
     /// 2 s for a statement, then it is answered 503.
+    ///
+    /// ```
+    /// # use locals::{AuthUser, StoreError, store::SqlStore};
+    /// # #[derive(sqlx::FromRow, AuthUser)]
+    /// # #[auth_user(table = "accounts")]
+    /// # struct Account { id: i64 }
+    /// # async fn example() -> Result<(), StoreError> {
+    /// let store = SqlStore::<_, Account>::mysql("mysql://app:secret@db.internal/app").await?;
+    /// store.migrate().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`StoreError::Backend`] if the address cannot be read or the server cannot be reached.

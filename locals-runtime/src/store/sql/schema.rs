@@ -184,6 +184,17 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
     /// The SQL that makes the tables `user_sessions` and `guest_sessions`, for those who use a
     /// migration tool of their own, such as sqlx-cli, refinery or dbmate.
     ///
+    /// ```
+    /// # use locals::{AuthUser, StoreError, store::SqlStore};
+    /// # #[derive(sqlx::FromRow, AuthUser)]
+    /// # #[auth_user(table = "accounts")]
+    /// # struct Account { id: i64 }
+    /// # async fn example(store: SqlStore<sqlx::Sqlite, Account>) -> Result<(), Box<dyn std::error::Error>> {
+    /// std::fs::write("migrations/sessions.sql", store.migration_sql().await?)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As [`migrate`](Self::migrate): it reads the type of the id from the table of users.
     pub async fn migration_sql(&self) -> Result<String, StoreError> {
@@ -193,6 +204,17 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
 
     /// Compares the tables `user_sessions` and `guest_sessions` with what this version expects.
     /// Call it at start-up if they are made by other hands.
+    ///
+    /// ```
+    /// # use locals::{AuthUser, StoreError, store::SqlStore};
+    /// # #[derive(sqlx::FromRow, AuthUser)]
+    /// # #[auth_user(table = "accounts")]
+    /// # struct Account { id: i64 }
+    /// # async fn example(store: SqlStore<sqlx::Sqlite, Account>) -> Result<(), StoreError> {
+    /// store.check().await?; // an error ends the program, and says what differs
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`StoreError::Schema`] says in one line what differs and what to do;
