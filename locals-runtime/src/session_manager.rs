@@ -439,7 +439,25 @@ impl SessionManager {
         Ok(self.0.users.expect(user)?)
     }
 
-    pub(crate) fn now(&self) -> Timestamp {
+    /// The time by the clock of the app, which tests move: for what the app itself lets end, such as
+    /// a link in an e-mail.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use locals::{Auth, AuthUser, ManualClock, Timestamp, store::MemoryStore};
+    ///
+    /// # #[derive(Clone, AuthUser)]
+    /// # struct Account { id: i64 }
+    /// let clock = ManualClock::at(Timestamp::from_millis(1_000));
+    /// let auth = Auth::<Account>::builder(MemoryStore::new()).clock(clock.clone()).build()?;
+    /// let until = auth.now() + Duration::from_mins(15);
+    ///
+    /// clock.advance(Duration::from_mins(15));
+    /// assert!(auth.now() >= until);
+    /// # Ok::<(), locals::ConfigError>(())
+    /// ```
+    pub fn now(&self) -> Timestamp {
         self.0.clock.now()
     }
 

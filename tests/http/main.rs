@@ -5,6 +5,7 @@ mod record;
 mod support;
 
 mod bearer;
+mod before_request;
 mod concurrency;
 mod configuration;
 mod cookies;
