@@ -146,12 +146,13 @@ impl SessionManager {
         // Who acts as somebody else does so no longer than they are signed in themselves.
         let latest = new.actor.map(Session::idle_expires_at);
         let span = Span::new(self.0.settings.lifetime, &new.options, now, latest)?;
+        let proved_at = new.options.authenticated_at.map_or(now, |time| time.min(now));
         let record = SessionRecord {
             id: token.id(),
             secret_hash: token.secret_hash(),
             user_id: user.id().to_user_id(),
             created_at: now,
-            authenticated_at: new.actor.map_or(now, Session::authenticated_at),
+            authenticated_at: new.actor.map_or(proved_at, Session::authenticated_at),
             renewed_at: now,
             active_expires_at: span.active_expires_at,
             idle_expires_at: span.idle_expires_at,

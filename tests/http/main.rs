@@ -25,6 +25,7 @@ mod leaks;
 mod log_in;
 mod orders;
 mod reading;
+mod recipes;
 mod renewal;
 mod rotation;
 mod routes;
