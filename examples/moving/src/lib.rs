@@ -7,19 +7,19 @@ use actix_web::{
     App, Error, HttpRequest, Responder,
     body::MessageBody,
     dev::{ServiceFactory, ServiceRequest, ServiceResponse},
-    error::ErrorInternalServerError,
     get, post, web,
 };
-use locals::{Auth, AuthUser, Locals, Session, User, require_user, with_session};
+use locals::{
+    Auth, AuthUser, Locals, LogInOptions, Session, Timestamp, User, require_user, with_session,
+};
 use sqlx::SqlitePool;
 
-/// A user. `is_moved`: their old sessions count no more.
+/// A user. The column `is_moved` says that their old sessions count no more.
 #[derive(Debug, Clone, sqlx::FromRow, AuthUser)]
 #[auth_user(table = "accounts", session = Cart)]
 pub struct Account {
     id: i64,
     email: String,
-    is_moved: bool,
 }
 
 /// What the old sessions hold besides the user, under the key `cart`.
@@ -57,8 +57,11 @@ async fn exchange(request: &HttpRequest, locals: &Locals) -> actix_web::Result<(
     if locals.get_session().await?.is_some() {
         old.logout(); // the browser has the new cookie: the old session has done its work
     } else if let Some(account) = account_of(&old, request).await? {
-        locals.log_in(&account).await?;
-        if let Some(items) = request.get_session().get("cart")? {
+        // Of this browser session, as it was; and long ago: what asks for a recent log-in asks again.
+        let long_ago = Timestamp::from_millis(0);
+        let options = LogInOptions::new().remember(false).authenticated_at(long_ago);
+        locals.log_in_with(&account, options).await?;
+        if let Ok(Some(items)) = request.get_session().get("cart") {
             locals.update_session(|cart: &mut Cart| cart.items.clone_from(&items)).await?;
         }
     } else {
@@ -69,15 +72,19 @@ async fn exchange(request: &HttpRequest, locals: &Locals) -> actix_web::Result<(
 
 /// The user of an old session, if there is one whose old sessions count.
 async fn account_of(old: &Identity, request: &HttpRequest) -> actix_web::Result<Option<Account>> {
-    let Ok(id) = old.id()?.parse::<i64>() else { return Ok(None) };
+    let Some(id) = old.id().ok().and_then(|id| id.parse::<i64>().ok()) else { return Ok(None) };
     let find = sqlx::query_as("SELECT * FROM accounts WHERE id = ? AND NOT is_moved").bind(id);
     let found = find.fetch_optional(database(request)).await;
-    found.map_err(ErrorInternalServerError)
+    Ok(found.map_err(fault)?)
 }
 
 /// The app's own database.
 fn database(request: &HttpRequest) -> &SqlitePool {
     request.app_data::<web::Data<SqlitePool>>().expect("`app` gives it")
+}
+
+fn fault(error: sqlx::Error) -> locals::Error {
+    locals::Error::Store(error.into())
 }
 
 #[get("/me")]
@@ -112,7 +119,7 @@ async fn logout_everywhere(
     locals: Locals,
 ) -> actix_web::Result<impl Responder> {
     let forget_old = sqlx::query("UPDATE accounts SET is_moved = TRUE WHERE id = ?").bind(user.id);
-    forget_old.execute(&**database).await.map_err(ErrorInternalServerError)?;
+    forget_old.execute(&**database).await.map_err(fault)?;
     locals.log_out_everywhere().await?;
     if let Some(old) = old {
         old.logout();

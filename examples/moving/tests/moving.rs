@@ -18,7 +18,6 @@ use actix_session::{
 use actix_web::{
     App, HttpMessage, HttpRequest,
     cookie::{Cookie, Key, time::Duration},
-    dev::ServiceResponse,
     http::{StatusCode, header::SET_COOKIE},
     post,
     test::{TestRequest, call_service, init_service, read_body},
@@ -175,6 +174,20 @@ async fn an_old_session_is_one_of_ours_in_the_same_request_and_gone_with_the_nex
 
     let mut thief = before;
     assert_eq!(ask!(app, thief, get()).0, StatusCode::UNAUTHORIZED);
+}
+
+#[actix_web::test]
+async fn it_is_no_recent_log_in_and_ends_with_the_browser_as_before() {
+    let (fixture, store) = (Fixture::new().await, ServerStore::default());
+    let app = new_app!(fixture, store.clone());
+    let browser = fixture.old_browser(store).await;
+    let response = call_service(&app, get().cookies_of(&browser).to_request()).await;
+    let cookies = response.headers().get_all(SET_COOKIE).map(|cookie| cookie.to_str().unwrap());
+    let ours: Vec<_> = cookies.filter(|cookie| cookie.starts_with(NEW)).collect();
+    assert!(matches!(ours[..], [cookie] if !cookie.contains("Max-Age")), "{ours:?}");
+    let sessions = fixture.auth.user_sessions(1).await.unwrap();
+    let proved: Vec<_> = sessions.iter().map(|info| info.authenticated_at.as_millis()).collect();
+    assert_eq!(proved, [0]);
 }
 
 #[actix_web::test]
