@@ -33,7 +33,7 @@
 //!
 //! The API is that of Lucia's `locals` (`getSession`, `getSessionUser`, `setSession`,
 //! `clearSession`), made typed: misuse does not compile, and the compiler's message says what to
-//! write instead.
+//! write instead. [`guide::lucia`] has all of it.
 //!
 //! # Set-up
 //!
@@ -98,6 +98,7 @@
 //! |---|---|
 //! | [`guide::guards`] | who is let in: redirects, roles, proofs, recent log-ins, scopes, answers |
 //! | [`guide::log_in`] | signing in and out, "stay signed in", a change of password |
+//! | [`guide::recipes`] | passwords, links by e-mail, OAuth, passkeys, two factors |
 //! | [`guide::devices`] | the list of one's sessions |
 //! | [`guide::session_data`] | what the app keeps with a session |
 //! | [`guide::guests`] | what it keeps before a log-in |
@@ -114,6 +115,11 @@
 //! | [`guide::observability`] | what is logged and counted |
 //! | [`guide::testing`] | tests of your app |
 //!
+//! | coming from elsewhere | |
+//! |---|---|
+//! | [`guide::moving`] | from actix-session and actix-identity, without signing anybody out |
+//! | [`guide::lucia`] | from Lucia, function by function |
+//!
 //! | reference | |
 //! |---|---|
 //! | [`guide::errors`] | messages of the compiler, at start-up and while it runs, and what to do |
@@ -122,7 +128,7 @@
 //! | [`guide::design`] | why it is as it is |
 //!
 //! Checking a password, limits on tries, second factors, OAuth: there are good crates for each, and
-//! all end in [`locals.log_in(&user)`](Locals::log_in). That and all the other verbs are made of two
+//! all end in [`locals.log_in(&user)`](Locals::log_in); see [`guide::recipes`]. That and all the other verbs are made of two
 //! simpler ones, which decide about the cookie and nothing else:
 //! [`set_session`](Locals::set_session) and [`clear_session`](Locals::clear_session). The last call
 //! of these wins and writes one `Set-Cookie`, whatever the status of the response.
@@ -217,12 +223,12 @@ pub use locals_runtime::store_suite;
 #[cfg(feature = "testing")]
 pub use locals_runtime::testing;
 pub use locals_runtime::{
-    Auth, AuthBuilder, AuthUser, BoxError, Check, ClearSiteData, Clock, ConfigError, CookieConfig,
-    DataChange, Error, Guard, GuestData, GuestRecord, Lifetime, Locals, LogInOptions, MalformedId,
-    MalformedToken, ManualClock, Periods, Recent, Renewal, Rotation, SafeRedirect, SameSite,
-    SecretHash, Session, SessionData, SessionId, SessionInfo, SessionManager, SessionRecord,
-    SessionState, SessionToken, StoreError, Sweeper, SystemClock, Timestamp, TokenChange,
-    UnsafeRedirect, User, UserId, UserIdKind, UserKey, Verified, WrongIdKind, store,
+    Auth, AuthBuilder, AuthUser, BeforeRequest, BoxError, Check, ClearSiteData, Clock, ConfigError,
+    CookieConfig, DataChange, Error, Guard, GuestData, GuestRecord, Lifetime, Locals, LogInOptions,
+    MalformedId, MalformedToken, ManualClock, Periods, Recent, Renewal, Rotation, SafeRedirect,
+    SameSite, SecretHash, Session, SessionData, SessionId, SessionInfo, SessionManager,
+    SessionRecord, SessionState, SessionToken, StoreError, Sweeper, SystemClock, Timestamp,
+    TokenChange, UnsafeRedirect, User, UserId, UserIdKind, UserKey, Verified, WrongIdKind, store,
 };
 
 /// What generated code calls. No part of the public interface.
@@ -255,6 +261,9 @@ pub mod guide {
         errors = "docs/errors.md";
         guards = "docs/guards.md";
         log_in = "docs/log_in.md";
+        // Its code, and that of `moving`, is compiled where it is tested; a test compares the two.
+        #[cfg_attr(doctest, cfg(false))]
+        recipes = "docs/recipes.md";
         devices = "docs/devices.md";
         session_data = "docs/session_data.md";
         guests = "docs/guests.md";
@@ -267,6 +276,9 @@ pub mod guide {
         observability = "docs/observability.md";
         #[cfg_attr(doctest, cfg(feature = "testing"))]
         lines = "docs/lines.md";
+        #[cfg_attr(doctest, cfg(false))]
+        moving = "docs/moving.md";
+        lucia = "docs/lucia.md";
         security = "docs/security.md";
         asvs = "docs/asvs.md";
         design = "DESIGN.md";

@@ -107,3 +107,24 @@ fn each_demand_and_each_fault_has_an_answer_and_a_test_that_exists() {
         }
     }
 }
+
+/// The pages whose code is that of examples, which have tests of their own.
+const SHOWN: [&str; 2] = [include_str!("../docs/recipes.md"), include_str!("../docs/moving.md")];
+
+#[test]
+fn what_these_pages_show_is_the_code_that_is_tested() {
+    for page in SHOWN {
+        let mut blocks = page.split("```rust\n");
+        let mut above = blocks.next().unwrap();
+        for block in blocks {
+            let (code, below) = block.split_once("\n```").unwrap();
+            let (_, marker) = above.trim_end().rsplit_once('\n').unwrap();
+            let file = marker.strip_prefix("<!-- ").and_then(|marker| marker.strip_suffix(" -->"));
+            let file = file.unwrap_or_else(|| panic!("no file is named above:\n{code}"));
+            let source = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file));
+            assert!(source.unwrap().contains(code), "{file} has not:\n{code}");
+            above = below;
+        }
+        assert!(!page.contains("```\n#") && !page.contains("```no_run"), "code without a file");
+    }
+}

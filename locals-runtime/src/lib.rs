@@ -6,6 +6,7 @@ mod answer;
 mod attribute;
 mod auth;
 mod auth_builder;
+mod before_request;
 mod clock;
 mod cookie;
 mod data;
@@ -53,6 +54,7 @@ pub use crate::transaction::Within;
 pub use crate::{
     auth::Auth,
     auth_builder::{AuthBuilder, ClearSiteData},
+    before_request::{BeforeRequest, Prepared},
     clock::{Clock, ManualClock, SystemClock, Timestamp},
     cookie::{CookieConfig, SameSite},
     data::SessionData,

@@ -20,11 +20,12 @@ use crate::{clock::Timestamp, error::ConfigError, lifecycle::Lifetime, session::
 pub struct LogInOptions {
     pub(crate) is_persistent: bool,
     pub(crate) lifetime: Option<Lifetime>,
+    pub(crate) authenticated_at: Option<Timestamp>,
 }
 
 impl Default for LogInOptions {
     fn default() -> Self {
-        Self { is_persistent: true, lifetime: None }
+        Self { is_persistent: true, lifetime: None, authenticated_at: None }
     }
 }
 
@@ -44,6 +45,13 @@ impl LogInOptions {
     /// A life of its own, such as a shorter one on a shared computer. Renewals keep it.
     pub fn lifetime(self, lifetime: Lifetime) -> Self {
         Self { lifetime: Some(lifetime), ..self }
+    }
+
+    /// When the user proved who they are, if that was before now, such as for a session that is made
+    /// in exchange for one of another kind: what asks for a recent log-in then asks for another proof.
+    /// A time to come counts as now.
+    pub fn authenticated_at(self, time: Timestamp) -> Self {
+        Self { authenticated_at: Some(time), ..self }
     }
 }
 

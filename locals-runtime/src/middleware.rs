@@ -171,7 +171,8 @@ async fn admit(
     }
 }
 
-async fn finished(
+/// A response, with what the session asks for.
+pub(crate) async fn finished(
     mut response: ServiceResponse<BoxBody>,
     resolution: Option<Rc<Resolution>>,
 ) -> ServiceResponse<BoxBody> {

@@ -179,6 +179,36 @@ impl Resolution {
         request.extensions_mut().insert(Begun(Rc::clone(self)));
     }
 
+    /// The same request for those inside, after what has been decided on its way in: a session that
+    /// was set is the one it presents, and one that was cleared is none.
+    pub(crate) fn as_decided(self: Rc<Self>) -> Rc<Self> {
+        let (presented, decision) = match self.decision() {
+            Decision::None => return self,
+            Decision::Set(chosen) => {
+                (Presented::Token(chosen.session.token.clone()), Decision::Set(chosen))
+            }
+            Decision::Clear { after_set } => {
+                let after_set = after_set || self.presented != Presented::Nothing;
+                (Presented::Nothing, Decision::Clear { after_set })
+            }
+        };
+        // Whoever has begun the other must not write its cookie over that of this one.
+        self.is_finished.set(true);
+        Rc::new(Self {
+            auth: self.auth.clone(),
+            presented,
+            scope: Scope::SessionAndUser,
+            resolved: OnceCell::new(),
+            decision: RefCell::new(decision),
+            written: RefCell::new(self.written.borrow().clone()),
+            guest: self.guest.clone(),
+            guest_decision: RefCell::new(self.guest_decision.borrow().clone()),
+            carrier: self.carrier,
+            has_logged_out: self.has_logged_out.clone(),
+            is_finished: Cell::new(false),
+        })
+    }
+
     pub(crate) fn decision(&self) -> Decision {
         self.decision.borrow().clone()
     }

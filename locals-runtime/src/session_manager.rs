@@ -146,12 +146,13 @@ impl SessionManager {
         // Who acts as somebody else does so no longer than they are signed in themselves.
         let latest = new.actor.map(Session::idle_expires_at);
         let span = Span::new(self.0.settings.lifetime, &new.options, now, latest)?;
+        let proved_at = new.options.authenticated_at.map_or(now, |time| time.min(now));
         let record = SessionRecord {
             id: token.id(),
             secret_hash: token.secret_hash(),
             user_id: user.id().to_user_id(),
             created_at: now,
-            authenticated_at: new.actor.map_or(now, Session::authenticated_at),
+            authenticated_at: new.actor.map_or(proved_at, Session::authenticated_at),
             renewed_at: now,
             active_expires_at: span.active_expires_at,
             idle_expires_at: span.idle_expires_at,
@@ -439,7 +440,25 @@ impl SessionManager {
         Ok(self.0.users.expect(user)?)
     }
 
-    pub(crate) fn now(&self) -> Timestamp {
+    /// The time by the clock of the app, which tests move: for what the app itself lets end, such as
+    /// a link in an e-mail.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use locals::{Auth, AuthUser, ManualClock, Timestamp, store::MemoryStore};
+    ///
+    /// # #[derive(Clone, AuthUser)]
+    /// # struct Account { id: i64 }
+    /// let clock = ManualClock::at(Timestamp::from_millis(1_000));
+    /// let auth = Auth::<Account>::builder(MemoryStore::new()).clock(clock.clone()).build()?;
+    /// let until = auth.now() + Duration::from_mins(15);
+    ///
+    /// clock.advance(Duration::from_mins(15));
+    /// assert!(auth.now() >= until);
+    /// # Ok::<(), locals::ConfigError>(())
+    /// ```
+    pub fn now(&self) -> Timestamp {
         self.0.clock.now()
     }
 

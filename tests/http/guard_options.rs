@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use actix_web::{HttpResponse, get, http::StatusCode, post};
+use actix_web::{HttpResponse, get, http::StatusCode, post, web};
 use locals::{
-    AuthBuilder, Check, Error, Recent, SafeRedirect, Session, User, Verified, require_user,
-    with_session,
+    AuthBuilder, Check, Error, Locals, LogInOptions, Recent, SafeRedirect, Session, Timestamp,
+    User, Verified, require_user, with_session,
 };
 
 use crate::{
     app, send,
-    support::{self, Account, Fixture, Reply, cookie},
+    support::{self, Account, Fixture, Reply, as_set, cookie},
 };
 
 impl Account {
@@ -241,6 +241,30 @@ async fn an_old_login_is_asked_to_sign_in_again_with_a_code_of_its_own() {
         assert_eq!(reply.status, StatusCode::SEE_OTHER, "{path}");
         let next = path.replace('/', "%2F");
         assert_eq!(reply.header("Location"), Some(&*format!("/confirm?next={next}")));
+    }
+}
+
+#[actix_web::test]
+async fn a_log_in_by_an_earlier_proof_is_no_recent_one_and_a_proof_to_come_is_of_now() {
+    #[post("/exchange/{millis}")]
+    #[with_session]
+    async fn exchange(millis: web::Path<i64>, locals: Locals) -> Result<&'static str, Error> {
+        let options = LogInOptions::new().authenticated_at(Timestamp::from_millis(*millis));
+        locals.log_in_with(&Account::of(1), options).await?;
+        Ok("in")
+    }
+    let fixture = Fixture::new().await;
+    fixture.account(1).await;
+    let app = app!(fixture, exchange, password);
+    let now = fixture.now().as_millis();
+    for (millis, status) in [(0, StatusCode::UNAUTHORIZED), (now + 3_600_000, StatusCode::OK)] {
+        let reply = send!(app, support::post(&format!("/exchange/{millis}")));
+        let session = as_set(&reply);
+        let reply = send!(app, support::post("/password").insert_header(session.clone()));
+        assert_eq!(reply.status, status);
+        fixture.clock.advance(Duration::from_mins(11));
+        let reply = send!(app, support::post("/password").insert_header(session));
+        assert!(is_problem(&reply, 401, "reauthenticate"), "{reply:?}");
     }
 }
 

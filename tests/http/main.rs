@@ -5,6 +5,7 @@ mod record;
 mod support;
 
 mod bearer;
+mod before_request;
 mod concurrency;
 mod configuration;
 mod cookies;
@@ -24,6 +25,7 @@ mod leaks;
 mod log_in;
 mod orders;
 mod reading;
+mod recipes;
 mod renewal;
 mod rotation;
 mod routes;

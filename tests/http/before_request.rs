@@ -1,0 +1,263 @@
+//! What an app does with the session before its handlers holds for the same request.
+
+use actix_web::{
+    App, HttpRequest, HttpResponse,
+    error::ErrorImATeapot,
+    get,
+    http::StatusCode,
+    post,
+    test::{TestRequest, init_service},
+    web,
+};
+use locals::{AuthBuilder, Error, Locals, Session, User, require_user, with_session};
+
+use crate::{
+    send,
+    support::{self, Account, Cart, DAY, Fixture, as_set, cookie},
+};
+
+/// As the header `Remote-User` says: signs a stranger in, signs out, or fails.
+async fn prepare(request: &HttpRequest, locals: &Locals) -> actix_web::Result<()> {
+    let Some(name) = request.headers().get("Remote-User") else { return Ok(()) };
+    match name.to_str().unwrap() {
+        "nobody" => locals.log_out().await?,
+        "teapot" => return Err(ErrorImATeapot("no coffee")),
+        "guest" => locals.update_guest(|cart: &mut Cart| cart.items.push(7)).await?,
+        id if locals.get_session().await?.is_none() => {
+            locals.log_in(&Account::of(id.parse().unwrap())).await?;
+            locals.update_session(|cart: &mut Cart| cart.items.push(7)).await?;
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+#[get("/me")]
+#[require_user]
+async fn me(user: User<Account>, session: Session, locals: Locals) -> Result<String, Error> {
+    assert_eq!(locals.get_session().await?.map(|again| again.id()), Some(session.id()));
+    let (again, _) = locals.get_session_user::<Account>().await?.unwrap();
+    assert_eq!(again.id(), session.id());
+    Ok(format!("{} {:?}", user.name, session.data::<Cart>().items))
+}
+
+#[post("/add")]
+#[require_user]
+async fn add(locals: Locals) -> Result<String, Error> {
+    let count = locals.update_session(|cart: &mut Cart| {
+        cart.items.push(8);
+        cart.items.len()
+    });
+    Ok(count.await?.to_string())
+}
+
+#[get("/who")]
+#[with_session]
+async fn who(user: Option<User<Account>>, locals: Locals) -> Result<String, Error> {
+    assert_eq!(locals.get_session().await?.is_some(), user.is_some());
+    Ok(user.map_or("nobody".to_owned(), |user| user.name.clone()))
+}
+
+#[get("/cart")]
+#[with_session]
+async fn shown(locals: Locals) -> Result<String, Error> {
+    Ok(format!("{:?}", locals.guest::<Cart>().await?.items))
+}
+
+#[post("/logout")]
+#[with_session]
+async fn logout(locals: Locals) -> Result<&'static str, Error> {
+    locals.log_out().await?;
+    Ok("out")
+}
+
+#[post("/login")]
+#[with_session]
+async fn login(locals: Locals) -> Result<&'static str, Error> {
+    locals.log_in(&Account::of(2)).await?;
+    Ok("in")
+}
+
+#[post("/hook")]
+#[with_session(cross_origin)]
+async fn hook(user: Option<User<Account>>) -> String {
+    user.is_some().to_string()
+}
+
+/// A service without any attribute, as a folder of files is.
+async fn plain() -> HttpResponse {
+    HttpResponse::Ok().insert_header(("Cache-Control", "max-age=3600")).body("plain")
+}
+
+macro_rules! prepared {
+    ($fixture:expr) => {
+        init_service(
+            App::new()
+                .configure($fixture.auth.configure())
+                .service((me, add, who, shown, logout, login, hook))
+                .service(
+                    web::scope("/in")
+                        .wrap($fixture.auth.require_user())
+                        .route("/{name}", web::get().to(plain)),
+                )
+                .service(
+                    web::scope("/out").service(
+                        web::scope("/in")
+                            .wrap($fixture.auth.before_request(prepare))
+                            .wrap($fixture.auth.require_user())
+                            .route("/{name}", web::get().to(plain)),
+                    ),
+                )
+                .route("/plain", web::get().to(plain))
+                .wrap($fixture.auth.before_request(prepare)),
+        )
+        .await
+    };
+}
+
+async fn fixture() -> Fixture {
+    configured(|builder| builder).await
+}
+
+async fn configured(
+    configure: impl FnOnce(AuthBuilder<Account>) -> AuthBuilder<Account>,
+) -> Fixture {
+    let fixture = Fixture::configured(configure).await;
+    fixture.account(1).await;
+    fixture.account(2).await;
+    fixture
+}
+
+/// A request by somebody whom the proxy knows.
+fn by(id: &'static str, request: TestRequest) -> TestRequest {
+    request.insert_header(("Remote-User", id))
+}
+
+#[actix_web::test]
+async fn who_is_signed_in_before_is_signed_in_for_the_handler_and_afterwards() {
+    let fixture = fixture().await;
+    let app = prepared!(fixture);
+    assert_eq!(send!(app, support::get("/me")).status, StatusCode::UNAUTHORIZED);
+    for (request, body) in [(support::get("/me"), "name-1 [7]"), (support::post("/add"), "2")] {
+        let reply = send!(app, by("1", request));
+        assert_eq!((reply.status, &*reply.body), (StatusCode::OK, body));
+        assert_eq!(reply.header("Cache-Control"), Some("no-store"));
+        let again = send!(app, support::get("/who").insert_header(as_set(&reply)));
+        assert_eq!((&*again.body, again.sets_no_cookie()), ("name-1", true));
+    }
+    assert_eq!(fixture.rows().await, 2);
+}
+
+#[actix_web::test]
+async fn the_cookie_goes_out_whoever_answers() {
+    let fixture = fixture().await;
+    let app = prepared!(fixture);
+    for (path, status) in [
+        ("/plain", StatusCode::OK),
+        ("/in/a.txt", StatusCode::OK),
+        ("/nothing", StatusCode::NOT_FOUND),
+    ] {
+        let reply = send!(app, by("1", support::get(path)));
+        assert_eq!((reply.status, reply.header("Cache-Control")), (status, Some("no-store")));
+        let again = send!(app, support::get("/me").insert_header(as_set(&reply)));
+        assert_eq!(again.body, "name-1 [7]");
+    }
+}
+
+#[actix_web::test]
+async fn a_handler_may_sign_out_or_in_over_it_and_leaves_no_session_behind() {
+    let fixture = fixture().await;
+    let app = prepared!(fixture);
+    let reply = send!(app, by("1", support::post("/logout")));
+    assert!(reply.removes_the_cookie());
+    assert_eq!(fixture.rows().await, 0);
+
+    let reply = send!(app, by("1", support::post("/login")));
+    let again = send!(app, support::get("/who").insert_header(as_set(&reply)));
+    assert_eq!((&*again.body, fixture.rows().await), ("name-2", 1));
+}
+
+#[actix_web::test]
+async fn who_is_signed_out_before_is_a_stranger_to_the_handler() {
+    let fixture = fixture().await;
+    let app = prepared!(fixture);
+    let session = send!(app, support::post("/login"));
+    let out = by("nobody", support::get("/who").insert_header(as_set(&session)));
+    let reply = send!(app, out);
+    assert_eq!((&*reply.body, reply.removes_the_cookie()), ("nobody", true));
+    assert_eq!(fixture.rows().await, 0);
+}
+
+#[actix_web::test]
+async fn guests_are_written_before_as_in_a_handler() {
+    let fixture = fixture().await;
+    let app = prepared!(fixture);
+    let reply = send!(app, by("guest", support::get("/cart")));
+    assert_eq!((&*reply.body, reply.guest_cookie().is_some()), ("[7]", true));
+}
+
+#[actix_web::test]
+async fn it_does_not_run_for_requests_that_may_not_act_for_a_browser() {
+    let fixture = configured(|builder| builder.bearer(true)).await;
+    let app = prepared!(fixture);
+    let elsewhere =
+        |path| by("1", support::post(path).insert_header(("Sec-Fetch-Site", "cross-site")));
+    assert_eq!(send!(app, elsewhere("/add")).status, StatusCode::FORBIDDEN);
+    let reply = send!(app, elsewhere("/hook"));
+    assert_eq!((&*reply.body, reply.sets_no_cookie()), ("false", true));
+    let bearer = by("1", support::get("/who").insert_header(("Authorization", "Bearer none")));
+    let reply = send!(app, bearer);
+    assert_eq!((&*reply.body, reply.sets_no_cookie()), ("nobody", true));
+    assert_eq!(fixture.rows().await, 0);
+}
+
+#[actix_web::test]
+async fn its_error_is_the_answer_and_no_handler_runs() {
+    let fixture = fixture().await;
+    let app = prepared!(fixture);
+    let reply = send!(app, by("teapot", support::post("/login")));
+    assert_eq!((reply.status, &*reply.body), (StatusCode::IM_A_TEAPOT, "no coffee"));
+
+    fixture.store.fail(true);
+    let reply = send!(app, by("1", support::get("/plain")));
+    assert_eq!(reply.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(reply.sets_no_cookie() && reply.header("Retry-After").is_some());
+    fixture.store.fail(false);
+    assert_eq!(fixture.rows().await, 0);
+}
+
+#[actix_web::test]
+async fn what_it_does_not_ask_for_costs_nothing_and_what_it_asks_is_read_once() {
+    let fixture = fixture().await;
+    let session = fixture.session(3).await;
+    let app = prepared!(fixture);
+    let reply = send!(app, support::get("/plain").insert_header(cookie(&session)));
+    assert_eq!((fixture.store.calls(), reply.header("Vary")), (0, None));
+    assert_eq!(reply.header("Cache-Control"), Some("max-age=3600"));
+    let reply = send!(app, by("1", support::get("/me").insert_header(cookie(&session))));
+    assert_eq!((&*reply.body, fixture.store.calls()), ("name-3 []", 1));
+}
+
+#[actix_web::test]
+async fn an_idle_session_is_renewed_as_without_it() {
+    let fixture = fixture().await;
+    let session = fixture.session(3).await;
+    let app = prepared!(fixture);
+    fixture.clock.advance(2 * DAY);
+    let reply = send!(app, by("1", support::get("/plain").insert_header(cookie(&session))));
+    assert_eq!(reply.session_cookie(), session.token().expose_secret());
+}
+
+#[actix_web::test]
+async fn a_guard_around_it_decides_first_and_the_cookie_is_written_once() {
+    let fixture = fixture().await;
+    let app = prepared!(fixture);
+    assert_eq!(send!(app, support::get("/out/in/a")).status, StatusCode::UNAUTHORIZED);
+    let reply = send!(app, by("1", support::get("/out/in/a")));
+    assert_eq!((reply.status, fixture.rows().await), (StatusCode::OK, 1));
+    let session = as_set(&reply);
+
+    let out = by("nobody", support::get("/out/in/a").insert_header(session));
+    assert_eq!(send!(app, out).status, StatusCode::UNAUTHORIZED, "the outer one has signed out");
+    assert_eq!(fixture.rows().await, 0);
+}
