@@ -65,7 +65,7 @@ async fn ask(
     locals: Locals,
 ) -> actix_web::Result<impl Responder> {
     let find = sqlx::query_as("SELECT * FROM accounts WHERE email = ?").bind(&form.email);
-    let account: Option<Account> = find.fetch_optional(&**database).await.map_err(fault)?;
+    let account: Option<Account> = find.fetch_optional(&**database).await.map_err(Error::from)?;
     let token = new_token();
     let until = locals.auth().now() + Duration::from_mins(15);
     let link = Link {
@@ -129,7 +129,7 @@ async fn take_account(
         return Ok(None);
     };
     let find = sqlx::query_as("SELECT * FROM accounts WHERE id = ?").bind(id);
-    Ok(find.fetch_optional(database).await.map_err(fault)?)
+    Ok(find.fetch_optional(database).await.map_err(Error::from)?)
 }
 
 /// 32 bytes of the operating system's random numbers.
@@ -141,8 +141,4 @@ fn new_token() -> String {
 
 fn hash(token: &str) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(token))
-}
-
-fn fault(error: sqlx::Error) -> Error {
-    Error::Store(error.into())
 }

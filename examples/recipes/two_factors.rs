@@ -59,7 +59,7 @@ async fn first(
 ) -> actix_web::Result<HttpResponse> {
     let Credentials { email, password } = form.into_inner();
     let find = sqlx::query_as("SELECT * FROM accounts WHERE email = ?").bind(email);
-    let account: Option<Account> = find.fetch_optional(&**database).await.map_err(fault)?;
+    let account: Option<Account> = find.fetch_optional(&**database).await.map_err(Error::from)?;
     let hash = account.as_ref().map(|account| account.password_hash.clone());
     let (true, Some(account)) = (password::is_right(password, hash).await?, account) else {
         return Ok(HttpResponse::Unauthorized().body("Wrong e-mail or password."));
@@ -107,7 +107,7 @@ async fn account_of_try(database: &SqlitePool, locals: &Locals) -> Result<Option
     });
     let Some(id) = attempt.await? else { return Ok(None) };
     let find = sqlx::query_as("SELECT * FROM accounts WHERE id = ?").bind(id);
-    find.fetch_optional(database).await.map_err(fault)
+    find.fetch_optional(database).await.map_err(Error::from)
 }
 
 /// Whether a code is right, and not one that was used before: each step of time counts once.
@@ -122,15 +122,11 @@ async fn is_right(
     let step = i64::try_from(step).unwrap_or(i64::MAX);
     let take = "UPDATE accounts SET totp_step = ? WHERE id = ? AND totp_step < ?";
     let take = sqlx::query(take).bind(step).bind(account.id).bind(step);
-    Ok(take.execute(database).await.map_err(fault)?.rows_affected() == 1)
+    Ok(take.execute(database).await.map_err(Error::from)?.rows_affected() == 1)
 }
 
 /// The codes of an account: six digits, half a minute each; the one before and the one after count.
 fn totp(account: &Account) -> actix_web::Result<Totp> {
     let codes = Builder::new().with_secret(account.totp_secret.clone()).build();
     codes.map_err(ErrorInternalServerError)
-}
-
-fn fault(error: sqlx::Error) -> Error {
-    Error::Store(error.into())
 }

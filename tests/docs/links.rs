@@ -50,7 +50,7 @@ fn has_heading(page: &str, wanted: &str) -> bool {
 
 /// Why a link of a page is dead.
 fn complaint(page: &Path, text: &str, target: &str) -> Option<String> {
-    if ["https://", "http://", "crate::"].iter().any(|begin| target.starts_with(begin)) {
+    if ["https://", "http://", "crate::", "crate#"].iter().any(|begin| target.starts_with(begin)) {
         return None;
     }
     let complain = |what: &str| Some(format!("{}: `{target}` {what}", page.display()));

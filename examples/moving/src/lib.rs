@@ -75,16 +75,12 @@ async fn account_of(old: &Identity, request: &HttpRequest) -> actix_web::Result<
     let Some(id) = old.id().ok().and_then(|id| id.parse::<i64>().ok()) else { return Ok(None) };
     let find = sqlx::query_as("SELECT * FROM accounts WHERE id = ? AND NOT is_moved").bind(id);
     let found = find.fetch_optional(database(request)).await;
-    Ok(found.map_err(fault)?)
+    Ok(found.map_err(locals::Error::from)?)
 }
 
 /// The app's own database.
 fn database(request: &HttpRequest) -> &SqlitePool {
     request.app_data::<web::Data<SqlitePool>>().expect("`app` gives it")
-}
-
-fn fault(error: sqlx::Error) -> locals::Error {
-    locals::Error::Store(error.into())
 }
 
 #[get("/me")]
@@ -119,7 +115,7 @@ async fn logout_everywhere(
     locals: Locals,
 ) -> actix_web::Result<impl Responder> {
     let forget_old = sqlx::query("UPDATE accounts SET is_moved = TRUE WHERE id = ?").bind(user.id);
-    forget_old.execute(&**database).await.map_err(fault)?;
+    forget_old.execute(&**database).await.map_err(locals::Error::from)?;
     locals.log_out_everywhere().await?;
     if let Some(old) = old {
         old.logout();
