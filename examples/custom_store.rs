@@ -531,7 +531,8 @@ mod tests {
         for cut in before..=lines.len() {
             let Content { sessions, guests } = read_lines(&lines[..cut]).unwrap();
             assert_eq!(sessions.into_keys().collect::<Vec<_>>(), [kept.id()]);
-            let expected: &[_] = if cut == lines.len() { &[guest.clone()] } else { &[] };
+            let expected: &[_] =
+                if cut == lines.len() { std::slice::from_ref(&guest) } else { &[] };
             assert_eq!(guests.into_values().collect::<Vec<_>>(), expected, "{cut}");
         }
     }

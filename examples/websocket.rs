@@ -84,11 +84,12 @@ async fn talk(
     let mut heard = room.subscribe();
     loop {
         tokio::select! {
-            line = heard.recv() => match line {
-                Ok(line) => socket.text(line).await?,
+            line = heard.recv() => {
                 // Who reads too slowly misses some lines.
-                Err(_) => {}
-            },
+                if let Ok(line) = line {
+                    socket.text(line).await?;
+                }
+            }
             message = messages.next() => match message {
                 Some(Ok(AggregatedMessage::Text(text))) => {
                     // There is a listener: this connection.
