@@ -95,8 +95,8 @@ async fn close(
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let file = env::temp_dir().join("locals-redis.db");
     let database = SqlitePool::connect(&format!("sqlite://{}?mode=rwc", file.display())).await?;
-    let create = "CREATE TABLE IF NOT EXISTS accounts (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, \
-        is_locked BOOLEAN NOT NULL DEFAULT FALSE)";
+    let create = "CREATE TABLE IF NOT EXISTS accounts (id INTEGER PRIMARY KEY, \
+        name TEXT NOT NULL UNIQUE, is_locked BOOLEAN NOT NULL DEFAULT FALSE)";
     sqlx::query(create).execute(&database).await?;
 
     let url = env::var("REDIS_URL").unwrap_or_else(|_| "redis://127.0.0.1:6379".to_owned());

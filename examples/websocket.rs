@@ -6,7 +6,7 @@
 use std::env;
 
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, Responder, get, post, rt, web};
-use actix_ws::{AggregatedMessage, AggregatedMessageStream, CloseCode};
+use actix_ws::{AggregatedMessage, AggregatedMessageStream, CloseCode, Closed};
 use futures_util::StreamExt;
 use locals::{
     Auth, AuthUser, CookieConfig, Error, Locals, Session, User, require_user, store::SqlStore,
@@ -17,14 +17,15 @@ use tokio::sync::broadcast;
 
 const SIGN_IN: &str = "<!doctype html><form method=post action=/login>\
     <input name=name placeholder=Name required><button>Sign in</button></form>";
-const CHAT: &str = "<!doctype html><form id=say><input id=line autofocus><button>Say</button></form>
+const CHAT: &str =
+    "<!doctype html><form id=say><input id=line autofocus><button>Say</button></form>
     <form method=post action=/logout><button>Sign out</button></form><ul id=lines></ul>
     <script>
         const socket = new WebSocket(`ws://${location.host}/chat`);
         const show = text => lines.appendChild(document.createElement('li')).textContent = text;
         socket.onmessage = message => show(message.data);
         socket.onclose = () => show('The connection is closed.');
-        say.onsubmit = event => { event.preventDefault(); socket.send(line.value); line.value = ''; };
+        say.onsubmit = () => { socket.send(line.value); line.value = ''; return false; };
     </script>";
 
 #[derive(sqlx::FromRow, AuthUser)]
@@ -62,46 +63,44 @@ async fn chat(
     let (response, socket, messages) = actix_ws::handle(&request, body)?;
     let messages = messages.aggregate_continuations();
     let room = room.get_ref().clone();
-    rt::spawn(async move { talk(&user.name, &session, &room, socket, messages).await });
+    // Goes on after the request was answered.
+    rt::spawn(async move {
+        let reason = tokio::select! {
+            () = session.ended() => CloseCode::Policy,
+            _ = talk(&user.name, &room, socket.clone(), messages) => CloseCode::Normal,
+        };
+        socket.close(Some(reason.into())).await
+    });
     Ok(response)
 }
 
-/// Goes on after the request was answered, until somebody goes away or the session ends.
+/// What one says, for all; and what all say, for one. Until they close the connection.
 async fn talk(
     name: &str,
-    session: &Session,
     room: &Room,
     mut socket: actix_ws::Session,
     mut messages: AggregatedMessageStream,
-) {
+) -> Result<(), Closed> {
     let mut heard = room.subscribe();
-    let mut ended = std::pin::pin!(session.ended());
     loop {
-        let sent = tokio::select! {
-            // Also when the connection is busy: it is looked at first.
-            biased;
-            () = &mut ended => break,
-            line = heard.recv() => match line {
-                Ok(line) => socket.text(line).await,
+        tokio::select! {
+            line = heard.recv() => {
                 // Who reads too slowly misses some lines.
-                Err(_) => Ok(()),
-            },
+                if let Ok(line) = line {
+                    socket.text(line).await?;
+                }
+            }
             message = messages.next() => match message {
                 Some(Ok(AggregatedMessage::Text(text))) => {
                     // There is a listener: this connection.
                     let _ = room.send(format!("{name}: {text}"));
-                    Ok(())
                 }
-                Some(Ok(AggregatedMessage::Ping(bytes))) => socket.pong(&bytes).await,
-                Some(Ok(AggregatedMessage::Binary(_) | AggregatedMessage::Pong(_))) => Ok(()),
-                Some(Ok(AggregatedMessage::Close(_)) | Err(_)) | None => break,
+                Some(Ok(AggregatedMessage::Ping(bytes))) => socket.pong(&bytes).await?,
+                Some(Ok(AggregatedMessage::Binary(_) | AggregatedMessage::Pong(_))) => {}
+                Some(Ok(AggregatedMessage::Close(_)) | Err(_)) | None => return Ok(()),
             },
-        };
-        if sent.is_err() {
-            return;
         }
     }
-    let _ = socket.close(Some(CloseCode::Policy.into())).await;
 }
 
 /// Without a password: `quickstart` checks one.
