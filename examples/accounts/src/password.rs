@@ -1,6 +1,6 @@
 //! Passwords: hashed by Argon2id, a few at a time, and beside the threads that answer requests.
 
-use std::{fmt, num::NonZero, thread::available_parallelism, time::Duration};
+use std::{fmt, num::NonZero, sync::Arc, thread::available_parallelism, time::Duration};
 
 use actix_web::{HttpResponse, HttpResponseBuilder, http::StatusCode, web};
 use locals::{Error, Locals};
@@ -18,7 +18,7 @@ pub struct Passwords {
     accounts: Accounts,
     throttle: Throttle,
     /// One for each core. Each hash fills 19 MiB.
-    turns: Semaphore,
+    turns: Arc<Semaphore>,
     /// What the password of somebody unknown is compared with, so that they cost as much.
     nobody: String,
 }
@@ -27,7 +27,8 @@ impl Passwords {
     pub fn new(accounts: Accounts) -> Self {
         let cores = available_parallelism().map_or(1, NonZero::get);
         let nobody = password_auth::generate_hash("nobody's password");
-        Self { accounts, throttle: Throttle::new(), turns: Semaphore::new(cores), nobody }
+        let turns = Arc::new(Semaphore::new(cores));
+        Self { accounts, throttle: Throttle::new(), turns, nobody }
     }
 
     /// The account with this address, if the password is its own.
@@ -74,10 +75,15 @@ impl Passwords {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Refusal> {
-        let Ok(Ok(_turn)) = timeout(PATIENCE, self.turns.acquire()).await else {
+        let Ok(Ok(turn)) = timeout(PATIENCE, Arc::clone(&self.turns).acquire_owned()).await else {
             return Err(Refusal::Busy);
         };
-        web::block(work).await.map_err(|_| Refusal::Busy)
+        // The turn lasts as long as the work, which goes on when its client has gone away.
+        let in_turn = move || {
+            let _turn = turn;
+            work()
+        };
+        web::block(in_turn).await.map_err(|_| Refusal::Busy)
     }
 }
 
@@ -124,6 +130,12 @@ impl fmt::Display for Refusal {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        pin::pin,
+        sync::mpsc,
+        task::{Context, Waker},
+    };
+
     use sqlx::SqlitePool;
 
     use super::*;
@@ -163,6 +175,21 @@ mod tests {
         ] {
             assert_eq!(passwords.hash(password).await.is_ok(), fits);
         }
+    }
+
+    #[actix_web::test]
+    async fn a_client_who_goes_away_keeps_the_turn_until_the_work_is_done() {
+        let passwords = passwords();
+        let turns = passwords.turns.available_permits();
+        let (end, ended) = mpsc::channel::<()>();
+        {
+            let request = pin!(passwords.in_turn(move || ended.recv()));
+            assert!(request.poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        }
+        assert_eq!(passwords.turns.available_permits(), turns - 1);
+        drop(end);
+        let all = u32::try_from(turns).unwrap();
+        drop(passwords.turns.acquire_many(all).await.unwrap());
     }
 
     #[actix_web::test]
