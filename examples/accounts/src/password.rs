@@ -11,6 +11,10 @@ use crate::{
     throttle::Throttle,
 };
 
+/// In bytes: a longer address of e-mail is none (RFC 5321), and hashing a book takes too long.
+pub const LONGEST_EMAIL: usize = 254;
+const LONGEST_PASSWORD: usize = 1024;
+
 /// How long a request waits for its turn.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -38,6 +42,10 @@ impl Passwords {
         email: &str,
         password: String,
     ) -> Result<Result<Account, Refusal>, Error> {
+        // Nobody has these, so they cost nothing, and nothing of them is kept to be counted.
+        if email.len() > LONGEST_EMAIL || password.len() > LONGEST_PASSWORD {
+            return Ok(Err(Refusal::Wrong));
+        }
         if let Err(refusal) = self.count(locals, email) {
             return Ok(Err(refusal));
         }
@@ -63,9 +71,8 @@ impl Passwords {
 
     /// What is kept of a new password.
     pub async fn hash(&self, password: String) -> Result<String, Refusal> {
-        // The least that NIST SP 800-63B asks for where there is no second factor; and hashing a
-        // book takes too long.
-        if password.chars().count() < 15 || password.len() > 1024 {
+        // The least that NIST SP 800-63B asks for where there is no second factor.
+        if password.chars().count() < 15 || password.len() > LONGEST_PASSWORD {
             return Err(Refusal::Unfit);
         }
         self.in_turn(move || password_auth::generate_hash(password)).await
@@ -119,7 +126,9 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Wrong => f.write_str("Wrong e-mail or password."),
-            Self::Unfit => f.write_str("A password has at least 15 characters, and not a book's."),
+            Self::Unfit => {
+                f.write_str("A password has at least 15 characters, and less than a page.")
+            }
             Self::TooManyTries(wait) => {
                 write!(f, "Too many tries. Wait {} seconds.", wait.as_secs() + 1)
             }

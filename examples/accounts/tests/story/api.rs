@@ -88,6 +88,18 @@ fn the_eleventh_try_at_one_account_is_told_to_wait_and_a_right_password_does_not
 }
 
 #[test]
+fn what_is_too_long_to_be_right_is_wrong_and_not_kept_to_be_counted() {
+    let app = App::start(None);
+    let mut stranger = Visitor::new(app.address);
+    let (email, password) = (format!("{}@example.com", "a".repeat(250)), "a".repeat(1025));
+    for (email, password) in [(&*email, PASSWORD), (ADA, &*password)] {
+        for _ in 0..11 {
+            assert_eq!(ask_token(&mut stranger, email, password).status, 401);
+        }
+    }
+}
+
+#[test]
 fn who_signs_up_again_and_again_is_told_to_wait() {
     let app = App::start(None);
     let answers = (0..11).map(|_| sign_up(&mut Visitor::new(app.address), ADA).status);
