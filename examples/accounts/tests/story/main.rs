@@ -64,6 +64,7 @@ async fn story(app: &App, is_pictured: bool) {
     let phone = Device::new(app.address, is_pictured).await;
     let chapters = async {
         signing_up_and_in(&laptop).await;
+        api::an_address_that_only_looks_alike_opens_no_account(app);
         devices(&laptop, &phone).await;
         a_new_password(&laptop, &phone).await;
         staff(&laptop, &phone).await;
