@@ -105,11 +105,14 @@ async fn signing_up_and_in(laptop: &Device) {
     }
     laptop.picture("log-in-wrong").await;
     laptop.open("/log-in?next=%2Fprofile").await;
-    // By the keyboard alone: the address is kept, the cursor stands in the password.
+    // By the keyboard alone: the address is kept, the cursor stands in the password, which is read
+    // aloud with what is wrong.
     laptop.submit(&[("email", ADA), ("password", "wrong")]).await;
     laptop.reads("Wrong e-mail or password.").await;
-    let script = "return document.activeElement.id + ' ' + document.getElementById('email').value";
-    laptop.comes_to(script, |given| given == format!("password {ADA}")).await;
+    let script = "const at = document.activeElement; return [at.id, document.getElementById('email')\
+        .value, document.getElementById(at.getAttribute('aria-describedby'))?.innerText].join()";
+    let expected = format!("password,{ADA},Wrong e-mail or password.");
+    laptop.comes_to(script, |given| given == expected).await;
     let stay = [Key::Tab.into(), ' ', Key::Tab.into(), Key::Enter.into()];
     let keys: String = PASSWORD.chars().chain(stay).collect();
     laptop.type_in("#password", &keys).await;
@@ -156,6 +159,8 @@ async fn a_new_password(laptop: &Device, phone: &Device) {
     laptop.open("/profile").await;
     laptop.submit(&[("password", "wrong"), ("new-password", NEW_PASSWORD)]).await;
     laptop.reads("Wrong e-mail or password.").await;
+    let script = "return document.activeElement.getAttribute('aria-describedby')";
+    laptop.comes_to(script, |given| given == "error").await;
     phone.open("/profile").await;
     phone.is_at("/profile").await;
 
