@@ -83,8 +83,9 @@ async fn close(
     database: web::Data<SqlitePool>,
     locals: Locals,
 ) -> Result<impl Responder, Error> {
-    // No foreign key leads from Redis to the users, so the app ends the sessions. Otherwise the
-    // next account that is given this id would inherit them.
+    // No foreign key leads from Redis to the users, so the app ends the sessions. One that begins in
+    // between, by a log-in elsewhere, opens nothing: its user is not found, and no other account is
+    // ever given this id (`AUTOINCREMENT`).
     locals.log_out_everywhere().await?;
     let delete = sqlx::query("DELETE FROM accounts WHERE id = ?").bind(user.id);
     delete.execute(&**database).await?;
@@ -95,7 +96,7 @@ async fn close(
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let file = env::temp_dir().join("locals-redis.db");
     let database = SqlitePool::connect(&format!("sqlite://{}?mode=rwc", file.display())).await?;
-    let create = "CREATE TABLE IF NOT EXISTS accounts (id INTEGER PRIMARY KEY, \
+    let create = "CREATE TABLE IF NOT EXISTS accounts (id INTEGER PRIMARY KEY AUTOINCREMENT, \
         name TEXT NOT NULL UNIQUE, is_locked BOOLEAN NOT NULL DEFAULT FALSE)";
     sqlx::query(create).execute(&database).await?;
 

@@ -21,7 +21,7 @@ const CHAT: &str =
     "<!doctype html><form id=say><input id=line autofocus><button>Say</button></form>
     <form method=post action=/logout><button>Sign out</button></form><ul id=lines></ul>
     <script>
-        const socket = new WebSocket(`ws://${location.host}/chat`);
+        const socket = new WebSocket(location.origin.replace('http', 'ws') + '/chat');
         const show = text => lines.appendChild(document.createElement('li')).textContent = text;
         socket.onmessage = message => show(message.data);
         socket.onclose = () => show('The connection is closed.');

@@ -93,7 +93,8 @@ async fn confirm_page() -> impl Responder {
     HttpResponse::Ok()
         .content_type("text/html; charset=utf-8")
         .insert_header(("Cache-Control", "no-store"))
-        .insert_header(("Referrer-Policy", "no-referrer"))
+        // Not `no-referrer`: by that browsers send the form with `Origin: null`, as from elsewhere.
+        .insert_header(("Referrer-Policy", "same-origin"))
         .body(page)
 }
 

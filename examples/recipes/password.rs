@@ -17,9 +17,10 @@ static NOBODY: LazyLock<String> = LazyLock::new(|| generate_hash("nobody's passw
 /// Whether a password is right. `hash` is that of the account, if there is one.
 pub async fn is_right(password: String, hash: Option<String>) -> actix_web::Result<bool> {
     let is_known = hash.is_some();
-    let _turn = TURNS.acquire().await.map_err(ErrorServiceUnavailable)?;
+    let turn = TURNS.acquire().await.map_err(ErrorServiceUnavailable)?;
     // Off the event loop: meanwhile this thread serves others.
     let is_right = web::block(move || {
+        let _turn = turn; // the work goes on when its client has gone away, and so does its turn
         let hash = hash.unwrap_or_else(|| NOBODY.clone());
         verify_password(password, &hash).is_ok()
     });

@@ -39,7 +39,7 @@ impl<T: AuthUser> Auth<T> {
     ///
     /// ```
     /// use actix_web::{App, HttpRequest};
-    /// use locals::{Auth, AuthUser, Locals, store::MemoryStore};
+    /// use locals::{Auth, AuthUser, Locals, UserId, store::MemoryStore};
     ///
     /// #[derive(Clone, AuthUser)]
     /// struct Account { id: i64 }
@@ -47,11 +47,19 @@ impl<T: AuthUser> Auth<T> {
     /// # async fn find(_: &str) -> Option<Account> { None }
     /// // Only behind a proxy that removes this header from what clients send.
     /// async fn by_proxy(request: &HttpRequest, locals: &Locals) -> actix_web::Result<()> {
-    ///     let Some(name) = request.headers().get("Remote-User") else { return Ok(()) };
-    ///     if locals.get_session().await?.is_none()
-    ///         && let Some(account) = find(name.to_str().unwrap_or_default()).await
-    ///     {
-    ///         locals.log_in(&account).await?;
+    ///     let name = request.headers().get("Remote-User").and_then(|name| name.to_str().ok());
+    ///     let account = match name {
+    ///         Some(name) => find(name).await,
+    ///         None => None,
+    ///     };
+    ///     let session = locals.get_session().await?;
+    ///     match account {
+    ///         // Of the same browser: who was there before may have been somebody else.
+    ///         Some(account) if session.is_none_or(|it| *it.user_id() != UserId::from(account.id)) => {
+    ///             locals.log_in(&account).await?;
+    ///         }
+    ///         Some(_) => {}
+    ///         None => locals.log_out().await?,
     ///     }
     ///     Ok(())
     /// }

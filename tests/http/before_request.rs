@@ -9,7 +9,7 @@ use actix_web::{
     test::{TestRequest, init_service},
     web,
 };
-use locals::{AuthBuilder, Error, Locals, Session, User, require_user, with_session};
+use locals::{AuthBuilder, Error, Locals, Session, User, UserId, require_user, with_session};
 
 use crate::{
     send,
@@ -209,6 +209,36 @@ async fn it_does_not_run_for_requests_that_may_not_act_for_a_browser() {
     let reply = send!(app, bearer);
     assert_eq!((&*reply.body, reply.sets_no_cookie()), ("nobody", true));
     assert_eq!(fixture.rows().await, 0);
+}
+
+/// The function that the documentation shows.
+async fn by_proxy(request: &HttpRequest, locals: &Locals) -> actix_web::Result<()> {
+    let name = request.headers().get("Remote-User").and_then(|name| name.to_str().ok());
+    let account = name.map(|name| Account::of(name.parse().unwrap()));
+    let session = locals.get_session().await?;
+    match account {
+        Some(account) if session.is_none_or(|it| *it.user_id() != UserId::from(account.id)) => {
+            locals.log_in(&account).await?;
+        }
+        Some(_) => {}
+        None => locals.log_out().await?,
+    }
+    Ok(())
+}
+
+#[actix_web::test]
+async fn who_is_signed_in_can_follow_what_a_proxy_says_in_each_request() {
+    let fixture = fixture().await;
+    let app = App::new().configure(fixture.auth.configure()).service(who);
+    let app = init_service(app.wrap(fixture.auth.before_request(by_proxy))).await;
+    let first = send!(app, by("1", support::get("/who")));
+    let again = send!(app, by("1", support::get("/who").insert_header(as_set(&first))));
+    assert_eq!((&*again.body, again.sets_no_cookie()), ("name-1", true));
+    let other = send!(app, by("2", support::get("/who").insert_header(as_set(&first))));
+    assert_eq!((&*other.body, fixture.rows().await), ("name-2", 1), "the first one's has ended");
+    let out = send!(app, support::get("/who").insert_header(as_set(&other)));
+    assert_eq!((&*out.body, out.removes_the_cookie(), fixture.rows().await), ("nobody", true, 0));
+    assert!(send!(app, support::get("/who")).sets_no_cookie(), "a stranger is left alone");
 }
 
 #[actix_web::test]

@@ -144,7 +144,7 @@ mod by_link {
         for mut visitor in [Jar::new(), browser.clone()] {
             let page = visit!(app, visitor, get(&mail.path));
             assert_eq!(page.headers().get("Cache-Control").unwrap(), "no-store");
-            assert_eq!(page.headers().get("Referrer-Policy").unwrap(), "no-referrer");
+            assert_eq!(page.headers().get("Referrer-Policy").unwrap(), "same-origin");
             assert!(!page.headers().contains_key("Set-Cookie"));
             assert!(!String::from_utf8(read_body(page).await.to_vec()).unwrap().contains("token"));
         }

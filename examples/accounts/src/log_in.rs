@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::{
     account::{Account, Accounts},
     page::{Messages, Page, done, show, show_in},
-    password::Passwords,
+    password::{LONGEST_EMAIL, Passwords},
 };
 
 #[derive(Default, Deserialize)]
@@ -48,7 +48,11 @@ async fn sign_up(
         let (page, error) = (Page::default(), Some(error));
         show_in(response, &SignUpPage { page, form: &form, error })
     };
-    if name.is_empty() || name.len() > 100 || email.len() > 254 || !email.contains('@') {
+    if name.is_empty()
+        || name.chars().count() > 100
+        || email.len() > LONGEST_EMAIL
+        || !email.contains('@')
+    {
         let error = "A name and an e-mail address are needed.".to_owned();
         return again(HttpResponse::UnprocessableEntity(), error);
     }

@@ -1,6 +1,6 @@
 //! Passwords: hashed by Argon2id, a few at a time, and beside the threads that answer requests.
 
-use std::{fmt, num::NonZero, thread::available_parallelism, time::Duration};
+use std::{fmt, num::NonZero, sync::Arc, thread::available_parallelism, time::Duration};
 
 use actix_web::{HttpResponse, HttpResponseBuilder, http::StatusCode, web};
 use locals::{Error, Locals};
@@ -11,6 +11,10 @@ use crate::{
     throttle::Throttle,
 };
 
+/// In bytes: a longer address of e-mail is none (RFC 5321), and hashing a book takes too long.
+pub const LONGEST_EMAIL: usize = 254;
+const LONGEST_PASSWORD: usize = 1024;
+
 /// How long a request waits for its turn.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -18,7 +22,7 @@ pub struct Passwords {
     accounts: Accounts,
     throttle: Throttle,
     /// One for each core. Each hash fills 19 MiB.
-    turns: Semaphore,
+    turns: Arc<Semaphore>,
     /// What the password of somebody unknown is compared with, so that they cost as much.
     nobody: String,
 }
@@ -27,7 +31,8 @@ impl Passwords {
     pub fn new(accounts: Accounts) -> Self {
         let cores = available_parallelism().map_or(1, NonZero::get);
         let nobody = password_auth::generate_hash("nobody's password");
-        Self { accounts, throttle: Throttle::new(), turns: Semaphore::new(cores), nobody }
+        let turns = Arc::new(Semaphore::new(cores));
+        Self { accounts, throttle: Throttle::new(), turns, nobody }
     }
 
     /// The account with this address, if the password is its own.
@@ -37,6 +42,10 @@ impl Passwords {
         email: &str,
         password: String,
     ) -> Result<Result<Account, Refusal>, Error> {
+        // Nobody has these, so they cost nothing, and nothing of them is kept to be counted.
+        if email.len() > LONGEST_EMAIL || password.len() > LONGEST_PASSWORD {
+            return Ok(Err(Refusal::Wrong));
+        }
         if let Err(refusal) = self.count(locals, email) {
             return Ok(Err(refusal));
         }
@@ -62,9 +71,8 @@ impl Passwords {
 
     /// What is kept of a new password.
     pub async fn hash(&self, password: String) -> Result<String, Refusal> {
-        // The least that NIST SP 800-63B asks for where there is no second factor; and hashing a
-        // book takes too long.
-        if password.chars().count() < 15 || password.len() > 1024 {
+        // The least that NIST SP 800-63B asks for where there is no second factor.
+        if password.chars().count() < 15 || password.len() > LONGEST_PASSWORD {
             return Err(Refusal::Unfit);
         }
         self.in_turn(move || password_auth::generate_hash(password)).await
@@ -74,10 +82,15 @@ impl Passwords {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Refusal> {
-        let Ok(Ok(_turn)) = timeout(PATIENCE, self.turns.acquire()).await else {
+        let Ok(Ok(turn)) = timeout(PATIENCE, Arc::clone(&self.turns).acquire_owned()).await else {
             return Err(Refusal::Busy);
         };
-        web::block(work).await.map_err(|_| Refusal::Busy)
+        // The turn lasts as long as the work, which goes on when its client has gone away.
+        let in_turn = move || {
+            let _turn = turn;
+            work()
+        };
+        web::block(in_turn).await.map_err(|_| Refusal::Busy)
     }
 }
 
@@ -113,7 +126,9 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Wrong => f.write_str("Wrong e-mail or password."),
-            Self::Unfit => f.write_str("A password has at least 15 characters, and not a book's."),
+            Self::Unfit => {
+                f.write_str("A password has at least 15 characters, and less than a page.")
+            }
             Self::TooManyTries(wait) => {
                 write!(f, "Too many tries. Wait {} seconds.", wait.as_secs() + 1)
             }
@@ -124,6 +139,12 @@ impl fmt::Display for Refusal {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        pin::pin,
+        sync::mpsc,
+        task::{Context, Waker},
+    };
+
     use sqlx::SqlitePool;
 
     use super::*;
@@ -163,6 +184,21 @@ mod tests {
         ] {
             assert_eq!(passwords.hash(password).await.is_ok(), fits);
         }
+    }
+
+    #[actix_web::test]
+    async fn a_client_who_goes_away_keeps_the_turn_until_the_work_is_done() {
+        let passwords = passwords();
+        let turns = passwords.turns.available_permits();
+        let (end, ended) = mpsc::channel::<()>();
+        {
+            let request = pin!(passwords.in_turn(move || ended.recv()));
+            assert!(request.poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        }
+        assert_eq!(passwords.turns.available_permits(), turns - 1);
+        drop(end);
+        let all = u32::try_from(turns).unwrap();
+        drop(passwords.turns.acquire_many(all).await.unwrap());
     }
 
     #[actix_web::test]

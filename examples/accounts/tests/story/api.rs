@@ -87,6 +87,26 @@ fn the_eleventh_try_at_one_account_is_told_to_wait_and_a_right_password_does_not
     assert_eq!(ask_token(&mut stranger, other, "wrong").status, 401, "nobody else is held up");
 }
 
+/// On each database: some take letters for equal that are not.
+pub fn an_address_that_only_looks_alike_opens_no_account(app: &App) {
+    for email in ["\u{e0}da@example.com", "ada@example.com\u{200b}", "ada@ex\u{e4}mple.com"] {
+        let answer = ask_token(&mut Visitor::new(app.address), email, PASSWORD);
+        assert_eq!(answer.status, 401, "{email:?}");
+    }
+}
+
+#[test]
+fn what_is_too_long_to_be_right_is_wrong_and_not_kept_to_be_counted() {
+    let app = App::start(None);
+    let mut stranger = Visitor::new(app.address);
+    let (email, password) = (format!("{}@example.com", "a".repeat(250)), "a".repeat(1025));
+    for (email, password) in [(&*email, PASSWORD), (ADA, &*password)] {
+        for _ in 0..11 {
+            assert_eq!(ask_token(&mut stranger, email, password).status, 401);
+        }
+    }
+}
+
 #[test]
 fn who_signs_up_again_and_again_is_told_to_wait() {
     let app = App::start(None);

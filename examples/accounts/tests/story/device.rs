@@ -46,14 +46,18 @@ impl Device {
 
     /// Waits until the page that is open, or is being opened, says so.
     pub async fn reads(&self, text: &str) {
+        self.comes_to("return document.body.innerText", |shown| shown.contains(text)).await;
+    }
+
+    /// Waits until a script of the page that is open, or is being opened, gives such a text.
+    pub async fn comes_to(&self, script: &str, is_it: impl Fn(&str) -> bool) {
         let end = Instant::now() + PATIENCE;
         loop {
-            let script = "return document.body.innerText";
-            let shown = self.client.execute(script, vec![]).await;
-            if shown.as_ref().is_ok_and(|shown| shown.as_str().unwrap().contains(text)) {
+            let given = self.client.execute(script, vec![]).await;
+            if given.as_ref().is_ok_and(|given| given.as_str().is_some_and(&is_it)) {
                 return;
             }
-            assert!(Instant::now() < end, "no {text:?} in {shown:?}");
+            assert!(Instant::now() < end, "{script}: {given:?}");
             sleep(Duration::from_millis(20)).await;
         }
     }

@@ -64,6 +64,7 @@ async fn story(app: &App, is_pictured: bool) {
     let phone = Device::new(app.address, is_pictured).await;
     let chapters = async {
         signing_up_and_in(&laptop).await;
+        api::an_address_that_only_looks_alike_opens_no_account(app);
         devices(&laptop, &phone).await;
         a_new_password(&laptop, &phone).await;
         staff(&laptop, &phone).await;
@@ -97,15 +98,21 @@ async fn signing_up_and_in(laptop: &Device) {
     laptop.open("/profile").await;
     laptop.is_at("/log-in?next=%2Fprofile").await;
     for (email, password) in [(ADA, "wrong"), ("nobody@example.com", PASSWORD)] {
+        // Opened anew: the page before says the same.
+        laptop.open("/log-in?next=%2Fprofile").await;
         laptop.submit(&[("email", email), ("password", password)]).await;
         laptop.reads("Wrong e-mail or password.").await;
     }
     laptop.picture("log-in-wrong").await;
-    // By the keyboard alone: the address is kept, the cursor stands in the password.
+    laptop.open("/log-in?next=%2Fprofile").await;
+    // By the keyboard alone: the address is kept, the cursor stands in the password, which is read
+    // aloud with what is wrong.
     laptop.submit(&[("email", ADA), ("password", "wrong")]).await;
     laptop.reads("Wrong e-mail or password.").await;
-    let script = "return document.activeElement.id + ' ' + document.getElementById('email').value";
-    assert_eq!(laptop.script(script).await, format!("password {ADA}"));
+    let script = "const at = document.activeElement; return [at.id, document.getElementById('email')\
+        .value, document.getElementById(at.getAttribute('aria-describedby'))?.innerText].join()";
+    let expected = format!("password,{ADA},Wrong e-mail or password.");
+    laptop.comes_to(script, |given| given == expected).await;
     let stay = [Key::Tab.into(), ' ', Key::Tab.into(), Key::Enter.into()];
     let keys: String = PASSWORD.chars().chain(stay).collect();
     laptop.type_in("#password", &keys).await;
@@ -152,6 +159,8 @@ async fn a_new_password(laptop: &Device, phone: &Device) {
     laptop.open("/profile").await;
     laptop.submit(&[("password", "wrong"), ("new-password", NEW_PASSWORD)]).await;
     laptop.reads("Wrong e-mail or password.").await;
+    let script = "return document.activeElement.getAttribute('aria-describedby')";
+    laptop.comes_to(script, |given| given == "error").await;
     phone.open("/profile").await;
     phone.is_at("/profile").await;
 
