@@ -15,7 +15,7 @@ const EMAIL: &str = "ada@example.com";
 const PASSWORD: &str = "correct-horse-battery-staple";
 const PAGE: &str = "<!doctype html><meta charset=utf-8><title>locals</title>\
     <body style='font: 1.2rem sans-serif; margin: 4rem'><h1>locals</h1>";
-const SIGN_IN: &str = "<p>Hello, stranger!<form method=post action=/login>\
+const SIGN_IN: &str = "<form method=post>\
     <input name=email type=email placeholder=E-mail required>
     <input name=password type=password placeholder=Password required>
     <button>Sign in</button></form>";
@@ -49,8 +49,15 @@ async fn home(user: Option<User<Account>>) -> impl Responder {
             let email = user.email.replace('&', "&amp;").replace('<', "&lt;");
             format!("{PAGE}<p>Signed in as <b>{email}</b>.{SIGN_OUT}")
         }
-        None => format!("{PAGE}{SIGN_IN}"),
+        None => format!("{PAGE}<p>Hello, stranger!<p><a href=/login>Sign in</a>"),
     })
+}
+
+/// The form posts to the address that it was shown at, with what the visitor wanted as `next`.
+#[get("/login")]
+#[with_session(guest_only = "/")]
+async fn login_page() -> impl Responder {
+    web::Html::new(format!("{PAGE}{SIGN_IN}"))
 }
 
 #[post("/login")]
@@ -64,11 +71,11 @@ async fn login(
         return Err(ErrorUnauthorized("Wrong e-mail or password."));
     };
     locals.log_in(&account).await?;
-    Ok(web::Redirect::to("/").see_other())
+    Ok(locals.return_to())
 }
 
 #[get("/me")]
-#[require_user]
+#[require_user(redirect = "/login")]
 async fn me(user: User<Account>) -> impl Responder {
     web::Json(user)
 }
@@ -112,7 +119,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("    curl -b jar http://{address}/me");
     let app = move || {
         let app = App::new().configure(auth.configure());
-        app.app_data(web::Data::new(database.clone())).service((home, login, me, logout))
+        app.app_data(web::Data::new(database.clone()))
+            .service((home, login_page, login, me, logout))
     };
     HttpServer::new(app).bind(address)?.run().await?;
     Ok(())

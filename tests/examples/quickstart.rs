@@ -8,8 +8,11 @@ const ADA: &str = "ada@example.com";
 fn who_signs_in_is_known_until_they_sign_out_also_after_a_new_start() {
     let mut example = Example::start("quickstart");
     let mut ada = example.visitor();
-    assert_eq!(ada.get("/me").status, 401);
+    assert_eq!(ada.ask("GET", "/me", &[], "").status, 401, "as a program");
+    assert_eq!(ada.get("/me").location(), Some("/login?next=%2Fme"));
+    assert_eq!(ada.get("/login?next=%2Fme").status, 200);
     let form = [("email", ADA), ("password", "correct-horse-battery-staple")];
+    is_sent_to(&mut ada, "/me", "/login?next=%2Fme", &form);
     is_sent_to(&mut ada, "/", "/login", &form);
     assert!(ada.get("/").text.contains(ADA));
     assert_eq!(ada.get("/me").text, format!(r#"{{"id":1,"email":"{ADA}"}}"#));
@@ -19,8 +22,8 @@ fn who_signs_in_is_known_until_they_sign_out_also_after_a_new_start() {
     let mut thief = ada.clone();
     assert_eq!(ada.get("/me").status, 200);
     is_sent_to(&mut ada, "/", "/logout", &[]);
-    assert_eq!((ada.get("/me").status, ada.cookie("session")), (401, None));
-    assert_eq!((thief.get("/me").status, thief.cookie("session").is_some()), (401, true));
+    assert_eq!((ada.get("/me").status, ada.cookie("session")), (303, None));
+    assert_eq!((thief.get("/me").status, thief.cookie("session").is_some()), (303, true));
 }
 
 #[test]
