@@ -110,9 +110,15 @@ impl Locals {
     /// ```
     ///
     /// # Errors
-    /// [`Error::WrongUser`] for a user of another table than the app's; [`Error::Store`] if the store
-    /// fails.
+    /// [`Error::Forbidden`] for a user as whom staff [act](Self::impersonate) in this request, since it
+    /// would outlive that; [`Error::WrongUser`] for a user of another table than the app's;
+    /// [`Error::Store`] if the store fails.
     pub async fn create_session<U: AuthUser>(&self, user: &U) -> Result<Session, Error> {
+        let session = self.get_session().await?;
+        if session.is_some_and(|it| it.actor().is_some() && *it.user_id() == user.id().to_user_id())
+        {
+            return Err(Error::Forbidden);
+        }
         let new = NewSession { client: self.client(), ..NewSession::default() };
         self.auth().create(user, new, Ends::default()).await
     }

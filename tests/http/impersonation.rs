@@ -50,6 +50,13 @@ async fn sessions(locals: Locals) -> Result<impl Responder, Error> {
     Ok(web::Json(locals.sessions().await?))
 }
 
+/// For another client, which keeps its token itself.
+#[post("/token/{id}")]
+#[require_user]
+async fn issue_token(id: web::Path<i64>, locals: Locals) -> Result<String, Error> {
+    Ok(locals.create_session(&Account::of(*id)).await?.user_id().to_string())
+}
+
 #[get("/settings")]
 #[require_user(recent = "10m")]
 async fn settings() -> &'static str {
@@ -109,6 +116,23 @@ async fn a_member_of_staff_acts_as_the_user_and_everybody_can_tell() {
     let actors: Vec<_> = list.as_array().unwrap().iter().map(|entry| &entry["actor"]).collect();
     assert_eq!(actors.len(), 2);
     assert!(actors.contains(&&Value::Null) && actors.contains(&&Value::from(9)), "{list}");
+}
+
+#[actix_web::test]
+async fn no_token_that_outlives_it_is_made_for_the_user() {
+    let (fixture, admin) = admin_and_user().await;
+    let app = app!(fixture, impersonate, issue_token);
+    let acting = acting_as_1!(app, admin);
+    for (id, session, status) in [
+        (1, as_set(&acting), StatusCode::FORBIDDEN),
+        // Somebody else's password may have been given.
+        (9, as_set(&acting), StatusCode::OK),
+        (9, cookie(&admin), StatusCode::OK),
+    ] {
+        let request = support::post(&format!("/token/{id}")).insert_header(session);
+        assert_eq!(send!(app, request).status, status, "{id}");
+    }
+    assert_eq!(fixture.auth.user_sessions(1).await.unwrap().len(), 1, "that of the staff");
 }
 
 #[actix_web::test]
