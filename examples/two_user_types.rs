@@ -31,8 +31,9 @@ struct Employee {
 fn page(title: &str, name: Option<&str>) -> impl Responder + use<> {
     let form = match name {
         Some(name) => format!(
-            "<p>Signed in as {name}. <a href=me>Who am I?</a>\
-            <form method=post action=logout><button>Sign out</button></form>"
+            "<p>Signed in as {}. <a href=me>Who am I?</a>\
+            <form method=post action=logout><button>Sign out</button></form>",
+            name.replace('&', "&amp;").replace('<', "&lt;")
         ),
         None => "<form method=post action=login><button>Sign in</button></form>".to_owned(),
     };

@@ -81,7 +81,7 @@ mod by_link {
         *,
     };
 
-    const ACCOUNTS: &str = "CREATE TABLE accounts (id INTEGER PRIMARY KEY, email TEXT NOT NULL); \
+    const ACCOUNTS: &str = "CREATE TABLE accounts (id INTEGER PRIMARY KEY AUTOINCREMENT, email TEXT NOT NULL); \
         INSERT INTO accounts VALUES (1, 'ada@example.com')";
 
     #[get("/me")]
@@ -270,7 +270,7 @@ mod by_two_factors {
 
     async fn fixture() -> Fixture<Account> {
         let fixture = Fixture::new(
-            "CREATE TABLE accounts (id INTEGER PRIMARY KEY, email TEXT NOT NULL UNIQUE, \
+            "CREATE TABLE accounts (id INTEGER PRIMARY KEY AUTOINCREMENT, email TEXT NOT NULL UNIQUE, \
             password_hash TEXT NOT NULL, totp_secret BLOB NOT NULL, totp_step INTEGER NOT NULL)",
         )
         .await;

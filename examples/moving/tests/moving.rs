@@ -84,7 +84,7 @@ impl Fixture {
         let file = directory.path().join("app.db");
         let store = SqlStore::sqlite(file.to_str().unwrap()).await.unwrap();
         let database = store.pool().clone();
-        let create = "CREATE TABLE accounts (id INTEGER PRIMARY KEY, email TEXT NOT NULL, \
+        let create = "CREATE TABLE accounts (id INTEGER PRIMARY KEY AUTOINCREMENT, email TEXT NOT NULL, \
             is_moved BOOLEAN NOT NULL DEFAULT FALSE); \
             INSERT INTO accounts (id, email) VALUES (1, 'ada@example.com'), (2, 'bob@example.com')";
         sqlx::raw_sql(create).execute(&database).await.unwrap();

@@ -151,7 +151,9 @@ async fn finish_login(
     let result = webauthn.finish_passkey_authentication(&credential, &state);
     let result =
         result.map_err(|_| ErrorUnauthorized("This passkey does not open the account."))?;
-    keep_counter(&result, &database).await.map_err(Error::from)?;
+    if !keep_counter(&result, &database).await.map_err(Error::from)? {
+        return Err(ErrorUnauthorized("This passkey was removed meanwhile."));
+    }
     locals.log_in(&account).await?;
     Ok(HttpResponse::NoContent().finish())
 }
@@ -189,15 +191,17 @@ async fn insert(account: &Account, passkey: Passkey, database: &SqlitePool) -> s
 }
 
 /// Some passkeys count how often they were used. A copy of one that is behind is then refused.
-async fn keep_counter(result: &AuthenticationResult, database: &SqlitePool) -> sqlx::Result<()> {
+/// `false` if the passkey is gone.
+async fn keep_counter(result: &AuthenticationResult, database: &SqlitePool) -> sqlx::Result<bool> {
     let mut transaction = database.begin_with("BEGIN IMMEDIATE").await?;
     let find = sqlx::query_scalar("SELECT passkey FROM passkeys WHERE id = ?");
-    let Json(mut passkey): Json<Passkey> =
-        find.bind(result.cred_id()).fetch_one(&mut *transaction).await?;
+    let found = find.bind(result.cred_id()).fetch_optional(&mut *transaction).await?;
+    let Some(Json(mut passkey)): Option<Json<Passkey>> = found else { return Ok(false) };
     passkey.update_credential(result);
     let update = sqlx::query("UPDATE passkeys SET passkey = ? WHERE id = ?");
     update.bind(Json(passkey)).bind(result.cred_id()).execute(&mut *transaction).await?;
-    transaction.commit().await
+    transaction.commit().await?;
+    Ok(true)
 }
 
 #[actix_web::main]

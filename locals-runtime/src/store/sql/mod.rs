@@ -285,7 +285,8 @@ impl From<sqlx::Error> for StoreError {
 }
 
 /// For the app's own queries: a database that fails them is answered as one that fails ours, 503,
-/// and the cause is logged. A row that is missing is no fault: ask by `fetch_optional`.
+/// and the cause is logged. What is no fault is for the app to see before: a row that is missing, by
+/// `fetch_optional`, and a value that is taken, by `is_unique_violation`.
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         StoreError::from(error).into()
