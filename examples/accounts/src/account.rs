@@ -19,7 +19,7 @@ pub struct Account {
 /// The table of accounts, in the database that holds the sessions too.
 ///
 /// An app on one kind of database has a pool in place of this, and `sqlx::query_as` in place of the
-/// builder, which is here for its placeholders: `?` or `$1`.
+/// builder, which is here for its placeholders, `?` or `$1`: see `examples/postgres.rs`.
 #[derive(Clone)]
 pub enum Accounts {
     Sqlite(SqlitePool),
@@ -98,14 +98,14 @@ impl Accounts {
     }
 
     /// Writes a new password, ends the other sessions of its account and gives this one a new token:
-    /// all of it or nothing. `None` if this session has ended meanwhile.
+    /// all of it or nothing, as when this session has ended meanwhile.
     pub async fn change_password(
         &self,
         auth: &Auth<Account>,
         session: &Session,
         account: &Account,
         hash: &str,
-    ) -> Result<Option<Session>, Error> {
+    ) -> Result<Session, Error> {
         on!(self, pool => {
             let mut transaction = pool.begin().await?;
             let mut query = QueryBuilder::new("UPDATE accounts SET password_hash = ");
@@ -113,10 +113,8 @@ impl Accounts {
             query.build().execute(&mut *transaction).await?;
             let mut sessions = auth.within(&mut transaction)?;
             sessions.invalidate_other_sessions(session).await?;
-            let session = sessions.reauthenticate(session).await?;
-            if session.is_some() {
-                transaction.commit().await?;
-            }
+            let session = sessions.reauthenticate(session).await?.ok_or(Error::Unauthenticated)?;
+            transaction.commit().await?;
             Ok(session)
         })
     }
@@ -124,8 +122,7 @@ impl Accounts {
     pub async fn delete(&self, id: i64) -> Result<(), Error> {
         on!(self, pool => {
             let mut query = QueryBuilder::new("DELETE FROM accounts WHERE id = ");
-            query.push_bind(id).build().execute(pool).await?;
-            Ok(())
+            Ok(query.push_bind(id).build().execute(pool).await.map(drop)?)
         })
     }
 }

@@ -1,12 +1,11 @@
 //! What staff may do: see all accounts, and the app as another user sees it.
 
 use actix_web::{HttpResponse, Responder, get, post, web};
-use askama::Template;
 use locals::{Check, Error, Locals, Session, Verified, require_user};
 
 use crate::{
     account::{Account, Accounts},
-    page::{Messages, Page, done, show},
+    page::{Answer, Messages, Page, View, done},
 };
 
 /// A condition. A handler that asks for its proof is for admins alone.
@@ -18,13 +17,6 @@ impl Check<Account> for IsAdmin {
     }
 }
 
-#[derive(Template)]
-#[template(path = "admin.html")]
-struct AdminPage {
-    page: Page,
-    accounts: Vec<Account>,
-}
-
 #[get("/admin")]
 #[require_user]
 async fn admin(
@@ -32,9 +24,9 @@ async fn admin(
     accounts: web::Data<Accounts>,
     locals: Locals,
     messages: Messages,
-) -> actix_web::Result<HttpResponse> {
+) -> Answer {
     let accounts = accounts.all().await?;
-    show(&AdminPage { page: Page::of(&locals, messages).await?, accounts })
+    View::Admin { page: Page::of(&locals, messages).await?, accounts }.show()
 }
 
 #[post("/admin/{id}/sign-in-as")]
@@ -46,8 +38,7 @@ async fn sign_in_as(
     locals: Locals,
 ) -> Result<impl Responder, Error> {
     // Not as another admin: what they do stays theirs.
-    let account = accounts.find(*id).await?.filter(|account| !account.is_admin);
-    let Some(account) = account else { return Err(Error::Forbidden) };
+    let account = accounts.find(*id).await?.filter(|it| !it.is_admin).ok_or(Error::Forbidden)?;
     locals.impersonate(&account).await?;
     Ok(web::Redirect::to("/").see_other())
 }

@@ -1,7 +1,7 @@
 //! The same for programs: JSON, by the cookie or by a bearer token.
 
-use actix_web::{HttpResponse, Responder, delete, get, post, web};
-use locals::{Error, Locals, SessionId, User, require_user, with_session};
+use actix_web::{HttpResponse, Responder, get, post, web};
+use locals::{Error, Locals, User, require_user, with_session};
 use serde_json::json;
 
 use crate::{
@@ -21,7 +21,7 @@ async fn log_in(
     let account = match passwords.check(&locals, &normal(&email), password).await? {
         Ok(account) => account,
         Err(refusal) => {
-            return Ok(refusal.response().json(json!({ "title": refusal.to_string() })));
+            return Ok(refusal.response().json(json!({ "title": refusal.text() })));
         }
     };
     let session = locals.create_session(&account).await?;
@@ -41,13 +41,6 @@ async fn sessions(locals: Locals) -> Result<impl Responder, Error> {
     Ok(web::Json(locals.sessions().await?))
 }
 
-#[delete("/sessions/{id}")]
-#[require_user]
-async fn end_session(id: web::Path<SessionId>, locals: Locals) -> Result<HttpResponse, Error> {
-    let is_ended = locals.end_session(*id).await?;
-    Ok(if is_ended { HttpResponse::NoContent() } else { HttpResponse::NotFound() }.finish())
-}
-
 pub fn routes(config: &mut web::ServiceConfig) {
-    config.service(web::scope("/api").service((log_in, me, sessions, end_session)));
+    config.service(web::scope("/api").service((log_in, me, sessions)));
 }

@@ -1,31 +1,15 @@
 //! Where one is signed in.
 
 use actix_web::{HttpResponse, get, post, web};
-use askama::Template;
-use locals::{Error, Locals, SessionId, SessionInfo, require_user};
+use locals::{Error, Locals, SessionId, require_user};
 
-use crate::page::{Messages, Page, done, show};
-
-#[derive(Template)]
-#[template(path = "devices.html")]
-struct DevicesPage {
-    page: Page,
-    sessions: Vec<SessionInfo>,
-}
-
-impl DevicesPage {
-    fn since(session: &SessionInfo) -> String {
-        let time = session.created_at.as_millis();
-        let time = jiff::Timestamp::from_millisecond(time).unwrap_or_default();
-        time.strftime("%-d %B %Y, %H:%M UTC").to_string()
-    }
-}
+use crate::page::{Answer, Messages, Page, View, done};
 
 #[get("/devices")]
 #[require_user]
-async fn devices(locals: Locals, messages: Messages) -> actix_web::Result<HttpResponse> {
+async fn devices(locals: Locals, messages: Messages) -> Answer {
     let sessions = locals.sessions().await?;
-    show(&DevicesPage { page: Page::of(&locals, messages).await?, sessions })
+    View::Devices { page: Page::of(&locals, messages).await?, sessions }.show()
 }
 
 #[post("/devices/{id}/end")]

@@ -3,23 +3,16 @@
 use std::time::Duration;
 
 use actix_web::{Error, HttpResponse, get, web, web::Bytes};
-use askama::Template;
 use futures_util::{StreamExt, stream};
 use locals::{Locals, Session, require_user};
 use tokio::time::interval;
 
-use crate::page::{Messages, Page, show};
-
-#[derive(Template)]
-#[template(path = "live.html")]
-struct LivePage {
-    page: Page,
-}
+use crate::page::{Answer, Messages, Page, View};
 
 #[get("/live")]
 #[require_user]
-async fn live(locals: Locals, messages: Messages) -> actix_web::Result<HttpResponse> {
-    show(&LivePage { page: Page::of(&locals, messages).await? })
+async fn live(locals: Locals, messages: Messages) -> Answer {
+    View::Live { page: Page::of(&locals, messages).await? }.show()
 }
 
 /// Server-sent events: a heartbeat every second, and a last word when the session ends.
@@ -32,9 +25,8 @@ async fn events(session: Session) -> HttpResponse {
     });
     let beats = beats.take_until(async move { session.ended().await });
     let events = beats.chain(stream::iter(["event: ended\ndata: ended\n\n"]));
-    HttpResponse::Ok()
-        .content_type("text/event-stream")
-        .streaming(events.map(|event| Ok::<_, Error>(Bytes::from_static(event.as_bytes()))))
+    let events = events.map(|event| Ok::<_, Error>(Bytes::from(event)));
+    HttpResponse::Ok().content_type("text/event-stream").streaming(events)
 }
 
 pub fn routes(config: &mut web::ServiceConfig) {

@@ -1,72 +1,55 @@
 //! Signing up, in and out, and giving the password once more.
 
-use actix_web::{HttpResponse, get, post, web};
-use askama::Template;
+use actix_web::web::{self, Data, Form};
+use actix_web::{HttpResponse, get, post};
 use locals::{Error, Locals, LogInOptions, User, require_user, with_session};
 use serde::Deserialize;
 
 use crate::{
     account::{Account, Accounts},
-    page::{Messages, Page, done, show, show_in},
+    page::{Answer, Messages, Page, View, done},
     password::{LONGEST_EMAIL, Passwords},
 };
 
 #[derive(Default, Deserialize)]
 pub struct NewAccount {
-    name: String,
-    email: String,
-    #[serde(default)]
+    pub name: String,
+    pub email: String,
     password: String,
-}
-
-#[derive(Template)]
-#[template(path = "sign_up.html")]
-struct SignUpPage<'a> {
-    page: Page,
-    form: &'a NewAccount,
-    error: Option<String>,
 }
 
 #[get("/sign-up")]
 #[with_session(guest_only = "/")]
-async fn sign_up_page(locals: Locals, messages: Messages) -> actix_web::Result<HttpResponse> {
+async fn sign_up_page(locals: Locals, messages: Messages) -> Answer {
     let page = Page::of(&locals, messages).await?;
-    show(&SignUpPage { page, form: &NewAccount::default(), error: None })
+    View::SignUp { page, form: &NewAccount::default(), error: None }.show()
 }
 
 #[post("/sign-up")]
 #[with_session]
 async fn sign_up(
-    mut form: web::Form<NewAccount>,
-    accounts: web::Data<Accounts>,
-    passwords: web::Data<Passwords>,
+    mut form: Form<NewAccount>,
+    accounts: Data<Accounts>,
+    passwords: Data<Passwords>,
     locals: Locals,
-) -> actix_web::Result<HttpResponse> {
+) -> Answer {
     let password = std::mem::take(&mut form.password);
     let (name, email) = (form.name.trim(), normal(&form.email));
     let again = |response, error| {
-        let (page, error) = (Page::default(), Some(error));
-        show_in(response, &SignUpPage { page, form: &form, error })
+        View::SignUp { page: Page::default(), form: &form, error: Some(error) }.show_in(response)
     };
-    if name.is_empty()
-        || name.chars().count() > 100
-        || email.len() > LONGEST_EMAIL
-        || !email.contains('@')
-    {
-        let error = "A name and an e-mail address are needed.".to_owned();
+    let is_named = (1..=100).contains(&name.chars().count());
+    if !is_named || email.len() > LONGEST_EMAIL || !email.contains('@') {
+        let error = "A name and an e-mail address are needed.";
         return again(HttpResponse::UnprocessableEntity(), error);
     }
-    let hash = match passwords.count(&locals, &email) {
-        Ok(()) => passwords.hash(password).await,
-        Err(refusal) => Err(refusal),
-    };
-    let hash = match hash {
+    let hash = match passwords.hash(&locals, &email, password).await {
         Ok(hash) => hash,
-        Err(refusal) => return again(refusal.response(), refusal.to_string()),
+        Err(refusal) => return again(refusal.response(), refusal.text()),
     };
     let Some(account) = accounts.add(name, &email, &hash).await? else {
         // An app that sends e-mail says this to the address, and to the visitor nothing new.
-        return again(HttpResponse::Conflict(), "This address has an account.".to_owned());
+        return again(HttpResponse::Conflict(), "This address has an account.");
     };
     locals.log_in(&account).await?;
     Ok(done("/", format!("Welcome, {}.", account.name)))
@@ -74,6 +57,8 @@ async fn sign_up(
 
 #[derive(Deserialize)]
 pub struct Credentials {
+    /// Not asked for again where somebody is signed in.
+    #[serde(default)]
     pub email: String,
     pub password: String,
     /// "Stay signed in".
@@ -81,34 +66,21 @@ pub struct Credentials {
     stay: bool,
 }
 
-#[derive(Template)]
-#[template(path = "log_in.html")]
-struct LogInPage<'a> {
-    page: Page,
-    email: &'a str,
-    error: Option<String>,
-}
-
 #[get("/log-in")]
 #[with_session(guest_only = "/")]
-async fn log_in_page(locals: Locals, messages: Messages) -> actix_web::Result<HttpResponse> {
-    let page = Page::of(&locals, messages).await?;
-    show(&LogInPage { page, email: "", error: None })
+async fn log_in_page(locals: Locals, messages: Messages) -> Answer {
+    View::LogIn { page: Page::of(&locals, messages).await?, email: "", error: None }.show()
 }
 
 #[post("/log-in")]
 #[with_session]
-async fn log_in(
-    form: web::Form<Credentials>,
-    passwords: web::Data<Passwords>,
-    locals: Locals,
-) -> actix_web::Result<HttpResponse> {
+async fn log_in(form: Form<Credentials>, passwords: Data<Passwords>, locals: Locals) -> Answer {
     let Credentials { email, password, stay } = form.into_inner();
     let account = match passwords.check(&locals, &normal(&email), password).await? {
         Ok(account) => account,
         Err(refusal) => {
-            let (page, error) = (Page::default(), Some(refusal.to_string()));
-            return show_in(refusal.response(), &LogInPage { page, email: &email, error });
+            let (page, error) = (Page::default(), Some(refusal.text()));
+            return View::LogIn { page, email: &email, error }.show_in(refusal.response());
         }
     };
     locals.log_in_with(&account, LogInOptions::new().remember(stay)).await?;
@@ -122,35 +94,23 @@ async fn log_out(locals: Locals) -> Result<HttpResponse, Error> {
     Ok(done("/", "You are signed out."))
 }
 
-#[derive(Deserialize)]
-struct Confirmation {
-    password: String,
-}
-
-#[derive(Template)]
-#[template(path = "confirm.html")]
-struct ConfirmPage {
-    page: Page,
-    error: Option<String>,
-}
-
 #[get("/confirm")]
 #[require_user]
-async fn confirm_page(locals: Locals, messages: Messages) -> actix_web::Result<HttpResponse> {
-    show(&ConfirmPage { page: Page::of(&locals, messages).await?, error: None })
+async fn confirm_page(locals: Locals, messages: Messages) -> Answer {
+    View::Confirm { page: Page::of(&locals, messages).await?, error: None }.show()
 }
 
 #[post("/confirm")]
 #[require_user]
 async fn confirm(
     user: User<Account>,
-    form: web::Form<Confirmation>,
-    passwords: web::Data<Passwords>,
+    form: Form<Credentials>,
+    passwords: Data<Passwords>,
     locals: Locals,
-) -> actix_web::Result<HttpResponse> {
+) -> Answer {
     if let Err(refusal) = passwords.check(&locals, &user.email, form.into_inner().password).await? {
-        let (page, error) = (Page::of(&locals, None).await?, Some(refusal.to_string()));
-        return show_in(refusal.response(), &ConfirmPage { page, error });
+        let (page, error) = (Page::of(&locals, None).await?, Some(refusal.text()));
+        return View::Confirm { page, error }.show_in(refusal.response());
     }
     locals.reauthenticate().await?;
     Ok(locals.return_to().into())

@@ -4,7 +4,7 @@
 //!
 //! | variable | what it sets |
 //! |---|---|
-//! | `DATABASE_URL` | `postgres://..` or `mysql://..` in place of an SQLite file |
+//! | `DATABASE_URL` | `postgres://..` or `mysql://..` in place of `sqlite://accounts.db`, a file |
 //! | `ADDR` | where it listens, `127.0.0.1:8080` by default |
 //! | `HTTPS` | set it where people come by HTTPS: the cookie is then for HTTPS alone |
 //! | `TRUSTED_PROXY` | the proxy in front, such as `10.0.0.1`, which then says who comes |
@@ -28,13 +28,14 @@ mod password;
 mod profile;
 mod throttle;
 
+/// Nothing of a page comes from elsewhere, and no other site shows it in a frame.
+const CSP: &str = "default-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
 #[actix_web::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt::init();
     let address = env::var("ADDR").unwrap_or_else(|_| "127.0.0.1:8080".to_owned());
-    let url = env::var("DATABASE_URL").unwrap_or_else(|_| {
-        format!("sqlite://{}", env::temp_dir().join("locals-accounts.db").display())
-    });
+    let url = env::var("DATABASE_URL").unwrap_or_else(|_| "sqlite://accounts.db".to_owned());
 
     let (accounts, auth) = Accounts::open(&url).await?;
     let mut auth = auth
@@ -55,10 +56,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let key = Key::generate();
     println!("Open http://{address}");
     HttpServer::new(move || {
+        let headers = DefaultHeaders::new()
+            .add(("Content-Security-Policy", CSP))
+            .add(("X-Content-Type-Options", "nosniff"))
+            .add(("Referrer-Policy", "same-origin"));
+        // Around the pages alone: the API has no messages.
         let messages = CookieMessageStore::builder(key.clone()).build();
         let pages = web::scope("")
             .wrap(FlashMessagesFramework::builder(messages).build())
-            .configure(page::routes)
+            .service(page::home)
             .configure(log_in::routes)
             .configure(profile::routes)
             .configure(devices::routes)
@@ -69,7 +75,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             .configure(auth.configure())
             .app_data(accounts.clone())
             .app_data(passwords.clone())
-            .wrap(headers())
+            .wrap(headers)
             .configure(page::files)
             .configure(api::routes)
             .service(pages)
@@ -78,15 +84,4 @@ async fn main() -> Result<(), Box<dyn Error>> {
     .run()
     .await?;
     Ok(())
-}
-
-/// Nothing of a page comes from elsewhere, and no other site shows it in a frame.
-fn headers() -> DefaultHeaders {
-    DefaultHeaders::new()
-        .add((
-            "Content-Security-Policy",
-            "default-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-        ))
-        .add(("X-Content-Type-Options", "nosniff"))
-        .add(("Referrer-Policy", "same-origin"))
 }

@@ -1,14 +1,14 @@
 //! What all pages have in common.
+#![allow(clippy::ref_binding_to_reference, clippy::ref_option_ref, reason = "askama derives them")]
 
 use actix_web::{
-    HttpRequest, HttpResponse, HttpResponseBuilder, Responder, error::ErrorInternalServerError,
-    get, web,
+    HttpRequest, HttpResponse, HttpResponseBuilder, error::ErrorInternalServerError, get, web,
 };
 use actix_web_flash_messages::{FlashMessage, IncomingFlashMessages};
 use askama::Template;
-use locals::{Error, Locals, User, with_session};
+use locals::{Error, Locals, Session, SessionInfo, User, with_session};
 
-use crate::account::Account;
+use crate::{account::Account, log_in::NewAccount};
 
 /// What the request before had to say. Messages that were signed before a restart are none.
 pub type Messages = Option<IncomingFlashMessages>;
@@ -16,35 +16,62 @@ pub type Messages = Option<IncomingFlashMessages>;
 /// The frame of a page.
 #[derive(Default)]
 pub struct Page {
-    pub user: Option<User<Account>>,
-    /// Whether it is staff who act as this user.
-    pub is_acting: bool,
+    pub signed_in: Option<(Session, User<Account>)>,
     pub messages: Vec<FlashMessage>,
 }
 
 impl Page {
     pub async fn of(locals: &Locals, messages: Messages) -> Result<Self, Error> {
         let messages = messages.iter().flat_map(IncomingFlashMessages::iter).cloned().collect();
-        Ok(match locals.get_session_user().await? {
-            Some((session, user)) => {
-                Self { user: Some(user), is_acting: session.actor().is_some(), messages }
-            }
-            None => Self { messages, ..Self::default() },
-        })
+        Ok(Self { signed_in: locals.get_session_user().await?, messages })
     }
 }
 
-pub fn show(page: &impl Template) -> actix_web::Result<HttpResponse> {
-    show_in(HttpResponse::Ok(), page)
+/// What a handler of pages answers.
+pub type Answer = actix_web::Result<HttpResponse>;
+
+/// The pages, and what each shows.
+#[derive(Template)]
+pub enum View<'a> {
+    #[template(path = "home.html")]
+    Home { page: Page },
+    #[template(path = "sign_up.html")]
+    SignUp { page: Page, form: &'a NewAccount, error: Option<&'static str> },
+    #[template(path = "log_in.html")]
+    LogIn { page: Page, email: &'a str, error: Option<&'static str> },
+    #[template(path = "confirm.html")]
+    Confirm { page: Page, error: Option<&'static str> },
+    #[template(path = "profile.html")]
+    Profile { page: Page, error: Option<&'static str> },
+    #[template(path = "delete.html")]
+    Delete { page: Page },
+    #[template(path = "devices.html")]
+    Devices { page: Page, sessions: Vec<SessionInfo> },
+    #[template(path = "admin.html")]
+    Admin { page: Page, accounts: Vec<Account> },
+    #[template(path = "live.html")]
+    Live { page: Page },
+    #[template(path = "problem.html")]
+    Problem { page: Page, title: &'static str, advice: &'static str },
 }
 
-/// Shows a page in an answer that has been begun.
-pub fn show_in(
-    mut response: HttpResponseBuilder,
-    page: &impl Template,
-) -> actix_web::Result<HttpResponse> {
-    let text = page.render().map_err(ErrorInternalServerError)?;
-    Ok(response.content_type("text/html; charset=utf-8").body(text))
+impl View<'_> {
+    pub fn show(&self) -> Answer {
+        self.show_in(HttpResponse::Ok())
+    }
+
+    /// Shows the page in an answer that has been begun.
+    pub fn show_in(&self, mut response: HttpResponseBuilder) -> Answer {
+        let text = self.render().map_err(ErrorInternalServerError)?;
+        Ok(response.content_type("text/html; charset=utf-8").body(text))
+    }
+
+    /// When a session began.
+    fn since(session: &SessionInfo) -> String {
+        let time = session.created_at.as_millis();
+        let time = jiff::Timestamp::from_millisecond(time).unwrap_or_default();
+        time.strftime("%-d %B %Y, %H:%M UTC").to_string()
+    }
 }
 
 /// Goes on to a page, which says what has been done.
@@ -53,35 +80,15 @@ pub fn done(path: &'static str, message: impl Into<String>) -> HttpResponse {
     HttpResponse::SeeOther().insert_header(("Location", path)).finish()
 }
 
-#[derive(Template)]
-#[template(path = "home.html")]
-struct Home {
-    page: Page,
-}
-
 #[get("/")]
 #[with_session]
-async fn home(locals: Locals, messages: Messages) -> actix_web::Result<HttpResponse> {
-    show(&Home { page: Page::of(&locals, messages).await? })
+pub async fn home(locals: Locals, messages: Messages) -> Answer {
+    View::Home { page: Page::of(&locals, messages).await? }.show()
 }
 
-#[derive(Template)]
-#[template(path = "problem.html")]
-struct Problem {
-    page: Page,
-    title: &'static str,
-    advice: &'static str,
-}
-
-impl Problem {
-    fn new(title: &'static str, advice: &'static str) -> Self {
-        Self { page: Page::default(), title, advice }
-    }
-}
-
-pub async fn not_found() -> actix_web::Result<HttpResponse> {
-    let advice = "It may have been moved, or the address has a slip.";
-    show_in(HttpResponse::NotFound(), &Problem::new("There is no such page", advice))
+pub async fn not_found() -> Answer {
+    let (title, advice) = ("There is no such page", "Perhaps the address has a slip.");
+    View::Problem { page: Page::default(), title, advice }.show_in(HttpResponse::NotFound())
 }
 
 /// Answers to people that look like the app. What is `None` here is answered by `locals`.
@@ -89,31 +96,19 @@ pub fn answer(request: &HttpRequest, error: &Error) -> Option<HttpResponse> {
     let (title, advice) = match error {
         _ if request.path().starts_with("/api/") => return None,
         Error::Forbidden => ("This is not for you", "It is for other accounts than yours."),
-        Error::CrossOrigin { .. } => {
-            ("This came from another site", "Open this app and try there.")
-        }
+        Error::CrossOrigin { .. } => ("This came from another site", "Try it in this app."),
         Error::Store(_) => ("The database does not answer", "Try again in a moment."),
         _ => return None,
     };
-    show(&Problem::new(title, advice)).ok()
-}
-
-#[get("/style.css")]
-async fn style() -> impl Responder {
-    let style = include_str!("../static/style.css");
-    style.customize().insert_header(("Content-Type", "text/css; charset=utf-8"))
-}
-
-#[get("/live.js")]
-async fn script() -> impl Responder {
-    let script = include_str!("../static/live.js");
-    script.customize().insert_header(("Content-Type", "text/javascript; charset=utf-8"))
-}
-
-pub fn routes(config: &mut web::ServiceConfig) {
-    config.service(home);
+    // Its status will be that of the error.
+    View::Problem { page: Page::default(), title, advice }.show().ok()
 }
 
 pub fn files(config: &mut web::ServiceConfig) {
-    config.service((style, script));
+    let file = |kind, text: &'static str| {
+        web::get().to(move || async move { HttpResponse::Ok().content_type(kind).body(text) })
+    };
+    let style = file("text/css; charset=utf-8", include_str!("../static/style.css"));
+    let script = file("text/javascript; charset=utf-8", include_str!("../static/live.js"));
+    config.route("/style.css", style).route("/live.js", script);
 }

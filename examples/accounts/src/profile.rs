@@ -1,32 +1,20 @@
 //! One's own account: the profile, a new password, the end.
 
-use actix_web::{HttpResponse, get, post, web};
-use askama::Template;
+use actix_web::web::{self, Data, Form};
+use actix_web::{get, post};
 use locals::{Auth, Locals, Session, User, require_user};
 use serde::Deserialize;
 
 use crate::{
     account::{Account, Accounts},
-    page::{Messages, Page, done, show, show_in},
+    page::{Answer, Messages, Page, View, done},
     password::Passwords,
 };
 
-#[derive(Template)]
-#[template(path = "profile.html")]
-struct ProfilePage {
-    page: Page,
-    account: User<Account>,
-    error: Option<String>,
-}
-
 #[get("/profile")]
 #[require_user]
-async fn profile(
-    account: User<Account>,
-    locals: Locals,
-    messages: Messages,
-) -> actix_web::Result<HttpResponse> {
-    show(&ProfilePage { page: Page::of(&locals, messages).await?, account, error: None })
+async fn profile(locals: Locals, messages: Messages) -> Answer {
+    View::Profile { page: Page::of(&locals, messages).await?, error: None }.show()
 }
 
 #[derive(Deserialize)]
@@ -40,49 +28,38 @@ struct PasswordChange {
 async fn change_password(
     account: User<Account>,
     session: Session,
-    form: web::Form<PasswordChange>,
-    (accounts, passwords): (web::Data<Accounts>, web::Data<Passwords>),
+    form: Form<PasswordChange>,
+    accounts: Data<Accounts>,
+    passwords: Data<Passwords>,
     auth: Auth<Account>,
     locals: Locals,
-) -> actix_web::Result<HttpResponse> {
+) -> Answer {
     let form = form.into_inner();
     let hash = match passwords.check(&locals, &account.email, form.password).await? {
-        Ok(_) => passwords.hash(form.new_password).await,
+        Ok(_) => passwords.hash(&locals, &account.email, form.new_password).await,
         Err(refusal) => Err(refusal),
     };
     let hash = match hash {
         Ok(hash) => hash,
         Err(refusal) => {
-            let (page, error) = (Page::of(&locals, None).await?, Some(refusal.to_string()));
-            return show_in(refusal.response(), &ProfilePage { page, account, error });
+            let (page, error) = (Page::of(&locals, None).await?, Some(refusal.text()));
+            return View::Profile { page, error }.show_in(refusal.response());
         }
     };
-    match accounts.change_password(&auth, &session, &account, &hash).await? {
-        Some(session) => locals.set_session(session),
-        None => return Err(locals::Error::Unauthenticated.into()),
-    }
+    let session = accounts.change_password(&auth, &session, &account, &hash).await?;
+    locals.set_session(session);
     Ok(done("/profile", "Your password is changed, and your other devices are signed out."))
-}
-
-#[derive(Template)]
-#[template(path = "delete.html")]
-struct DeletePage {
-    page: Page,
 }
 
 #[get("/profile/delete")]
 #[require_user(recent = "10m")]
-async fn delete_page(locals: Locals, messages: Messages) -> actix_web::Result<HttpResponse> {
-    show(&DeletePage { page: Page::of(&locals, messages).await? })
+async fn delete_page(locals: Locals, messages: Messages) -> Answer {
+    View::Delete { page: Page::of(&locals, messages).await? }.show()
 }
 
 #[post("/profile/delete")]
 #[require_user(recent = "10m")]
-async fn delete(
-    account: User<Account>,
-    accounts: web::Data<Accounts>,
-    locals: Locals,
-) -> Result<HttpResponse, locals::Error> {
+async fn delete(account: User<Account>, accounts: Data<Accounts>, locals: Locals) -> Answer {
     locals.log_out_everywhere().await?;
     accounts.delete(account.id).await?;
     Ok(done("/", "Your account is deleted."))

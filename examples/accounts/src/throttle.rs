@@ -2,7 +2,7 @@
 
 use std::{
     net::{IpAddr, Ipv6Addr},
-    time::Duration,
+    num::NonZeroU32,
 };
 
 use governor::{
@@ -11,8 +11,8 @@ use governor::{
 };
 use locals::Locals;
 
-/// From so many keys on, those who have not tried for long are forgotten.
-const MANY: usize = 10_000;
+const TEN: NonZeroU32 = NonZeroU32::new(10).unwrap();
+const THIRTY: NonZeroU32 = NonZeroU32::new(30).unwrap();
 
 pub struct Throttle {
     by_account: DefaultKeyedRateLimiter<String>,
@@ -21,23 +21,20 @@ pub struct Throttle {
 
 impl Throttle {
     pub fn new() -> Self {
-        let quota = |burst: u32, period| {
-            let burst = burst.try_into().expect("more than none");
-            Quota::with_period(period).expect("longer than nothing").allow_burst(burst)
-        };
         Self {
-            by_account: DefaultKeyedRateLimiter::keyed(quota(10, Duration::from_secs(30))),
-            by_address: DefaultKeyedRateLimiter::keyed(quota(30, Duration::from_secs(6))),
+            by_account: DefaultKeyedRateLimiter::keyed(Quota::per_hour(THIRTY).allow_burst(TEN)),
+            by_address: DefaultKeyedRateLimiter::keyed(Quota::per_minute(TEN).allow_burst(THIRTY)),
         }
     }
 
-    /// Counts a try; `Err` says how long to wait for the next one. Whoever is signed in stays so.
-    pub fn count(&self, locals: &Locals, email: &str) -> Result<(), Duration> {
-        if self.by_account.len() + self.by_address.len() > MANY {
+    /// Counts a try; `Err` says how many seconds to wait for the next one. Whoever is signed in stays so.
+    pub fn count(&self, locals: &Locals, email: &str) -> Result<(), u64> {
+        // So many that those who have not tried for long are forgotten.
+        if self.by_account.len() + self.by_address.len() > 10_000 {
             self.by_account.retain_recent();
             self.by_address.retain_recent();
         }
-        let wait = |until: NotUntil<_>| until.wait_time_from(DefaultClock::default().now());
+        let wait = |it: NotUntil<_>| it.wait_time_from(DefaultClock::default().now()).as_secs() + 1;
         self.by_address.check_key(&locals.client_address().map(network)).map_err(wait)?;
         self.by_account.check_key(&email.to_owned()).map_err(wait)
     }
@@ -47,6 +44,6 @@ impl Throttle {
 fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)), // the lower half is zero
     }
 }
