@@ -4,7 +4,9 @@
 
 use std::{env, sync::LazyLock};
 
-use actix_web::{App, HttpServer, Responder, error::ErrorUnauthorized, get, post, web};
+use actix_web::{
+    App, HttpResponse, HttpServer, Responder, get, http::header::ContentType, post, web,
+};
 use locals::{
     Auth, AuthUser, CookieConfig, Error, Locals, User, require_user, store::SqlStore, with_session,
 };
@@ -66,12 +68,13 @@ async fn login(
     form: web::Form<Credentials>,
     database: web::Data<SqlitePool>,
     locals: Locals,
-) -> actix_web::Result<impl Responder> {
+) -> actix_web::Result<HttpResponse> {
     let Some(account) = verify(&database, form.into_inner()).await? else {
-        return Err(ErrorUnauthorized("Wrong e-mail or password."));
+        let again = format!("{PAGE}<p>Wrong e-mail or password.{SIGN_IN}");
+        return Ok(HttpResponse::Unauthorized().content_type(ContentType::html()).body(again));
     };
     locals.log_in(&account).await?;
-    Ok(locals.return_to())
+    Ok(locals.return_to().into())
 }
 
 #[get("/me")]
@@ -98,6 +101,7 @@ async fn verify(database: &SqlitePool, form: Credentials) -> actix_web::Result<O
 
 #[actix_web::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    tracing_subscriber::fmt::init(); // shows what is logged
     LazyLock::force(&NOBODY);
     let file = env::temp_dir().join("locals-quickstart.db");
     let store = SqlStore::sqlite(&file.display().to_string()).await?;
