@@ -7,7 +7,7 @@ use crate::{
     auth::UserType,
     error::Error,
     parameters::Asks,
-    resolution::Resolution,
+    resolution::Resolved,
     user::{AuthUser, User},
 };
 
@@ -21,8 +21,8 @@ pub trait Attribute {
     /// What must be read before it can decide.
     fn asks(&self) -> Asks;
 
-    /// Whether the request may go on.
-    fn admit(&self, request: &Resolution) -> Result<(), Refusal>;
+    /// Whether the request may go on, by what was found of its session.
+    fn admit(&self, found: &Resolved) -> Result<(), Refusal>;
 
     /// How an error of the guard is answered.
     fn refuse(&self, error: Error) -> Refusal {
@@ -78,9 +78,9 @@ impl Attribute for WithSession {
         Asks { session: self.guest_only.is_some(), ..Asks::default() }
     }
 
-    fn admit(&self, request: &Resolution) -> Result<(), Refusal> {
+    fn admit(&self, found: &Resolved) -> Result<(), Refusal> {
         match self.guest_only {
-            Some(page) if request.session().is_some() => Err(Refusal::SignedIn(page)),
+            Some(page) if found.session().is_some() => Err(Refusal::SignedIn(page)),
             _ => Ok(()),
         }
     }
@@ -135,9 +135,9 @@ impl<C: Condition> Attribute for RequireUser<C> {
         Asks { session: true, user: C::user_type(), ..Asks::default() }
     }
 
-    fn admit(&self, request: &Resolution) -> Result<(), Refusal> {
-        let session = request.session().ok_or_else(|| self.refuse(Error::Unauthenticated))?;
-        self.condition.check(request).map_err(|error| self.refuse(error))?;
+    fn admit(&self, found: &Resolved) -> Result<(), Refusal> {
+        let session = found.session().ok_or_else(|| self.refuse(Error::Unauthenticated))?;
+        self.condition.check(found).map_err(|error| self.refuse(error))?;
         match self.recent {
             Some(within) if !session.is_recent(within) => {
                 Err(self.refuse(Error::not_recent(session)))
@@ -157,7 +157,7 @@ pub trait Condition {
     fn user_type() -> Option<UserType>;
 
     /// Whether the signed-in user meets it.
-    fn check(&self, request: &Resolution) -> Result<(), Error>;
+    fn check(&self, found: &Resolved) -> Result<(), Error>;
 }
 
 impl Condition for () {
@@ -165,7 +165,7 @@ impl Condition for () {
         None
     }
 
-    fn check(&self, _: &Resolution) -> Result<(), Error> {
+    fn check(&self, _: &Resolved) -> Result<(), Error> {
         Ok(())
     }
 }
@@ -188,8 +188,8 @@ impl<T: AuthUser, F: Fn(&T) -> bool> Condition for Checked<T, F> {
         Some(UserType::of::<T>())
     }
 
-    fn check(&self, request: &Resolution) -> Result<(), Error> {
-        let user: User<T> = request.user().ok_or(Error::Unauthenticated)?;
+    fn check(&self, found: &Resolved) -> Result<(), Error> {
+        let user: User<T> = found.user().ok_or(Error::Unauthenticated)?;
         if (self.check)(&user) { Ok(()) } else { Err(Error::Forbidden) }
     }
 }

@@ -5,6 +5,7 @@ use std::{
     future::{Future, Ready, ready},
     pin::Pin,
     rc::Rc,
+    sync::Arc,
 };
 
 use actix_web::{
@@ -14,7 +15,9 @@ use actix_web::{
 };
 
 use crate::{
+    acting,
     auth::{Auth, Registered},
+    finish::FinishedError,
     locals::Locals,
     middleware::finished,
     parameters::Asks,
@@ -128,15 +131,23 @@ where
             };
             let result = {
                 let locals = Locals::new(request.request().clone(), Rc::clone(&resolution));
-                run(request.request(), &locals).await
+                let run = run(request.request(), &locals);
+                acting::within(Arc::clone(&resolution.acting), run).await
             };
             let resolution = resolution.as_decided();
             resolution.share(&request);
             let response = match result {
-                Ok(()) => inner.call(request).await?.map_into_boxed_body(),
+                Ok(()) => {
+                    let acting = Arc::clone(&resolution.acting);
+                    match acting::within(acting, inner.call(request)).await {
+                        Ok(response) => response.map_into_boxed_body(),
+                        Err(error) => return Err(FinishedError::of(error, &resolution).await),
+                    }
+                }
                 Err(error) => {
                     let answer = HttpResponse::from_error(error);
                     let session = resolution.session();
+                    let session = session.as_ref();
                     let answer = auth.answers().negotiate(request.request(), session, answer);
                     request.into_response(answer)
                 }

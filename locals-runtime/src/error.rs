@@ -39,6 +39,12 @@ pub enum Error {
     #[error("the user may not do this")]
     Forbidden,
 
+    /// A member of staff [acts as another user](crate::Locals::impersonate), and this would give them
+    /// a session that outlives that, or a right that they do not have. They have to stop acting as
+    /// the user first. 403 with the code `impersonating`.
+    #[error("not while acting as another user: call `stop_impersonating` first")]
+    Impersonating,
+
     /// The user signed in too long ago for this. 401 with the code `reauthenticate`; in a browser,
     /// a redirect to the page that asks for the password again.
     #[error("signed in too long ago")]
@@ -70,6 +76,17 @@ pub enum Error {
     CrossOrigin {
         /// Which header decided, for the log.
         reason: &'static str,
+    },
+
+    /// A verb that writes a cookie was called after the headers of the response had been made, as in
+    /// a spawned task or a body that is streamed. Nothing was changed. 500.
+    #[error(
+        "`{verb}` was called after the headers of the response had been made, when its cookie could \
+         no longer be written: call it before the handler returns"
+    )]
+    ResponseStarted {
+        /// What was called.
+        verb: &'static str,
     },
 
     /// The app has not registered its `Auth`. 500.
@@ -133,7 +150,7 @@ impl ResponseError for Error {
 
 impl Error {
     /// A short name that does not change between versions, for programs: `not_signed_in`,
-    /// `reauthenticate`, `forbidden`, `cross_origin`, `two_credentials`, `too_much_data`,
+    /// `reauthenticate`, `forbidden`, `impersonating`, `cross_origin`, `two_credentials`, `too_much_data`,
     /// `unavailable` or `internal`.
     ///
     /// It stands in the body of the response, as `code`.
@@ -158,6 +175,9 @@ impl Error {
                 (StatusCode::UNAUTHORIZED, "reauthenticate", "Signed in too long ago")
             }
             Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden", "Not allowed"),
+            Self::Impersonating => {
+                (StatusCode::FORBIDDEN, "impersonating", "Not while acting as another user")
+            }
             Self::CrossOrigin { .. } => {
                 (StatusCode::FORBIDDEN, "cross_origin", "Request from another site refused")
             }
@@ -169,6 +189,7 @@ impl Error {
             }
             Self::Config(_)
             | Self::UnwritableData(_)
+            | Self::ResponseStarted { .. }
             | Self::NotConfigured
             | Self::WrongUser { .. }
             | Self::WrongUserId(_)

@@ -1,47 +1,121 @@
 //! Everything after the handler, whatever came of it: the cookie and the cache headers.
 
-use actix_web::http::header::{
-    CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, SET_COOKIE, VARY,
+use std::fmt;
+
+use actix_web::{
+    HttpResponse, ResponseError,
+    http::{
+        StatusCode,
+        header::{CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, SET_COOKIE, VARY},
+    },
 };
 
 use crate::{
     admission::TokenState,
     error::chain,
     events::Event,
-    locals::Locals,
     outcome::{Choice, Opened, Outcome, outcome},
-    resolution::{Carrier, Decision, GuestDecision},
+    resolution::{Carrier, Decision, GuestDecision, Resolution},
     session::{Renewal, Session},
     session_manager::Admitted,
 };
 
-/// Gives a response what the session asks for, once.
-pub(crate) async fn finish(locals: &Locals, headers: &mut HeaderMap) {
-    let resolution = &locals.resolution;
-    if resolution.is_finished.replace(true) {
-        return;
-    }
-    for cookie in [locals.cookie().await, locals.guest_cookie()].into_iter().flatten() {
-        replace_cookie(headers, cookie);
-        never_store(headers);
-    }
-    // No other site may make a browser forget what is ours.
-    if resolution.has_logged_out.get()
-        && resolution.carrier == Carrier::Cookie
-        && let Some(value) = resolution.auth.clear_site_data()
-    {
-        headers.insert(HeaderName::from_static("clear-site-data"), value.clone());
-    }
-    // One that cleared nothing, for a stranger, would have removed the cookie of somebody else.
-    let has_decided = || !matches!(resolution.decision(), Decision::None);
-    if resolution.resolved().is_some() || resolution.guest.initialized() || has_decided() {
-        vary_by(headers, "Cookie");
-        if resolution.auth.accepts_bearer() {
-            vary_by(headers, "Authorization");
+/// What a response gets of the session: found out once, when everything has been decided.
+#[derive(Debug, Default)]
+pub(crate) struct Finish {
+    cookies: Vec<HeaderValue>,
+    clear_site_data: Option<HeaderValue>,
+    /// The headers of the request that the response depends on.
+    vary: &'static [&'static str],
+}
+
+impl Finish {
+    /// What the response to a request gets; nothing if it has been given before.
+    pub(crate) async fn of(resolution: &Resolution) -> Self {
+        if resolution.is_finished.replace(true) {
+            return Self::default();
         }
-        if !headers.contains_key(CACHE_CONTROL) {
+        let cookies = [resolution.cookie().await, resolution.guest_cookie()];
+        // No other site may make a browser forget what is ours.
+        let is_tidied = resolution.has_logged_out.get() && resolution.carrier == Carrier::Cookie;
+        // One that cleared nothing, for a stranger, would have removed the cookie of somebody else.
+        let depends = resolution.resolved().is_some()
+            || resolution.guest.initialized()
+            || !matches!(resolution.decision(), Decision::None);
+        Self {
+            cookies: cookies.into_iter().flatten().collect(),
+            clear_site_data: resolution.auth.clear_site_data().filter(|_| is_tidied).cloned(),
+            vary: match (depends, resolution.auth.accepts_bearer()) {
+                (false, _) => &[],
+                (true, false) => &["Cookie"],
+                (true, true) => &["Cookie", "Authorization"],
+            },
+        }
+    }
+
+    /// Puts it among the headers of the response.
+    pub(crate) fn put(&self, headers: &mut HeaderMap) {
+        for cookie in &self.cookies {
+            replace_cookie(headers, cookie.clone());
+            never_store(headers);
+        }
+        if let Some(value) = &self.clear_site_data {
+            headers.insert(HeaderName::from_static("clear-site-data"), value.clone());
+        }
+        for name in self.vary {
+            vary_by(headers, name);
+        }
+        if !self.vary.is_empty() && !headers.contains_key(CACHE_CONTROL) {
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
         }
+    }
+}
+
+/// Gives a response what the session asks for, once.
+pub(crate) async fn finish(resolution: &Resolution, headers: &mut HeaderMap) {
+    Finish::of(resolution).await.put(headers);
+}
+
+/// The error of a service inside, whose response gets what the session asks for.
+///
+/// Middleware outside that looks for an error of the app finds it by [`error`](Self::error).
+pub struct FinishedError {
+    error: actix_web::Error,
+    finish: Finish,
+}
+
+impl FinishedError {
+    pub(crate) async fn of(error: actix_web::Error, resolution: &Resolution) -> actix_web::Error {
+        Self { error, finish: Finish::of(resolution).await }.into()
+    }
+
+    /// The error as the service inside gave it.
+    pub fn error(&self) -> &actix_web::Error {
+        &self.error
+    }
+}
+
+impl ResponseError for FinishedError {
+    fn status_code(&self) -> StatusCode {
+        self.error.as_response_error().status_code()
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut response = self.error.error_response();
+        self.finish.put(response.headers_mut());
+        response
+    }
+}
+
+impl fmt::Display for FinishedError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl fmt::Debug for FinishedError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
     }
 }
 
@@ -95,22 +169,23 @@ fn vary_by(headers: &mut HeaderMap, name: &'static str) {
     }
 }
 
-impl Locals {
+impl Resolution {
     /// The `Set-Cookie` that the request's decisions amount to, if any.
     ///
     /// An idle session is renewed here, at the end, and a token exchanged: one that was ended while
     /// the handler ran is not found any more, so neither its row nor its cookie comes back.
     async fn cookie(&self) -> Option<HeaderValue> {
-        let admitted = self.admitted();
-        let chosen = match self.resolution.decision() {
+        let resolved = self.resolved();
+        let admitted = resolved.as_ref().and_then(|resolved| resolved.admitted.as_ref());
+        let chosen = match self.decision() {
             Decision::Set(chosen) => Some(chosen),
             Decision::None | Decision::Clear { .. } => None,
         };
-        let writes_cookies = self.resolution.carrier != Carrier::Bearer;
-        let session = match self.outcome() {
+        let writes_cookies = self.carrier != Carrier::Bearer;
+        let session = match self.outcome(admitted) {
             Outcome::Keep => None,
             Outcome::Remove => {
-                return writes_cookies.then(|| self.resolution.auth.cookie().remove());
+                return writes_cookies.then(|| self.auth.cookie().remove());
             }
             Outcome::Store => chosen.map(|chosen| chosen.session.clone()),
             // In boxes: these futures are large, and part of that of every handler.
@@ -123,38 +198,34 @@ impl Locals {
 
     /// The `Set-Cookie` of the guest, if any.
     fn guest_cookie(&self) -> Option<HeaderValue> {
-        let cookie = self.resolution.auth.guest_cookie();
-        match &*self.resolution.guest_decision.borrow() {
+        let cookie = self.auth.guest_cookie();
+        match &*self.guest_decision.borrow() {
             GuestDecision::None => None,
             GuestDecision::Ended => Some(cookie.remove()),
             GuestDecision::Written(guest) => {
-                let life = guest.record.expires_at.since(self.auth().now());
+                let life = guest.record.expires_at.since(self.auth.sessions().now());
                 Some(cookie.store(&guest.token, Some(life)))
             }
         }
     }
 
-    fn outcome(&self) -> Outcome {
-        let choice = match self.resolution.decision() {
+    fn outcome(&self, admitted: Option<&Admitted>) -> Outcome {
+        let choice = match self.decision() {
             Decision::None => Choice::Nothing,
             Decision::Set(chosen) => Choice::Set(chosen.session.id()),
             Decision::Clear { after_set } => Choice::Clear { after_set },
         };
-        let opened = self.admitted().map(|admitted| Opened {
+        let opened = admitted.map(|admitted| Opened {
             id: admitted.session.id(),
             is_unchanged: admitted.renewal.is_none() && admitted.token == TokenState::Current,
         });
-        outcome(choice, &self.resolution.presented, opened)
-    }
-
-    fn admitted(&self) -> Option<&Admitted> {
-        self.resolution.resolved()?.admitted.as_deref()
+        outcome(choice, &self.presented, opened)
     }
 
     fn store_cookie(&self, session: &Session) -> HeaderValue {
-        let life = session.idle_expires_at().since(self.auth().now());
+        let life = session.idle_expires_at().since(self.auth.sessions().now());
         let life = session.is_persistent().then_some(life);
-        self.resolution.auth.cookie().store(&session.token, life)
+        self.auth.cookie().store(&session.token, life)
     }
 
     /// The presented session after its use: renewed by this request, or with the token that it has
@@ -165,8 +236,8 @@ impl Locals {
         let is_renewed = self.renewed(admitted, session).await;
         match admitted.token {
             // A native client would not learn the new one.
-            TokenState::Due if self.resolution.carrier != Carrier::Bearer => {
-                match logged(self.auth().rotate(session).await) {
+            TokenState::Due if self.carrier != Carrier::Bearer => {
+                match logged(self.auth.sessions().rotate(session).await) {
                     Some(rotated) => rotated,
                     None => is_renewed.then(|| session.clone()),
                 }
@@ -181,7 +252,7 @@ impl Locals {
         if self.renewed(admitted, chosen).await {
             return Some(chosen.clone());
         }
-        match logged(self.auth().find(&chosen.token).await) {
+        match logged(self.auth.sessions().find(&chosen.token).await) {
             Some(found) => found.map(|found| found.session),
             // If its token is a new one, the browser has no other that opens it.
             None => (chosen.token != admitted.session.token).then(|| chosen.clone()),
@@ -192,11 +263,11 @@ impl Locals {
     async fn renewed(&self, admitted: &Admitted, session: &Session) -> bool {
         let Some(renewal) = admitted.renewal else { return false };
         let renewal = Renewal { secret_hash: session.record.secret_hash, ..renewal };
-        logged(self.auth().renew(session, renewal).await).unwrap_or(false)
+        logged(self.auth.sessions().renew(session, renewal).await).unwrap_or(false)
     }
 
     async fn still_living(&self, session: &Session) -> Option<Session> {
-        let found = logged(self.auth().find(&session.token).await).flatten();
+        let found = logged(self.auth.sessions().find(&session.token).await).flatten();
         found.map(|found| found.session)
     }
 }

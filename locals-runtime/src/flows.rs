@@ -51,7 +51,9 @@ impl Locals {
     ///
     /// # Errors
     /// [`Error::Store`] if the store fails: nobody is signed in, and the browser keeps the session
-    /// it had. [`Error::WrongUser`] for a user of another table than the app's.
+    /// it had. [`Error::WrongUser`] for a user of another table than the app's;
+    /// [`Error::Impersonating`] while staff [act as a user](Self::impersonate): the new session would
+    /// outlive that; [`Error::ResponseStarted`] when no cookie can be written any more.
     pub async fn log_in<U: AuthUser>(&self, user: &U) -> Result<Session, Error> {
         self.log_in_with(user, LogInOptions::default()).await
     }
@@ -76,6 +78,8 @@ impl Locals {
         user: &U,
         options: LogInOptions,
     ) -> Result<Session, Error> {
+        self.refuse_if_finished("log_in")?;
+        self.refuse_while_acting().await?;
         let ended = self.own_sessions().await?;
         let before = self.data_of(user).await?;
         let (guest, data) = self.guest_to_merge(before).await?;
@@ -110,15 +114,11 @@ impl Locals {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Forbidden`] for a user as whom staff [act](Self::impersonate) in this request, since it
-    /// would outlive that; [`Error::WrongUser`] for a user of another table than the app's;
+    /// [`Error::Impersonating`] while staff [act as a user](Self::impersonate) in this request, since
+    /// it would outlive that; [`Error::WrongUser`] for a user of another table than the app's;
     /// [`Error::Store`] if the store fails.
     pub async fn create_session<U: AuthUser>(&self, user: &U) -> Result<Session, Error> {
-        let session = self.get_session().await?;
-        if session.is_some_and(|it| it.actor().is_some() && *it.user_id() == user.id().to_user_id())
-        {
-            return Err(Error::Forbidden);
-        }
+        self.refuse_while_acting().await?;
         let new = NewSession { client: self.client(), ..NewSession::default() };
         self.auth().create(user, new, Ends::default()).await
     }
@@ -144,13 +144,13 @@ impl Locals {
     ///
     /// # Errors
     /// [`Error::Unauthenticated`] if there is no session, or it has ended meanwhile;
-    /// [`Error::Forbidden`] in an [impersonation](Self::impersonate), which never counts as a recent
-    /// log-in; [`Error::Store`] if the store fails, and the token is the old one.
+    /// [`Error::Impersonating`] in an [impersonation](Self::impersonate), which never counts as a
+    /// recent log-in; [`Error::ResponseStarted`] when no cookie can be written any more;
+    /// [`Error::Store`] if the store fails, and the token is the old one.
     pub async fn reauthenticate(&self) -> Result<Session, Error> {
+        self.refuse_if_finished("reauthenticate")?;
         let session = self.get_session().await?.ok_or(Error::Unauthenticated)?;
-        if session.actor().is_some() {
-            return Err(Error::Forbidden);
-        }
+        self.refuse_while_acting().await?;
         let session = self.auth().reauthenticate(&session).await?;
         let session = session.ok_or(Error::Unauthenticated)?;
         self.set_session(session.clone());
@@ -197,8 +197,11 @@ impl Locals {
     ///
     /// # Errors
     /// [`Error::Store`] if the store fails: the session lives and the cookie stays, so that
-    /// signing out can be tried again.
+    /// signing out can be tried again. [`Error::ResponseStarted`] when the cookie can no longer be
+    /// removed: then end the session by
+    /// [`invalidate_session`](crate::SessionManager::invalidate_session).
     pub async fn log_out(&self) -> Result<(), Error> {
+        self.refuse_if_finished("log_out")?;
         self.refuse_unreadable().await?;
         let acting = self.get_session().await?.filter(|session| session.actor().is_some());
         for id in self.own_sessions().await? {
@@ -227,7 +230,9 @@ impl Locals {
     ///
     /// # Errors
     /// [`Error::Store`] if the store fails: some or all may have ended; try again.
+    /// [`Error::ResponseStarted`] when no cookie can be written any more.
     pub async fn log_out_other_sessions(&self) -> Result<u64, Error> {
+        self.refuse_if_finished("log_out_other_sessions")?;
         let Some(session) = self.get_session().await? else {
             return Ok(0);
         };
@@ -253,8 +258,10 @@ impl Locals {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Store`] if the store fails.
+    /// [`Error::Store`] if the store fails; [`Error::ResponseStarted`] when the cookie can no longer
+    /// be removed.
     pub async fn log_out_everywhere(&self) -> Result<u64, Error> {
+        self.refuse_if_finished("log_out_everywhere")?;
         let Some(session) = self.get_session().await? else {
             self.logged_out();
             return Ok(0);
@@ -330,8 +337,19 @@ impl Locals {
         self.resolution.auth.proxies().client(peer, self.request.headers())
     }
 
+    pub(crate) fn refuse_if_finished(&self, verb: &'static str) -> Result<(), Error> {
+        self.resolution.refuse_if_finished(verb)
+    }
+
+    /// Refuses what would give who acts as another user more than that.
+    pub(crate) async fn refuse_while_acting(&self) -> Result<(), Error> {
+        self.presented().await?;
+        self.resolution.acting.refuse().await
+    }
+
     fn logged_out(&self) {
         self.clear_session();
+        self.resolution.acting.has_ended();
         self.resolution.has_logged_out.set(true);
     }
 
@@ -352,7 +370,7 @@ impl Locals {
             Decision::None | Decision::Clear { .. } => None,
         };
         let mut own = Vec::new();
-        for session in presented.into_iter().chain(&set) {
+        for session in presented.iter().chain(&set) {
             for id in session.record.actor_session.into_iter().chain([session.id()]) {
                 if !own.contains(&id) {
                     own.push(id);

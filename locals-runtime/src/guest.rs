@@ -106,7 +106,8 @@ impl Locals {
     /// # Errors
     /// [`Error::Forbidden`] for a request that has no cookies, because it brings a bearer token or
     /// comes from another origin; [`Error::TooMuchData`] for more than 64 KiB of JSON;
-    /// [`Error::Store`] if the store fails.
+    /// [`Error::ResponseStarted`] when no cookie can be written any more; [`Error::Store`] if the
+    /// store fails.
     pub async fn update_guest<G: GuestData, R>(
         &self,
         mut change: impl FnMut(&mut G) -> R,
@@ -114,6 +115,7 @@ impl Locals {
         if self.resolution.carrier != Carrier::Cookie {
             return Err(Error::Forbidden);
         }
+        self.refuse_if_finished("update_guest")?;
         let mut guest = self.current_guest().await?;
         for _ in 0..data::MOST_TRIES {
             let before = guest.as_ref().map(|guest| guest.record.data.as_str());
@@ -146,8 +148,10 @@ impl Locals {
     /// Forgets what the app keeps of this visitor, and removes their cookie.
     ///
     /// # Errors
-    /// [`Error::Store`] if the store fails.
+    /// [`Error::ResponseStarted`] when the cookie can no longer be removed; [`Error::Store`] if the
+    /// store fails.
     pub async fn forget_guest(&self) -> Result<(), Error> {
+        self.refuse_if_finished("forget_guest")?;
         let guest = self.current_guest().await?;
         if let Some(guest) = &guest {
             self.auth().store().delete_guest(guest.record.id).await?;

@@ -1,7 +1,10 @@
 //! The pipeline that every annotated handler runs through. Generated code calls it and nothing
 //! else.
 
-use std::future::{Future, Ready, ready};
+use std::{
+    future::{Future, Ready, ready},
+    sync::Arc,
+};
 
 use actix_web::{FromRequest, Responder, dev};
 pub use actix_web::{HttpRequest, HttpResponse, web::Payload};
@@ -12,6 +15,7 @@ pub use crate::{
 };
 
 use crate::{
+    acting,
     attribute::{Attribute, Refusal},
     auth::Registered,
     error::Error,
@@ -50,19 +54,49 @@ where
         Ok(resolution) => Locals::new(request.clone(), resolution),
         Err(error) => return auth.answers().refuse(&request, None, error.into()),
     };
-    let mut response = match admit(&locals, &attribute, asks, &given).await {
-        Err(refusal) => auth.answers().refuse(&request, locals.resolution.session(), refusal),
-        // Only now is the body touched: nothing is read for a stranger.
-        Ok(given) => match extracted.extract(&request, &mut payload.into_inner()).await {
-            Err(error) => HttpResponse::from_error(error),
-            Ok(extracted) => {
-                let response = handler(given, extracted, request.clone()).await;
-                auth.answers().negotiate(&request, locals.resolution.session(), response)
-            }
-        },
+    let resolution = &locals.resolution;
+    let work = run(&locals, &request, payload, &attribute, asks, &given, extracted, handler);
+    let ran = acting::within(Arc::clone(&resolution.acting), work).await;
+    let session = resolution.session();
+    let mut response = match ran {
+        Err(refusal) => auth.answers().refuse(&request, session.as_ref(), refusal),
+        Ok(response) => auth.answers().negotiate(&request, session.as_ref(), response),
     };
-    finish(&locals, response.headers_mut()).await;
+    finish(resolution, response.headers_mut()).await;
     response
+}
+
+/// The guard, the extractors and the handler, in this order.
+#[expect(clippy::too_many_arguments, reason = "it is a part of `handle`, which is given them")]
+async fn run<A, G, X, H, F>(
+    locals: &Locals,
+    request: &HttpRequest,
+    payload: Payload,
+    attribute: &A,
+    asks: Asks,
+    given: &G,
+    extracted: X,
+    handler: H,
+) -> Result<HttpResponse, Refusal>
+where
+    A: Attribute,
+    G: Parts,
+    X: Extract,
+    H: FnOnce(G::Values, X::Values, HttpRequest) -> F,
+    F: Future<Output = HttpResponse>,
+{
+    let mut values = admit(locals, attribute, asks, given).await?;
+    // Only now is the body touched: nothing is read for a stranger.
+    let extracted = match extracted.extract(request, &mut payload.into_inner()).await {
+        Ok(extracted) => extracted,
+        Err(error) => return Ok(HttpResponse::from_error(error)),
+    };
+    // While a body trickles in, a session may end, and a user lose a right.
+    if locals.resolution.is_stale() {
+        locals.resolution.read_again().await?;
+        values = admit(locals, attribute, asks, given).await?;
+    }
+    Ok(handler(values, extracted, request.clone()).await)
 }
 
 /// The guard: reads what it must, and takes what the handler is given.
@@ -73,9 +107,10 @@ async fn admit<G: Parts>(
     given: &G,
 ) -> Result<G::Values, Refusal> {
     if asks.session {
-        locals.presented().await?;
+        locals.resolution.resolve().await?;
     }
-    attribute.admit(&locals.resolution)?;
+    // Where nothing was asked, the attribute lets everybody in.
+    attribute.admit(&locals.resolution.resolved().unwrap_or_default())?;
     given.take(locals).map_err(|error| attribute.refuse(error))
 }
 

@@ -47,14 +47,14 @@ impl Locals {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Unauthenticated`] without a session; [`Error::Forbidden`] in a session that is
+    /// [`Error::Unauthenticated`] without a session; [`Error::Impersonating`] in a session that is
     /// itself an impersonation; [`Error::WrongUser`] for a user of another table than the app's;
-    /// [`Error::Store`] if the store fails.
+    /// [`Error::ResponseStarted`] when no cookie can be written any more; [`Error::Store`] if the
+    /// store fails.
     pub async fn impersonate<U: AuthUser>(&self, user: &U) -> Result<Session, Error> {
+        self.refuse_if_finished("impersonate")?;
         let own = self.get_session().await?.ok_or(Error::Unauthenticated)?;
-        if own.actor().is_some() {
-            return Err(Error::Forbidden);
-        }
+        self.refuse_while_acting().await?;
         // The response sets another session, and so would not renew this one.
         let own = match own.state() {
             SessionState::Active => own,
@@ -90,8 +90,10 @@ impl Locals {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Unauthenticated`] without a session; [`Error::Store`] if the store fails.
+    /// [`Error::Unauthenticated`] without a session; [`Error::ResponseStarted`] when no cookie can be
+    /// written any more; [`Error::Store`] if the store fails.
     pub async fn stop_impersonating(&self) -> Result<Option<Session>, Error> {
+        self.refuse_if_finished("stop_impersonating")?;
         let acting = self.get_session().await?.ok_or(Error::Unauthenticated)?;
         let Some(own) = acting.record.actor_session else {
             return Ok(Some(acting));
@@ -103,6 +105,7 @@ impl Locals {
         let own = self.auth().resume(own, &acting, presented).await?;
         self.auth().invalidate_session(acting.id()).await?;
         impersonation_ended(&acting);
+        self.resolution.acting.has_ended();
         match &own {
             Some(own) => self.set_session(own.clone()),
             None => self.clear_session(),

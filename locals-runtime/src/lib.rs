@@ -1,6 +1,7 @@
 //! The runtime of [`locals`](https://docs.rs/locals): cookies, the life of a session, the
 //! stores. Use it through `locals`, which re-exports it.
 
+mod acting;
 mod admission;
 mod answer;
 mod attribute;
@@ -23,6 +24,7 @@ pub mod fuzzing;
 mod guest;
 pub mod handler;
 mod impersonation;
+mod late_body;
 mod lifecycle;
 mod locals;
 mod log_in;
@@ -59,6 +61,7 @@ pub use crate::{
     cookie::{CookieConfig, SameSite},
     data::SessionData,
     error::{BoxError, ConfigError, Error, StoreError},
+    finish::FinishedError,
     guest::GuestData,
     lifecycle::Lifetime,
     locals::Locals,

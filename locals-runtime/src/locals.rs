@@ -70,9 +70,7 @@ impl Locals {
         match self.resolution.decision() {
             Decision::Set(chosen) => Ok(Some(self.as_written(chosen.session.clone()))),
             Decision::Clear { .. } => Ok(None),
-            Decision::None => {
-                Ok(self.presented().await?.map(|session| self.as_written(session.clone())))
-            }
+            Decision::None => Ok(self.presented().await?.map(|session| self.as_written(session))),
         }
     }
 
@@ -105,8 +103,7 @@ impl Locals {
             Decision::Clear { .. } => None,
             Decision::None => {
                 let resolved = self.resolution.resolve().await?;
-                let session = resolved.admitted.as_ref().map(|admitted| admitted.session.clone());
-                session.zip(resolved.user.clone())
+                resolved.session().cloned().zip(resolved.user.clone())
             }
         };
         Ok(found.and_then(|(session, user)| Some((self.as_written(session), typed(user)?))))
@@ -132,8 +129,9 @@ impl Locals {
     /// }
     /// ```
     pub fn set_session(&self, session: Session) {
+        self.resolution.warn_if_finished("set_session");
         let chosen = Chosen { session, user: OnceCell::new() };
-        self.resolution.decision.replace(Decision::Set(Rc::new(chosen)));
+        self.resolution.decide(Decision::Set(Rc::new(chosen)));
         self.resolution.has_logged_out.set(false);
     }
 
@@ -151,12 +149,13 @@ impl Locals {
     /// }
     /// ```
     pub fn clear_session(&self) {
+        self.resolution.warn_if_finished("clear_session");
         let after_set = match self.resolution.decision() {
             Decision::None => false,
             Decision::Set(_) => true,
             Decision::Clear { after_set } => after_set,
         };
-        self.resolution.decision.replace(Decision::Clear { after_set });
+        self.resolution.decide(Decision::Clear { after_set });
     }
 
     /// The server's side: create, validate, list and end sessions of any user.
@@ -175,8 +174,8 @@ impl Locals {
     }
 
     /// The session that the request presented, whatever has been decided since.
-    pub(crate) async fn presented(&self) -> Result<Option<&Session>, Error> {
-        Ok(self.resolution.resolve().await?.admitted.as_ref().map(|admitted| &admitted.session))
+    pub(crate) async fn presented(&self) -> Result<Option<Session>, Error> {
+        Ok(self.resolution.resolve().await?.session().cloned())
     }
 
     async fn user_of(&self, session: &Session) -> Result<Option<AnyUser>, Error> {

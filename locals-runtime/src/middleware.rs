@@ -6,6 +6,7 @@ use std::{
     marker::PhantomData,
     pin::Pin,
     rc::Rc,
+    sync::Arc,
     time::Duration,
 };
 
@@ -16,10 +17,11 @@ use actix_web::{
 };
 
 use crate::{
+    acting,
     attribute::{Attribute, Checked, Condition, Refusal, RequireUser},
     auth::{Auth, Registered},
-    finish::finish,
-    locals::Locals,
+    finish::{FinishedError, finish},
+    late_body,
     parameters::Asks,
     redirect::check_page,
     resolution::Resolution,
@@ -134,17 +136,29 @@ where
         let auth = self.auth.clone();
         let (attribute, inner) = (Rc::clone(&self.attribute), Rc::clone(&self.inner));
         Box::pin(async move {
+            let (mut request, answers) = (request, auth.answers());
             let resolution = match admit(&auth, &*attribute, &request).await {
                 Ok(resolution) => resolution,
                 Err((refusal, resolution)) => {
                     let session = resolution.as_ref().and_then(|found| found.session());
-                    let response = auth.answers().refuse(request.request(), session, refusal);
+                    let response = answers.refuse(request.request(), session.as_ref(), refusal);
                     let response = request.into_response(response);
                     return Ok(finished(response, resolution).await);
                 }
             };
+            resolution.guarded_by(Rc::new(move |found| attribute.admit(found)));
             resolution.share(&request);
-            let response = inner.call(request).await?.map_into_boxed_body();
+            let refused = late_body::watch(&mut request, &resolution);
+            let inside = acting::within(Arc::clone(&resolution.acting), inner.call(request));
+            let mut response = match inside.await {
+                Ok(response) => response.map_into_boxed_body(),
+                Err(error) => return Err(FinishedError::of(error, &resolution).await),
+            };
+            if let Some(refusal) = refused.take() {
+                let session = resolution.session();
+                let answer = answers.refuse(response.request(), session.as_ref(), refusal);
+                response = response.into_response(answer);
+            }
             Ok(finished(response, Some(resolution)).await)
         })
     }
@@ -162,7 +176,7 @@ async fn admit(
     let resolution = Resolution::of_request(request.request(), auth, asks, false)
         .map_err(|error| (error.into(), None))?;
     let decided = match resolution.resolve().await {
-        Ok(_) => attribute.admit(&resolution),
+        Ok(found) => attribute.admit(&found),
         Err(error) => Err(error.into()),
     };
     match decided {
@@ -177,8 +191,7 @@ pub(crate) async fn finished(
     resolution: Option<Rc<Resolution>>,
 ) -> ServiceResponse<BoxBody> {
     if let Some(resolution) = resolution {
-        let locals = Locals::new(response.request().clone(), resolution);
-        finish(&locals, response.headers_mut()).await;
+        finish(&resolution, response.headers_mut()).await;
     }
     response
 }

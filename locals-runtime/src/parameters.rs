@@ -67,7 +67,7 @@ impl Given<RequireUser> for Session {
     }
 
     fn take(locals: &Locals) -> Result<Self, Refused> {
-        locals.resolution.session().cloned().ok_or(Refused::Unauthenticated)
+        locals.resolution.session().ok_or(Refused::Unauthenticated)
     }
 }
 
@@ -77,7 +77,8 @@ impl<T: AuthUser> Given<RequireUser> for User<T> {
     }
 
     fn take(locals: &Locals) -> Result<Self, Refused> {
-        locals.resolution.user().ok_or(Refused::Unauthenticated)
+        let found = locals.resolution.resolved();
+        found.and_then(|found| found.user()).ok_or(Refused::Unauthenticated)
     }
 }
 
@@ -87,8 +88,8 @@ impl<T: AuthUser, C: Check<T>> Given<RequireUser> for Verified<T, C> {
     }
 
     fn take(locals: &Locals) -> Result<Self, Refused> {
-        let (user, session) = (locals.resolution.user(), locals.resolution.session());
-        let (user, session) = user.zip(session).ok_or(Refused::Unauthenticated)?;
+        let found = locals.resolution.resolved().ok_or(Refused::Unauthenticated)?;
+        let (user, session) = found.user().zip(found.session()).ok_or(Refused::Unauthenticated)?;
         Self::of(user, session)
     }
 }

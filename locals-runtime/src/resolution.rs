@@ -6,6 +6,7 @@ use std::{
     fmt,
     rc::Rc,
     sync::Arc,
+    time::Duration,
 };
 
 use actix_web::{
@@ -18,7 +19,10 @@ use actix_web::{
 use tokio::sync::OnceCell;
 
 use crate::{
+    acting::Acting,
+    attribute::Refusal,
     auth::{AnyUser, Registered},
+    clock::Timestamp,
     cookie::Presented,
     error::{Error, StoreError},
     events::Event,
@@ -30,12 +34,25 @@ use crate::{
     user::{AuthUser, User},
 };
 
+/// For how long a session that was read counts as living while the request is still being received.
+/// When the body took longer, the session is read again before the handler runs: it may have been
+/// ended meanwhile.
+pub(crate) const STALE_AFTER: Duration = Duration::from_secs(1);
+
 /// One request's session: as it was presented, as it was found, and as the handler leaves it.
 pub struct Resolution {
     pub(crate) auth: Registered,
     pub(crate) presented: Presented,
     scope: Scope,
-    resolved: OnceCell<Resolved>,
+    resolved: OnceCell<Rc<Resolved>>,
+    /// What was found when the presented session was read again.
+    read_again: RefCell<Option<Rc<Resolved>>>,
+    /// When the presented session was last read.
+    read_at: Cell<Option<Timestamp>>,
+    /// The guards that let the request in, to be asked again when it is read again.
+    guards: RefCell<Vec<Rc<Guard>>>,
+    /// Whether somebody acts as another user, for what is not given the request.
+    pub(crate) acting: Arc<Acting>,
     pub(crate) decision: RefCell<Decision>,
     /// The session's row after a write of this request.
     pub(crate) written: RefCell<Option<Box<SessionRecord>>>,
@@ -72,13 +89,27 @@ enum Scope {
 
 /// What the presented cookie turned out to be.
 #[derive(Default)]
-pub(crate) struct Resolved {
-    /// In a box: requests without a session should not carry its place about.
-    pub admitted: Option<Box<Admitted>>,
-    pub user: Option<AnyUser>,
+pub struct Resolved {
+    pub(crate) admitted: Option<Admitted>,
+    pub(crate) user: Option<AnyUser>,
     /// There is a row, and it cannot be read.
-    pub unreadable: bool,
+    pub(crate) unreadable: bool,
 }
+
+impl Resolved {
+    /// The presented session, if it lives.
+    pub(crate) fn session(&self) -> Option<&Session> {
+        self.admitted.as_ref().map(|admitted| &admitted.session)
+    }
+
+    /// Its user.
+    pub(crate) fn user<T: AuthUser>(&self) -> Option<User<T>> {
+        typed(self.user.clone()?)
+    }
+}
+
+/// A guard around the handlers: whether what was found may go on.
+type Guard = dyn Fn(&Resolved) -> Result<(), Refusal>;
 
 /// What the request has decided about its cookie. The last decision wins.
 #[derive(Clone, Default)]
@@ -142,11 +173,19 @@ impl Resolution {
         let is_known = asks.session && !matches!(presented, Presented::Token(_));
         let scope =
             if asks.user.is_some() || asks.later { Scope::SessionAndUser } else { Scope::Session };
+        let token = match &presented {
+            Presented::Token(token) => Some(token.clone()),
+            Presented::Nothing | Presented::Malformed | Presented::Conflicting => None,
+        };
         Ok(Rc::new(Self {
+            acting: Arc::new(Acting::new(auth.sessions().clone(), token)),
             auth,
             presented,
             scope,
-            resolved: OnceCell::new_with(is_known.then(Resolved::default)),
+            resolved: OnceCell::new_with(is_known.then(Rc::default)),
+            read_again: RefCell::default(),
+            read_at: Cell::default(),
+            guards: RefCell::default(),
             decision: RefCell::default(),
             written: RefCell::default(),
             guest: OnceCell::new(),
@@ -199,6 +238,10 @@ impl Resolution {
             presented,
             scope: Scope::SessionAndUser,
             resolved: OnceCell::new(),
+            read_again: RefCell::default(),
+            read_at: Cell::default(),
+            guards: self.guards.clone(),
+            acting: Arc::clone(&self.acting),
             decision: RefCell::new(decision),
             written: RefCell::new(self.written.borrow().clone()),
             guest: self.guest.clone(),
@@ -213,39 +256,86 @@ impl Resolution {
         self.decision.borrow().clone()
     }
 
+    /// Refuses what needs a cookie that can no longer be written.
+    pub(crate) fn refuse_if_finished(&self, verb: &'static str) -> Result<(), Error> {
+        if self.is_finished.get() { Err(Error::ResponseStarted { verb }) } else { Ok(()) }
+    }
+
+    /// Notes that a decision about the cookie comes too late.
+    pub(crate) fn warn_if_finished(&self, verb: &'static str) {
+        if let Err(error) = self.refuse_if_finished(verb) {
+            tracing::warn!("{error}");
+        }
+    }
+
+    /// Decides what becomes of the cookie. The last decision wins.
+    pub(crate) fn decide(&self, decision: Decision) {
+        let is_acting = match &decision {
+            Decision::Set(chosen) => chosen.session.actor().is_some(),
+            Decision::None | Decision::Clear { .. } => false,
+        };
+        self.acting.set_session_is_acting(is_acting);
+        self.decision.replace(decision);
+    }
+
     /// What has been read, if somebody has asked.
-    pub(crate) fn resolved(&self) -> Option<&Resolved> {
-        self.resolved.get()
+    pub(crate) fn resolved(&self) -> Option<Rc<Resolved>> {
+        self.read_again.borrow().as_ref().or(self.resolved.get()).cloned()
     }
 
     /// The presented session, where it has been read already.
-    pub(crate) fn session(&self) -> Option<&Session> {
-        self.resolved()?.admitted.as_ref().map(|admitted| &admitted.session)
-    }
-
-    /// The user of the presented session, where it has been read already.
-    pub(crate) fn user<T: AuthUser>(&self) -> Option<User<T>> {
-        typed(self.resolved()?.user.clone()?)
+    pub(crate) fn session(&self) -> Option<Session> {
+        self.resolved()?.session().cloned()
     }
 
     /// Reads the presented session, once in a request.
-    pub(crate) async fn resolve(&self) -> Result<&Resolved, Error> {
+    pub(crate) async fn resolve(&self) -> Result<Rc<Resolved>, Error> {
         if let Some(resolved) = self.resolved() {
             return Ok(resolved);
         }
         // In a box: this future is large, and part of that of every handler.
-        Box::pin(self.resolved.get_or_try_init(|| self.read())).await
+        let read = self.resolved.get_or_try_init(|| async { Ok(Rc::new(self.read().await?)) });
+        Box::pin(read).await.cloned()
+    }
+
+    /// Asks this guard too when the session is read again.
+    pub(crate) fn guarded_by(&self, guard: Rc<Guard>) {
+        self.guards.borrow_mut().push(guard);
+    }
+
+    /// Whether so much time has passed since the presented session was read that it may have ended
+    /// meanwhile. A clock that was set back says nothing of that time.
+    pub(crate) fn is_stale(&self) -> bool {
+        let now = self.auth.sessions().now();
+        self.read_at.get().is_some_and(|read| now < read || now.since(read) > STALE_AFTER)
+    }
+
+    /// Reads the presented session and its user again, and asks the guards around once more.
+    pub(crate) async fn read_again(&self) -> Result<(), Refusal> {
+        let read = Rc::new(Box::pin(self.read()).await?);
+        self.read_again.replace(Some(Rc::clone(&read)));
+        let guards = self.guards.borrow().clone();
+        guards.iter().try_for_each(|guard| guard(&read))
     }
 
     async fn read(&self) -> Result<Resolved, Error> {
-        match self.read_row().await {
+        if !matches!(self.presented, Presented::Token(_)) {
+            return Ok(Resolved::default());
+        }
+        // Before the question: what happens while it is on its way counts as happened since.
+        let asked_at = self.auth.sessions().now();
+        let read = match self.read_row().await {
             // One row is broken, not the store: its user is not signed in, and all others are.
             Err(Error::Store(StoreError::Corrupt(cause))) => {
                 Event::RowUnreadable { cause: &cause }.record();
-                Ok(Resolved { unreadable: true, ..Resolved::default() })
+                Resolved { unreadable: true, ..Resolved::default() }
             }
-            result => result,
-        }
+            result => result?,
+        };
+        let is_acting = read.session().is_some_and(|session| session.actor().is_some());
+        self.acting.presented_is_acting(is_acting);
+        self.read_at.set(Some(asked_at));
+        Ok(read)
     }
 
     async fn read_row(&self) -> Result<Resolved, Error> {
@@ -253,16 +343,20 @@ impl Resolution {
             return Ok(Resolved::default());
         };
         let sessions = self.auth.sessions();
-        let (admitted, user) = if self.scope == Scope::Session {
-            (sessions.find(token).await?, None)
+        let (record, user) = if self.scope == Scope::Session {
+            (sessions.store().find(token.id()).await?, None)
         } else {
-            match self.auth.find_with_user(token.id()).await? {
-                Some((record, user)) => (sessions.admit(record, token).await?, Some(user)),
-                None => (None, None),
-            }
+            self.auth.find_with_user(token.id()).await?.unzip()
+        };
+        let Some(record) = record else { return Ok(Resolved::default()) };
+        let has_opened = self.resolved().is_some_and(|found| found.admitted.is_some());
+        let admitted = if has_opened {
+            sessions.admit_again(record, token).await?
+        } else {
+            sessions.admit(record, token).await?
         };
         let Some(admitted) = admitted else { return Ok(Resolved::default()) };
-        Ok(Resolved { admitted: Some(Box::new(admitted)), user, unreadable: false })
+        Ok(Resolved { admitted: Some(admitted), user, unreadable: false })
     }
 }
 
@@ -328,5 +422,11 @@ fn host(request: &HttpRequest) -> Option<&str> {
 impl fmt::Debug for Resolution {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Resolution").field("session", &self.session()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Resolved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Resolved").field("session", &self.session()).finish_non_exhaustive()
     }
 }

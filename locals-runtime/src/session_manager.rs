@@ -1,9 +1,10 @@
 //! The server's side of sessions: everything that needs no request and no type of user.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
-    admission::{self, Denial, TokenState},
+    acting,
+    admission::{self, Denial, RotationPolicy, TokenState},
     clock::{Clock, Timestamp},
     endings::Endings,
     error::{Error, StoreError, chain},
@@ -108,7 +109,9 @@ impl SessionManager {
     /// ```
     ///
     /// # Errors
-    /// [`Error::WrongUser`] for a user of another table; [`Error::Store`] if the store fails.
+    /// [`Error::WrongUser`] for a user of another table; [`Error::Impersonating`] in the handler of a
+    /// request in which staff [act as a user](crate::Locals::impersonate); [`Error::Store`] if the
+    /// store fails.
     pub async fn create_session<U: AuthUser>(&self, user: &U) -> Result<Session, Error> {
         self.create(user, NewSession::default(), Ends::default()).await
     }
@@ -120,6 +123,9 @@ impl SessionManager {
         new: NewSession<'_>,
         ends: Ends<'_>,
     ) -> Result<Session, Error> {
+        if new.actor.is_none() {
+            acting::refuse().await?;
+        }
         let session = self.draft(user, new)?;
         self.0.store.create(&session.record, ends).await?;
         let created = Event::SessionCreated { session: session.id(), user: session.user_id() };
@@ -287,8 +293,11 @@ impl SessionManager {
     /// ```
     ///
     /// # Errors
+    /// [`Error::Impersonating`] for a session in which staff [act as a
+    /// user](crate::Locals::impersonate), and in the handler of a request that has such a one;
     /// [`Error::Store`] if the store fails.
     pub async fn reauthenticate(&self, session: &Session) -> Result<Option<Session>, Error> {
+        acting::refuse_in(session).await?;
         self.replace_token(session, self.now()).await
     }
 
@@ -493,9 +502,30 @@ impl SessionManager {
         record: SessionRecord,
         token: &SessionToken,
     ) -> Result<Option<Admitted>, StoreError> {
-        let Settings { lifetime, rotation, .. } = &self.0.settings;
+        self.admit_by(self.0.settings.rotation, record, token).await
+    }
+
+    /// The same for a token that has opened the session before, in this very request. One that was
+    /// exchanged meanwhile is no old one that comes back: it was sent before.
+    pub(crate) async fn admit_again(
+        &self,
+        record: SessionRecord,
+        token: &SessionToken,
+    ) -> Result<Option<Admitted>, StoreError> {
+        let rotation = self.0.settings.rotation;
+        let rotation = rotation.map(|policy| RotationPolicy { overlap: Duration::MAX, ..policy });
+        self.admit_by(rotation, record, token).await
+    }
+
+    async fn admit_by(
+        &self,
+        rotation: Option<RotationPolicy>,
+        record: SessionRecord,
+        token: &SessionToken,
+    ) -> Result<Option<Admitted>, StoreError> {
         let now = self.now();
-        let admission = match admission::admit(lifetime, *rotation, &record, token, now) {
+        let lifetime = &self.0.settings.lifetime;
+        let admission = match admission::admit(lifetime, rotation, &record, token, now) {
             Ok(admission) => admission,
             Err(denial) => {
                 denied(&record, denial);

@@ -5,6 +5,7 @@ use std::{any::Any, fmt};
 use sqlx::Transaction;
 
 use crate::{
+    acting,
     auth::Auth,
     error::Error,
     session::Session,
@@ -73,8 +74,11 @@ impl<D: Dialect, T: AuthUser> Within<'_, D, T> {
     /// [`max_sessions`](crate::AuthBuilder::max_sessions) ends at their next log-in.
     ///
     /// # Errors
-    /// [`Error::WrongUser`] for a user of another table; [`Error::Store`] if the database fails.
+    /// [`Error::WrongUser`] for a user of another table; [`Error::Impersonating`] in the handler of a
+    /// request in which staff [act as a user](crate::Locals::impersonate); [`Error::Store`] if the
+    /// database fails.
     pub async fn create_session<U: AuthUser>(&mut self, user: &U) -> Result<Session, Error> {
+        acting::refuse().await?;
         let session = self.auth.draft(user, NewSession::default())?;
         self.store.create_on(self.connection, &session.record, Ends::default()).await?;
         Ok(session)
@@ -108,8 +112,11 @@ impl<D: Dialect, T: AuthUser> Within<'_, D, T> {
     /// ```
     ///
     /// # Errors
+    /// [`Error::Impersonating`] for a session in which staff [act as a
+    /// user](crate::Locals::impersonate), and in the handler of a request that has such a one;
     /// [`Error::Store`] if the database fails.
     pub async fn reauthenticate(&mut self, session: &Session) -> Result<Option<Session>, Error> {
+        acting::refuse_in(session).await?;
         let (token, change) = new_token(&session.record, self.auth.now())?;
         let is_changed = self.store.change_token_on(self.connection, session.id(), &change).await?;
         Ok(is_changed.then(|| with_token(session.clone(), token, &change, true)))
