@@ -127,6 +127,7 @@ mod tests {
             data: None,
             data_revision: 0,
             rotation: None,
+            credential: None,
         }
     }
 

@@ -12,6 +12,7 @@ const LONGEST_MAX_AGE: Duration = Duration::from_hours(400 * 24);
 
 /// When a browser sends the cookie with requests that start on other sites.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum SameSite {
     /// Never, not even when somebody follows a link to the app.
     Strict,

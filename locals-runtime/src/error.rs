@@ -57,6 +57,7 @@ pub enum Error {
 
     /// More data than a session or a guest may hold. 413.
     #[error("more than {most} bytes of data for one session")]
+    #[non_exhaustive]
     TooMuchData {
         /// How many bytes of JSON it may be.
         most: usize,
@@ -73,6 +74,7 @@ pub enum Error {
 
     /// The request comes from another origin. 403.
     #[error("cross-origin request refused: {reason}")]
+    #[non_exhaustive]
     CrossOrigin {
         /// Which header decided, for the log.
         reason: &'static str,
@@ -98,6 +100,7 @@ pub enum Error {
 
     /// A handler or a call names one type of user, and the app's `Auth` is for another. 500.
     #[error("asked for a user of `{asked}`, but this app's `Auth` is for `{registered}`")]
+    #[non_exhaustive]
     WrongUser {
         /// The type, or the table, that was asked for.
         asked: &'static str,
@@ -111,6 +114,7 @@ pub enum Error {
 
     /// A transaction of one database, and sessions in another, or not in a database. 500.
     #[error("this app's sessions are not in the {transaction} database of the transaction")]
+    #[non_exhaustive]
     WrongStore {
         /// The kind of database that the transaction is on.
         transaction: &'static str,
@@ -145,6 +149,30 @@ impl ResponseError for Error {
             r#"{{"type":"about:blank","status":{},"code":"{code}","title":"{title}"}}"#,
             status.as_u16()
         ))
+    }
+}
+
+/// For tests of what an app answers to an error.
+impl Error {
+    /// A [`TooMuchData`](Self::TooMuchData), of a limit of so many bytes.
+    pub fn too_much_data(most: usize) -> Self {
+        Self::TooMuchData { most }
+    }
+
+    /// A [`CrossOrigin`](Self::CrossOrigin), for which this header decided.
+    pub fn cross_origin(reason: &'static str) -> Self {
+        Self::CrossOrigin { reason }
+    }
+
+    /// A [`WrongUser`](Self::WrongUser): the type or table that was asked for, and the registered
+    /// one.
+    pub fn wrong_user(asked: &'static str, registered: &'static str) -> Self {
+        Self::WrongUser { asked, registered }
+    }
+
+    /// A [`WrongStore`](Self::WrongStore), of a transaction on this kind of database.
+    pub fn wrong_store(transaction: &'static str) -> Self {
+        Self::WrongStore { transaction }
     }
 }
 

@@ -74,7 +74,7 @@ pub use crate::{
     },
     session_manager::SessionManager,
     sweeper::Sweeper,
-    token::{MalformedId, MalformedToken, SecretHash, SessionId, SessionToken},
+    token::{CredentialHash, MalformedId, MalformedToken, SecretHash, SessionId, SessionToken},
     user::{AuthUser, User, UserId, UserIdKind, UserKey, WrongIdKind},
     verified::{Check, Recent, Verified},
 };

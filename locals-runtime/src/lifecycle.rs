@@ -188,6 +188,7 @@ mod tests {
             data: None,
             data_revision: 0,
             rotation: None,
+            credential: None,
         }
     }
 

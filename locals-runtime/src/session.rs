@@ -7,14 +7,32 @@ use serde::Serialize;
 use crate::{
     clock::{self, Timestamp},
     session_manager::SessionManager,
-    token::{SecretHash, SessionId, SessionToken},
+    token::{CredentialHash, SecretHash, SessionId, SessionToken},
     user::UserId,
 };
 
 /// What a store keeps of a session: one row.
 ///
 /// The secret is kept as its hash only, so a copy of the database opens no session.
+///
+/// A store that reads a row makes a record by [`new`](Self::new) and sets the other fields.
+/// Later versions may add fields, which are then `None` or the like until they are set.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use locals::{SecretHash, SessionId, SessionRecord, Timestamp};
+///
+/// let (id, hash) = (SessionId::from_bytes([1; 16]), SecretHash::from_bytes([2; 32]));
+/// let created_at = Timestamp::from_millis(0);
+/// let mut session = SessionRecord::new(id, hash, 7_i64, created_at);
+/// session.active_expires_at = created_at + Duration::from_hours(1);
+/// session.idle_expires_at = created_at + Duration::from_hours(2);
+/// session.absolute_expires_at = created_at + Duration::from_hours(24);
+/// session.address = Some("192.0.2.1".to_owned());
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SessionRecord {
     /// The public id: the key.
     pub id: SessionId,
@@ -51,10 +69,46 @@ pub struct SessionRecord {
     pub data_revision: i64,
     /// The last change of the token, where tokens are rotated.
     pub rotation: Option<Rotation>,
+    /// A keyed digest of the user's credential, such as the hash of their password, as it was when
+    /// they last proved who they are; `None` where sessions are not bound to it.
+    pub credential: Option<CredentialHash>,
+}
+
+impl SessionRecord {
+    /// A session of a user that was created then, remembered by the browser, with no more than
+    /// that: all its times are that of its creation, so that it has ended until its ends are set.
+    pub fn new(
+        id: SessionId,
+        secret_hash: SecretHash,
+        user_id: impl Into<UserId>,
+        created_at: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            secret_hash,
+            user_id: user_id.into(),
+            created_at,
+            authenticated_at: created_at,
+            renewed_at: created_at,
+            active_expires_at: created_at,
+            idle_expires_at: created_at,
+            absolute_expires_at: created_at,
+            periods: None,
+            is_persistent: true,
+            user_agent: None,
+            address: None,
+            actor_session: None,
+            data: None,
+            data_revision: 0,
+            rotation: None,
+            credential: None,
+        }
+    }
 }
 
 /// The active and the idle period of one session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Periods {
     /// How long it is used without a write.
     pub active: Duration,
@@ -63,6 +117,11 @@ pub struct Periods {
 }
 
 impl Periods {
+    /// An active and an idle period.
+    pub fn new(active: Duration, idle: Duration) -> Self {
+        Self { active, idle }
+    }
+
     /// The periods of so many milliseconds, as a store keeps them.
     pub fn from_millis(active: i64, idle: i64) -> Self {
         let [active, idle] =
@@ -81,6 +140,7 @@ impl Periods {
 /// Requests that were sent before the browser had the new token still carry the old one. `Debug`
 /// shows the time alone.
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Rotation {
     /// SHA-256 of the secret of the token before; that of the token itself where none before it
     /// leads to it.
@@ -92,6 +152,11 @@ pub struct Rotation {
 }
 
 impl Rotation {
+    /// A change of the token with this hash, by this salt.
+    pub fn new(previous: SecretHash, salt: [u8; 32], rotated_at: Timestamp) -> Self {
+        Self { previous, salt, rotated_at }
+    }
+
     /// The change made of these bytes, as a store keeps them.
     pub fn from_bytes(bytes: &[u8; 72]) -> Self {
         let mut parts = ([0; 32], [0; 32], [0; 8]);
@@ -124,6 +189,7 @@ impl fmt::Debug for Rotation {
 
 /// New expiries for one session, and what they were made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Renewal {
     /// The end of the active period as it was read. A session that has moved past it since has
     /// been renewed by somebody else, and is left as it is.
@@ -139,8 +205,23 @@ pub struct Renewal {
     pub renewed_at: Timestamp,
 }
 
+impl Renewal {
+    /// The renewal of a session as it was read, whose times are those that it has until they are
+    /// set.
+    pub fn new(session: &SessionRecord) -> Self {
+        Self {
+            replaces: session.active_expires_at,
+            secret_hash: session.secret_hash,
+            active_expires_at: session.active_expires_at,
+            idle_expires_at: session.idle_expires_at,
+            renewed_at: session.renewed_at,
+        }
+    }
+}
+
 /// A new token for one session, and the one it replaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TokenChange {
     /// The hash as it was read. A session that has another one by now has been given its new
     /// token by somebody else, and is left as it is.
@@ -151,10 +232,27 @@ pub struct TokenChange {
     pub rotation: Option<Rotation>,
     /// When the user last proved who they are.
     pub authenticated_at: Timestamp,
+    /// The digest of the user's credential that the session has from now on.
+    pub credential: Option<CredentialHash>,
+}
+
+impl TokenChange {
+    /// A new token for a session as it was read, without a rotation. The rest stays as it is until
+    /// it is set.
+    pub fn new(session: &SessionRecord, secret_hash: SecretHash) -> Self {
+        Self {
+            replaces: session.secret_hash,
+            secret_hash,
+            rotation: None,
+            authenticated_at: session.authenticated_at,
+            credential: session.credential,
+        }
+    }
 }
 
 /// New data for one session, and the revision they replace.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct DataChange {
     /// The revision as it was read. Data that have another one by now have been changed by
     /// somebody else, and are left as they are.
@@ -163,8 +261,19 @@ pub struct DataChange {
     pub data: String,
 }
 
+impl DataChange {
+    /// New data in place of those of this revision.
+    pub fn new(replaces: i64, data: impl Into<String>) -> Self {
+        Self { replaces, data: data.into() }
+    }
+}
+
 /// What a store keeps of a visitor who has not signed in: one row.
+///
+/// A store that reads a row makes a record by [`new`](Self::new) and sets the other fields, as
+/// with a [`SessionRecord`].
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct GuestRecord {
     /// The public id: the key.
     pub id: SessionId,
@@ -178,9 +287,22 @@ pub struct GuestRecord {
     pub expires_at: Timestamp,
 }
 
+impl GuestRecord {
+    /// A guest whose data have not been changed yet.
+    pub fn new(
+        id: SessionId,
+        secret_hash: SecretHash,
+        data: impl Into<String>,
+        expires_at: Timestamp,
+    ) -> Self {
+        Self { id, secret_hash, data: data.into(), data_revision: 0, expires_at }
+    }
+}
+
 /// Where a living session stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum SessionState {
     /// Within its active period: using it writes nothing.
     Active,

@@ -171,6 +171,7 @@ impl SessionManager {
             data: new.data,
             data_revision: 0,
             rotation: None,
+            credential: None,
         };
         let actor = new.actor.map(|actor| actor.user_id().clone());
         Ok(self.session(record, token, SessionState::Active, true, now, actor))

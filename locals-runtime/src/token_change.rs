@@ -75,6 +75,7 @@ impl SessionManager {
                 // No token of this session leads to the new one.
                 rotation: Some(Rotation { previous: secret_hash, salt, rotated_at: now }),
                 authenticated_at: record.authenticated_at,
+                credential: record.credential,
             };
             if self.put_token(&record, &change).await? {
                 let session = self.session(record, token.clone(), state, true, now, None);
@@ -106,6 +107,7 @@ impl SessionManager {
             secret_hash: token.secret_hash(),
             rotation: Some(Rotation { previous, salt, rotated_at: self.now() }),
             authenticated_at: session.authenticated_at(),
+            credential: session.record.credential,
         };
         if self.store().change_token(session.id(), &change).await? {
             let (id, user) = (session.id(), session.user_id());
@@ -127,6 +129,7 @@ pub(crate) fn new_token(
         secret_hash: token.secret_hash(),
         rotation: None,
         authenticated_at,
+        credential: record.credential,
     };
     Ok((token, change))
 }
@@ -141,6 +144,7 @@ pub(crate) fn with_token(
     session.record.secret_hash = change.secret_hash;
     session.record.rotation = change.rotation;
     session.record.authenticated_at = change.authenticated_at;
+    session.record.credential = change.credential;
     session.token = token;
     session.fresh = fresh;
     session

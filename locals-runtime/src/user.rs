@@ -50,6 +50,7 @@ pub trait AuthUser: Send + Sync + 'static {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(untagged)]
+#[non_exhaustive]
 pub enum UserId {
     /// `i64` or `i32`.
     Integer(i64),

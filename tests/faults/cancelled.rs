@@ -107,24 +107,23 @@ async fn a_log_in_dropped_at_any_await_ends_the_old_session_or_creates_none<E: E
     let of_ada = fixture.auth.create_session(&Account::numbered(1)).await.unwrap();
     let record = store.find(of_ada.id()).await.unwrap().unwrap();
     store.delete(record.id).await.unwrap();
-    let session =
-        |number| SessionRecord { id: SessionId::from_bytes([number; 16]), ..record.clone() };
+    let session = |number| {
+        let mut session: SessionRecord = record.clone();
+        session.id = SessionId::from_bytes([number; 16]);
+        session
+    };
     let mut ended = 0;
     for times in 0..40 {
         let (old, other) = (session(1), session(2));
         for session in [&old, &other] {
             store.create(session, Ends::default()).await.unwrap();
         }
-        let guest = GuestRecord {
-            id: old.id,
-            secret_hash: old.secret_hash,
-            data: "{}".to_owned(),
-            data_revision: 0,
-            expires_at: old.idle_expires_at,
-        };
+        let guest = GuestRecord::new(old.id, old.secret_hash, "{}", old.idle_expires_at);
         store.write_guest(&guest, None).await.unwrap();
         let new = session(3);
-        let ends = Ends { sessions: &[other.id, old.id], guest: Some(guest.id) };
+        let ended = [other.id, old.id];
+        let mut ends = Ends::default();
+        (ends.sessions, ends.guest) = (&ended, Some(guest.id));
         let done = polled(async { store.create(&new, ends).await.unwrap() }, times).await;
         let state = E::number(store.pool(), STATE).await;
         assert!(state == 10 || state == 21 && !done, "{state} after {times} polls");

@@ -134,7 +134,7 @@ async fn a_transaction_of_another_store_is_refused() {
     let mut transaction = begin(&fixture.store).await;
     assert!(matches!(
         memory.within(&mut transaction),
-        Err(Error::WrongStore { transaction: "SQLite" })
+        Err(Error::WrongStore { transaction: "SQLite", .. })
     ));
 }
 

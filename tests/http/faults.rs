@@ -177,11 +177,9 @@ async fn a_row_that_cannot_be_read_hides_no_other_session_of_its_user() {
     let fixture = Fixture::new().await;
     let (whole, staff) = (fixture.session(1).await, fixture.session(9).await);
     let broken = fixture.auth.create_session(&Account::of(1)).await.unwrap();
-    let acting = SessionRecord {
-        id: SessionId::from_bytes([7; 16]),
-        actor_session: Some(staff.id()),
-        ..fixture.row(&whole).await.unwrap()
-    };
+    let mut acting: SessionRecord = fixture.row(&whole).await.unwrap();
+    acting.id = SessionId::from_bytes([7; 16]);
+    acting.actor_session = Some(staff.id());
     fixture.store.inner.create(&acting, Ends::default()).await.unwrap();
     assert_eq!(fixture.auth.user_sessions(1).await.unwrap().len(), 3);
     for id in [broken.id(), staff.id()] {

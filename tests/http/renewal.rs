@@ -17,6 +17,7 @@ async fn show_session(session: Option<Session>) -> String {
         let state = match session.state() {
             SessionState::Active => "active",
             SessionState::Idle => "idle",
+            other => panic!("a state that is not known here: {other:?}"),
         };
         format!("{state} {}", if session.is_fresh() { "fresh" } else { "as it was" })
     })

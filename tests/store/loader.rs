@@ -69,6 +69,7 @@ fn stored(id: &UserId) -> Person<String> {
         UserId::Integer(_) => "i",
         UserId::Uuid(_) => "u",
         UserId::Text(_) => "t",
+        other => panic!("a kind of id that is not known here: {other:?}"),
     };
     Person { id: format!("persons/{kind}:{id}") }
 }
@@ -216,13 +217,8 @@ async fn two_types_of_user_in_one_store_never_have_each_others_guests() {
     let persons = WithLoader::<_, _, Person<i64>>::new(memory.clone(), Directory::default());
     let staff =
         WithLoader::new(memory, |id: i64| async move { Ok::<_, StoreError>(Some(Staff { id })) });
-    let guest = GuestRecord {
-        id: SessionId::from_bytes([7; 16]),
-        secret_hash: SecretHash::from_bytes([7; 32]),
-        data: "{}".to_owned(),
-        data_revision: 0,
-        expires_at: Timestamp::from_millis(i64::MAX),
-    };
+    let (id, hash) = (SessionId::from_bytes([7; 16]), SecretHash::from_bytes([7; 32]));
+    let guest = GuestRecord::new(id, hash, "{}", Timestamp::from_millis(i64::MAX));
     assert!(persons.write_guest(&guest, None).await.unwrap());
     assert_eq!(persons.find_guest(guest.id).await.unwrap().as_ref(), Some(&guest));
     assert_eq!(staff.find_guest(guest.id).await.unwrap(), None);

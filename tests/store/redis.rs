@@ -11,7 +11,7 @@ mod wait;
 use std::process::Command;
 
 use locals::{
-    GuestRecord, SecretHash, SessionId, SessionRecord, Timestamp, UserId,
+    GuestRecord, Renewal, SecretHash, SessionId, SessionRecord, Timestamp, UserId,
     store::{RedisStore, WithLoader},
 };
 use server::{INSTALL, cli, read_cli};
@@ -86,34 +86,27 @@ pub fn new_prefix() -> String {
 
 /// A session that begins with 1970, and is active for a day and idle for a week.
 pub fn session(number: u8, user: impl Into<UserId>) -> SessionRecord {
-    SessionRecord {
-        id: SessionId::from_bytes([number; 16]),
-        secret_hash: SecretHash::from_bytes([!number; 32]),
-        user_id: user.into(),
-        created_at: Timestamp::from_millis(number.into()),
-        authenticated_at: Timestamp::from_millis(number.into()),
-        renewed_at: Timestamp::from_millis(number.into()),
-        active_expires_at: Timestamp::from_millis(DAY),
-        idle_expires_at: Timestamp::from_millis(8 * DAY),
-        absolute_expires_at: Timestamp::from_millis(30 * DAY),
-        periods: None,
-        is_persistent: true,
-        user_agent: Some("Mozilla/5.0".to_owned()),
-        address: None,
-        actor_session: None,
-        data: None,
-        data_revision: 0,
-        rotation: None,
-    }
+    let (id, hash) = (SessionId::from_bytes([number; 16]), SecretHash::from_bytes([!number; 32]));
+    let mut session = SessionRecord::new(id, hash, user, Timestamp::from_millis(number.into()));
+    session.active_expires_at = Timestamp::from_millis(DAY);
+    session.idle_expires_at = Timestamp::from_millis(8 * DAY);
+    session.absolute_expires_at = Timestamp::from_millis(30 * DAY);
+    session.user_agent = Some("Mozilla/5.0".to_owned());
+    session
+}
+
+/// The renewal of such a session that begins with the end of its active period, and takes as much
+/// as it may.
+pub fn renewal_of(session: &SessionRecord) -> Renewal {
+    let mut renewal = Renewal::new(session);
+    renewal.active_expires_at = session.idle_expires_at;
+    renewal.idle_expires_at = session.absolute_expires_at;
+    renewal.renewed_at = session.active_expires_at;
+    renewal
 }
 
 /// A guest who has gathered a little, and ends with the first day of 1970.
 pub fn guest(number: u8) -> GuestRecord {
-    GuestRecord {
-        id: SessionId::from_bytes([number; 16]),
-        secret_hash: SecretHash::from_bytes([number; 32]),
-        data: "{\"cart\":[7]}".to_owned(),
-        data_revision: 0,
-        expires_at: Timestamp::from_millis(DAY),
-    }
+    let (id, hash) = (SessionId::from_bytes([number; 16]), SecretHash::from_bytes([number; 32]));
+    GuestRecord::new(id, hash, "{\"cart\":[7]}", Timestamp::from_millis(DAY))
 }

@@ -85,6 +85,7 @@ async fn check_names_what_differs() {
         ("user_agent TEXT,", "", "the column `user_agent` is missing"),
         ("    address TEXT", "    address TEXT, colour TEXT", "the column `colour` is unknown"),
         ("rotation BLOB", "rotation TEXT", "`rotation` is TEXT and should be BLOB"),
+        ("credential BLOB", "credential TEXT", "`credential` is TEXT and should be BLOB"),
         (
             "is_persistent INTEGER NOT NULL",
             "is_persistent INTEGER",
@@ -185,25 +186,11 @@ async fn migrate_brings_the_first_table_up_to_date_and_keeps_its_row() {
     let (_directory, store) = database::<i64>(FIRST).await;
     store.migrate().await.unwrap();
     let at = Timestamp::from_millis;
-    let session = SessionRecord {
-        id: SessionId::from_bytes([0; 16]),
-        secret_hash: SecretHash::from_bytes([0; 32]),
-        user_id: 1_i64.into(),
-        created_at: at(7),
-        authenticated_at: at(7),
-        renewed_at: at(7),
-        active_expires_at: at(8),
-        idle_expires_at: at(9),
-        absolute_expires_at: at(10),
-        periods: None,
-        is_persistent: true,
-        user_agent: None,
-        address: None,
-        actor_session: None,
-        data: None,
-        data_revision: 0,
-        rotation: None,
-    };
+    let (id, hash) = (SessionId::from_bytes([0; 16]), SecretHash::from_bytes([0; 32]));
+    let mut session = SessionRecord::new(id, hash, 1_i64, at(7));
+    session.active_expires_at = at(8);
+    session.idle_expires_at = at(9);
+    session.absolute_expires_at = at(10);
     assert_eq!(store.find(session.id).await.unwrap(), Some(session));
 }
 

@@ -28,9 +28,9 @@
 //!     it fails, none has ended and the new session is not there. Of unknown ids it takes no
 //!     notice. (A store that cannot change several keys at once creates first and ends then; where
 //!     that fails, it deletes the new session again.)
-//! 14. `change_token` replaces the hash of the secret, the rotation and the time of the last proof
-//!     of a session and nothing else, and only if the hash is still the one it replaces. It says
-//!     whether it did; from then on every reader is given the new ones.
+//! 14. `change_token` replaces the hash of the secret, the rotation, the time of the last proof and
+//!     the digest of the credential of a session and nothing else, and only if the hash is still
+//!     the one it replaces. It says whether it did; from then on every reader is given the new ones.
 //! 15. Of any number of changes of the token at once that replace one hash, exactly one does.
 //! 16. `write_data` replaces the data of a session, adds one to their revision and changes nothing
 //!     else, and only if the revision is still the one it replaces. It says whether it did.
@@ -74,8 +74,10 @@ pub use sql::{Dialect, SqlStore};
 /// What a store's operation returns: write `Box::pin(async move { .. })`.
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
-/// What ends with the creation of a session, in one step with it.
+/// What ends with the creation of a session, in one step with it: nothing by
+/// [default](Self::default), until its fields are set.
 #[derive(Debug, Clone, Copy, Default)]
+#[non_exhaustive]
 pub struct Ends<'a> {
     /// These sessions.
     pub sessions: &'a [SessionId],

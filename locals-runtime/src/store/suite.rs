@@ -175,6 +175,7 @@ macro_rules! store_suite {
             // Rule 14
             a_change_of_the_token_changes_nothing_else,
             a_rotation_comes_and_goes_with_the_token,
+            the_digest_of_a_credential_is_replaced_with_the_token,
             a_change_of_another_token_is_refused_and_changes_nothing,
             a_change_of_the_token_that_is_dropped_is_done_or_not_done,
             // Rule 15

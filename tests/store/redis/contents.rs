@@ -4,13 +4,13 @@ use std::time::SystemTime;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use locals::{
-    Auth, DataChange, GuestRecord, Renewal, StoreError, Timestamp, TokenChange, UserId,
+    Auth, DataChange, StoreError, Timestamp, TokenChange, UserId,
     store::{Ends, SessionStore, WithLoader},
 };
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::{DAY, Keys, guest, session};
+use super::{DAY, Keys, guest, renewal_of, session};
 use crate::loader::{Directory, Person};
 
 const HOUR: i64 = 60 * 60 * 1_000;
@@ -82,13 +82,9 @@ async fn every_key_expires_an_hour_and_more_after_the_session() {
     };
     lasts(8);
 
-    let renewal = Renewal {
-        replaces: session.active_expires_at,
-        secret_hash: session.secret_hash,
-        active_expires_at: Timestamp::from_millis(4 * DAY),
-        idle_expires_at: Timestamp::from_millis(12 * DAY),
-        renewed_at: session.active_expires_at,
-    };
+    let mut renewal = renewal_of(&session);
+    renewal.active_expires_at = Timestamp::from_millis(4 * DAY);
+    renewal.idle_expires_at = Timestamp::from_millis(12 * DAY);
     assert!(store.renew(session.id, renewal).await.unwrap());
     lasts(12);
     assert_eq!(keys.all().len(), 2);
@@ -105,7 +101,8 @@ async fn a_guest_expires_an_hour_and_more_after_its_end_on_the_clock_of_the_syst
     assert!(left > HOUR / 2 && left <= HOUR, "{left}");
 
     let now = Timestamp::from(SystemTime::now()).as_millis();
-    let later = GuestRecord { expires_at: Timestamp::from_millis(now + 3 * DAY), ..guest(1) };
+    let mut later = guest(1);
+    later.expires_at = Timestamp::from_millis(now + 3 * DAY);
     assert!(store.write_guest(&later, Some(0)).await.unwrap());
     let left = time_to_live(&keys, &key);
     assert!(left > 3 * DAY && left <= 3 * DAY + HOUR, "{left}");
@@ -117,14 +114,9 @@ async fn no_change_of_a_session_changes_how_long_its_key_lives() {
     let store = keys.store().await;
     let session = session(1, 1_i64);
     store.create(&session, Ends::default()).await.unwrap();
-    let change = TokenChange {
-        replaces: session.secret_hash,
-        secret_hash: guest(7).secret_hash,
-        rotation: None,
-        authenticated_at: session.created_at,
-    };
+    let change = TokenChange::new(&session, guest(7).secret_hash);
     assert!(store.change_token(session.id, &change).await.unwrap());
-    let change = DataChange { replaces: 0, data: guest(1).data };
+    let change = DataChange::new(0, guest(1).data);
     assert!(store.write_data(session.id, &change).await.unwrap());
     let left = time_to_live(&keys, &keys.session(session.id));
     assert!(left > 8 * DAY && left <= 8 * DAY + HOUR, "{left}");
@@ -141,7 +133,9 @@ async fn a_log_in_that_cannot_end_the_old_session_leaves_no_new_one() {
     keys.cli(&["DEL", &keys.session(stuck.id)]);
     keys.cli(&["LPUSH", &keys.session(stuck.id), "no session"]);
 
-    let ends = Ends { sessions: &[ended.id, stuck.id], guest: None };
+    let old = [ended.id, stuck.id];
+    let mut ends = Ends::default();
+    ends.sessions = &old;
     let refused = store.create(&new, ends).await;
 
     assert!(matches!(refused, Err(StoreError::Backend(_))), "{refused:?}");
@@ -200,13 +194,9 @@ async fn a_session_without_an_end_is_kept_as_long_as_redis_can() {
     let mut session = session(0, 1_i64);
     session.idle_expires_at = Timestamp::from_millis(i64::MAX - 1);
     store.create(&session, Ends::default()).await.unwrap();
-    let renewal = Renewal {
-        replaces: session.active_expires_at,
-        secret_hash: session.secret_hash,
-        active_expires_at: Timestamp::from_millis(i64::MAX - 1),
-        idle_expires_at: Timestamp::from_millis(i64::MAX),
-        renewed_at: session.active_expires_at,
-    };
+    let mut renewal = renewal_of(&session);
+    renewal.active_expires_at = Timestamp::from_millis(i64::MAX - 1);
+    renewal.idle_expires_at = Timestamp::from_millis(i64::MAX);
     assert!(store.renew(session.id, renewal).await.unwrap());
     let found = store.find(session.id).await.unwrap().unwrap();
     assert_eq!(found.idle_expires_at, renewal.idle_expires_at);
@@ -347,13 +337,7 @@ async fn a_value_that_cannot_be_read_is_an_error_and_can_be_deleted() {
         let session = session(number, 1_i64);
         store.create(&session, Ends::default()).await.unwrap();
         keys.cli(&["SET", &keys.session(session.id), junk]);
-        let renewal = Renewal {
-            replaces: session.active_expires_at,
-            secret_hash: session.secret_hash,
-            active_expires_at: session.idle_expires_at,
-            idle_expires_at: session.absolute_expires_at,
-            renewed_at: session.active_expires_at,
-        };
+        let renewal = renewal_of(&session);
         for failed in [
             store.find(session.id).await.map(drop),
             store.renew(session.id, renewal).await.map(drop),

@@ -4,28 +4,18 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use locals::{
-    DataChange, Renewal, SessionRecord, StoreError, Timestamp, TokenChange,
+    DataChange, SessionRecord, StoreError, Timestamp, TokenChange,
     store::{Ends, RedisStore, SessionStore, StoreFuture},
 };
 
 use super::{
-    DAY, guest,
+    DAY, guest, renewal_of,
     server::{Server, start_cluster, until},
     session,
 };
 
 /// What the two seconds of patience may cost on a busy machine.
 const SOON: Duration = Duration::from_secs(3);
-
-fn renewal_of(session: &SessionRecord) -> Renewal {
-    Renewal {
-        replaces: session.active_expires_at,
-        secret_hash: session.secret_hash,
-        active_expires_at: session.idle_expires_at,
-        idle_expires_at: session.absolute_expires_at,
-        renewed_at: session.active_expires_at,
-    }
-}
 
 fn nothing<'a, T: 'a>(operation: StoreFuture<'a, T>) -> StoreFuture<'a, ()> {
     Box::pin(async move { operation.await.map(drop) })
@@ -34,13 +24,8 @@ fn nothing<'a, T: 'a>(operation: StoreFuture<'a, T>) -> StoreFuture<'a, ()> {
 /// Every operation fails, and soon.
 async fn every_operation_fails(store: &RedisStore) {
     let (session, guest) = (session(9, 1_i64), guest(9));
-    let change = TokenChange {
-        replaces: session.secret_hash,
-        secret_hash: guest.secret_hash,
-        rotation: None,
-        authenticated_at: session.created_at,
-    };
-    let data = DataChange { replaces: 0, data: String::new() };
+    let change = TokenChange::new(&session, guest.secret_hash);
+    let data = DataChange::new(0, "");
     let started = Instant::now();
     let answers = join_all([
         nothing(store.create(&session, Ends::default())),

@@ -9,10 +9,12 @@ use locals::{
 };
 use uuid::Uuid;
 
-use super::{Keys, new_prefix, session, suite};
+use super::{Keys, new_prefix, renewal_of, session, suite};
 
 fn new_session(user: i64) -> SessionRecord {
-    SessionRecord { id: SessionId::from_bytes(*Uuid::new_v4().as_bytes()), ..session(0, user) }
+    let mut session = session(0, user);
+    session.id = SessionId::from_bytes(*Uuid::new_v4().as_bytes());
+    session
 }
 
 /// Whatever came in between, each session that exists is in the list, and goes with the others.
@@ -102,14 +104,7 @@ async fn a_renewal_amid_sign_outs_brings_nothing_back() {
     for _ in 0..100 {
         let session = new_session(1);
         first.create(&session, Ends::default()).await.unwrap();
-        let renewal = locals::Renewal {
-            replaces: session.active_expires_at,
-            secret_hash: session.secret_hash,
-            active_expires_at: session.idle_expires_at,
-            idle_expires_at: session.absolute_expires_at,
-            renewed_at: session.active_expires_at,
-        };
-        let renewed = first.renew(session.id, renewal);
+        let renewed = first.renew(session.id, renewal_of(&session));
         let (renewed, ended) = join(renewed, second.delete_by_user(&user, None)).await;
         renewed.unwrap();
         assert_eq!(ended.unwrap(), 1);
@@ -126,14 +121,7 @@ async fn a_renewal_enters_a_session_into_an_index_that_has_lost_it() {
     store.create(&session, Ends::default()).await.unwrap();
     // As a failover of the node that holds the index may do.
     assert_eq!(keys.cli(&["DEL", &keys.index("i:1")]), "1");
-    let renewal = locals::Renewal {
-        replaces: session.active_expires_at,
-        secret_hash: session.secret_hash,
-        active_expires_at: session.idle_expires_at,
-        idle_expires_at: session.absolute_expires_at,
-        renewed_at: session.active_expires_at,
-    };
-    assert!(store.renew(session.id, renewal).await.unwrap());
+    assert!(store.renew(session.id, renewal_of(&session)).await.unwrap());
     assert_eq!(store.delete_by_user(&session.user_id, None).await.unwrap(), 1);
     assert_eq!(store.find(session.id).await.unwrap(), None);
 }

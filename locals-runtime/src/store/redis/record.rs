@@ -9,7 +9,7 @@ use crate::{
     clock::{Timestamp, millis},
     error::StoreError,
     session::{GuestRecord, Periods, Rotation, SessionRecord, TokenChange},
-    token::{SecretHash, SessionId},
+    token::{CredentialHash, SecretHash, SessionId},
     user::UserId,
 };
 
@@ -78,8 +78,9 @@ struct Constant {
 }
 
 /// The value of a session, in parts of which each has its own writer: the three times that a
-/// renewal moves, the revision of the data, the three things that a change of the token replaces,
-/// what never changes, as JSON in one line, and, on all lines that follow, the data.
+/// renewal moves, the revision of the data, the things that a change of the token replaces (the hash,
+/// the time of the proof, and in one word the rotation and the digest of the credential), what never
+/// changes, as JSON in one line, and, on all lines that follow, the data.
 ///
 /// The scripts read the parts that they replace and compare, and the user in the JSON. They never
 /// write the JSON.
@@ -99,7 +100,8 @@ pub(super) fn write(session: &SessionRecord) -> Result<String, StoreError> {
     let idle = session.idle_expires_at.as_millis();
     let renewed = session.renewed_at.as_millis();
     let revision = session.data_revision;
-    let token = token(&session.secret_hash, session.authenticated_at, session.rotation.as_ref());
+    let token = TokenChange::new(session, session.secret_hash);
+    let token = changed_token(&TokenChange { rotation: session.rotation, ..token });
     let mut value = format!("{active} {idle} {renewed} {revision} {token} {constant}");
     if let Some(data) = &session.data {
         value.push('\n');
@@ -110,17 +112,21 @@ pub(super) fn write(session: &SessionRecord) -> Result<String, StoreError> {
 
 /// What a change of the token replaces, as it stands in the value of a session.
 pub(super) fn changed_token(change: &TokenChange) -> String {
-    token(&change.secret_hash, change.authenticated_at, change.rotation.as_ref())
-}
-
-fn token(hash: &SecretHash, authenticated: Timestamp, rotation: Option<&Rotation>) -> String {
-    let rotation = rotation.map(|rotation| URL_SAFE_NO_PAD.encode(rotation.to_bytes()));
-    let rotation = rotation.as_deref().unwrap_or(NO_ROTATION);
-    format!("{} {} {rotation}", hash_text(hash), authenticated.as_millis())
+    let rotation = change.rotation.map(|rotation| URL_SAFE_NO_PAD.encode(rotation.to_bytes()));
+    let mut word = rotation.unwrap_or_else(|| NO_ROTATION.to_owned());
+    if let Some(credential) = change.credential {
+        word.push(CREDENTIAL);
+        URL_SAFE_NO_PAD.encode_string(credential.as_bytes(), &mut word);
+    }
+    format!("{} {} {word}", hash_text(&change.secret_hash), change.authenticated_at.as_millis())
 }
 
 /// What stands in the place of a rotation where there was none.
 const NO_ROTATION: &str = "-";
+
+/// What stands before the digest of a credential, behind the rotation. Where there is none, nothing
+/// stands there, as in the values of versions that knew none.
+const CREDENTIAL: char = '.';
 
 /// The hash of a secret as the values hold it.
 pub(super) fn hash_text(hash: &SecretHash) -> String {
@@ -144,9 +150,17 @@ fn read_value(id: SessionId, value: &[u8]) -> Option<SessionRecord> {
     let data_revision = parts.next()?.parse().ok()?;
     let secret_hash = read_hash(parts.next()?)?;
     let authenticated_at = read_time(parts.next()?)?;
-    let rotation = match parts.next()? {
+    let word = parts.next()?;
+    let (rotation, credential) = word
+        .split_once(CREDENTIAL)
+        .map_or((word, None), |(rotation, credential)| (rotation, Some(credential)));
+    let rotation = match rotation {
         NO_ROTATION => None,
         rotation => Some(Rotation::from_bytes(&read_bytes(rotation)?)),
+    };
+    let credential = match credential {
+        None => None,
+        Some(credential) => Some(CredentialHash::from_bytes(read_bytes(credential)?)),
     };
     let rest = parts.next()?;
     let (constant, data) =
@@ -170,6 +184,7 @@ fn read_value(id: SessionId, value: &[u8]) -> Option<SessionRecord> {
         data: data.map(str::to_owned),
         data_revision,
         rotation,
+        credential,
     })
 }
 
@@ -236,6 +251,7 @@ mod tests {
             actor_session: Option<[u8; 16]>,
             data_revision: i64,
             rotation: Option<([u8; 32], [u8; 32])>,
+            credential: Option<[u8; 32]>,
         ) {
             let [created_at, authenticated_at, renewed_at, active, idle, absolute, rotated_at] =
                 times.map(Timestamp::from_millis);
@@ -262,12 +278,28 @@ mod tests {
                     salt,
                     rotated_at,
                 }),
+                credential: credential.map(CredentialHash::from_bytes),
             };
             let value = write(&session).unwrap();
             prop_assert_eq!(read(session.id, value.as_bytes()).ok(), Some(session.clone()));
             let (head, _) = value.split_once('}').unwrap();
             prop_assert!(read(session.id, head.as_bytes()).is_err(), "the JSON is cut off");
             prop_assert!((GRACE..=LONGEST).contains(&time_to_live(&session)));
+        }
+
+        #[test]
+        fn a_session_of_a_version_that_knew_no_credential_is_read(rotated: bool) {
+            let rotation = if rotated { "A".repeat(96) } else { "-".to_owned() };
+            let value = format!(
+                "1 2 3 4 {} 5 {rotation} {{\"user\":\"i:7\",\"created_at\":6,\
+                 \"absolute_expires_at\":8,\"is_persistent\":true,\"user_agent\":null,\
+                 \"address\":null}}",
+                "A".repeat(43)
+            );
+            let session = read(SessionId::from_bytes([7; 16]), value.as_bytes()).unwrap();
+            prop_assert_eq!(session.credential, None);
+            prop_assert_eq!(session.rotation.is_some(), rotated);
+            prop_assert_eq!(write(&session).unwrap(), value, "and written as it was");
         }
 
         #[test]

@@ -166,7 +166,8 @@ macro_rules! for_columns {
             "actor_session",
             "data",
             "data_revision",
-            "rotation"
+            "rotation",
+            "credential"
         )
     };
 }
@@ -206,10 +207,11 @@ macro_rules! read_packed {
          s.user_agent AS session__user_agent, s.address AS session__address, \
          s.renewed_at AS session__renewed_at, \
          CASE WHEN s.is_persistent = 1 AND s.active_period IS NULL \
-         AND s.actor_session IS NULL AND s.rotation IS NULL AND s.data_revision = 0 \
-         AND s.data IS NULL THEN NULL ELSE s.is_persistent || ' ' || \
+         AND s.actor_session IS NULL AND s.rotation IS NULL AND s.credential IS NULL \
+         AND s.data_revision = 0 AND s.data IS NULL THEN NULL ELSE s.is_persistent || ' ' || \
          COALESCE(s.active_period, '') || ' ' || COALESCE(s.idle_period, '') || ' ' || \
-         hex(s.actor_session) || ' ' || hex(s.rotation) || ' ' || s.data_revision || ' ' || \
+         hex(s.actor_session) || ' ' || hex(s.rotation) || ' ' || hex(s.credential) || ' ' || \
+         s.data_revision || ' ' || \
          COALESCE('=' || s.data, '') END AS session__others"
     };
 }
@@ -273,7 +275,7 @@ pub const SQLITE: Sql = Sql {
                 SET active_expires_at = ?, idle_expires_at = ?, renewed_at = ? \
                 WHERE id = +? AND active_expires_at <= ? AND secret_hash = ?",
         change_token: "UPDATE user_sessions \
-                       SET secret_hash = ?, rotation = ?, authenticated_at = ? \
+                       SET secret_hash = ?, rotation = ?, authenticated_at = ?, credential = ? \
                        WHERE id = +? AND secret_hash = ?",
         write_data: "UPDATE user_sessions SET data = ?, data_revision = data_revision + 1 \
                      WHERE id = +? AND data_revision = ?",
@@ -314,6 +316,7 @@ pub const SQLITE: Sql = Sql {
     actor_session BLOB,
     data_revision INTEGER NOT NULL DEFAULT 0,
     rotation BLOB,
+    credential BLOB,
     data TEXT,
     FOREIGN KEY (user_id) REFERENCES {users} ({user_id}) ON DELETE CASCADE
 ) WITHOUT ROWID",
@@ -367,15 +370,15 @@ pub const POSTGRES: Sql = Sql {
             "INSERT INTO user_sessions (",
             columns!(),
             ", id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, \
-             $10, $11, $12, $13, $14, $15, $16, $17, $18)"
+             $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)"
         ),
         find: concat!("SELECT ", read_apart!(), joined!(), "$1"),
         renew: "UPDATE user_sessions \
                 SET active_expires_at = $1, idle_expires_at = $2, renewed_at = $3 \
                 WHERE id = $4 AND active_expires_at <= $5 AND secret_hash = $6",
         change_token: "UPDATE user_sessions \
-                       SET secret_hash = $1, rotation = $2, authenticated_at = $3 \
-                       WHERE id = $4 AND secret_hash = $5",
+                       SET secret_hash = $1, rotation = $2, authenticated_at = $3, credential = $4 \
+                       WHERE id = $5 AND secret_hash = $6",
         write_data: "UPDATE user_sessions SET data = $1, data_revision = data_revision + 1 \
                      WHERE id = $2 AND data_revision = $3",
         delete: "DELETE FROM user_sessions WHERE id = $1",
@@ -417,6 +420,7 @@ pub const POSTGRES: Sql = Sql {
     actor_session BYTEA,
     data_revision BIGINT NOT NULL DEFAULT 0,
     rotation BYTEA,
+    credential BYTEA,
     data TEXT,
     FOREIGN KEY (user_id) REFERENCES {users} ({user_id}) ON DELETE CASCADE
 )",
@@ -490,7 +494,7 @@ pub const MYSQL: Sql = Sql {
                 SET active_expires_at = ?, idle_expires_at = ?, renewed_at = ? \
                 WHERE id = ? AND active_expires_at <= ? AND secret_hash = ?",
         change_token: "UPDATE user_sessions \
-                       SET secret_hash = ?, rotation = ?, authenticated_at = ? \
+                       SET secret_hash = ?, rotation = ?, authenticated_at = ?, credential = ? \
                        WHERE id = ? AND secret_hash = ?",
         write_data: "UPDATE user_sessions SET data = ?, data_revision = data_revision + 1 \
                      WHERE id = ? AND data_revision = ?",
@@ -531,6 +535,7 @@ pub const MYSQL: Sql = Sql {
     actor_session BINARY(16),
     data_revision BIGINT NOT NULL DEFAULT 0,
     rotation BINARY(72),
+    credential BINARY(32),
     data MEDIUMTEXT,
     INDEX user_sessions_by_user (user_id),
     INDEX user_sessions_by_expiry (idle_expires_at),

@@ -7,7 +7,7 @@ use crate::{
     clock::Timestamp,
     error::StoreError,
     session::{GuestRecord, Periods, Rotation, SessionRecord, TokenChange},
-    token::{SecretHash, SessionId},
+    token::{CredentialHash, SecretHash, SessionId},
     user::{AuthUser, UserKey},
 };
 
@@ -21,6 +21,10 @@ pub fn time(time: Timestamp) -> Value<'static> {
 
 pub fn id_value(id: &SessionId) -> Value<'_> {
     Value::Bytes(Some(id.as_bytes()))
+}
+
+pub fn credential_value(credential: Option<&CredentialHash>) -> Value<'_> {
+    Value::Bytes(credential.map(|credential| &credential.as_bytes()[..]))
 }
 
 pub fn hash_value(hash: &SecretHash) -> Value<'_> {
@@ -48,16 +52,18 @@ pub fn record_values<'a>(session: &'a SessionRecord, user: Value<'a>) -> Vec<Val
         Value::Text(session.data.as_deref()),
         integer(session.data_revision),
         Value::Rotation(session.rotation.as_ref()),
+        credential_value(session.credential.as_ref()),
         id_value(&session.id),
     ]
 }
 
 /// The values of every `change_token` of `dialect.rs`, in order.
-pub fn token_values<'a>(id: &'a SessionId, change: &'a TokenChange) -> [Value<'a>; 5] {
+pub fn token_values<'a>(id: &'a SessionId, change: &'a TokenChange) -> [Value<'a>; 6] {
     [
         hash_value(&change.secret_hash),
         Value::Rotation(change.rotation.as_ref()),
         time(change.authenticated_at),
+        credential_value(change.credential.as_ref()),
         id_value(id),
         hash_value(&change.replaces),
     ]
@@ -85,7 +91,7 @@ pub fn read_record<D: Dialect, T: AuthUser>(
         let (others, behind) = if D::SQL.is_packed {
             (packed::<D>(row, first + 10)?, first + 11)
         } else {
-            (apart::<D>(row, first + 10)?, first + 17)
+            (apart::<D>(row, first + 10)?, first + 18)
         };
         Ok(SessionRecord {
             secret_hash: read_hash::<D>(row, first)?,
@@ -104,6 +110,7 @@ pub fn read_record<D: Dialect, T: AuthUser>(
             data: others.data,
             data_revision: others.data_revision,
             rotation: others.rotation,
+            credential: others.credential,
             id: match id {
                 Some(id) => id,
                 None => SessionId::from_bytes(D::bytes(row, behind)?.try_into()?),
@@ -121,6 +128,7 @@ struct Others {
     data: Option<String>,
     data_revision: i64,
     rotation: Option<Rotation>,
+    credential: Option<CredentialHash>,
 }
 
 impl Default for Others {
@@ -132,6 +140,7 @@ impl Default for Others {
             data: None,
             data_revision: 0,
             rotation: None,
+            credential: None,
         }
     }
 }
@@ -154,6 +163,10 @@ fn apart<D: Dialect>(row: &D::Row, first: usize) -> Result<Others, BoxDynError> 
             Some(bytes) => Some(Rotation::from_bytes(bytes.try_into()?)),
             None => None,
         },
+        credential: match D::optional_bytes(row, first + 7)? {
+            Some(bytes) => Some(CredentialHash::from_bytes(bytes.try_into()?)),
+            None => None,
+        },
     })
 }
 
@@ -163,7 +176,7 @@ fn packed<D: Dialect>(row: &D::Row, column: usize) -> Result<Others, BoxDynError
 }
 
 fn read_others(text: &str) -> Result<Others, BoxDynError> {
-    let mut parts = text.splitn(7, ' ');
+    let mut parts = text.splitn(8, ' ');
     let mut part = || parts.next().ok_or("a part of the rare columns is missing");
     let mut filled = || part().map(|text| Some(text).filter(|text| !text.is_empty()));
     Ok(Others {
@@ -176,6 +189,7 @@ fn read_others(text: &str) -> Result<Others, BoxDynError> {
         },
         actor_session: filled()?.map(from_hex).transpose()?.map(SessionId::from_bytes),
         rotation: filled()?.map(from_hex).transpose()?.map(|bytes| Rotation::from_bytes(&bytes)),
+        credential: filled()?.map(from_hex).transpose()?.map(CredentialHash::from_bytes),
         data_revision: part()?.parse()?,
         data: part()?.strip_prefix('=').map(str::to_owned),
     })

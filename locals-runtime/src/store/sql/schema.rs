@@ -42,6 +42,7 @@ const SESSIONS: Table = Table {
         ("actor_session", Type::Id, true),
         ("data_revision", Type::Integer, false),
         ("rotation", Type::Rotation, true),
+        ("credential", Type::Hash, true),
         ("data", Type::Data, true),
     ],
     indexes: &["user_sessions_by_user", "user_sessions_by_expiry"],
@@ -64,6 +65,7 @@ const SESSIONS: Table = Table {
         ("actor_session", "", None),
         ("data_revision", "NOT NULL DEFAULT 0", None),
         ("rotation", "", None),
+        ("credential", "", None),
         ("data", "", None),
     ],
 };

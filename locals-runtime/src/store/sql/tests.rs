@@ -269,24 +269,12 @@ async fn explain_mysql(url: String) {
 
 fn session(number: u8) -> SessionRecord {
     let at = Timestamp::from_millis;
+    let (id, hash) = (SessionId::from_bytes([number; 16]), SecretHash::from_bytes([number; 32]));
     SessionRecord {
-        id: SessionId::from_bytes([number; 16]),
-        secret_hash: SecretHash::from_bytes([number; 32]),
-        user_id: UserId::Integer(1),
-        created_at: at(0),
-        authenticated_at: at(0),
-        renewed_at: at(0),
         active_expires_at: at(1),
         idle_expires_at: at(2),
         absolute_expires_at: at(3),
-        periods: None,
-        is_persistent: true,
-        user_agent: None,
-        address: None,
-        actor_session: None,
-        data: None,
-        data_revision: 0,
-        rotation: None,
+        ..SessionRecord::new(id, hash, 1_i64, at(0))
     }
 }
 
@@ -305,10 +293,8 @@ async fn in_a_transaction_of_the_app<D: Dialect>(store: SqlStore<D, Account>) {
     let taken = SessionRecord { id: old.id, ..session(3) };
     let ends = Ends { sessions: &[old.id], guest: Some(old.id) };
     let change = TokenChange {
-        replaces: new.secret_hash,
-        secret_hash: SecretHash::from_bytes([9; 32]),
-        rotation: None,
         authenticated_at: Timestamp::from_millis(1),
+        ..TokenChange::new(&new, SecretHash::from_bytes([9; 32]))
     };
     for commit in [false, true] {
         let mut transaction = store.pool.begin().await.unwrap();

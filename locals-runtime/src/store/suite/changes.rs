@@ -6,8 +6,8 @@ use super::{
     Harness,
     support::{
         CROWD, POLLS, answer, assert_kept, assert_listed, at_once, change_of, changed, create,
-        create_all, data_for, drop_after, renewal_of, renewed, session, store_with_users,
-        the_one_of, written,
+        create_all, credential, data_for, drop_after, renewal_of, renewed, session,
+        store_with_users, the_one_of, written,
     },
 };
 use crate::{
@@ -46,6 +46,22 @@ pub async fn a_rotation_comes_and_goes_with_the_token<H: Harness>(harness: &H) {
         assert!(answer(store.change_token(session.id, &change).await), "it had this token");
         session = changed(&session, &change);
         assert_kept(&store, &session).await;
+    }
+}
+
+/// Rule 14: a session can be bound to a credential, to another, and to none.
+pub async fn the_digest_of_a_credential_is_replaced_with_the_token<H: Harness>(harness: &H) {
+    let (store, [ada]) = store_with_users(harness).await;
+    let mut session = SessionRecord { credential: None, ..session(1, &ada) };
+    answer(create(&store, &session).await);
+    assert_kept(&store, &session).await;
+    for (number, digest) in (7..).zip([Some(credential(1)), Some(credential(2)), None]) {
+        let change = TokenChange { credential: digest, ..change_of(&session, number) };
+        assert!(answer(store.change_token(session.id, &change).await), "it had this token");
+        session = changed(&session, &change);
+        assert_eq!(session.credential, digest);
+        assert_kept(&store, &session).await;
+        assert_listed(&store, &ada, &[&session]).await;
     }
 }
 

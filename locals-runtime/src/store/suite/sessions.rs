@@ -44,6 +44,7 @@ pub async fn what_a_session_does_not_say_is_not_made_up<H: Harness>(harness: &H)
         actor_session: None,
         data: None,
         rotation: None,
+        credential: None,
         ..session(1, &ada)
     };
     answer(create(&store, &session).await);

@@ -10,7 +10,7 @@ use crate::{
     error::{StoreError, chain},
     session::{DataChange, GuestRecord, Periods, Renewal, Rotation, SessionRecord, TokenChange},
     store::{Ends, SessionStore, SessionUserStore, StoreFuture},
-    token::{SecretHash, SessionId},
+    token::{CredentialHash, SecretHash, SessionId},
     user::{AuthUser, UserId, UserIdKind, UserKey},
 };
 
@@ -48,12 +48,17 @@ pub fn session(number: u8, user: &UserId) -> SessionRecord {
         data: Some(data(number)),
         data_revision: i64::from(number),
         rotation: Some(rotation(number)),
+        credential: Some(credential(number)),
     }
 }
 
 /// JSON that has more than one line, and more than letters.
 pub fn data(number: u8) -> String {
     format!("{{\n  \"cart\": [{number}, null],\n  \"it's\": \"100% \\\\ \\u0000 Юникод 🦀\"\n}}\n")
+}
+
+pub fn credential(number: u8) -> CredentialHash {
+    CredentialHash::from_bytes([number ^ 0x66; 32])
 }
 
 pub fn rotation(number: u8) -> Rotation {
@@ -82,6 +87,7 @@ pub fn change_of(session: &SessionRecord, number: u8) -> TokenChange {
         secret_hash: SecretHash::from_bytes([number; 32]),
         rotation: Some(Rotation { previous: session.secret_hash, ..rotation(number) }),
         authenticated_at: at(5_000 + i64::from(number)),
+        credential: Some(credential(number)),
     }
 }
 
@@ -90,6 +96,7 @@ pub fn changed(session: &SessionRecord, change: &TokenChange) -> SessionRecord {
         secret_hash: change.secret_hash,
         rotation: change.rotation,
         authenticated_at: change.authenticated_at,
+        credential: change.credential,
         ..session.clone()
     }
 }
