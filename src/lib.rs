@@ -224,12 +224,12 @@ pub use locals_runtime::store_suite;
 pub use locals_runtime::testing;
 pub use locals_runtime::{
     Auth, AuthBuilder, AuthUser, BeforeRequest, BoxError, Check, ClearSiteData, Clock, ConfigError,
-    CookieConfig, CredentialHash, DataChange, Error, FinishedError, Guard, GuestData, GuestRecord,
-    Lifetime, Locals, LogInOptions, MalformedId, MalformedToken, ManualClock, Periods, Recent,
-    Renewal, Rotation, SafeRedirect, SameSite, SecretHash, Session, SessionData, SessionId,
-    SessionInfo, SessionManager, SessionRecord, SessionState, SessionToken, StoreError, Sweeper,
-    SystemClock, Timestamp, TokenChange, UnsafeRedirect, User, UserId, UserIdKind, UserKey,
-    Verified, WrongIdKind, store,
+    CookieConfig, CredentialDigest, CredentialField, CredentialHash, DataChange, Error,
+    FinishedError, Guard, GuestData, GuestRecord, Lifetime, Locals, LogInOptions, MalformedId,
+    MalformedToken, ManualClock, Periods, Recent, Renewal, Rotation, SafeRedirect, SameSite,
+    SecretHash, Session, SessionData, SessionId, SessionInfo, SessionManager, SessionRecord,
+    SessionState, SessionToken, StoreError, Sweeper, SystemClock, Timestamp, TokenChange,
+    UnsafeRedirect, User, UserId, UserIdKind, UserKey, Verified, WrongIdKind, store,
 };
 
 /// What generated code calls. No part of the public interface.

@@ -20,6 +20,7 @@ struct AuthUser<'a> {
     table: String,
     session_data: Option<ExprPath>,
     id: Option<IdField<'a>>,
+    credential: Vec<&'a Field>,
 }
 
 struct IdField<'a> {
@@ -45,9 +46,12 @@ fn read<'a>(input: &'a DeriveInput, diagnostics: &mut Diagnostics) -> AuthUser<'
         );
     }
     let (table, session_data) = read_struct(&input.attrs, diagnostics);
+    let mut credential = Vec::new();
     let id = match &input.data {
         Data::Struct(data) => match &data.fields {
-            Fields::Named(fields) => read_id(&input.ident, &fields.named, diagnostics),
+            Fields::Named(fields) => {
+                read_fields(&input.ident, &fields.named, &mut credential, diagnostics)
+            }
             Fields::Unnamed(_) | Fields::Unit => {
                 diagnostics.error(
                     &input.ident,
@@ -65,7 +69,8 @@ fn read<'a>(input: &'a DeriveInput, diagnostics: &mut Diagnostics) -> AuthUser<'
             None
         }
     };
-    AuthUser { table, session_data, id }
+    credential.sort_by_key(|field| name_of_field(field));
+    AuthUser { table, session_data, id, credential }
 }
 
 /// `#[auth_user(table = "..", session = ..)]`.
@@ -114,17 +119,23 @@ fn read_session(setting: &Meta, diagnostics: &mut Diagnostics) -> Option<ExprPat
     None
 }
 
-/// The field marked `#[auth_user(id)]`, or else the one named `id`.
-fn read_id<'a>(
+/// The field marked `#[auth_user(id)]`, or else the one named `id`; and those marked
+/// `#[auth_user(credential)]`.
+fn read_fields<'a>(
     user: &Ident,
     fields: &'a Punctuated<Field, Token![,]>,
+    credential: &mut Vec<&'a Field>,
     diagnostics: &mut Diagnostics,
 ) -> Option<IdField<'a>> {
     let mut marked = None;
     for field in fields {
         for setting in settings(&field.attrs, diagnostics) {
+            if setting.path().is_ident("credential") {
+                read_credential(field, &setting, credential, diagnostics);
+                continue;
+            }
             if !setting.path().is_ident("id") {
-                let message = unknown("setting", &name_of(&setting), &["id"]);
+                let message = unknown("setting", &name_of(&setting), &["id", "credential"]);
                 diagnostics.error(setting, message);
                 continue;
             }
@@ -147,6 +158,27 @@ fn read_id<'a>(
         );
     }
     id
+}
+
+/// `#[auth_user(credential)]`.
+fn read_credential<'a>(
+    field: &'a Field,
+    setting: &Meta,
+    credential: &mut Vec<&'a Field>,
+    diagnostics: &mut Diagnostics,
+) {
+    if setting.require_path_only().is_err() {
+        diagnostics.error(setting, "`credential` takes no value: write `#[auth_user(credential)]`");
+    }
+    if credential.iter().any(|marked| std::ptr::eq(*marked, field)) {
+        diagnostics.error(setting, "`credential` stands here twice");
+        return;
+    }
+    credential.push(field);
+}
+
+fn name_of_field(field: &Field) -> String {
+    field.ident.as_ref().map(|name| name.unraw().to_string()).unwrap_or_default()
 }
 
 fn id_field(field: &Field) -> Option<IdField<'_>> {
@@ -215,6 +247,7 @@ fn expand(input: &DeriveInput, user: AuthUser) -> TokenStream {
             }
         }
     });
+    let credential = expand_credential(&user.credential);
     quote! {
         #session_data
 
@@ -227,6 +260,29 @@ fn expand(input: &DeriveInput, user: AuthUser) -> TokenStream {
             fn id(&self) -> &Self::Id {
                 #id
             }
+
+            #credential
         }
     }
+}
+
+/// The fields that sessions are bound to; nothing where there are none.
+fn expand_credential(fields: &[&Field]) -> Option<TokenStream> {
+    if fields.is_empty() {
+        return None;
+    }
+    let digest = paths::credential_digest();
+    let names = fields.iter().map(|field| name_of_field(field));
+    // At the type of the field, where the compiler says what types it may have.
+    let added = fields.iter().map(|field| {
+        let name = &field.ident;
+        quote_spanned!(field.ty.span()=> digest.field(&self.#name);)
+    });
+    Some(quote! {
+        const CREDENTIAL: &'static [&'static str] = &[#(#names),*];
+
+        fn credential(&self, digest: &mut #digest) {
+            #(#added)*
+        }
+    })
 }

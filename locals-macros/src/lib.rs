@@ -123,8 +123,15 @@ pub fn require_user(args: TokenStream, item: TokenStream) -> TokenStream {
 /// | `#[auth_user(session = Cart)]` | the struct; what the app keeps with each session, see [`SessionData`](trait.SessionData.html) | nothing |
 /// | `#[auth_user(id)]` | the field of the id | the field named `id` |
 /// | `#[auth_user(id = "account_id")]` | the field of the id, where its column is named otherwise | the field's name |
+/// | `#[auth_user(credential)]` | a field that sessions are bound to, such as the hash of the password; as many as you like | none |
 ///
 /// The id is `i64`, `i32`, `String` or `Uuid`.
+///
+/// A session opens nothing any more when a field marked as credential has another value than when the
+/// session began, whoever has changed it: a password that is set by hand, in SQL, signs the user out
+/// everywhere. What is kept of the fields is a digest. Sessions from before the first field was
+/// marked have none, and open nothing either. Every type of user from which a session is made marks
+/// the same fields.
 ///
 /// ```
 /// use locals::AuthUser;

@@ -17,3 +17,8 @@ pub fn auth_user() -> TokenStream {
 pub fn session_data() -> TokenStream {
     quote!(::locals::SessionData)
 }
+
+/// What takes the fields marked `#[auth_user(credential)]`.
+pub fn credential_digest() -> TokenStream {
+    quote!(::locals::CredentialDigest)
+}

@@ -14,6 +14,7 @@ use actix_web::{
 };
 
 use crate::{
+    account::{AccountRules, Found, readable},
     answer::Answers,
     auth_builder::AuthBuilder,
     cookie::SessionCookie,
@@ -21,7 +22,7 @@ use crate::{
     guest::Merge,
     origin::OriginPolicy,
     proxy::TrustedProxies,
-    session::{Session, SessionRecord},
+    session::Session,
     session_manager::SessionManager,
     store::SessionUserStore,
     token::{SessionId, SessionToken},
@@ -47,6 +48,7 @@ use crate::{
 pub struct Auth<T> {
     sessions: SessionManager,
     users: Arc<dyn SessionUserStore<T>>,
+    rules: AccountRules<T>,
     web: Arc<Web>,
 }
 
@@ -73,9 +75,19 @@ impl<T: AuthUser> Auth<T> {
     pub(crate) fn new(
         sessions: SessionManager,
         users: Arc<dyn SessionUserStore<T>>,
+        rules: AccountRules<T>,
         web: Web,
     ) -> Self {
-        Self { sessions, users, web: Arc::new(web) }
+        Self { sessions, users, rules, web: Arc::new(web) }
+    }
+
+    /// A session and its user, and what the one says of the other.
+    async fn find_with_user(&self, id: SessionId) -> Result<Option<(Found, T)>, StoreError> {
+        let found = self.users.find_with_user(id).await?;
+        Ok(found.map(|(record, user)| {
+            let standing = self.rules.standing(&record, &user);
+            (Found { record, standing }, user)
+        }))
     }
 
     /// Registers this `Auth` with an app, or with a scope: `App::new().configure(auth.configure())`.
@@ -114,10 +126,10 @@ impl<T: AuthUser> Auth<T> {
         let Ok(token) = token.parse::<SessionToken>() else {
             return Ok(None);
         };
-        let Some((record, user)) = self.users.find_with_user(token.id()).await? else {
+        let Some((found, user)) = readable(self.find_with_user(token.id()).await)? else {
             return Ok(None);
         };
-        let admitted = self.sessions.admit(record, &token).await?;
+        let admitted = readable(self.sessions.admit(found, &token).await)?;
         let session = self.sessions.settle(admitted, &token).await?;
         Ok(session.map(|session| (session, User::new(Arc::new(user)))))
     }
@@ -135,6 +147,10 @@ impl<T> Auth<T> {
     pub(crate) fn users(&self) -> &dyn SessionUserStore<T> {
         &*self.users
     }
+
+    pub(crate) fn rules(&self) -> &AccountRules<T> {
+        &self.rules
+    }
 }
 
 impl<T> Deref for Auth<T> {
@@ -150,6 +166,7 @@ impl<T> Clone for Auth<T> {
         Self {
             sessions: self.sessions.clone(),
             users: Arc::clone(&self.users),
+            rules: self.rules.clone(),
             web: Arc::clone(&self.web),
         }
     }
@@ -200,7 +217,7 @@ trait AnyAuth: Send + Sync {
 }
 
 type FindWithUser<'a> =
-    Pin<Box<dyn Future<Output = Result<Option<(SessionRecord, AnyUser)>, StoreError>> + 'a>>;
+    Pin<Box<dyn Future<Output = Result<Option<(Found, AnyUser)>, StoreError>> + 'a>>;
 
 impl<T: AuthUser> AnyAuth for Auth<T> {
     fn sessions(&self) -> &SessionManager {
@@ -216,8 +233,8 @@ impl<T: AuthUser> AnyAuth for Auth<T> {
     }
 
     fn find_with_user(&self, id: SessionId) -> FindWithUser<'_> {
-        let find = self.users.find_with_user(id);
-        Box::pin(async move { Ok(find.await?.map(|(record, user)| (record, Arc::new(user) as _))) })
+        let find = Self::find_with_user(self, id);
+        Box::pin(async move { Ok(find.await?.map(|(found, user)| (found, Arc::new(user) as _))) })
     }
 }
 

@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use actix_web::{HttpRequest, HttpResponse, http::header::HeaderValue};
 
 use crate::{
+    account::{AccountRules, StoredAccounts},
     admission::RotationPolicy,
     answer::Answers,
     auth::{Auth, Web},
@@ -58,6 +59,7 @@ pub struct AuthBuilder<T> {
     bearer: bool,
     clear_site_data: Vec<ClearSiteData>,
     merge: Option<Merge>,
+    rules: AccountRules<T>,
     clock: Arc<dyn Clock>,
 }
 
@@ -77,6 +79,7 @@ impl<T> AuthBuilder<T> {
             bearer: false,
             clear_site_data: vec![ClearSiteData::Cache],
             merge: None,
+            rules: AccountRules::default(),
             clock: Arc::new(SystemClock),
         }
     }
@@ -260,6 +263,50 @@ impl<T: AuthUser> AuthBuilder<T> {
         self
     }
 
+    /// Who may be signed in: the others are signed out at the next request, and their log-in is
+    /// refused with [`Error::InactiveUser`]. By default everybody whose row exists.
+    ///
+    /// For accounts that are switched off, locked or deleted by a mark. Their sessions stay in the
+    /// store, and work again when the account does. The function is asked with the row of every
+    /// session that is read, so a session is always read with its user then, also where a handler asks
+    /// for the session alone.
+    ///
+    /// ```
+    /// use locals::{Auth, AuthUser, store::MemoryStore};
+    ///
+    /// #[derive(Clone, AuthUser)]
+    /// struct Account { id: i64, is_disabled: bool }
+    ///
+    /// let auth = Auth::<Account>::builder(MemoryStore::new())
+    ///     .active_users(|account| !account.is_disabled)
+    ///     .build()?;
+    /// # Ok::<(), locals::ConfigError>(())
+    /// ```
+    pub fn active_users(mut self, active: impl Fn(&T) -> bool + Send + Sync + 'static) -> Self {
+        self.rules.active = Some(Arc::new(active));
+        self
+    }
+
+    /// Who may [act as others](crate::Locals::impersonate). Asked when an impersonation begins, and
+    /// then of the row of the member of staff at each of its requests: one who may no longer do it is
+    /// signed out of it at the next. By default the app alone decides, when it calls `impersonate`.
+    ///
+    /// ```
+    /// use locals::{Auth, AuthUser, store::MemoryStore};
+    ///
+    /// #[derive(Clone, AuthUser)]
+    /// struct Account { id: i64, is_staff: bool }
+    ///
+    /// let auth = Auth::<Account>::builder(MemoryStore::new())
+    ///     .impersonators(|account| account.is_staff)
+    ///     .build()?;
+    /// # Ok::<(), locals::ConfigError>(())
+    /// ```
+    pub fn impersonators(mut self, may: impl Fn(&T) -> bool + Send + Sync + 'static) -> Self {
+        self.rules.impersonators = Some(Arc::new(may));
+        self
+    }
+
     /// Where the time comes from. The system's clock by default.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
@@ -288,8 +335,11 @@ impl<T: AuthUser> AuthBuilder<T> {
         let cookie = self.cookie.build()?;
         let origins =
             OriginPolicy::build(self.own_origins, self.trusted_origins, self.strict_origins)?;
-        let sessions =
-            SessionManager::new(self.store.clone(), self.clock, settings, Users::of::<T>());
+        let accounts = StoredAccounts { users: self.store.clone(), rules: self.rules.clone() };
+        let accounts = (!self.rules.are_none()).then(|| Arc::new(accounts) as _);
+        let store = self.store.clone();
+        let users = Users::of::<T>();
+        let sessions = SessionManager::new(store, accounts, self.clock, settings, users);
         let web = Web {
             guest_cookie: cookie.of_guests(),
             cookie,
@@ -299,7 +349,7 @@ impl<T: AuthUser> AuthBuilder<T> {
             clear_site_data: ClearSiteData::header(&self.clear_site_data),
             merge: self.merge,
         };
-        Ok(Auth::new(sessions, self.store, web))
+        Ok(Auth::new(sessions, self.store, self.rules, web))
     }
 }
 

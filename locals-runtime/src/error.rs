@@ -45,6 +45,11 @@ pub enum Error {
     #[error("not while acting as another user: call `stop_impersonating` first")]
     Impersonating,
 
+    /// A log-in of a user whose account is switched off, as the app says by
+    /// [`active_users`](crate::AuthBuilder::active_users). 403 with the code `inactive_user`.
+    #[error("the account of this user is switched off")]
+    InactiveUser,
+
     /// The user signed in too long ago for this. 401 with the code `reauthenticate`; in a browser,
     /// a redirect to the page that asks for the password again.
     #[error("signed in too long ago")]
@@ -106,6 +111,20 @@ pub enum Error {
         asked: &'static str,
         /// The type, or the table, that the `Auth` in reach was built for.
         registered: &'static str,
+    },
+
+    /// A session is to be made of a type of user without the fields to which the app binds its
+    /// sessions. 500.
+    #[error(
+        "sessions are bound to {fields:?}, but `{asked}` does not have the same fields marked \
+         `#[auth_user(credential)]`: mark them there too"
+    )]
+    #[non_exhaustive]
+    MissingCredential {
+        /// The type of user.
+        asked: &'static str,
+        /// The fields that the user type of the app's `Auth` has marked.
+        fields: &'static [&'static str],
     },
 
     /// The id of a user is of another type than the ids of the app's users. 500.
@@ -178,7 +197,7 @@ impl Error {
 
 impl Error {
     /// A short name that does not change between versions, for programs: `not_signed_in`,
-    /// `reauthenticate`, `forbidden`, `impersonating`, `cross_origin`, `two_credentials`, `too_much_data`,
+    /// `reauthenticate`, `forbidden`, `impersonating`, `inactive_user`, `cross_origin`, `two_credentials`, `too_much_data`,
     /// `unavailable` or `internal`.
     ///
     /// It stands in the body of the response, as `code`.
@@ -203,6 +222,9 @@ impl Error {
                 (StatusCode::UNAUTHORIZED, "reauthenticate", "Signed in too long ago")
             }
             Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden", "Not allowed"),
+            Self::InactiveUser => {
+                (StatusCode::FORBIDDEN, "inactive_user", "This account is switched off")
+            }
             Self::Impersonating => {
                 (StatusCode::FORBIDDEN, "impersonating", "Not while acting as another user")
             }
@@ -220,6 +242,7 @@ impl Error {
             | Self::ResponseStarted { .. }
             | Self::NotConfigured
             | Self::WrongUser { .. }
+            | Self::MissingCredential { .. }
             | Self::WrongUserId(_)
             | Self::WrongStore { .. } => {
                 (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error")

@@ -22,6 +22,8 @@ pub(crate) enum Event<'a> {
     ImpersonationBegan { session: SessionId, user: &'a UserId, actor: &'a UserId },
     ImpersonationEnded { session: SessionId, user: &'a UserId, actor: &'a UserId },
     SessionDead { session: SessionId, user: &'a UserId },
+    UserInactive { session: SessionId, user: &'a UserId },
+    CredentialChanged { session: SessionId, user: &'a UserId },
     SecretWrong { session: SessionId, user: &'a UserId },
     TokenSuperseded { session: SessionId, user: &'a UserId },
     CookieConflicting,
@@ -97,6 +99,12 @@ impl Event<'_> {
             }
             Self::SessionDead { session, user } => {
                 record!(DEBUG, "session_dead", %session, %user, "the session of a token has ended");
+            }
+            Self::UserInactive { session, user } => {
+                record!(DEBUG, "user_inactive", %session, %user, "the account of a session's user is switched off");
+            }
+            Self::CredentialChanged { session, user } => {
+                record!(INFO, "credential_changed", %session, %user, "a session is bound to another credential than its user has");
             }
             Self::SecretWrong { session, user } => {
                 record!(WARN, "secret_wrong", %session, %user, "a token with the id of a session and a wrong secret");

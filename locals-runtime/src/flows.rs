@@ -51,7 +51,9 @@ impl Locals {
     ///
     /// # Errors
     /// [`Error::Store`] if the store fails: nobody is signed in, and the browser keeps the session
-    /// it had. [`Error::WrongUser`] for a user of another table than the app's;
+    /// it had. [`Error::InactiveUser`] for a user whose account is
+    /// [switched off](crate::AuthBuilder::active_users); [`Error::WrongUser`] for one of another table
+    /// than the app's;
     /// [`Error::Impersonating`] while staff [act as a user](Self::impersonate): the new session would
     /// outlive that; [`Error::ResponseStarted`] when no cookie can be written any more.
     pub async fn log_in<U: AuthUser>(&self, user: &U) -> Result<Session, Error> {
@@ -125,7 +127,8 @@ impl Locals {
 
     /// Notes that the user has proved again who they are, by their password for example, which the
     /// app has just checked: the session gets a new token, the old one is dead, and the log-in is
-    /// a recent one for `#[require_user(recent = "..")]`.
+    /// a recent one for `#[require_user(recent = "..")]`. It is bound to the
+    /// [credential](AuthUser::CREDENTIAL) that the user has now.
     ///
     /// ```
     /// # use actix_web::{Responder, post};
@@ -213,8 +216,8 @@ impl Locals {
         Ok(())
     }
 
-    /// Ends all sessions of this request's user but this one, which gets a new token; says how
-    /// many there were. Zero without a session. Call it after a change of password (OWASP ASVS 5.0
+    /// Ends all sessions of this request's user but this one, which gets a new token and is bound to the
+    /// [credential](AuthUser::CREDENTIAL) that the user has now; says how many there were. Zero without a session. Call it after a change of password (OWASP ASVS 5.0
     /// §7.4.3).
     ///
     /// ```

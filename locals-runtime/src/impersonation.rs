@@ -1,6 +1,7 @@
 //! Acting as another user, and who really acts.
 
 use crate::{
+    account::Found,
     cookie::Presented,
     error::{Error, StoreError},
     events::Event,
@@ -22,7 +23,8 @@ impl Locals {
     /// was begun, and when the browser is closed. It never counts as a recent log-in, so what asks
     /// for one stays closed. The user sees it in the list of their sessions, with its actor.
     ///
-    /// Who may do this is for the app to check before.
+    /// Who may do this is for the app to check before, or to say once for all by
+    /// [`AuthBuilder::impersonators`](crate::AuthBuilder::impersonators).
     ///
     /// ```
     /// # use actix_web::{Responder, post, web};
@@ -48,13 +50,18 @@ impl Locals {
     ///
     /// # Errors
     /// [`Error::Unauthenticated`] without a session; [`Error::Impersonating`] in a session that is
-    /// itself an impersonation; [`Error::WrongUser`] for a user of another table than the app's;
+    /// itself an impersonation; [`Error::Forbidden`] for who is none of the
+    /// [`impersonators`](crate::AuthBuilder::impersonators); [`Error::InactiveUser`] for a user whose
+    /// account is switched off; [`Error::WrongUser`] for a user of another table than the app's;
     /// [`Error::ResponseStarted`] when no cookie can be written any more; [`Error::Store`] if the
     /// store fails.
     pub async fn impersonate<U: AuthUser>(&self, user: &U) -> Result<Session, Error> {
         self.refuse_if_finished("impersonate")?;
         let own = self.get_session().await?.ok_or(Error::Unauthenticated)?;
         self.refuse_while_acting().await?;
+        if !self.auth().may_impersonate(&own).await? {
+            return Err(Error::Forbidden);
+        }
         // The response sets another session, and so would not renew this one.
         let own = match own.state() {
             SessionState::Active => own,
@@ -139,8 +146,28 @@ impl SessionManager {
         let Some(own) = record.actor_session else {
             return Ok(Actor::TheUser);
         };
-        let own = self.store().find(own).await?;
-        let living = own.filter(|own| lifecycle::state(own, self.now()).is_some());
-        Ok(living.map_or(Actor::Gone, |own| Actor::Staff(own.user_id)))
+        let Some(Found { record: own, standing }) = self.look_up(own).await? else {
+            return Ok(Actor::Gone);
+        };
+        if lifecycle::state(&own, self.now()).is_none() || standing.objection.is_some() {
+            return Ok(Actor::Gone);
+        }
+        if !standing.may_impersonate {
+            // For good: it does not come back with the right.
+            self.delete(record.id).await?;
+            let (session, user, actor) = (record.id, &record.user_id, &own.user_id);
+            Event::ImpersonationEnded { session, user, actor }.record();
+            return Ok(Actor::Gone);
+        }
+        Ok(Actor::Staff(own.user_id))
+    }
+
+    /// Whether the user of this session may act as others.
+    async fn may_impersonate(&self, own: &Session) -> Result<bool, StoreError> {
+        if !self.reads_users() {
+            return Ok(true);
+        }
+        let found = self.look_up(own.id()).await?;
+        Ok(found.is_some_and(|found| found.standing.may_impersonate))
     }
 }

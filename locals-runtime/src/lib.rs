@@ -1,6 +1,7 @@
 //! The runtime of [`locals`](https://docs.rs/locals): cookies, the life of a session, the
 //! stores. Use it through `locals`, which re-exports it.
 
+mod account;
 mod acting;
 mod admission;
 mod answer;
@@ -10,6 +11,7 @@ mod auth_builder;
 mod before_request;
 mod clock;
 mod cookie;
+mod credential;
 mod data;
 #[cfg(feature = "device-names")]
 mod device;
@@ -59,6 +61,7 @@ pub use crate::{
     before_request::{BeforeRequest, Prepared},
     clock::{Clock, ManualClock, SystemClock, Timestamp},
     cookie::{CookieConfig, SameSite},
+    credential::{CredentialDigest, CredentialField},
     data::SessionData,
     error::{BoxError, ConfigError, Error, StoreError},
     finish::FinishedError,

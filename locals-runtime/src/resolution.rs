@@ -343,17 +343,17 @@ impl Resolution {
             return Ok(Resolved::default());
         };
         let sessions = self.auth.sessions();
-        let (record, user) = if self.scope == Scope::Session {
-            (sessions.store().find(token.id()).await?, None)
+        let (found, user) = if self.scope == Scope::Session {
+            (sessions.look_up(token.id()).await?, None)
         } else {
             self.auth.find_with_user(token.id()).await?.unzip()
         };
-        let Some(record) = record else { return Ok(Resolved::default()) };
+        let Some(found) = found else { return Ok(Resolved::default()) };
         let has_opened = self.resolved().is_some_and(|found| found.admitted.is_some());
         let admitted = if has_opened {
-            sessions.admit_again(record, token).await?
+            sessions.admit_again(found, token).await?
         } else {
-            sessions.admit(record, token).await?
+            sessions.admit(found, token).await?
         };
         let Some(admitted) = admitted else { return Ok(Resolved::default()) };
         Ok(Resolved { admitted: Some(admitted), user, unreadable: false })

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
+    account::{Accounts, Found, Objection, Standing, readable},
     acting,
     admission::{self, Denial, RotationPolicy, TokenState},
     clock::{Clock, Timestamp},
@@ -15,7 +16,7 @@ use crate::{
     session::{Renewal, Session, SessionInfo, SessionRecord, SessionState},
     settings::Settings,
     store::{Ends, SessionStore},
-    token::{SessionId, SessionToken},
+    token::{CredentialHash, SessionId, SessionToken},
     user::{AuthUser, UserId, UserKey, Users},
 };
 
@@ -49,6 +50,8 @@ pub struct SessionManager(Arc<Inner>);
 
 struct Inner {
     store: Arc<dyn SessionStore>,
+    /// Where the rows of users are asked; `None` if they never are.
+    accounts: Option<Arc<dyn Accounts>>,
     clock: Arc<dyn Clock>,
     settings: Settings,
     /// The users these sessions belong to.
@@ -84,11 +87,13 @@ pub(crate) struct Admitted {
 impl SessionManager {
     pub(crate) fn new(
         store: Arc<dyn SessionStore>,
+        accounts: Option<Arc<dyn Accounts>>,
         clock: Arc<dyn Clock>,
         settings: Settings,
         users: Users,
     ) -> Self {
-        Self(Arc::new(Inner { store, clock, settings, users, endings: Endings::default() }))
+        let endings = Endings::default();
+        Self(Arc::new(Inner { store, accounts, clock, settings, users, endings }))
     }
 
     /// Creates a session for a user: a row with a new token. No cookie is written; see
@@ -109,8 +114,8 @@ impl SessionManager {
     /// ```
     ///
     /// # Errors
-    /// [`Error::WrongUser`] for a user of another table; [`Error::Impersonating`] in the handler of a
-    /// request in which staff [act as a user](crate::Locals::impersonate); [`Error::Store`] if the
+    /// [`Error::WrongUser`] for a user of another table; [`Error::InactiveUser`] for one whose account is
+    /// switched off; [`Error::Impersonating`] in the handler of a request in which staff [act as a user](crate::Locals::impersonate); [`Error::Store`] if the
     /// store fails.
     pub async fn create_session<U: AuthUser>(&self, user: &U) -> Result<Session, Error> {
         self.create(user, NewSession::default(), Ends::default()).await
@@ -126,6 +131,7 @@ impl SessionManager {
         if new.actor.is_none() {
             acting::refuse().await?;
         }
+        self.expect_active(user).await?;
         let session = self.draft(user, new)?;
         self.0.store.create(&session.record, ends).await?;
         let created = Event::SessionCreated { session: session.id(), user: session.user_id() };
@@ -144,10 +150,8 @@ impl SessionManager {
         user: &U,
         new: NewSession<'_>,
     ) -> Result<Session, Error> {
-        if Users::of::<U>() != self.0.users {
-            return Err(Error::WrongUser { asked: U::TABLE, registered: self.0.users.table() });
-        }
         let token = SessionToken::generate()?;
+        let credential = self.0.users.bind(token.id(), user)?;
         let now = self.now();
         // Who acts as somebody else does so no longer than they are signed in themselves.
         let latest = new.actor.map(Session::idle_expires_at);
@@ -171,7 +175,7 @@ impl SessionManager {
             data: new.data,
             data_revision: 0,
             rotation: None,
-            credential: None,
+            credential,
         };
         let actor = new.actor.map(|actor| actor.user_id().clone());
         Ok(self.session(record, token, SessionState::Active, true, now, actor))
@@ -276,7 +280,8 @@ impl SessionManager {
     }
 
     /// Gives a session a new token, because its user has just proved again who they are: the old
-    /// token is dead, and the log-in is a recent one. `None` if the session has ended since.
+    /// token is dead, and the log-in is a recent one. It is bound to the
+    /// [credential](AuthUser::CREDENTIAL) that its user has now. `None` if the session has ended since.
     ///
     /// In a handler use [`Locals::reauthenticate`](crate::Locals::reauthenticate), which also sets
     /// the cookie.
@@ -392,7 +397,14 @@ impl SessionManager {
         self.expect(&user)?;
         let now = self.now();
         let mut living = Vec::new();
-        for record in self.0.store.list_by_user(&user).await? {
+        let mut list = self.0.store.list_by_user(&user).await?;
+        if let Some(accounts) = &self.0.accounts {
+            let judged = accounts.judge(&user, list).await?.into_iter();
+            let opens =
+                |found: &Found| found.standing.objection != Some(Objection::CredentialChanged);
+            list = judged.filter(opens).map(|found| found.record).collect();
+        }
+        for record in list {
             let Some(state) = lifecycle::state(&record, now) else { continue };
             let actor = match self.actor(&record).await {
                 // As one who asks with its token is told.
@@ -488,11 +500,46 @@ impl SessionManager {
         &self.0.endings
     }
 
+    /// Whether a session is always read with its user, whose row is asked about it.
+    pub(crate) fn reads_users(&self) -> bool {
+        self.0.accounts.is_some()
+    }
+
+    /// A stored session, alive or not, and what its user's row says of it where that is asked.
+    pub(crate) async fn look_up(&self, id: SessionId) -> Result<Option<Found>, StoreError> {
+        match &self.0.accounts {
+            Some(accounts) => accounts.find(id).await,
+            None => {
+                let record = self.0.store.find(id).await?;
+                Ok(record.map(|record| Found { record, standing: Standing::GOOD }))
+            }
+        }
+    }
+
+    /// What a session is bound to if its user proves now who they are.
+    pub(crate) async fn credential(
+        &self,
+        session: &SessionRecord,
+    ) -> Result<Option<CredentialHash>, StoreError> {
+        if !self.0.users.have_credential() {
+            return Ok(None);
+        }
+        let found = self.look_up(session.id).await?;
+        Ok(found.map_or(session.credential, |found| found.standing.credential))
+    }
+
+    /// Refuses a user whose account is switched off.
+    pub(crate) async fn expect_active<U: AuthUser>(&self, user: &U) -> Result<(), Error> {
+        let Some(accounts) = &self.0.accounts else { return Ok(()) };
+        let is_active = accounts.may_sign_in(user, &user.id().to_user_id()).await?;
+        if is_active { Ok(()) } else { Err(Error::InactiveUser) }
+    }
+
     /// The living session that a token opens. Writes nothing: an idle one is still to be
-    /// renewed.
+    /// renewed. A row that cannot be read is none.
     pub(crate) async fn find(&self, token: &SessionToken) -> Result<Option<Admitted>, StoreError> {
-        match self.0.store.find(token.id()).await? {
-            Some(record) => self.admit(record, token).await,
+        match readable(self.look_up(token.id()).await)? {
+            Some(found) => readable(self.admit(found, token).await),
             None => Ok(None),
         }
     }
@@ -500,28 +547,28 @@ impl SessionManager {
     /// The session of a stored row, if the token opens it and it lives.
     pub(crate) async fn admit(
         &self,
-        record: SessionRecord,
+        found: Found,
         token: &SessionToken,
     ) -> Result<Option<Admitted>, StoreError> {
-        self.admit_by(self.0.settings.rotation, record, token).await
+        self.admit_by(self.0.settings.rotation, found, token).await
     }
 
     /// The same for a token that has opened the session before, in this very request. One that was
     /// exchanged meanwhile is no old one that comes back: it was sent before.
     pub(crate) async fn admit_again(
         &self,
-        record: SessionRecord,
+        found: Found,
         token: &SessionToken,
     ) -> Result<Option<Admitted>, StoreError> {
         let rotation = self.0.settings.rotation;
         let rotation = rotation.map(|policy| RotationPolicy { overlap: Duration::MAX, ..policy });
-        self.admit_by(rotation, record, token).await
+        self.admit_by(rotation, found, token).await
     }
 
     async fn admit_by(
         &self,
         rotation: Option<RotationPolicy>,
-        record: SessionRecord,
+        Found { record, standing }: Found,
         token: &SessionToken,
     ) -> Result<Option<Admitted>, StoreError> {
         let now = self.now();
@@ -533,6 +580,10 @@ impl SessionManager {
                 return Ok(None);
             }
         };
+        if let Some(objection) = standing.objection {
+            objected(&record, objection);
+            return Ok(None);
+        }
         let actor = match self.actor(&record).await? {
             Actor::TheUser => None,
             Actor::Staff(actor) => Some(actor),
@@ -594,6 +645,16 @@ impl SessionManager {
         // Somebody else was faster: has it ended, or been renewed?
         Ok(self.find(token).await?.map(|found| found.session))
     }
+}
+
+/// What a session that opens nothing because of its user tells those who read the logs.
+fn objected(record: &SessionRecord, objection: Objection) {
+    let (session, user) = (record.id, &record.user_id);
+    let event = match objection {
+        Objection::Inactive => Event::UserInactive { session, user },
+        Objection::CredentialChanged => Event::CredentialChanged { session, user },
+    };
+    event.record();
 }
 
 /// What a token that opens nothing tells those who read the logs.

@@ -1,6 +1,7 @@
 //! New tokens for sessions that go on: replaced at once, or exchanged with an overlap.
 
 use crate::{
+    account::Found,
     clock::Timestamp,
     error::Error,
     events::Event,
@@ -19,7 +20,8 @@ impl SessionManager {
     ) -> Result<Option<Session>, Error> {
         let mut session = session.clone();
         loop {
-            let (token, change) = new_token(&session.record, authenticated_at)?;
+            let (token, mut change) = new_token(&session.record, authenticated_at)?;
+            change.credential = self.credential(&session.record).await?;
             if self.put_token(&session.record, &change).await? {
                 return Ok(Some(with_token(session, token, &change, true)));
             }
@@ -48,7 +50,10 @@ impl SessionManager {
         let mut is_over = false;
         loop {
             let now = self.now();
-            let Some(record) = self.store().find(id).await? else { return Ok(None) };
+            let Some(Found { record, standing }) = self.look_up(id).await? else { return Ok(None) };
+            if standing.objection.is_some() {
+                return Ok(None);
+            }
             let Some(state) = lifecycle::state(&record, now) else { return Ok(None) };
             if let Some(Rotation { salt, .. }) = record.rotation {
                 let made = [presented, &acting.token].map(|acting| acting.exchanged_for(id, &salt));

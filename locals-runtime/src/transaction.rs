@@ -2,18 +2,19 @@
 
 use std::{any::Any, fmt};
 
-use sqlx::Transaction;
+use sqlx::{FromRow, Transaction};
 
 use crate::{
     acting,
     auth::Auth,
+    credential::CredentialDigest,
     error::Error,
-    session::Session,
+    session::{Session, TokenChange},
     session_manager::NewSession,
     store::{Dialect, Ends, SqlStore},
-    token::SessionId,
+    token::{CredentialHash, SessionId},
     token_change::{new_token, with_token},
-    user::{AuthUser, UserId},
+    user::{AuthUser, UserId, UserKey},
 };
 
 /// The verbs of [`SessionManager`](crate::SessionManager) inside a transaction of the app.
@@ -68,17 +69,22 @@ impl<T: AuthUser> Auth<T> {
     }
 }
 
-impl<D: Dialect, T: AuthUser> Within<'_, D, T> {
+impl<D, T> Within<'_, D, T>
+where
+    D: Dialect,
+    T: AuthUser + for<'r> FromRow<'r, D::Row>,
+{
     /// As [`SessionManager::create_session`](crate::SessionManager::create_session). It ends no
     /// other session: what the user has above
     /// [`max_sessions`](crate::AuthBuilder::max_sessions) ends at their next log-in.
     ///
     /// # Errors
-    /// [`Error::WrongUser`] for a user of another table; [`Error::Impersonating`] in the handler of a
-    /// request in which staff [act as a user](crate::Locals::impersonate); [`Error::Store`] if the
+    /// [`Error::WrongUser`] for a user of another table; [`Error::InactiveUser`] for one whose account is
+    /// switched off; [`Error::Impersonating`] in the handler of a request in which staff [act as a user](crate::Locals::impersonate); [`Error::Store`] if the
     /// database fails.
     pub async fn create_session<U: AuthUser>(&mut self, user: &U) -> Result<Session, Error> {
         acting::refuse().await?;
+        self.expect_active(user).await?;
         let session = self.auth.draft(user, NewSession::default())?;
         self.store.create_on(self.connection, &session.record, Ends::default()).await?;
         Ok(session)
@@ -117,11 +123,62 @@ impl<D: Dialect, T: AuthUser> Within<'_, D, T> {
     /// [`Error::Store`] if the database fails.
     pub async fn reauthenticate(&mut self, session: &Session) -> Result<Option<Session>, Error> {
         acting::refuse_in(session).await?;
-        let (token, change) = new_token(&session.record, self.auth.now())?;
+        let (token, mut change) = new_token(&session.record, self.auth.now())?;
+        change.credential = self.credential(session).await?;
         let is_changed = self.store.change_token_on(self.connection, session.id(), &change).await?;
         Ok(is_changed.then(|| with_token(session.clone(), token, &change, true)))
     }
 
+    /// As [`SessionManager::invalidate_other_sessions`](crate::SessionManager::invalidate_other_sessions).
+    /// The session that is kept is bound to what its user has now as their
+    /// [credential](AuthUser::CREDENTIAL), so that it outlives a change of password in the same
+    /// transaction.
+    ///
+    /// # Errors
+    /// [`Error::Store`] if the database fails.
+    pub async fn invalidate_other_sessions(&mut self, session: &Session) -> Result<u64, Error> {
+        let (user, keep) = (session.user_id(), Some(session.id()));
+        let ended = self.store.delete_by_user_on(self.connection, user, keep).await?;
+        if !T::CREDENTIAL.is_empty() {
+            let record = &session.record;
+            let mut change = TokenChange::new(record, record.secret_hash);
+            change.rotation = record.rotation;
+            change.credential = self.credential(session).await?;
+            self.store.change_token_on(self.connection, session.id(), &change).await?;
+        }
+        Ok(ended)
+    }
+
+    /// What the session is bound to from now on, by the row as this transaction sees it.
+    async fn credential(&mut self, session: &Session) -> Result<Option<CredentialHash>, Error> {
+        if T::CREDENTIAL.is_empty() {
+            return Ok(None);
+        }
+        let user = self.store.find_user_on(self.connection, session.user_id()).await?;
+        let bound = user.map(|user| CredentialDigest::of(session.id(), &user));
+        Ok(bound.unwrap_or(session.record.credential))
+    }
+
+    /// Refuses a user whose account is switched off, by their row as this transaction sees it.
+    async fn expect_active<U: AuthUser>(&mut self, user: &U) -> Result<(), Error> {
+        let rules = self.auth.rules();
+        if rules.active.is_none() {
+            return Ok(());
+        }
+        let row: &dyn Any = user;
+        let is_active = match row.downcast_ref() {
+            Some(row) => rules.is_active(row),
+            None => {
+                let id = user.id().to_user_id();
+                let row = self.store.find_user_on(self.connection, &id).await?;
+                row.is_none_or(|row| rules.is_active(&row))
+            }
+        };
+        if is_active { Ok(()) } else { Err(Error::InactiveUser) }
+    }
+}
+
+impl<D: Dialect, T: AuthUser> Within<'_, D, T> {
     /// As [`SessionManager::invalidate_session`](crate::SessionManager::invalidate_session).
     ///
     /// # Errors
@@ -142,15 +199,6 @@ impl<D: Dialect, T: AuthUser> Within<'_, D, T> {
         let user = user.into();
         self.auth.expect(&user)?;
         Ok(self.store.delete_by_user_on(self.connection, &user, None).await?)
-    }
-
-    /// As [`SessionManager::invalidate_other_sessions`](crate::SessionManager::invalidate_other_sessions).
-    ///
-    /// # Errors
-    /// [`Error::Store`] if the database fails.
-    pub async fn invalidate_other_sessions(&mut self, session: &Session) -> Result<u64, Error> {
-        let (user, keep) = (session.user_id(), Some(session.id()));
-        Ok(self.store.delete_by_user_on(self.connection, user, keep).await?)
     }
 }
 

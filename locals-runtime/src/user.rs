@@ -1,9 +1,15 @@
 //! The user: the app's own type, its id, and how a handler holds it.
 
-use std::{fmt, ops::Deref, sync::Arc};
+use std::{any::type_name, fmt, ops::Deref, sync::Arc};
 
 use serde::Serialize;
 use uuid::Uuid;
+
+use crate::{
+    credential::CredentialDigest,
+    error::Error,
+    token::{CredentialHash, SessionId},
+};
 
 /// The app's own user type: a row of the app's own table.
 ///
@@ -34,8 +40,18 @@ pub trait AuthUser: Send + Sync + 'static {
     /// The column of that table that holds the id.
     const ID_COLUMN: &'static str;
 
+    /// The fields that sessions are bound to, in the order of their names: those marked
+    /// `#[auth_user(credential)]`, such as the hash of the password. None by default.
+    ///
+    /// A session opens nothing any more when the value of one of them is another than when the session
+    /// began, whoever has changed it.
+    const CREDENTIAL: &'static [&'static str] = &[];
+
     /// The id of this user.
     fn id(&self) -> &Self::Id;
+
+    /// Adds the fields that [`CREDENTIAL`](Self::CREDENTIAL) names, in that order.
+    fn credential(&self, _digest: &mut CredentialDigest) {}
 }
 
 /// The id of a user, whatever its type.
@@ -212,15 +228,47 @@ pub(crate) struct Users {
     table: &'static str,
     id_column: &'static str,
     id_kind: UserIdKind,
+    /// The fields that their sessions are bound to.
+    credential: &'static [&'static str],
 }
 
 impl Users {
     pub(crate) fn of<T: AuthUser>() -> Self {
-        Self { table: T::TABLE, id_column: T::ID_COLUMN, id_kind: T::Id::KIND }
+        Self {
+            table: T::TABLE,
+            id_column: T::ID_COLUMN,
+            id_kind: T::Id::KIND,
+            credential: T::CREDENTIAL,
+        }
     }
 
-    pub(crate) fn table(&self) -> &'static str {
-        self.table
+    /// Whether sessions are bound to anything.
+    pub(crate) fn have_credential(&self) -> bool {
+        !self.credential.is_empty()
+    }
+
+    /// What a new session of this user is bound to.
+    ///
+    /// # Errors
+    /// [`Error::WrongUser`] for a user of another table; [`Error::MissingCredential`] for a type that
+    /// does not have the fields to which the app binds its sessions.
+    pub(crate) fn bind<U: AuthUser>(
+        &self,
+        session: SessionId,
+        user: &U,
+    ) -> Result<Option<CredentialHash>, Error> {
+        let asked = Self::of::<U>();
+        if (Self { credential: self.credential, ..asked }) != *self {
+            return Err(Error::WrongUser { asked: U::TABLE, registered: self.table });
+        }
+        if self.credential.is_empty() {
+            return Ok(None);
+        }
+        if asked.credential != self.credential {
+            let (asked, fields) = (type_name::<U>(), self.credential);
+            return Err(Error::MissingCredential { asked, fields });
+        }
+        Ok(CredentialDigest::of(session, user))
     }
 
     /// Refuses an id that no user of the app can have.

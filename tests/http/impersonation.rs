@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::{
     app,
-    routes::{end_by_post, logout, logout_everywhere},
+    routes::{end_by_post, login, logout, logout_everywhere},
     send,
     support::{self, Account, DAY, Fixture, Gate, Reply, as_set, cookie, problem},
 };

@@ -4,6 +4,7 @@
 mod record;
 mod support;
 
+mod accounts;
 mod bearer;
 mod before_request;
 mod concurrency;

@@ -229,4 +229,8 @@ impl SessionUserStore<Account> for Stepped {
     fn find_with_user(&self, id: SessionId) -> StoreFuture<'_, Option<(SessionRecord, Account)>> {
         self.after_a_stop(move |inner| inner.find_with_user(id))
     }
+
+    fn find_user<'a>(&'a self, id: &'a UserId) -> StoreFuture<'a, Option<Account>> {
+        self.after_a_stop(move |inner| inner.find_user(id))
+    }
 }

@@ -462,4 +462,11 @@ impl SessionUserStore<Account> for Spy {
             self.inner.find_with_user(id).await
         })
     }
+
+    fn find_user<'a>(&'a self, id: &'a UserId) -> StoreFuture<'a, Option<Account>> {
+        Box::pin(async move {
+            self.read()?;
+            self.inner.find_user(id).await
+        })
+    }
 }

@@ -15,6 +15,10 @@ impl<S: SessionUserStore<Account>> SessionUserStore<Account> for Spectator<S> {
     fn find_with_user(&self, id: SessionId) -> StoreFuture<'_, Option<(SessionRecord, Account)>> {
         self.0.find_with_user(id)
     }
+
+    fn find_user<'a>(&'a self, id: &'a UserId) -> StoreFuture<'a, Option<Account>> {
+        self.0.find_user(id)
+    }
 }
 
 impl<S: SessionStore> SessionStore for Spectator<S> {

@@ -233,6 +233,13 @@ where
     fn find_with_user(&self, id: SessionId) -> StoreFuture<'_, Option<(SessionRecord, T)>> {
         Box::pin(self.load(id))
     }
+
+    fn find_user<'a>(&'a self, id: &'a UserId) -> StoreFuture<'a, Option<T>> {
+        match id.clone().try_into() {
+            Ok(id) => self.loader.load(id),
+            Err(_) => Box::pin(async { Ok(None) }),
+        }
+    }
 }
 
 impl<S: Clone, L: Clone, T> Clone for WithLoader<S, L, T> {

@@ -246,6 +246,10 @@ impl<T: AuthUser + Clone> SessionUserStore<T> for MemoryStore<T> {
             Ok(content.find(id).map(|(session, user)| (session.clone(), user.clone())))
         })
     }
+
+    fn find_user<'a>(&'a self, id: &'a UserId) -> StoreFuture<'a, Option<T>> {
+        self.answer(|content| Ok(content.users.get(id).cloned()))
+    }
 }
 
 impl<T> Clone for MemoryStore<T> {

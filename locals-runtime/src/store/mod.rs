@@ -43,6 +43,7 @@
 //! 19. `write_guest` that replaces a revision overwrites data, revision and end of a guest, and
 //!     only if the revision is still that one. It says whether it did and never creates. Of any
 //!     number at once that replace one revision, exactly one does.
+//! 21. `find_user` gives the user with this id, and nothing for an id that no user has.
 //! 20. `delete_guest` says whether the guest was there; once it has answered, the guest is gone.
 
 use std::{any::Any, future::Future, pin::Pin};
@@ -164,4 +165,7 @@ fn readable(
 pub trait SessionUserStore<T>: SessionStore {
     /// Reads a session and its user (rules 11, 12).
     fn find_with_user(&self, id: SessionId) -> StoreFuture<'_, Option<(SessionRecord, T)>>;
+
+    /// Reads a user by their id (rule 21).
+    fn find_user<'a>(&'a self, id: &'a UserId) -> StoreFuture<'a, Option<T>>;
 }

@@ -28,6 +28,7 @@ pub struct Sql {
     /// Begins a transaction that is going to write.
     pub begin: &'static str,
     pub find_with_user: &'static str,
+    pub find_user: &'static str,
     /// Whether the columns that are mostly as by default are read as one.
     pub is_packed: bool,
     pub templates: Statements<&'static str>,
@@ -120,11 +121,11 @@ impl Sql {
         }
     }
 
-    /// The look-up of a session and its user, whose table has these columns.
-    pub fn find_with_user(&self, users: &str, id: &str, columns: &[String]) -> SqlStr {
+    /// A look-up of a user, whose table has these columns.
+    pub fn of_columns(&self, template: &str, users: &str, id: &str, columns: &[String]) -> SqlStr {
         let columns: Vec<_> =
             columns.iter().map(|name| format!("u.{}", self.quoted_part(name))).collect();
-        let sql = self.find_with_user.replace("{columns}", &columns.join(", "));
+        let sql = template.replace("{columns}", &columns.join(", "));
         AssertSqlSafe(self.fill(&sql, users, id)).into_sql_str()
     }
 
@@ -261,6 +262,7 @@ pub const SQLITE: Sql = Sql {
 
     begin: "BEGIN IMMEDIATE",
     find_with_user: concat!("SELECT {columns}, ", read_packed!(), joined!(), "+?"),
+    find_user: "SELECT {columns} FROM {users} AS u WHERE u.{user_id} = ?",
     is_packed: true,
     templates: Statements {
         create: concat!(
@@ -364,6 +366,7 @@ pub const POSTGRES: Sql = Sql {
 
     begin: "BEGIN",
     find_with_user: concat!("SELECT {columns}, ", read_apart!(), joined!(), "$1"),
+    find_user: "SELECT {columns} FROM {users} AS u WHERE u.{user_id} = $1",
     is_packed: false,
     templates: Statements {
         create: concat!(
@@ -480,6 +483,7 @@ pub const MYSQL: Sql = Sql {
 
     begin: "BEGIN",
     find_with_user: concat!("SELECT {columns}, ", read_apart!(), joined!(), "?"),
+    find_user: "SELECT {columns} FROM {users} AS u WHERE u.{user_id} = ?",
     is_packed: false,
     templates: Statements {
         create: concat!(

@@ -265,6 +265,14 @@ where
             Ok(Some((read_record::<D, T>(&row, users.columns, Some(id))?, user)))
         })
     }
+
+    fn find_user<'a>(&'a self, id: &'a UserId) -> StoreFuture<'a, Option<T>> {
+        Box::pin(async move {
+            let id = self.user_value(id).await?;
+            let row = self.fetch(&self.users().await?.find_user, &[id]).await?.pop();
+            row.map(|row| T::from_row(&row).map_err(unreadable_user)).transpose()
+        })
+    }
 }
 
 /// One user whose row does not fit their type is not signed in; a type that asks for a column that

@@ -117,6 +117,7 @@ impl Types {
 pub struct Users {
     /// Names all columns of the table as it was when it was read.
     pub find_with_user: SqlStr,
+    pub find_user: SqlStr,
     /// How many they are.
     pub columns: usize,
     pub uuid_form: UuidForm,
@@ -291,7 +292,8 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
         };
         if fits(T::Id::KIND, &column.declared) {
             self.users.get_or_init(|| Users {
-                find_with_user: D::SQL.find_with_user(table, id, &names),
+                find_with_user: D::SQL.of_columns(D::SQL.find_with_user, table, id, &names),
+                find_user: D::SQL.of_columns(D::SQL.find_user, table, id, &names),
                 columns: names.len(),
                 uuid_form: uuid_form::<D>(&column.declared),
             });

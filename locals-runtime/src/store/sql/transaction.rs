@@ -1,11 +1,12 @@
 //! Statements inside the app's own transaction.
 
-use sqlx::{Connection, SqlStr};
+use sqlx::{Connection, FromRow, SqlStr};
 
 use super::{
     Dialect, SqlStore, Value, is_taken,
     record::{id_value, token_values},
     run::{all_or_none, in_time},
+    unreadable_user,
 };
 use crate::{
     error::StoreError,
@@ -44,6 +45,21 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
     ) -> Result<bool, StoreError> {
         let sql = &self.statements.change_token;
         Ok(execute_on::<D>(connection, sql, &token_values(&id, change)).await? == 1)
+    }
+
+    /// A user by their id, on this connection.
+    pub(crate) async fn find_user_on(
+        &self,
+        connection: &mut D::Connection,
+        id: &UserId,
+    ) -> Result<Option<T>, StoreError>
+    where
+        T: for<'r> FromRow<'r, D::Row>,
+    {
+        let sql = self.users().await?.find_user.clone();
+        let id = [self.user_value(id).await?];
+        let row = in_time::<D, _>(D::fetch(connection, sql, &id)).await?.pop();
+        row.map(|row| T::from_row(&row).map_err(unreadable_user)).transpose()
     }
 
     /// As [`SessionStore::delete`](crate::store::SessionStore::delete), on this connection.
