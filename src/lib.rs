@@ -228,7 +228,8 @@ pub use locals_runtime::{
     MalformedId, MalformedToken, ManualClock, Periods, Recent, Renewal, Rotation, SafeRedirect,
     SameSite, SecretHash, Session, SessionData, SessionId, SessionInfo, SessionManager,
     SessionRecord, SessionState, SessionToken, StoreError, Sweeper, SystemClock, Timestamp,
-    TokenChange, UnsafeRedirect, User, UserId, UserIdKind, UserKey, Verified, WrongIdKind, store,
+    TokenChange, TokenReuse, UnsafeRedirect, User, UserId, UserIdKind, UserKey, Verified,
+    WrongIdKind, store,
 };
 
 /// What generated code calls. No part of the public interface.

@@ -181,7 +181,7 @@ impl Locals {
         if self.renewed(admitted, chosen).await {
             return Some(chosen.clone());
         }
-        match logged(self.auth().find(&chosen.token).await) {
+        match logged(self.auth().find_again(&chosen.token).await) {
             Some(found) => found.map(|found| found.session),
             // If its token is a new one, the browser has no other that opens it.
             None => (chosen.token != admitted.session.token).then(|| chosen.clone()),
@@ -196,7 +196,7 @@ impl Locals {
     }
 
     async fn still_living(&self, session: &Session) -> Option<Session> {
-        let found = logged(self.auth().find(&session.token).await).flatten();
+        let found = logged(self.auth().find_again(&session.token).await).flatten();
         found.map(|found| found.session)
     }
 }

@@ -70,6 +70,7 @@ pub use crate::{
         SessionState, TokenChange,
     },
     session_manager::SessionManager,
+    settings::TokenReuse,
     sweeper::Sweeper,
     token::{MalformedId, MalformedToken, SecretHash, SessionId, SessionToken},
     user::{AuthUser, User, UserId, UserIdKind, UserKey, WrongIdKind},

@@ -182,7 +182,7 @@ impl Locals {
     async fn user_of(&self, session: &Session) -> Result<Option<AnyUser>, Error> {
         let found = self.resolution.auth.find_with_user(session.id()).await?;
         let Some((record, user)) = found else { return Ok(None) };
-        Ok(self.auth().admit(record, &session.token).await?.map(|_| user))
+        Ok(self.auth().admit_again(record, &session.token).await?.map(|_| user))
     }
 
     /// A session as it is after what this request has written.

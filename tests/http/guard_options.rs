@@ -245,7 +245,8 @@ async fn an_old_login_is_asked_to_sign_in_again_with_a_code_of_its_own() {
 }
 
 #[actix_web::test]
-async fn a_log_in_by_an_earlier_proof_is_no_recent_one_and_a_proof_to_come_is_of_now() {
+async fn a_log_in_by_an_earlier_proof_is_no_recent_one_and_a_proof_to_come_is_of_now_if_it_is_near()
+{
     #[post("/exchange/{millis}")]
     #[with_session]
     async fn exchange(millis: web::Path<i64>, locals: Locals) -> Result<&'static str, Error> {
@@ -256,8 +257,15 @@ async fn a_log_in_by_an_earlier_proof_is_no_recent_one_and_a_proof_to_come_is_of
     let fixture = Fixture::new().await;
     fixture.account(1).await;
     let app = app!(fixture, exchange, password);
-    let now = fixture.now().as_millis();
-    for (millis, status) in [(0, StatusCode::UNAUTHORIZED), (now + 3_600_000, StatusCode::OK)] {
+    let start = fixture.now();
+    let now = start.as_millis();
+    for (millis, status) in [
+        (0, StatusCode::UNAUTHORIZED),
+        (now + 60_000, StatusCode::OK),
+        (now + 60_001, StatusCode::UNAUTHORIZED),
+        (now + 3_600_000, StatusCode::UNAUTHORIZED),
+    ] {
+        fixture.clock.set(start);
         let reply = send!(app, support::post(&format!("/exchange/{millis}")));
         let session = as_set(&reply);
         let reply = send!(app, support::post("/password").insert_header(session.clone()));

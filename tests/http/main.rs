@@ -6,6 +6,7 @@ mod support;
 
 mod bearer;
 mod before_request;
+mod clocks;
 mod concurrency;
 mod configuration;
 mod cookies;
