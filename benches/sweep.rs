@@ -84,7 +84,7 @@ where
     let mut is_done = false;
     while !is_done && swept < LONGEST {
         let started = Instant::now();
-        let sweeper = filled.auth.spawn_sweeper(Duration::from_hours(1));
+        let sweeper = filled.auth.spawn_sweeper(Duration::from_hours(1))?;
         while !is_done && started.elapsed() < WINDOW {
             during.extend(times(&side, STEP).await);
             is_done = filled.store.find(last.id()).await?.is_none();

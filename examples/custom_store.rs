@@ -487,7 +487,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Plain HTTP, for this demonstration. Behind HTTPS leave the cookie as it is by default.
     let cookie = CookieConfig::default().secure(false);
     let auth = Auth::<Person>::builder(store).cookie(cookie).build()?;
-    let _sweeper = auth.spawn_sweeper(Duration::from_mins(10));
+    let _sweeper = auth.spawn_sweeper(Duration::from_mins(10))?;
 
     let address = env::var("ADDR").unwrap_or_else(|_| "127.0.0.1:8080".to_owned());
     println!("Open http://{address}; the sessions are in {}", file.display());

@@ -154,7 +154,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let cookie = CookieConfig::default().secure(false);
     let auth = Auth::<Account>::builder(store).cookie(cookie).build()?;
     // Deletes the rows of sessions that have ended, for as long as it is held.
-    let _sweeper = auth.spawn_sweeper(Duration::from_mins(10));
+    let _sweeper = auth.spawn_sweeper(Duration::from_mins(10))?;
 
     let address = env::var("ADDR").unwrap_or_else(|_| "127.0.0.1:8080".to_owned());
     println!("Open http://{address} and sign in as {EMAIL} with {PASSWORD}");

@@ -229,7 +229,7 @@ pub use locals_runtime::{
     MalformedToken, ManualClock, Periods, Recent, Renewal, Rotation, SafeRedirect, SameSite,
     SecretHash, Session, SessionData, SessionId, SessionInfo, SessionManager, SessionRecord,
     SessionState, SessionToken, StoreError, Sweeper, SystemClock, Timestamp, TokenChange,
-    UnsafeRedirect, User, UserId, UserIdKind, UserKey, Verified, WrongIdKind, store,
+    TokenReuse, UnsafeRedirect, User, UserId, UserIdKind, UserKey, Verified, WrongIdKind, store,
 };
 
 /// What generated code calls. No part of the public interface.

@@ -17,7 +17,37 @@ pub fn local_path(text: &str) -> Result<(), &'static str> {
             "not a path as it stands in a URL: no spaces, quotes, `<`, `>`, `\\`, `#` or other scripts",
         );
     }
+    let query = text.split_once('?').map_or("", |(_, query)| query);
+    if query.split('&').any(|pair| decoded(pair.split('=').next().unwrap_or_default()) == b"next") {
+        return Err(
+            "no page with a `next` of its own: the page that the browser wanted is added as \
+                    `next`",
+        );
+    }
     Ok(())
+}
+
+/// A name in a query without its percent-encoding.
+fn decoded(name: &str) -> Vec<u8> {
+    let mut rest = name.as_bytes();
+    let mut decoded = Vec::with_capacity(rest.len());
+    while let Some((byte, after)) = rest.split_first() {
+        let encoded = after.get(..2).filter(|_| *byte == b'%');
+        let encoded = encoded.and_then(|digits| std::str::from_utf8(digits).ok());
+        // `from_str_radix` takes a sign, too.
+        let encoded = encoded.filter(|digits| !digits.starts_with('+'));
+        match encoded.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) => {
+                decoded.push(byte);
+                rest = &after[2..];
+            }
+            None => {
+                decoded.push(*byte);
+                rest = after;
+            }
+        }
+    }
+    decoded
 }
 
 /// The seconds of a text such as `10m` or `1h30m`.
@@ -65,12 +95,31 @@ mod tests {
 
     #[test]
     fn only_paths_of_this_app_are_paths() {
-        for text in ["/", "/login", "/a/b?c=d&e=%20"] {
+        for text in [
+            "/",
+            "/login",
+            "/a/b?c=d&e=%20",
+            "/next",
+            "/a?nexts=1&b=next",
+            "/a?b=%26next=1",
+            "/a?n%+5xt=1",
+            "/a?next%",
+        ] {
             assert_eq!(local_path(text), Ok(()), "{text}");
         }
         for text in ["", "login", "https://a.b", "//a.b", "/\\a.b", "/a b", "/a#b", "/\t/a", "/ä"]
         {
             assert!(local_path(text).is_err(), "{text}");
+        }
+        for text in [
+            "/a?next=/b",
+            "/a?next",
+            "/a?b=1&next=",
+            "/a?n%65xt=/b",
+            "/a?%6E%65%78%74&b",
+            "/?&next",
+        ] {
+            assert!(local_path(text).is_err_and(|reason| reason.contains("`next`")), "{text}");
         }
     }
 }

@@ -45,8 +45,11 @@ pub(crate) enum Denial {
     Ended,
     /// The id is one of a session, and the secret is not.
     WrongSecret,
-    /// The token has been exchanged for another one: the overlap is over.
+    /// The token has been exchanged for another one, and opens nothing any more.
     TokenExchanged,
+    /// It has been exchanged for another one, and comes back after the overlap: perhaps somebody
+    /// has copied it.
+    TokenReused,
 }
 
 pub(crate) fn admit(
@@ -77,14 +80,18 @@ fn token_state(
             || record.authenticated_at.max(record.created_at),
             |rotation| rotation.rotated_at,
         );
-        let is_due = policy.is_some_and(|policy| now.since(issued) >= policy.every);
+        let is_due = policy.is_some_and(|policy| is_past(issued, policy.every, now));
         return Ok(if is_due { TokenState::Due } else { TokenState::Current });
     }
     let rotation = record.rotation.filter(|rotation| rotation.previous == token.secret_hash());
     let rotation = rotation.ok_or(Denial::WrongSecret)?;
-    let overlap = policy.map_or(Duration::ZERO, |policy| policy.overlap);
-    if now >= rotation.rotated_at + overlap {
-        return Err(Denial::TokenExchanged);
+    // An app that does not rotate its tokens, or does so no more, has no overlap.
+    let overlap = policy.ok_or(Denial::TokenExchanged)?.overlap;
+    match rotation.rotated_at.age_at(now) {
+        Some(age) if age < overlap => {}
+        Some(_) => return Err(Denial::TokenReused),
+        // The clock was set back: the token is old, and whether it comes late nobody knows.
+        None => return Err(Denial::TokenExchanged),
     }
     let new = token.exchanged(&rotation.salt);
     if new.secret_hash() == record.secret_hash {
@@ -92,6 +99,11 @@ fn token_state(
     } else {
         Err(Denial::TokenExchanged)
     }
+}
+
+/// Whether this time has passed since then; what lies ahead of the clock counts as old.
+fn is_past(since: Timestamp, time: Duration, now: Timestamp) -> bool {
+    since.age_at(now).is_none_or(|age| age >= time)
 }
 
 #[cfg(test)]
@@ -172,8 +184,95 @@ mod tests {
         let old = SessionToken::generate().unwrap();
         let (record, new) = exchanged(&old, 1_000);
         assert_eq!(state(Some(POLICY), &record, &old, 1_059), Ok(TokenState::Exchanged(new)));
-        assert_eq!(state(Some(POLICY), &record, &old, 1_060), Err(Denial::TokenExchanged));
+        assert_eq!(state(Some(POLICY), &record, &old, 1_060), Err(Denial::TokenReused));
         assert_eq!(state(None, &record, &old, 1_000), Err(Denial::TokenExchanged));
+    }
+
+    /// The state at this millisecond.
+    fn state_at(
+        record: &SessionRecord,
+        token: &SessionToken,
+        millis: i64,
+    ) -> Result<TokenState, Denial> {
+        let now = Timestamp::from_millis(millis);
+        admit(&Lifetime::default(), Some(POLICY), record, token, now).map(|found| found.token)
+    }
+
+    #[test]
+    fn an_exchange_that_lies_ahead_by_more_than_a_minute_is_over_and_no_reuse() {
+        let old = SessionToken::generate().unwrap();
+        let (record, new) = exchanged(&old, 10_000);
+        let ahead = |millis: i64| 10_000_000 - millis;
+        let opens = Ok(TokenState::Exchanged(new.clone()));
+        assert_eq!(state_at(&record, &old, ahead(0)), opens);
+        assert_eq!(state_at(&record, &old, ahead(60_000)), opens);
+        for millis in [60_001, 3_600_000, 9_000_000] {
+            let denied = Err(Denial::TokenExchanged);
+            assert_eq!(state_at(&record, &old, ahead(millis)), denied, "{millis}");
+            assert_eq!(state_at(&record, &new, ahead(millis)), Ok(TokenState::Due), "{millis}");
+        }
+        assert_eq!(state_at(&record, &new, ahead(60_000)), Ok(TokenState::Current));
+    }
+
+    #[test]
+    fn a_token_that_was_issued_ahead_of_the_clock_is_due() {
+        let token = SessionToken::generate().unwrap();
+        for (created, proved) in [(1_000, 1_000), (1_000, 0), (0, 1_000)] {
+            let times = SessionRecord {
+                created_at: at(created),
+                authenticated_at: at(proved),
+                ..record(&token)
+            };
+            assert_eq!(state_at(&times, &token, 940_000), Ok(TokenState::Current));
+            assert_eq!(state_at(&times, &token, 939_999), Ok(TokenState::Due));
+            assert_eq!(state_at(&times, &token, 1_599_999), Ok(TokenState::Current));
+            assert_eq!(state_at(&times, &token, 1_600_000), Ok(TokenState::Due));
+        }
+    }
+
+    #[test]
+    fn a_token_from_before_the_last_exchange_but_one_is_a_wrong_one() {
+        let first = SessionToken::generate().unwrap();
+        let second = first.exchanged(&[1; 32]);
+        let (record, third) = exchanged(&second, 1_000);
+        assert_eq!(state(Some(POLICY), &record, &first, 1_001), Err(Denial::WrongSecret));
+        assert_eq!(state(Some(POLICY), &record, &first, 2_000), Err(Denial::WrongSecret));
+        assert_eq!(state(Some(POLICY), &record, &third, 1_001), Ok(TokenState::Current));
+    }
+
+    #[test]
+    fn a_token_that_no_other_leads_to_is_opened_by_itself_alone() {
+        // As after the return from an impersonation.
+        let token = SessionToken::generate().unwrap();
+        let own = token.secret_hash();
+        let rotation = Rotation { previous: own, salt: [7; 32], rotated_at: at(1_000) };
+        let record = SessionRecord { rotation: Some(rotation), ..record(&token) };
+        assert_eq!(state(Some(POLICY), &record, &token, 1_001), Ok(TokenState::Current));
+        assert_eq!(state(Some(POLICY), &record, &token, 2_000), Ok(TokenState::Due));
+        let made = token.exchanged(&[7; 32]);
+        assert_eq!(state(Some(POLICY), &record, &made, 1_001), Err(Denial::WrongSecret));
+    }
+
+    #[test]
+    fn an_old_token_that_does_not_lead_to_the_one_of_the_row_opens_nothing() {
+        let old = SessionToken::generate().unwrap();
+        let (mut record, _) = exchanged(&old, 1_000);
+        record.secret_hash = SessionToken::generate().unwrap().secret_hash();
+        assert_eq!(state(Some(POLICY), &record, &old, 1_001), Err(Denial::TokenExchanged));
+    }
+
+    #[test]
+    fn a_use_of_an_idle_session_renews_it_whatever_becomes_of_its_token() {
+        let token = SessionToken::generate().unwrap();
+        let record = record(&token);
+        let admitted = |seconds| {
+            admit(&Lifetime::default(), Some(POLICY), &record, &token, at(seconds)).unwrap()
+        };
+        let active = admitted(99_999);
+        assert_eq!((active.state, active.renewal), (SessionState::Active, None));
+        let idle = admitted(100_000);
+        assert_eq!((idle.state, idle.token), (SessionState::Idle, TokenState::Due));
+        assert_eq!(idle.renewal.unwrap().renewed_at, at(100_000));
     }
 
     #[test]

@@ -48,6 +48,10 @@ impl Answers {
         refusal: Refusal,
     ) -> HttpResponse {
         match refusal {
+            Refusal::SignedIn(page) if leads_back(request, page) => {
+                let answer = self.answer(request, &Error::Forbidden, None);
+                dress(HttpResponse::from_error(Error::Forbidden), answer)
+            }
             Refusal::SignedIn(page) => see_other(page),
             Refusal::Error(error, page) => {
                 record(request, session, &error);
@@ -94,8 +98,9 @@ impl Answers {
         if !is_person(request.headers()) {
             return None;
         }
-        let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
-        let page = self.page(error, page).map(|page| match request.uri().path_and_query() {
+        let is_read = is_read(request);
+        let page = self.page(error, page).filter(|page| !leads_back(request, page));
+        let page = page.map(|page| match request.uri().path_and_query() {
             Some(wanted) if is_read => redirect::with_next(page, wanted.as_str()),
             _ => page.to_owned(),
         });
@@ -114,6 +119,21 @@ impl Answers {
             _ => None,
         }
     }
+}
+
+fn is_read(request: &HttpRequest) -> bool {
+    matches!(*request.method(), Method::GET | Method::HEAD)
+}
+
+/// Whether this request would be sent to the page that it asks for, for ever. Says so to those who
+/// read the logs.
+fn leads_back(request: &HttpRequest, page: &str) -> bool {
+    let wanted = request.uri().path_and_query().map_or("/", |wanted| wanted.as_str());
+    let leads_back = is_read(request) && redirect::leads_back(page, wanted);
+    if leads_back {
+        Event::RedirectLoop { path: request.path(), page }.record();
+    }
+    leads_back
 }
 
 /// Logs and counts a refusal.

@@ -18,7 +18,7 @@ use crate::{
     origin::OriginPolicy,
     proxy::TrustedProxies,
     session_manager::SessionManager,
-    settings::Settings,
+    settings::{Settings, TokenReuse},
     store::SessionUserStore,
     user::{AuthUser, Users},
 };
@@ -121,7 +121,7 @@ impl<T: AuthUser> AuthBuilder<T> {
         self
     }
 
-    /// The page where people sign in, as a path of this app.
+    /// The page where people sign in, as a path of this app; it may have a query, without a `next`.
     ///
     /// A browser that asks for a page and has no session is sent there with 303, and with the page
     /// it wanted as `?next=`; see [`Locals::return_to`](crate::Locals::return_to). Everything else
@@ -206,7 +206,26 @@ impl<T: AuthUser> AuthBuilder<T> {
         self
     }
 
-    /// For how long after an exchange the old token still opens the session. A minute by default.
+    /// What happens when a token comes back that was exchanged before, after the overlap.
+    /// [`TokenReuse::EndSession`] by default.
+    ///
+    /// The browser that was given the new token sends the old one no more, so there are two who have
+    /// the session, and nobody can say which of them is the user. RFC 9700 §4.14.2 therefore ends
+    /// it, for refresh tokens: both have to sign in, and only the user can. The price: a browser that
+    /// never heard the answer with its new token, or restores an old state of its cookies, ends its
+    /// session when it comes back after the overlap. With [`TokenReuse::Log`] it only has to sign in
+    /// again, and so does not notice that somebody else has its session.
+    ///
+    /// The row knows the last exchange alone: a token from before the one before is a wrong one,
+    /// which is logged as `secret_wrong` and ends nothing; nor does one that a new proof, such as
+    /// [`reauthenticate`](crate::Locals::reauthenticate), has replaced.
+    pub fn on_token_reuse(mut self, then: TokenReuse) -> Self {
+        self.settings.token_reuse = then;
+        self
+    }
+
+    /// For how long after an exchange the old token still opens the session. A minute by default; a
+    /// millisecond at least.
     pub fn rotation_overlap(mut self, overlap: Duration) -> Self {
         self.rotation_overlap = Some(overlap);
         self

@@ -14,6 +14,10 @@ use std::{
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
+/// How far ahead of the clock an instant may lie that was noted as "now": the clocks of two nodes
+/// differ a little. What lies further ahead was noted by a clock that was wrong.
+pub(crate) const TOLERANCE: Duration = Duration::from_mins(1);
+
 /// An instant in UTC, counted in milliseconds since 1970-01-01T00:00:00Z.
 ///
 /// Serialised as that number, which is what JavaScript's `new Date(..)` takes.
@@ -43,6 +47,12 @@ impl Timestamp {
     /// The time from `earlier` to `self`; zero if `earlier` is the later one.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
+    /// How long ago this was at `now`. `None` if it lies more than [`TOLERANCE`] ahead: then the
+    /// clock was wrong, how long ago it really was nobody knows, and it counts as old.
+    pub(crate) fn age_at(self, now: Self) -> Option<Duration> {
+        (self.since(now) <= TOLERANCE).then(|| now.since(self))
     }
 }
 
@@ -94,19 +104,26 @@ pub trait Clock: Send + Sync + 'static {
     /// The time now.
     fn now(&self) -> Timestamp;
 
-    /// Waits until the clock shows `time` or later. Needs a Tokio runtime, as every Actix app has.
+    /// Waits until the clock shows `time` or later, or has been set back, so that whoever waits can
+    /// look again: it may never show `time`. Needs a Tokio runtime, as every Actix app has.
     fn wait_until(&self, time: Timestamp) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(async move {
+            let mut last = self.now();
             loop {
-                let left = time.since(self.now());
-                if left.is_zero() {
-                    return;
-                }
-                // The clock may be set meanwhile.
-                tokio::time::sleep(left.min(Duration::from_mins(1))).await;
+                let now = self.now();
+                let Some(pause) = next_look(time, last, now) else { return };
+                last = now;
+                tokio::time::sleep(pause).await;
             }
         })
     }
+}
+
+/// How long to sleep until the clock is looked at again, which may be set meanwhile; `None` if the
+/// wait is over.
+fn next_look(until: Timestamp, last: Timestamp, now: Timestamp) -> Option<Duration> {
+    let is_over = now >= until || now < last;
+    (!is_over).then(|| until.since(now).min(Duration::from_mins(1)))
 }
 
 /// The system's clock.
@@ -165,13 +182,16 @@ impl Clock for ManualClock {
 
     fn wait_until(&self, time: Timestamp) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(async move {
+            let mut last = self.now();
             loop {
                 let mut moved = std::pin::pin!(self.0.moved.notified());
                 // A move counts from here, so that none is missed after looking at the time.
                 moved.as_mut().enable();
-                if self.now() >= time {
+                let now = self.now();
+                if now >= time || now < last {
                     return;
                 }
+                last = now;
                 moved.await;
             }
         })
@@ -214,7 +234,7 @@ mod tests {
 
         let mut waiting = pin!(clock.wait_until(Timestamp::from_millis(20)));
         assert!(waiting.as_mut().poll(&mut context).is_pending());
-        for (moved, time) in [(1, 19), (2, 5), (3, 19)] {
+        for (moved, time) in [(1, 15), (2, 15), (3, 19)] {
             clock.clone().set(Timestamp::from_millis(time));
             assert_eq!(woken.0.load(Ordering::SeqCst), moved);
             assert!(waiting.as_mut().poll(&mut context).is_pending(), "it shows {time}");
@@ -222,6 +242,92 @@ mod tests {
         clock.advance(Duration::from_millis(1));
         assert_eq!(woken.0.load(Ordering::SeqCst), 4);
         assert!(waiting.poll(&mut context).is_ready());
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_wakes_those_who_wait_so_that_they_look_again() {
+        let clock = ManualClock::at(Timestamp::from_millis(10));
+        let mut context = Context::from_waker(Waker::noop());
+        let mut waiting = pin!(clock.wait_until(Timestamp::from_millis(20)));
+        assert!(waiting.as_mut().poll(&mut context).is_pending());
+        clock.set(Timestamp::from_millis(15));
+        assert!(waiting.as_mut().poll(&mut context).is_pending());
+        clock.set(Timestamp::from_millis(14));
+        assert!(waiting.poll(&mut context).is_ready());
+    }
+
+    #[test]
+    fn a_clock_is_looked_at_once_a_minute_until_it_shows_the_time_or_was_set_back() {
+        let at = Timestamp::from_millis;
+        let minute = Duration::from_mins(1);
+        for (last, now, expected) in [
+            (0, 0, Some(minute)),
+            (0, 30_000, Some(minute)),
+            (0, 30_001, Some(Duration::from_millis(59_999))),
+            (0, 89_999, Some(Duration::from_millis(1))),
+            (0, 90_000, None),
+            (0, 90_001, None),
+            (5, 4, None),
+            (i64::MAX, i64::MIN, None),
+        ] {
+            assert_eq!(next_look(at(90_000), at(last), at(now)), expected, "{last} {now}");
+        }
+    }
+
+    #[test]
+    fn what_lies_further_ahead_than_a_minute_has_no_age() {
+        let now = Timestamp::from_millis(1_800_000_000_000);
+        let at = |millis: i64| Timestamp::from_millis(now.as_millis() + millis);
+        for (millis, age) in [
+            (-3_600_000, Some(3_600_000)),
+            (-1, Some(1)),
+            (0, Some(0)),
+            (1, Some(0)),
+            (60_000, Some(0)),
+            (60_001, None),
+            (3_600_000, None),
+        ] {
+            assert_eq!(at(millis).age_at(now), age.map(Duration::from_millis), "{millis}");
+        }
+        let ends = [i64::MIN, i64::MAX].map(Timestamp::from_millis);
+        assert!(ends[0].age_at(ends[1]).is_some());
+        assert_eq!(ends[1].age_at(ends[0]), None);
+    }
+
+    #[test]
+    fn the_time_since_what_is_later_is_zero_and_a_sum_saturates() {
+        let at = Timestamp::from_millis;
+        assert_eq!(at(7).since(at(5)), Duration::from_millis(2));
+        assert_eq!(at(5).since(at(7)), Duration::ZERO);
+        assert_eq!(at(i64::MAX) + Duration::from_millis(1), at(i64::MAX));
+        assert_eq!(at(5) + Duration::MAX, at(i64::MAX));
+        assert_eq!(at(5) + Duration::from_millis(2), at(7));
+        assert_eq!(millis(Duration::MAX), i64::MAX);
+        assert_eq!(millis(Duration::from_micros(2_999)), 2);
+    }
+
+    #[test]
+    fn a_time_of_the_system_reads_back_before_1970_too() {
+        for millis in [-86_400_001, -1, 0, 1, 1_800_000_000_123] {
+            let time = Timestamp::from_millis(millis);
+            let distance = Duration::from_millis(millis.unsigned_abs());
+            let expected = if millis < 0 { UNIX_EPOCH - distance } else { UNIX_EPOCH + distance };
+            assert_eq!(SystemTime::from(time), expected);
+            assert_eq!(Timestamp::from(expected), time);
+        }
+    }
+
+    #[test]
+    fn the_clock_of_the_system_shows_the_time_of_the_system() {
+        let before: Timestamp = SystemTime::now().into();
+        let shown = SystemClock.now();
+        assert!(before <= shown && shown <= SystemTime::now().into());
+    }
+
+    #[test]
+    fn a_clock_says_of_itself_that_it_is_one() {
+        let clock: &dyn Clock = &SystemClock;
+        assert_eq!(format!("{clock:?}"), "Clock");
     }
 
     #[test]

@@ -1,12 +1,17 @@
 //! Who waits for the end of a session in this process.
 
-use std::{future::Future, sync, time::Duration};
+use std::{
+    future::Future,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync,
+    time::Duration,
+};
 
 use tokio::sync::Notify;
 
 use crate::{
     account::Found,
-    clock::Timestamp,
+    clock::{self, Timestamp},
     error::{StoreError, chain},
     events::Event,
     impersonation::Actor,
@@ -25,6 +30,17 @@ pub(crate) use waiting::Endings;
 /// How often the store is asked whether a session lives, while somebody waits for its end.
 const ASK_AGAIN: Duration = Duration::from_mins(1);
 
+/// When the store is asked next about a session: once a minute, and at another moment of it for each
+/// session, so that those who wait do not ask all at once.
+fn next_question(id: SessionId, now: Timestamp) -> Timestamp {
+    let mut hasher = DefaultHasher::new();
+    id.hash(&mut hasher);
+    let minute = clock::millis(ASK_AGAIN);
+    let offset = i64::try_from(hasher.finish() % minute.unsigned_abs()).unwrap_or_default();
+    let since_last = (now.as_millis() - offset).rem_euclid(minute);
+    Timestamp::from_millis(now.as_millis().saturating_add(minute - since_last))
+}
+
 impl Session {
     /// Waits for the end of this session: by its user signing out, by whoever ends it, by its time,
     /// or by a new token in place of the one that opened it, as after a change of password: who has
@@ -32,7 +48,8 @@ impl Session {
     /// events, which are answered once and then go on.
     ///
     /// An end in this process is known at once; one in another process, or by other hands, within
-    /// a minute, for which the store is asked once a minute. Renewals by other requests count. While
+    /// a minute, for which the store is asked when the wait begins and then once a minute, for each
+    /// session at another moment of it; also when the clock is set back. Renewals by other requests count. While
     /// the store fails nothing ends. A token that is exchanged twice between two questions, where
     /// [`rotate_every`](crate::AuthBuilder::rotate_every) is below a minute, counts as replaced.
     ///
@@ -56,7 +73,7 @@ impl Session {
         async move {
             let ending = manager.endings().of(id, user, actor);
             loop {
-                let again = manager.now() + ASK_AGAIN;
+                let again = next_question(id, manager.now());
                 let until = match manager.end_of(id, hash).await {
                     Ok(None) => return,
                     Ok(Some((end, current))) => {
@@ -161,18 +178,81 @@ mod tests {
     }
 
     #[test]
-    fn those_who_have_left_are_forgotten_and_those_who_wait_are_not() {
+    fn those_who_have_left_leave_nothing_behind_and_those_who_wait_are_told() {
         let endings = Endings::default();
         let waiting: Vec<_> = (0..100).map(|number| of(&endings, number)).collect();
-        for number in 100..100_000 {
+        let before = endings.waiting().size();
+        let acting = |number| endings.of(id(number), user(number), Some((id(1), user(7))));
+        let crowd: Vec<_> = (100..10_000).map(acting).collect();
+        assert_eq!(endings.waiting().size().0, before.0 + 9_900 * 4 - 990, "7 acts as 7 at times");
+        drop(crowd);
+        let after = endings.waiting().size();
+        assert_eq!(after.0, before.0);
+        assert!(after.1 < 10 * before.1, "{} of {}", after.1, before.1);
+        for number in 100..10_000 {
             drop(of(&endings, number));
         }
-        let kept = endings.waiting().len();
-        assert!((100..1_000).contains(&kept), "{kept}");
+        assert_eq!(endings.waiting().size().0, before.0);
         for number in 0..100 {
             endings.session_ended(id(number));
         }
         assert!(waiting.iter().all(|ending| has_come(ending)));
-        assert_eq!(endings.waiting().len(), 0, "an end is a look at all of them");
+        assert_eq!(endings.waiting().size().0, 0);
+        assert_eq!(format!("{endings:?}"), "Endings { waiting: 0 }");
+    }
+
+    #[test]
+    fn who_leaves_takes_nobody_with_them_who_waits_for_the_same_session() {
+        let endings = Endings::default();
+        let (first, second) = (of(&endings, 1), of(&endings, 1));
+        drop(first);
+        endings.session_ended(id(1));
+        assert!(has_come(&second), "of two, one has left");
+        // Who was told, and leaves later, beside one who waits for the same session again.
+        let third = of(&endings, 1);
+        drop(second);
+        endings.session_ended(id(1));
+        assert!(has_come(&third));
+    }
+
+    #[test]
+    fn an_end_touches_those_alone_who_end_by_it() {
+        let endings = Endings::default();
+        let crowd: Vec<_> = (0..1_000).map(|number| of(&endings, number)).collect();
+        let acting: Vec<_> = (1_000..1_003)
+            .map(|number| endings.of(id(number), UserId::Integer(77), Some((id(5), user(5)))))
+            .collect();
+        let waiting = endings.waiting();
+        assert_eq!(waiting.with_session(id(5)).len(), 1 + acting.len());
+        assert_eq!(waiting.with_session(id(6)).len(), 1);
+        assert_eq!(waiting.with_session(id(9_999)).len(), 0);
+        assert_eq!(waiting.with_user(&UserId::Integer(77)).len(), acting.len());
+        assert_eq!(waiting.with_user(&user(5)).len(), 100 + acting.len());
+        assert_eq!(waiting.with_user(&UserId::Integer(78)).len(), 0);
+        drop(waiting);
+        drop(crowd);
+    }
+
+    #[test]
+    fn every_session_is_asked_about_once_a_minute_at_a_moment_of_its_own() {
+        let minute = clock::millis(ASK_AGAIN);
+        let mut seconds = [0_u32; 60];
+        for number in 0..20_000 {
+            for begun in [0, 1, 59_999, 1_800_000_000_123, -1] {
+                let begun = Timestamp::from_millis(begun);
+                let first = next_question(id(number), begun);
+                assert!(begun < first && first <= begun + ASK_AGAIN, "{number}");
+                for before in [Duration::from_millis(1), ASK_AGAIN] {
+                    let before = clock::millis(before);
+                    let before = Timestamp::from_millis(first.as_millis() - before);
+                    assert_eq!(next_question(id(number), before), first);
+                }
+                assert_eq!(next_question(id(number), first), first + ASK_AGAIN);
+            }
+            let first = next_question(id(number), Timestamp::from_millis(0)).as_millis();
+            seconds[usize::try_from(first % minute / 1_000).unwrap()] += 1;
+        }
+        // 333 in each second; 100 is five standard deviations.
+        assert!(seconds.iter().all(|count| (233..=433).contains(count)), "{seconds:?}");
     }
 }

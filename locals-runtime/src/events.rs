@@ -30,6 +30,7 @@ pub(crate) enum Event<'a> {
     CookieMalformed,
     Refused(Refused<'a>),
     CrossOriginRefused(Refused<'a>),
+    RedirectLoop { path: &'a str, page: &'a str },
     RowUnreadable { cause: &'a str },
     StoreFailed { cause: &'a str, doing: &'a str },
 }
@@ -125,6 +126,18 @@ impl Event<'_> {
             Self::Refused(refused) => refused.record(),
             Self::CrossOriginRefused(Refused { reason, method, path, .. }) => {
                 record!(WARN, "cross_origin_refused", %reason, method, path, "a request of another origin was refused");
+            }
+            Self::RedirectLoop { path, page } => {
+                record!(
+                    ERROR,
+                    "redirect_loop",
+                    path,
+                    page,
+                    "the page that this one redirects to is guarded by the same rule, so it was not \
+                     redirected: let strangers into a log-in page (`#[with_session]`, outside of \
+                     guarded scopes), and send signed-in users from it to another page \
+                     (`guest_only`)"
+                );
             }
             Self::RowUnreadable { cause } => {
                 record!(

@@ -252,7 +252,7 @@ impl Resolution {
         if self.renewed(admitted, chosen).await {
             return Some(chosen.clone());
         }
-        match logged(self.auth.sessions().find(&chosen.token).await) {
+        match logged(self.auth.sessions().find_again(&chosen.token).await) {
             Some(found) => found.map(|found| found.session),
             // If its token is a new one, the browser has no other that opens it.
             None => (chosen.token != admitted.session.token).then(|| chosen.clone()),
@@ -267,7 +267,7 @@ impl Resolution {
     }
 
     async fn still_living(&self, session: &Session) -> Option<Session> {
-        let found = logged(self.auth.sessions().find(&session.token).await).flatten();
+        let found = logged(self.auth.sessions().find_again(&session.token).await).flatten();
         found.map(|found| found.session)
     }
 }

@@ -5,6 +5,7 @@ use std::{net::IpAddr, rc::Rc};
 use actix_web::http::header::USER_AGENT;
 
 use crate::{
+    cookie::Presented,
     error::{Error, StoreError},
     events::Event,
     guest::Guest,
@@ -183,7 +184,7 @@ impl Locals {
     /// Signs out: ends the session of this request, and the one from which it is an
     /// [impersonation](Self::impersonate), and removes the cookie. Without a session it ends none.
     ///
-    /// The response also tells the browser to forget the pages it has in its cache
+    /// If the browser had a session, the response also tells it to forget the pages it has in its cache
     /// (`Clear-Site-Data`). Chromium may still show the page before by "back", from memory; the guide
     /// says what a page does about it.
     ///
@@ -351,9 +352,22 @@ impl Locals {
     }
 
     fn logged_out(&self) {
+        let is_known = self.is_known_browser();
         self.clear_session();
         self.resolution.acting.has_ended();
-        self.resolution.has_logged_out.set(true);
+        if is_known {
+            self.resolution.has_logged_out.set(true);
+        }
+    }
+
+    /// Whether somebody may have been signed in here: the browser presented a cookie of a session,
+    /// or this request has set one. A stranger's has nothing to forget.
+    fn is_known_browser(&self) -> bool {
+        let has_cookie = match self.resolution.decision() {
+            Decision::Set(_) | Decision::Clear { after_set: true } => true,
+            Decision::None | Decision::Clear { after_set: false } => false,
+        };
+        has_cookie || self.resolution.presented != Presented::Nothing
     }
 
     /// Refuses to sign out of a session that is there and cannot be read: it may be mended, and

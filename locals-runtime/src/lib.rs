@@ -76,6 +76,7 @@ pub use crate::{
         SessionState, TokenChange,
     },
     session_manager::SessionManager,
+    settings::TokenReuse,
     sweeper::Sweeper,
     token::{CredentialHash, MalformedId, MalformedToken, SecretHash, SessionId, SessionToken},
     user::{AuthUser, User, UserId, UserIdKind, UserKey, WrongIdKind},

@@ -108,18 +108,67 @@ impl Lifetime {
     }
 
     /// The renewal of a living session at `now`, for its own periods where it has such. It only
-    /// ever moves its times forward, also where the clock has gone back.
+    /// ever moves its times forward, also where the clock has gone back; but for a session from
+    /// the future, whose life begins anew by a clock that is right.
     pub(crate) fn renewal(&self, record: &SessionRecord, now: Timestamp) -> Renewal {
         let lifetime = record.periods.map_or(*self, |own| self.active(own.active).idle(own.idle));
-        let (active, idle) = lifetime.periods(now, record.absolute_expires_at);
+        if is_from_the_future(record, now) {
+            let length = record.absolute_expires_at.since(record.created_at);
+            let (active_expires_at, idle_expires_at) = lifetime.periods(now, now + length);
+            return Renewal {
+                replaces: record.active_expires_at,
+                secret_hash: record.secret_hash,
+                active_expires_at,
+                idle_expires_at,
+                renewed_at: now,
+            };
+        }
+        let (active, idle) = lifetime.periods(now, absolute_end(record));
         Renewal {
             replaces: record.active_expires_at,
             secret_hash: record.secret_hash,
             active_expires_at: active.max(record.active_expires_at),
             idle_expires_at: idle.max(record.idle_expires_at),
-            renewed_at: now.max(record.renewed_at),
+            // From here counts the life of one that came from the future.
+            renewed_at: if is_set_right(record) {
+                record.renewed_at
+            } else {
+                now.max(record.renewed_at)
+            },
         }
     }
+}
+
+/// How far ahead of the clock a session may have been created before that clock is known to have
+/// been wrong, and not this one: more than a mistaken time zone makes.
+const FUTURE: Duration = DAY;
+
+/// Whether a session was created by a clock that was days ahead, and not used since.
+fn is_from_the_future(record: &SessionRecord, now: Timestamp) -> bool {
+    !is_set_right(record) && record.created_at.since(now) > FUTURE
+}
+
+/// Whether the life of a session that was created by a clock that was days ahead counts from its
+/// first use by a clock that was right.
+fn is_set_right(record: &SessionRecord) -> bool {
+    record.renewed_at < record.created_at
+}
+
+/// When a session is dead however much it is used.
+pub(crate) fn absolute_end(record: &SessionRecord) -> Timestamp {
+    if is_set_right(record) {
+        record.renewed_at + record.absolute_expires_at.since(record.created_at)
+    } else {
+        record.absolute_expires_at
+    }
+}
+
+/// How long ago at `now` the user has proved who they are. `None` if that was by a clock that was
+/// ahead: then it counts as old.
+pub(crate) fn age_of_proof(record: &SessionRecord, now: Timestamp) -> Option<Duration> {
+    // The clock comes to that time once more.
+    let is_of_the_future = is_set_right(record) && record.authenticated_at == record.created_at;
+    if is_of_the_future { None } else { record.authenticated_at.age_at(now) }
 }
 
 /// What a use of a session means.
@@ -139,7 +188,7 @@ pub(crate) enum Verdict {
 /// itself, although renewal never moves the idle end past it: a row may have been written by
 /// other hands.
 pub(crate) fn state(record: &SessionRecord, now: Timestamp) -> Option<SessionState> {
-    if now >= record.idle_expires_at || now >= record.absolute_expires_at {
+    if now >= record.idle_expires_at || now >= absolute_end(record) {
         None
     } else if now >= record.active_expires_at {
         Some(SessionState::Idle)
@@ -152,8 +201,8 @@ pub(crate) fn state(record: &SessionRecord, now: Timestamp) -> Option<SessionSta
 pub(crate) fn judge(lifetime: &Lifetime, record: &SessionRecord, now: Timestamp) -> Verdict {
     match state(record, now) {
         None => Verdict::Dead,
-        Some(SessionState::Active) => Verdict::Active,
-        Some(SessionState::Idle) => Verdict::Renew(lifetime.renewal(record, now)),
+        Some(SessionState::Active) if !is_from_the_future(record, now) => Verdict::Active,
+        Some(_) => Verdict::Renew(lifetime.renewal(record, now)),
     }
 }
 
@@ -163,6 +212,7 @@ mod tests {
 
     use super::*;
     use crate::{
+        clock,
         token::{SecretHash, SessionId},
         user::UserId,
     };
@@ -241,6 +291,114 @@ mod tests {
         assert!(Lifetime::aal3().check().is_ok());
         assert!(Lifetime::default().active(Duration::ZERO).check().is_err());
         assert!(Lifetime::default().max(401 * DAY).check().is_err());
+    }
+
+    #[test]
+    fn the_absolute_end_counts_by_itself_to_the_millisecond() {
+        let record = SessionRecord { idle_expires_at: at(200), ..record(&SMALL, at(0)) };
+        assert_eq!(state(&record, at(99)), Some(SessionState::Idle));
+        assert_eq!(state(&record, at(100)), None);
+    }
+
+    #[test]
+    fn every_limit_of_a_lifetime_is_met_to_the_millisecond() {
+        let (moment, less) = (Duration::from_millis(1), Duration::from_micros(999));
+        let with = |active, idle, max| Lifetime { active, idle, max };
+        assert!(with(moment, moment, moment).check().is_ok());
+        for (lifetime, name) in [
+            (with(less, moment, moment), "active"),
+            (with(moment, less, moment), "idle"),
+            (with(moment, moment, less), "max"),
+            (with(moment, moment, 400 * DAY + moment), "max is 400 days"),
+        ] {
+            let error = lifetime.check().unwrap_err().to_string();
+            assert!(error.contains(&format!("Lifetime::{name}")), "{error}");
+        }
+        assert!(with(DAY, DAY, 400 * DAY).check().is_ok());
+    }
+
+    #[test]
+    fn the_lifetimes_are_those_that_the_table_names() {
+        let parts = |of: Lifetime| [of.active, of.idle, of.max].map(|part| part.as_secs() / 60);
+        assert_eq!(parts(Lifetime::default()), [24 * 60, 14 * 24 * 60, 30 * 24 * 60]);
+        assert_eq!(parts(Lifetime::aal2()), [1, 59, 24 * 60]);
+        assert_eq!(parts(Lifetime::aal3()), [1, 14, 12 * 60]);
+        let own = Lifetime::aal2().active(DAY).idle(2 * DAY).max(3 * DAY);
+        assert_eq!(own, Lifetime { active: DAY, idle: 2 * DAY, max: 3 * DAY });
+        assert_eq!(own.own_periods(), Periods { active: DAY, idle: 2 * DAY });
+        assert_eq!(own.end(at(1)), at(1) + 3 * DAY);
+    }
+
+    #[test]
+    fn a_session_from_the_future_begins_its_life_at_its_next_use() {
+        let lifetime = Lifetime::default();
+        let day = clock::millis(DAY);
+        let made = record(&lifetime, at(30 * day));
+        // A day ahead may be a mistaken time zone, of this clock.
+        assert_eq!(judge(&lifetime, &made, at(29 * day)), Verdict::Active);
+        let now = at(29 * day - 1);
+        assert_eq!(state(&made, now), Some(SessionState::Active));
+        let Verdict::Renew(renewal) = judge(&lifetime, &made, now) else { panic!("as it was") };
+        assert_eq!(renewal.replaces, made.active_expires_at);
+        assert_eq!((renewal.renewed_at, renewal.secret_hash), (now, made.secret_hash));
+        assert_eq!(renewal.active_expires_at, now + DAY);
+        assert_eq!(renewal.idle_expires_at, now + 15 * DAY);
+        assert_eq!(absolute_end(&made), at(60 * day), "so far");
+
+        let mut moved = renewed(made.clone(), renewal);
+        assert_eq!(absolute_end(&moved), now + 30 * DAY);
+        assert_eq!(judge(&lifetime, &moved, now), Verdict::Active, "once");
+        // Its renewals end where its life ends, and leave where that began.
+        let idle = now + 14 * DAY;
+        let Verdict::Renew(renewal) = judge(&lifetime, &moved, idle) else { panic!("active") };
+        assert_eq!((renewal.renewed_at, renewal.idle_expires_at), (now, now + 29 * DAY));
+        moved = renewed(moved, renewal);
+        let Verdict::Renew(renewal) = judge(&lifetime, &moved, now + 28 * DAY) else {
+            panic!("active")
+        };
+        assert_eq!(renewal.idle_expires_at, now + 30 * DAY);
+        moved = renewed(moved, renewal);
+        let last = Timestamp::from_millis((now + 30 * DAY).as_millis() - 1);
+        assert!(state(&moved, last).is_some());
+        assert_eq!(state(&moved, now + 30 * DAY), None);
+    }
+
+    fn renewed(record: SessionRecord, renewal: Renewal) -> SessionRecord {
+        SessionRecord {
+            active_expires_at: renewal.active_expires_at,
+            idle_expires_at: renewal.idle_expires_at,
+            renewed_at: renewal.renewed_at,
+            ..record
+        }
+    }
+
+    #[test]
+    fn one_with_a_life_of_its_own_keeps_that_when_its_life_begins_anew() {
+        let own = Lifetime::default().active(DAY / 2).idle(DAY).max(5 * DAY);
+        let made = SessionRecord {
+            periods: Some(own.own_periods()),
+            ..record(&own, at(clock::millis(100 * DAY)))
+        };
+        let renewal = Lifetime::default().renewal(&made, at(0));
+        assert_eq!(renewal.active_expires_at, at(0) + DAY / 2);
+        assert_eq!(renewal.idle_expires_at, at(0) + DAY + DAY / 2);
+        assert_eq!(absolute_end(&renewed(made, renewal)), at(0) + 5 * DAY);
+    }
+
+    #[test]
+    fn a_proof_ahead_of_the_clock_has_no_age_not_even_when_its_time_comes() {
+        let made = record(&Lifetime::default(), at(clock::millis(30 * DAY)));
+        let proof = made.authenticated_at;
+        let before = |millis| at(proof.as_millis() - millis);
+        assert_eq!(age_of_proof(&made, proof + DAY), Some(DAY));
+        assert_eq!(age_of_proof(&made, before(60_000)), Some(Duration::ZERO));
+        assert_eq!(age_of_proof(&made, before(60_001)), None);
+        // Used meanwhile, by a clock that was right.
+        let moved = SessionRecord { renewed_at: at(5), ..made };
+        assert_eq!(age_of_proof(&moved, proof), None);
+        assert_eq!(age_of_proof(&moved, proof + DAY), None);
+        let proved = SessionRecord { authenticated_at: at(7), ..moved };
+        assert_eq!(age_of_proof(&proved, at(10)), Some(Duration::from_millis(3)));
     }
 
     prop_compose! {

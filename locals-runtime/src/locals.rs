@@ -181,7 +181,7 @@ impl Locals {
     async fn user_of(&self, session: &Session) -> Result<Option<AnyUser>, Error> {
         let found = self.resolution.auth.find_with_user(session.id()).await?;
         let Some((found, user)) = found else { return Ok(None) };
-        Ok(self.auth().admit(found, &session.token).await?.map(|_| user))
+        Ok(self.auth().admit_again(found, &session.token).await?.map(|_| user))
     }
 
     /// A session as it is after what this request has written.

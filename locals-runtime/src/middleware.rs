@@ -82,7 +82,7 @@ impl<T, C> Guard<T, C> {
     /// `#[require_user(redirect = "/login")]`.
     ///
     /// # Panics
-    /// If it is not a path of this app, when the app starts.
+    /// When the app starts, if it is not a path of this app or has a `next` in its query.
     pub fn redirect(self, page: &'static str) -> Self {
         check_page(page).unwrap_or_else(|error| panic!("{error}"));
         Self::new(self.auth, self.attribute.redirect(page))

@@ -231,13 +231,37 @@ pub(crate) fn see_other(page: &str) -> HttpResponse {
     HttpResponse::SeeOther().insert_header((header::LOCATION, page)).finish()
 }
 
-/// Refuses what is not a page of this app, where the app names one.
+/// Refuses what is not a page of this app, where the app names one; and a page with a `next` of its
+/// own, beside which the one that is added would count for nothing.
 pub(crate) fn check_page(page: &str) -> Result<(), ConfigError> {
-    if is_local(page) {
+    let complaint = if !is_local(page) {
+        "is not a page of this app: write a path such as `/login`"
+    } else if has_next(page) {
+        "has a `next` in its query, but that is where the page the browser wanted is added: leave \
+         it out"
+    } else {
         return Ok(());
-    }
-    let complaint = format!("`{page}` is not a page of this app: write a path such as `/login`");
-    Err(ConfigError(complaint))
+    };
+    Err(ConfigError(format!("`{page}` {complaint}")))
+}
+
+/// Whether the query of a page has a `next`, however it is written.
+fn has_next(page: &str) -> bool {
+    let query = page.split_once('?').map_or("", |(_, query)| query);
+    form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "next")
+}
+
+/// Whether a browser that asks for `wanted` and is sent to `page` would ask for the same again.
+/// `page` and `wanted` are paths with or without a query.
+pub(crate) fn leads_back(page: &str, wanted: &str) -> bool {
+    let path = |text: &str| {
+        let path = text.split_once('?').map_or(text, |(path, _)| path);
+        percent_decode_str(path).collect::<Vec<_>>()
+    };
+    let (there, here) = (path(page), path(wanted));
+    // Middleware may take a slash from the end, or add one. Who comes again has a `next`.
+    let without_slash = |path: &[u8]| path.strip_suffix(b"/").unwrap_or(path).to_vec();
+    there == here || (has_next(wanted) && without_slash(&there) == without_slash(&here))
 }
 
 impl Responder for SafeRedirect {
@@ -519,6 +543,65 @@ mod tests {
         );
         for text in BAD {
             assert_eq!(with_next("/login", text), "/login", "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_page_has_no_next_of_its_own_and_no_fragment_and_any_other_query() {
+        for page in [
+            "/",
+            "/login",
+            "/login?",
+            "/login?lang=en",
+            "/login?next_page=1&a=next",
+            "/login?Next=/a",
+            "/login?next[]=/a",
+            "/login?a=%26next=1",
+            "/next?a",
+            "/login?a?next=1",
+        ] {
+            assert!(check_page(page).is_ok(), "{page}");
+        }
+        for page in [
+            "/login?next=/a",
+            "/login?next=",
+            "/login?next",
+            "/login?a=1&next=",
+            "/login?a=1&next",
+            "/login?&next=/a&b",
+            "/login?n%65xt=/a",
+            "/login?%6E%65%78%74",
+            "/login?next=/a&next=/b",
+        ] {
+            let error = check_page(page).unwrap_err().to_string();
+            assert!(error.contains(page) && error.contains("has a `next`"), "{error}");
+        }
+        for page in ["/login#top", "/login?a#b", "/#", "login", "//a.b"] {
+            let error = check_page(page).unwrap_err().to_string();
+            assert!(error.contains("is not a page of this app"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_page_leads_back_to_itself_whatever_its_query_and_spelling() {
+        for (page, wanted, expected) in [
+            ("/login", "/login", true),
+            ("/login", "/login?next=%2F", true),
+            ("/login?lang=en", "/login", true),
+            ("/l%6Fgin", "/login?a", true),
+            ("/login", "/l%6fgin", true),
+            ("/", "/", true),
+            ("/", "/?next=/", true),
+            ("/login", "/orders", false),
+            ("/login", "/login/x", false),
+            ("/login", "/Login", false),
+            ("/login", "/orders?next=/login", false),
+            ("/login/", "/login", false),
+            ("/login", "/login/?a", false),
+            ("/login/", "/login?next=/login", true),
+            ("/login", "/login/?next=/login/", true),
+        ] {
+            assert_eq!(leads_back(page, wanted), expected, "{page} {wanted}");
         }
     }
 

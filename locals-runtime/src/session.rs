@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::{
     clock::{self, Timestamp},
+    lifecycle,
     session_manager::SessionManager,
     token::{CredentialHash, SecretHash, SessionId, SessionToken},
     user::UserId,
@@ -44,7 +45,8 @@ pub struct SessionRecord {
     pub created_at: Timestamp,
     /// When the user last proved who they are.
     pub authenticated_at: Timestamp,
-    /// When its two periods last began: at its creation, and at each renewal.
+    /// When its two periods last began: at its creation, and at each renewal. Before its creation
+    /// where that was noted by a clock that was days ahead: its life counts from here then.
     pub renewed_at: Timestamp,
     /// Until when it is active. Moved by renewal.
     pub active_expires_at: Timestamp,
@@ -373,8 +375,12 @@ impl Session {
 
     /// Whether the user has proved who they are within this time before the request, and acts in
     /// their own name. The condition behind `#[require_user(recent = "10m")]`.
+    ///
+    /// A proof that lies more than a minute ahead of the clock, because the clock was wrong then, is
+    /// never recent.
     pub fn is_recent(&self, within: Duration) -> bool {
-        self.actor.is_none() && self.seen_at.since(self.authenticated_at()) <= within
+        let age = lifecycle::age_of_proof(&self.record, self.seen_at);
+        self.actor.is_none() && age.is_some_and(|age| age <= within)
     }
 
     /// The member of staff who really acts, in a session that
@@ -406,7 +412,7 @@ impl Session {
 
     /// When it ends however much it is used.
     pub fn absolute_expires_at(&self) -> Timestamp {
-        self.record.absolute_expires_at
+        lifecycle::absolute_end(&self.record)
     }
 
     /// The browser that signed in, as it called itself.
@@ -494,7 +500,7 @@ impl SessionInfo {
             renewed_at: record.renewed_at,
             active_expires_at: record.active_expires_at,
             idle_expires_at: record.idle_expires_at,
-            absolute_expires_at: record.absolute_expires_at,
+            absolute_expires_at: lifecycle::absolute_end(&record),
             is_persistent: record.is_persistent,
             actor,
             state,
@@ -513,9 +519,154 @@ impl SessionInfo {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use proptest::prelude::*;
 
     use super::*;
+    use crate::{
+        clock::ManualClock,
+        settings::Settings,
+        store::MemoryStore,
+        user::{AuthUser, Users},
+    };
+
+    #[derive(Clone)]
+    struct Account {
+        id: i64,
+    }
+
+    impl AuthUser for Account {
+        type Id = i64;
+
+        const ID_COLUMN: &'static str = "id";
+        const TABLE: &'static str = "accounts";
+
+        fn id(&self) -> &i64 {
+            &self.id
+        }
+    }
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    /// A session each of whose values is another one.
+    fn session() -> Session {
+        let store = MemoryStore::<Account>::new();
+        let clock = ManualClock::at(at(0));
+        let users = Users::of::<Account>();
+        let manager =
+            SessionManager::new(Arc::new(store), Arc::new(clock), Settings::default(), users);
+        let token: SessionToken = "a".repeat(64).parse().unwrap();
+        let record = SessionRecord {
+            id: token.id(),
+            secret_hash: token.secret_hash(),
+            user_id: UserId::Integer(7),
+            created_at: at(1_000),
+            authenticated_at: at(2_000),
+            renewed_at: at(3_000),
+            active_expires_at: at(4_000),
+            idle_expires_at: at(5_000),
+            absolute_expires_at: at(6_000),
+            periods: None,
+            is_persistent: true,
+            user_agent: Some("browser".to_owned()),
+            address: Some("192.0.2.7".to_owned()),
+            actor_session: None,
+            data: None,
+            data_revision: 0,
+            rotation: None,
+        };
+        manager.session(record, token, SessionState::Idle, true, at(3_500), None)
+    }
+
+    #[test]
+    fn a_session_says_what_its_row_says() {
+        let session = session();
+        assert_eq!(session.id(), session.token().id());
+        assert_eq!(session.token().expose_secret(), "a".repeat(64));
+        assert_eq!((session.user_id(), session.actor()), (&UserId::Integer(7), None));
+        assert_eq!((session.state(), session.is_fresh()), (SessionState::Idle, true));
+        let times = [
+            session.created_at(),
+            session.authenticated_at(),
+            session.renewed_at(),
+            session.active_expires_at(),
+            session.idle_expires_at(),
+            session.absolute_expires_at(),
+        ];
+        assert_eq!(times.map(Timestamp::as_millis), [1_000, 2_000, 3_000, 4_000, 5_000, 6_000]);
+        assert!(session.is_persistent());
+        assert_eq!(session.user_agent(), Some("browser"));
+        assert_eq!(session.address(), Some("192.0.2.7"));
+
+        let other = Session {
+            fresh: false,
+            actor: Some(UserId::Integer(9)),
+            record: SessionRecord {
+                is_persistent: false,
+                user_agent: None,
+                address: None,
+                ..session.record.clone()
+            },
+            ..session
+        };
+        assert!(!other.is_fresh() && !other.is_persistent());
+        assert_eq!((other.user_agent(), other.address()), (None, None));
+        assert_eq!(other.actor(), Some(&UserId::Integer(9)));
+        assert!(!format!("{other:?}").contains(&"a".repeat(30)), "{other:?}");
+    }
+
+    #[test]
+    fn a_list_says_the_same_of_a_session() {
+        let record = session().record;
+        let actor = Some(UserId::Integer(9));
+        let info = SessionInfo::new(record.clone(), SessionState::Idle, actor.clone());
+        assert_eq!(
+            info,
+            SessionInfo {
+                id: record.id,
+                created_at: at(1_000),
+                authenticated_at: at(2_000),
+                renewed_at: at(3_000),
+                active_expires_at: at(4_000),
+                idle_expires_at: at(5_000),
+                absolute_expires_at: at(6_000),
+                is_persistent: true,
+                actor,
+                state: SessionState::Idle,
+                user_agent: record.user_agent,
+                address: record.address,
+                is_current: false,
+            }
+        );
+    }
+
+    #[test]
+    fn a_proof_is_recent_to_the_millisecond_and_never_that_of_another() {
+        let session = session();
+        assert!(session.is_recent(Duration::from_millis(1_500)));
+        assert!(!session.is_recent(Duration::from_millis(1_499)));
+        let acting = Session { actor: Some(UserId::Integer(9)), ..session.clone() };
+        assert!(!acting.is_recent(Duration::MAX));
+        let ahead = |millis: i64| Session { seen_at: at(2_000 - millis), ..session.clone() };
+        assert!(ahead(60_000).is_recent(Duration::ZERO));
+        assert!(!ahead(60_001).is_recent(Duration::MAX));
+    }
+
+    #[cfg(feature = "device-names")]
+    #[test]
+    fn a_device_that_says_nothing_has_a_name_too() {
+        let info = |user_agent: Option<&str>| {
+            let user_agent = user_agent.map(str::to_owned);
+            let record = SessionRecord { user_agent, ..session().record };
+            SessionInfo::new(record, SessionState::Active, None).device()
+        };
+        let firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
+        assert_eq!(info(Some(firefox)), crate::device::device_name(firefox));
+        assert_eq!(info(None), crate::device::device_name(""));
+    }
 
     proptest! {
         #[test]

@@ -14,7 +14,7 @@ use crate::{
     lifecycle,
     log_in::{LogInOptions, Span},
     session::{Renewal, Session, SessionInfo, SessionRecord, SessionState},
-    settings::Settings,
+    settings::{Settings, TokenReuse},
     store::{Ends, SessionStore},
     token::{CredentialHash, SessionId, SessionToken},
     user::{AuthUser, UserId, UserKey, Users},
@@ -156,7 +156,7 @@ impl SessionManager {
         // Who acts as somebody else does so no longer than they are signed in themselves.
         let latest = new.actor.map(Session::idle_expires_at);
         let span = Span::new(self.0.settings.lifetime, &new.options, now, latest)?;
-        let proved_at = new.options.authenticated_at.map_or(now, |time| time.min(now));
+        let proved_at = new.options.proved_at(now);
         let record = SessionRecord {
             id: token.id(),
             secret_hash: token.secret_hash(),
@@ -264,7 +264,7 @@ impl SessionManager {
     /// # Errors
     /// [`Error::Store`] if the store fails.
     pub async fn renew_session(&self, session: &Session) -> Result<Option<Session>, Error> {
-        let Some(found) = self.find(&session.token).await? else {
+        let Some(found) = self.find_again(&session.token).await? else {
             return Ok(None);
         };
         let renewal = match found.renewal {
@@ -544,7 +544,18 @@ impl SessionManager {
         }
     }
 
-    /// The session of a stored row, if the token opens it and it lives.
+    /// As [`find`](Self::find), for a token that this request or a connection has presented before.
+    pub(crate) async fn find_again(
+        &self,
+        token: &SessionToken,
+    ) -> Result<Option<Admitted>, StoreError> {
+        match readable(self.look_up(token.id()).await)? {
+            Some(found) => readable(self.admit_again(found, token).await),
+            None => Ok(None),
+        }
+    }
+
+    /// The session of a stored row, if the token that is presented opens it and it lives.
     pub(crate) async fn admit(
         &self,
         found: Found,
@@ -553,8 +564,8 @@ impl SessionManager {
         self.admit_by(self.0.settings.rotation, found, token).await
     }
 
-    /// The same for a token that has opened the session before, in this very request. One that was
-    /// exchanged meanwhile is no old one that comes back: it was sent before.
+    /// As [`admit`](Self::admit), for a token that has been presented before. One that was exchanged
+    /// meanwhile is no reuse of it, however long ago that is: it was sent before.
     pub(crate) async fn admit_again(
         &self,
         found: Found,
@@ -576,7 +587,7 @@ impl SessionManager {
         let admission = match admission::admit(lifetime, rotation, &record, token, now) {
             Ok(admission) => admission,
             Err(denial) => {
-                denied(&record, denial);
+                self.denied(&record, denial).await;
                 return Ok(None);
             }
         };
@@ -600,6 +611,33 @@ impl SessionManager {
             None => session,
         };
         Ok(Some(Admitted { session, renewal, token: admission.token }))
+    }
+
+    /// A token opens nothing: says so to those who read the logs, and ends the session if that
+    /// shows that the token was copied. A fault changes nothing for who presents it, and the next
+    /// time it is tried again.
+    async fn denied(&self, record: &SessionRecord, denial: Denial) {
+        let (session, user) = (record.id, &record.user_id);
+        let event = match denial {
+            Denial::Ended => Event::SessionDead { session, user },
+            Denial::WrongSecret => Event::SecretWrong { session, user },
+            Denial::TokenExchanged | Denial::TokenReused => {
+                Event::TokenSuperseded { session, user }
+            }
+        };
+        event.record();
+        let ends = self.0.settings.token_reuse == TokenReuse::EndSession;
+        if denial != Denial::TokenReused || !ends {
+            return;
+        }
+        match self.delete(session).await {
+            Ok(true) => Event::SessionEnded { session }.record(),
+            Ok(false) => {}
+            Err(error) => {
+                let (cause, doing) = (&chain(&error), "ending a session whose old token came back");
+                Event::StoreFailed { cause, doing }.record();
+            }
+        }
     }
 
     /// Deletes the row of a session.
@@ -643,7 +681,7 @@ impl SessionManager {
             return Ok(Some(session));
         }
         // Somebody else was faster: has it ended, or been renewed?
-        Ok(self.find(token).await?.map(|found| found.session))
+        Ok(self.find_again(token).await?.map(|found| found.session))
     }
 }
 
@@ -653,17 +691,6 @@ fn objected(record: &SessionRecord, objection: Objection) {
     let event = match objection {
         Objection::Inactive => Event::UserInactive { session, user },
         Objection::CredentialChanged => Event::CredentialChanged { session, user },
-    };
-    event.record();
-}
-
-/// What a token that opens nothing tells those who read the logs.
-fn denied(record: &SessionRecord, denial: Denial) {
-    let (session, user) = (record.id, &record.user_id);
-    let event = match denial {
-        Denial::Ended => Event::SessionDead { session, user },
-        Denial::WrongSecret => Event::SecretWrong { session, user },
-        Denial::TokenExchanged => Event::TokenSuperseded { session, user },
     };
     event.record();
 }

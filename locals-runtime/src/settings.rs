@@ -9,10 +9,23 @@ use crate::{admission::RotationPolicy, error::ConfigError, lifecycle::Lifetime};
 pub(crate) struct Settings {
     pub lifetime: Lifetime,
     pub rotation: Option<RotationPolicy>,
+    pub token_reuse: TokenReuse,
     /// How many sessions a user has at most; the oldest end.
     pub max_sessions: Option<usize>,
     /// How long the data of a guest are kept after they were last written.
     pub guest_lifetime: Duration,
+}
+
+/// What happens when a token comes back that was exchanged for another one, after the overlap of
+/// the two; see [`AuthBuilder::on_token_reuse`](crate::AuthBuilder::on_token_reuse).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum TokenReuse {
+    /// The session ends, for whoever has its new token as well.
+    #[default]
+    EndSession,
+    /// It is logged as `token_superseded`, and the session goes on.
+    Log,
 }
 
 impl Default for Settings {
@@ -20,6 +33,7 @@ impl Default for Settings {
         Self {
             lifetime: Lifetime::default(),
             rotation: None,
+            token_reuse: TokenReuse::default(),
             max_sessions: Some(100),
             guest_lifetime: Duration::from_hours(30 * 24),
         }
@@ -38,6 +52,13 @@ impl Settings {
             return Err(ConfigError(reason.to_owned()));
         }
         let Some(RotationPolicy { every, overlap }) = self.rotation else { return Ok(()) };
+        if overlap < Duration::from_millis(1) {
+            return Err(ConfigError(format!(
+                "AuthBuilder::rotation_overlap is {overlap:?}, but it must be at least a \
+                 millisecond: without an overlap the parallel requests of a page would sign their \
+                 user out"
+            )));
+        }
         if every <= overlap {
             return Err(ConfigError(format!(
                 "AuthBuilder::rotate_every is {every:?}, but it must be longer than the \

@@ -8,13 +8,10 @@ use tokio::{
 };
 
 use crate::{
-    clock::Timestamp,
-    error::{Error, chain},
+    clock::{TOLERANCE, Timestamp},
+    error::{ConfigError, Error, chain},
     session_manager::{SWEEP_BATCH, SessionManager},
 };
-
-/// How far the clock may run from the time that passes before it is not believed.
-const TOLERANCE: Duration = Duration::from_mins(1);
 
 /// How long nothing is deleted after the clock has jumped.
 const RESPITE: Duration = Duration::from_hours(1);
@@ -48,15 +45,24 @@ impl SessionManager {
     /// # use locals::{Auth, AuthUser};
     /// # #[derive(Clone, AuthUser)]
     /// # struct Account { id: i64 }
-    /// # fn example(auth: Auth<Account>) {
-    /// let sweeper = auth.spawn_sweeper(Duration::from_mins(10));
+    /// # fn example(auth: Auth<Account>) -> Result<(), locals::ConfigError> {
+    /// let sweeper = auth.spawn_sweeper(Duration::from_mins(10))?;
+    /// # Ok(())
     /// # }
     /// ```
     ///
+    /// # Errors
+    /// [`ConfigError`] if `interval` is zero.
+    ///
     /// # Panics
-    /// Outside a Tokio runtime, which Actix's `main` is, and if `interval` is zero.
-    pub fn spawn_sweeper(&self, interval: Duration) -> Sweeper {
-        Sweeper(tokio::spawn(sweep_forever(self.clone(), interval)))
+    /// Outside a Tokio runtime, which Actix's `main` is.
+    pub fn spawn_sweeper(&self, interval: Duration) -> Result<Sweeper, ConfigError> {
+        if interval.is_zero() {
+            let reason = "the interval of `spawn_sweeper` is zero, but it must rest between sweeps: \
+                          give it ten minutes, for example";
+            return Err(ConfigError(reason.to_owned()));
+        }
+        Ok(Sweeper(tokio::spawn(sweep_forever(self.clone(), interval))))
     }
 }
 
@@ -115,11 +121,21 @@ mod tests {
     use super::*;
 
     const MINUTE: Duration = Duration::from_mins(1);
+    const MOMENT: Duration = Duration::from_millis(1);
+
+    fn at(time: Timestamp, millis: i64) -> Timestamp {
+        Timestamp::from_millis(time.as_millis() + millis)
+    }
+
+    /// A watch that has just looked, and what it saw.
+    fn watch() -> (Watch, Timestamp, Instant) {
+        let (wall, start) = (Timestamp::from_millis(1_800_000_000_000), Instant::now());
+        (Watch::new(wall, start), wall, start)
+    }
 
     #[test]
     fn a_clock_that_goes_on_as_time_does_is_believed() {
-        let (wall, start) = (Timestamp::from_millis(0), Instant::now());
-        let mut watch = Watch::new(wall, start);
+        let (mut watch, wall, start) = watch();
         for minutes in 1..100 {
             assert!(watch.is_steady(wall + minutes * MINUTE, start + minutes * MINUTE));
         }
@@ -128,14 +144,48 @@ mod tests {
     #[test]
     fn a_clock_that_jumps_forward_or_back_is_not_believed_for_an_hour() {
         for jump in [86_400_000 * 3_650, -3_600_000] {
-            let (wall, start) = (Timestamp::from_millis(1_800_000_000_000), Instant::now());
-            let mut watch = Watch::new(wall, start);
-            let jumped = Timestamp::from_millis(wall.as_millis() + jump);
+            let (mut watch, wall, start) = watch();
+            let jumped = at(wall, jump);
             for minutes in 1..=60 {
                 let now = start + minutes * MINUTE;
                 assert!(!watch.is_steady(jumped + minutes * MINUTE, now), "minute {minutes}");
             }
             assert!(watch.is_steady(jumped + 62 * MINUTE, start + 62 * MINUTE));
         }
+    }
+
+    #[test]
+    fn a_clock_may_gain_a_minute_between_two_looks_and_not_a_millisecond_more() {
+        for (gained, is_steady) in
+            [(MINUTE - MOMENT, true), (MINUTE, true), (MINUTE + MOMENT, false)]
+        {
+            let (mut watch, wall, start) = watch();
+            let (later, passed) = (wall + 10 * MINUTE + gained, start + 10 * MINUTE);
+            assert_eq!(watch.is_steady(later, passed), is_steady, "{gained:?}");
+        }
+    }
+
+    #[test]
+    fn a_clock_may_stand_still_and_lose_and_not_go_back_by_a_millisecond() {
+        for (millis, is_steady) in [(1, true), (0, true), (-1, false)] {
+            let (mut watch, wall, start) = watch();
+            assert_eq!(
+                watch.is_steady(at(wall, millis), start + 10 * MINUTE),
+                is_steady,
+                "{millis}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_respite_is_over_at_the_hour_to_the_millisecond_and_begins_anew_at_each_jump() {
+        let (mut watch, wall, start) = watch();
+        let jumped = at(wall, -1);
+        assert!(!watch.is_steady(jumped, start));
+        assert!(!watch.is_steady(jumped + (RESPITE - MOMENT), start + RESPITE - MOMENT));
+        assert!(watch.is_steady(jumped + RESPITE, start + RESPITE));
+        assert!(!watch.is_steady(jumped, start + RESPITE), "back again");
+        assert!(!watch.is_steady(jumped + RESPITE, start + 2 * RESPITE - MOMENT));
+        assert!(watch.is_steady(jumped + RESPITE, start + 2 * RESPITE));
     }
 }

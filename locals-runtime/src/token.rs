@@ -306,6 +306,115 @@ mod tests {
         }
     }
 
+    /// Whether these are random, as far as a few tell: no two alike, and each byte of each varies.
+    fn assert_random<const N: usize>(drawn: &[[u8; N]]) {
+        assert!(drawn.len() >= 64);
+        assert_eq!(drawn.iter().collect::<HashSet<_>>().len(), drawn.len());
+        for byte in 0..N {
+            let values: HashSet<_> = drawn.iter().map(|bytes| bytes[byte]).collect();
+            // 64 draws of a byte that give less than 32 values are no accident.
+            assert!(values.len() >= 32, "byte {byte}: {values:?}");
+        }
+    }
+
+    #[test]
+    fn every_value_that_must_be_random_is() {
+        let draws = || 0..64;
+        let tokens: Vec<_> = draws().map(|_| SessionToken::generate().unwrap()).collect();
+        assert_random(&tokens.iter().map(SessionToken::to_bytes).collect::<Vec<_>>());
+        assert_random(&tokens.iter().map(|token| *token.id().as_bytes()).collect::<Vec<_>>());
+        let hashes: Vec<_> = tokens.iter().map(|token| *token.secret_hash().as_bytes()).collect();
+        assert_random(&hashes);
+        assert_random(&draws().map(|_| salt().unwrap()).collect::<Vec<_>>());
+
+        let id = tokens[0].id();
+        let of_one: Vec<_> = draws().map(|_| SessionToken::of_session(id).unwrap()).collect();
+        assert!(of_one.iter().all(|token| token.id() == id));
+        let secrets: Vec<[u8; SECRET_BYTES]> =
+            of_one.iter().map(|token| token.to_bytes()[ID_BYTES..].try_into().unwrap()).collect();
+        assert_random(&secrets);
+    }
+
+    #[test]
+    fn a_token_is_exchanged_by_all_of_its_secret_and_all_of_the_salt() {
+        let secret = |token: &SessionToken| token.to_bytes()[ID_BYTES..].to_vec();
+        let (old, salt) = (SessionToken::from_bytes(&[7; TOKEN_BYTES]), [9; SECRET_BYTES]);
+        let new = old.exchanged(&salt);
+        // SHA-256 of the text, the salt and the secret, in this order.
+        let text = [b"locals: exchanged".as_slice(), &salt, &[7; SECRET_BYTES]].concat();
+        assert_eq!(secret(&new), Sha256::digest(text).to_vec());
+        assert_eq!(new.id(), old.id());
+        let mut made = HashSet::from([secret(&old), secret(&new)]);
+        for byte in 0..SECRET_BYTES {
+            let (mut salt, mut bytes) = (salt, [7; TOKEN_BYTES]);
+            salt[byte] ^= 1;
+            assert!(made.insert(secret(&old.exchanged(&salt))), "salt {byte}");
+            bytes[ID_BYTES + byte] ^= 1;
+            let other = SessionToken::from_bytes(&bytes);
+            assert!(made.insert(secret(&other.exchanged(&[9; SECRET_BYTES]))), "secret {byte}");
+        }
+        let id = SessionId::from_bytes([3; ID_BYTES]);
+        let of_another = old.exchanged_for(id, &salt);
+        assert_eq!((of_another.id(), secret(&of_another)), (id, secret(&new)));
+    }
+
+    #[test]
+    fn a_token_has_one_spelling_and_reads_back() {
+        let token = SessionToken::generate().unwrap();
+        let text = token.expose_secret().to_owned();
+        let read: SessionToken = text.parse().unwrap();
+        assert_eq!((read.expose_secret(), read.id()), (text.as_str(), token.id()));
+        assert_eq!(read.secret_hash(), token.secret_hash());
+        assert_eq!(read.to_bytes(), token.to_bytes());
+        assert_eq!(
+            *token.secret_hash().as_bytes(),
+            <[u8; 32]>::from(Sha256::digest(&token.to_bytes()[ID_BYTES..]))
+        );
+        for text in [&text[1..], &format!("{text}A"), &format!("{}=", &text[1..]), ""] {
+            assert_eq!(text.parse::<SessionToken>().unwrap_err(), MalformedToken);
+        }
+        assert!(format!("{}+", &text[1..]).parse::<SessionToken>().is_err());
+    }
+
+    #[test]
+    fn tokens_and_hashes_are_compared_whole() {
+        let token = SessionToken::from_bytes(&[7; TOKEN_BYTES]);
+        assert!(token == token.clone() && token.secret_hash() == token.secret_hash());
+        for byte in 0..TOKEN_BYTES {
+            let mut bytes = [7; TOKEN_BYTES];
+            bytes[byte] ^= 1;
+            assert!(token != SessionToken::from_bytes(&bytes), "{byte}");
+        }
+        for byte in 0..SECRET_BYTES {
+            let mut bytes = *token.secret_hash().as_bytes();
+            bytes[byte] ^= 1;
+            assert!(token.secret_hash() != SecretHash::from_bytes(bytes), "{byte}");
+        }
+        assert_eq!(format!("{:?}", token.secret_hash()), "SecretHash(..)");
+    }
+
+    #[test]
+    fn an_id_reads_back_from_its_one_spelling() {
+        let id = SessionId::from_bytes(std::array::from_fn(|byte| byte.to_le_bytes()[0] * 16));
+        assert_eq!(id.to_string().parse::<SessionId>(), Ok(id));
+        assert_eq!(format!("{id:?}"), format!("SessionId({id})"));
+        let json = serde_json::to_string(&id).unwrap();
+        assert_eq!(json, format!("\"{id}\""));
+        assert_eq!(serde_json::from_str::<SessionId>(&json).unwrap(), id);
+        assert!(serde_json::from_str::<SessionId>("\"AAAA\"").is_err());
+        // Too short, too long, padded, with bits that no byte has.
+        for text in [
+            "",
+            "AAAA",
+            "AAAAAAAAAAAAAAAAAAAAA",
+            "AAAAAAAAAAAAAAAAAAAAAAA",
+            "AAAAAAAAAAAAAAAAAAAAAA==",
+            "AAAAAAAAAAAAAAAAAAAAAB",
+        ] {
+            assert_eq!(text.parse::<SessionId>(), Err(MalformedId), "{text}");
+        }
+    }
+
     #[test]
     fn only_the_id_shows_in_debug() {
         let token = SessionToken::generate().unwrap();

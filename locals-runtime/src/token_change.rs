@@ -26,7 +26,7 @@ impl SessionManager {
                 return Ok(Some(with_token(session, token, &change, true)));
             }
             // It has ended, or another request was faster.
-            match self.find(&session.token).await? {
+            match self.find_again(&session.token).await? {
                 Some(found) => session = found.session,
                 None => return Ok(None),
             }
@@ -119,7 +119,7 @@ impl SessionManager {
             Event::TokenRotated { session: id, user }.record();
             return Ok(Some(with_token(session.clone(), token, &change, session.fresh)));
         }
-        Ok(self.find(&session.token).await?.map(|found| found.session))
+        Ok(self.find_again(&session.token).await?.map(|found| found.session))
     }
 }
 
@@ -153,4 +153,114 @@ pub(crate) fn with_token(
     session.token = token;
     session.fresh = fresh;
     session
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::HashSet, sync::Arc, time::Duration};
+
+    use super::*;
+    use crate::{
+        clock::{Clock, ManualClock},
+        log_in::LogInOptions,
+        session_manager::NewSession,
+        settings::Settings,
+        store::{Ends, MemoryStore},
+        user::{AuthUser, Users},
+    };
+
+    #[derive(Clone)]
+    struct Account {
+        id: i64,
+    }
+
+    impl AuthUser for Account {
+        type Id = i64;
+
+        const ID_COLUMN: &'static str = "id";
+        const TABLE: &'static str = "accounts";
+
+        fn id(&self) -> &i64 {
+            &self.id
+        }
+    }
+
+    const STAFF: Account = Account { id: 1 };
+    const USER: Account = Account { id: 2 };
+
+    fn sessions() -> (SessionManager, ManualClock) {
+        let (store, clock) = (MemoryStore::new(), ManualClock::at(Timestamp::from_millis(0)));
+        store.insert_user(STAFF);
+        store.insert_user(USER);
+        let settings = Settings::default();
+        let users = Users::of::<Account>();
+        let sessions =
+            SessionManager::new(Arc::new(store), Arc::new(clock.clone()), settings, users);
+        (sessions, clock)
+    }
+
+    async fn row(sessions: &SessionManager, session: &Session) -> SessionRecord {
+        sessions.store().find(session.id()).await.unwrap().unwrap()
+    }
+
+    #[actix_web::test]
+    async fn every_exchange_has_a_salt_of_its_own_that_the_new_token_is_made_of() {
+        let (sessions, clock) = sessions();
+        let mut session = sessions.create_session(&STAFF).await.unwrap();
+        let (mut salts, mut tokens) = (HashSet::from([[0; 32]]), HashSet::new());
+        for _ in 0..50 {
+            clock.advance(Duration::from_mins(1));
+            let old = session.clone();
+            session = sessions.rotate(&old).await.unwrap().unwrap();
+            let rotation = row(&sessions, &session).await.rotation.unwrap();
+            assert!(salts.insert(rotation.salt), "a salt that was used before");
+            assert!(tokens.insert(session.token.expose_secret().to_owned()));
+            assert_eq!(session.token, old.token.exchanged(&rotation.salt));
+            assert_eq!(rotation.previous, old.token.secret_hash());
+            assert_eq!(rotation.rotated_at, clock.now());
+            assert_eq!(row(&sessions, &session).await.secret_hash, session.token.secret_hash());
+            // Who has the old token, and not the row, finds the new one by no salt that is known.
+            for salt in salts.iter().filter(|salt| **salt != rotation.salt) {
+                assert_ne!(old.token.exchanged(salt), session.token);
+            }
+        }
+    }
+
+    #[actix_web::test]
+    async fn every_return_from_an_impersonation_has_a_salt_of_its_own_too() {
+        let (sessions, _) = sessions();
+        let own = sessions.create_session(&STAFF).await.unwrap();
+        let mut salts = HashSet::from([[0; 32]]);
+        for _ in 0..20 {
+            let options = LogInOptions::new().remember(false);
+            let new = NewSession { options, actor: Some(&own), ..NewSession::default() };
+            let acting = sessions.create(&USER, new, Ends::default()).await.unwrap();
+            let back = sessions.resume(own.id(), &acting, &acting.token).await.unwrap().unwrap();
+            let record = row(&sessions, &own).await;
+            let rotation = record.rotation.unwrap();
+            assert!(salts.insert(rotation.salt), "a salt that was used before");
+            assert_eq!(back.token, acting.token.exchanged_for(own.id(), &rotation.salt));
+            assert_eq!(record.secret_hash, back.token.secret_hash());
+            assert_eq!(rotation.previous, back.token.secret_hash(), "no token leads to it");
+        }
+    }
+
+    #[actix_web::test]
+    async fn every_session_and_every_proof_has_a_token_of_its_own() {
+        let (sessions, _) = sessions();
+        let (mut ids, mut secrets) = (HashSet::new(), HashSet::new());
+        for _ in 0..20 {
+            let session = sessions.create_session(&STAFF).await.unwrap();
+            assert!(ids.insert(session.id()));
+            assert!(secrets.insert(*session.record.secret_hash.as_bytes()));
+            for _ in 0..3 {
+                let proved = sessions.reauthenticate(&session).await.unwrap();
+                // The first has replaced it: the token of `session` opens nothing any more.
+                let Some(proved) = proved else { continue };
+                assert_eq!(proved.id(), session.id());
+                assert!(secrets.insert(*proved.record.secret_hash.as_bytes()));
+                assert_eq!(proved.record.secret_hash, proved.token.secret_hash());
+            }
+        }
+    }
 }

@@ -65,9 +65,11 @@ fn refused_settings() -> Vec<String> {
         refused(|auth| auth.origin("https://app.example/")),
         refused(|auth| auth.trusted_proxy("0.0.0.0/0")),
         refused(|auth| auth.login_page("login")),
+        refused(|auth| auth.login_page("/login?next=/x")),
         refused(|auth| auth.lifetime(Lifetime::default().max(Duration::from_hours(500 * 24)))),
         refused(|auth| auth.rotate_every(Duration::from_secs(30))),
         refused(|auth| auth.rotation_overlap(Duration::from_mins(1))),
+        refused(|auth| auth.rotate_every(Duration::from_hours(1)).rotation_overlap(Duration::ZERO)),
         refused(|auth| auth.max_sessions(0)),
         refused(|auth| auth.guest_lifetime(Duration::ZERO)),
     ]

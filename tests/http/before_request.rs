@@ -189,6 +189,26 @@ async fn who_is_signed_out_before_is_a_stranger_to_the_handler() {
 }
 
 #[actix_web::test]
+async fn a_stranger_who_is_signed_out_before_each_request_is_told_to_forget_nothing() {
+    let fixture = fixture().await;
+    let app = prepared!(fixture);
+    let forgets = |reply: &support::Reply| reply.header("Clear-Site-Data").is_some();
+    for path in ["/who", "/plain", "/nothing"] {
+        let reply = send!(app, by("nobody", support::get(path)));
+        assert!(!forgets(&reply) && reply.sets_no_cookie(), "{path}");
+    }
+    assert!(!forgets(&send!(app, by("nobody", support::post("/logout")))));
+    // With whatever cookie of a session there is, and with one that this request has set.
+    let session = send!(app, support::post("/login"));
+    let junk = ("Cookie", "__Host-session=junk".to_owned());
+    for presented in [as_set(&session), as_set(&session), junk] {
+        let reply = send!(app, by("nobody", support::get("/plain").insert_header(presented)));
+        assert!(forgets(&reply) && reply.removes_the_cookie());
+    }
+    assert!(forgets(&send!(app, by("1", support::post("/logout")))));
+}
+
+#[actix_web::test]
 async fn guests_are_written_before_as_in_a_handler() {
     let fixture = fixture().await;
     let app = prepared!(fixture);

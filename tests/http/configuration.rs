@@ -108,12 +108,33 @@ fn contradictory_settings_stop_the_app_when_it_starts() {
         builder().cookie(cookie().same_site(SameSite::None).secure(false)),
         builder().trusted_origin("https://sso.example/"),
         builder().trusted_origin("*"),
+        builder().login_page("/login?next=/x"),
+        builder().login_page("/login?a=1&next"),
+        builder().login_page("/login#top"),
+        builder().reauthentication_page("/confirm?n%65xt="),
         builder().origin("null"),
         builder().lifetime(locals::Lifetime::default().idle(std::time::Duration::ZERO)),
     ] {
         let error = contradiction.build().unwrap_err().to_string();
         assert!(!error.is_empty() && !error.contains('\n'), "one line: {error}");
     }
+}
+
+#[test]
+fn a_page_to_sign_in_may_have_a_query() {
+    let auth = Auth::<Admin>::builder(MemoryStore::new())
+        .login_page("/login?lang=en")
+        .reauthentication_page("/confirm?next_page=2")
+        .build()
+        .unwrap();
+    let _ = auth.require_user().redirect("/login?lang=en&a=next");
+}
+
+#[test]
+#[should_panic(expected = "has a `next` in its query")]
+fn a_guard_around_a_scope_takes_no_page_with_a_next() {
+    let auth = Auth::<Admin>::builder(MemoryStore::new()).build().unwrap();
+    let _ = auth.require_user().redirect("/login?lang=en&next=/");
 }
 
 #[actix_web::test]

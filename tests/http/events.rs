@@ -132,6 +132,12 @@ async fn admin(_user: User<Account>) -> &'static str {
     ""
 }
 
+#[get("/sign-in")]
+#[require_user(redirect = "/sign-in")]
+async fn guarded_login() -> &'static str {
+    ""
+}
+
 /// Names and levels, as the page lists them.
 fn listed() -> BTreeMap<String, String> {
     let rows = PAGE.lines().filter_map(|line| line.strip_prefix("| `"));
@@ -152,7 +158,7 @@ async fn every_event_of_the_page_happens_under_its_name_and_level_and_no_other_d
         fixture.account(id).await;
     }
     let (events, _guard) = Events::capture();
-    let app = app!(fixture, login, logout, logout_others, act_as, me, admin);
+    let app = app!(fixture, login, logout, logout_others, act_as, me, admin, guarded_login);
     let mut seen: BTreeMap<String, String> = BTreeMap::new();
     let mut take = || {
         let taken = events.take();
@@ -201,7 +207,9 @@ async fn every_event_of_the_page_happens_under_its_name_and_level_and_no_other_d
     assert_eq!(take()["token_rotated"].fields["session"], own.id().to_string());
     fixture.clock.advance(Duration::from_mins(1));
     send!(app, support::get("/me").insert_header(current));
-    assert_eq!(take()["token_superseded"].fields["user"], "2");
+    let reused = take();
+    assert_eq!(reused["token_superseded"].fields["user"], "2");
+    assert_eq!(reused["session_ended"].fields["session"], own.id().to_string());
 
     // Time.
     let idle = create(3).await;
@@ -238,6 +246,11 @@ async fn every_event_of_the_page_happens_under_its_name_and_level_and_no_other_d
     let cross_site = support::post("/logout").insert_header(("Sec-Fetch-Site", "cross-site"));
     send!(app, cross_site);
     assert!(take()["cross_origin_refused"].fields["reason"].contains("Sec-Fetch-Site"));
+    let navigation = ("Sec-Fetch-Mode", "navigate");
+    send!(app, support::get("/sign-in?secret=1").insert_header(navigation));
+    let looping = take();
+    let looping = &looping["redirect_loop"].fields;
+    assert_eq!((&*looping["path"], &*looping["page"]), ("/sign-in", "/sign-in"));
     let conflicting = format!("__Host-session={}; __Host-session=x", user.token().expose_secret());
     send!(app, support::get("/me").insert_header(("Cookie", conflicting)));
     send!(app, support::get("/me").insert_header(("Cookie", "__Host-session=x")));

@@ -68,6 +68,32 @@ async fn login_page(next: SafeRedirect) -> String {
     next.to_string()
 }
 
+// Pages that lead back to themselves.
+
+#[get("/sign-in")]
+#[require_user(redirect = "/sign-in?lang=en")]
+async fn guarded_login() -> &'static str {
+    "in"
+}
+
+#[get("/prove")]
+#[require_user(recent = "10m", redirect = "/prove")]
+async fn guarded_proof() -> &'static str {
+    "in"
+}
+
+#[get("/welcome")]
+#[with_session(guest_only = "/welcome")]
+async fn for_guests_of_itself() -> &'static str {
+    "welcome"
+}
+
+#[post("/welcome")]
+#[with_session(guest_only = "/welcome")]
+async fn sent_by_guests() -> &'static str {
+    "welcome"
+}
+
 struct IsFirst;
 
 impl Check<Account> for IsFirst {
@@ -113,6 +139,47 @@ fn is_problem(reply: &Reply, status: u16, code: &str) -> bool {
     reply.status == status
         && reply.header("Content-Type") == Some("application/problem+json")
         && reply.body.contains(&format!("\"code\":\"{code}\""))
+}
+
+#[actix_web::test]
+async fn a_page_that_leads_to_itself_is_answered_without_a_redirect() {
+    let fixture = Fixture::configured(|builder| builder.login_page("/me-too")).await;
+    let session = fixture.session(1).await;
+    let inside = actix_web::web::scope("/me-too")
+        .wrap(fixture.auth.require_user())
+        .route("", web::get().to(HttpResponse::Ok));
+    let app = app!(
+        fixture,
+        inside,
+        guarded_login,
+        guarded_proof,
+        for_guests_of_itself,
+        sent_by_guests,
+        inbox
+    );
+    for path in ["/sign-in", "/sign-in?lang=en&next=%2F", "/me-too", "/me-too?next=%2F", "/prove"] {
+        let reply = send!(app, in_browser(support::get(path)));
+        assert_eq!(
+            (reply.status, reply.header("Location")),
+            (StatusCode::UNAUTHORIZED, None),
+            "{path}"
+        );
+        assert!(reply.body.contains("<!doctype html>") && !reply.body.contains("href"), "{path}");
+    }
+    // Too long ago, and signed in already.
+    fixture.clock.advance(Duration::from_hours(1));
+    for (path, status) in
+        [("/prove", StatusCode::UNAUTHORIZED), ("/welcome", StatusCode::FORBIDDEN)]
+    {
+        let reply = send!(app, in_browser(support::get(path)).insert_header(cookie(&session)));
+        assert_eq!((reply.status, reply.header("Location")), (status, None), "{path}");
+    }
+    assert_eq!(send!(app, support::get("/welcome")).body, "welcome");
+    // A redirect that leads on is one.
+    let reply = send!(app, in_browser(support::get("/inbox")));
+    assert_eq!(reply.header("Location"), Some("/login?next=%2Finbox"));
+    let reply = send!(app, support::post("/welcome").insert_header(cookie(&session)));
+    assert_eq!(reply.header("Location"), Some("/welcome"));
 }
 
 #[actix_web::test]
@@ -245,7 +312,8 @@ async fn an_old_login_is_asked_to_sign_in_again_with_a_code_of_its_own() {
 }
 
 #[actix_web::test]
-async fn a_log_in_by_an_earlier_proof_is_no_recent_one_and_a_proof_to_come_is_of_now() {
+async fn a_log_in_by_an_earlier_proof_is_no_recent_one_and_a_proof_to_come_is_of_now_if_it_is_near()
+{
     #[post("/exchange/{millis}")]
     #[with_session]
     async fn exchange(millis: web::Path<i64>, locals: Locals) -> Result<&'static str, Error> {
@@ -256,8 +324,15 @@ async fn a_log_in_by_an_earlier_proof_is_no_recent_one_and_a_proof_to_come_is_of
     let fixture = Fixture::new().await;
     fixture.account(1).await;
     let app = app!(fixture, exchange, password);
-    let now = fixture.now().as_millis();
-    for (millis, status) in [(0, StatusCode::UNAUTHORIZED), (now + 3_600_000, StatusCode::OK)] {
+    let start = fixture.now();
+    let now = start.as_millis();
+    for (millis, status) in [
+        (0, StatusCode::UNAUTHORIZED),
+        (now + 60_000, StatusCode::OK),
+        (now + 60_001, StatusCode::UNAUTHORIZED),
+        (now + 3_600_000, StatusCode::UNAUTHORIZED),
+    ] {
+        fixture.clock.set(start);
         let reply = send!(app, support::post(&format!("/exchange/{millis}")));
         let session = as_set(&reply);
         let reply = send!(app, support::post("/password").insert_header(session.clone()));

@@ -7,6 +7,7 @@ mod support;
 mod accounts;
 mod bearer;
 mod before_request;
+mod clocks;
 mod concurrency;
 mod configuration;
 mod cookies;

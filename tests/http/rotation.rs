@@ -88,7 +88,6 @@ async fn the_first_request_after_the_time_is_given_a_new_token_and_the_old_one_o
         assert_eq!(reply.session_cookie(), exchanged.session_cookie());
     }
     fixture.clock.advance(MOMENT);
-    assert_eq!(send!(app, with_old()).status, StatusCode::UNAUTHORIZED);
     let reply = send!(app, with_new());
     assert_eq!((reply.status, reply.sets_no_cookie()), (StatusCode::OK, true));
     let list = fixture.auth.user_sessions(1).await.unwrap();
@@ -98,6 +97,8 @@ async fn the_first_request_after_the_time_is_given_a_new_token_and_the_old_one_o
     fixture.clock.advance(Duration::from_mins(9));
     let again = send!(app, with_new());
     assert_ne!(again.session_cookie(), exchanged.session_cookie());
+    fixture.clock.advance(OVERLAP);
+    assert_eq!(send!(app, with_new()).status, StatusCode::UNAUTHORIZED);
 }
 
 /// Goes on when all have come.
@@ -248,6 +249,183 @@ async fn the_server_exchanges_nothing_by_itself_and_knows_both_tokens_while_they
     assert_eq!(found.token().expose_secret(), exchanged.session_cookie());
     fixture.clock.advance(OVERLAP);
     assert!(fixture.auth.validate_session(token).await.unwrap().is_none());
+}
+
+/// Presents a token that opens nothing.
+async fn present(fixture: &Fixture, how: &str, token: &str) {
+    let cookie = ("Cookie", format!("__Host-session={token}"));
+    let bearer = ("Authorization", format!("Bearer {token}"));
+    let guarded = web::scope("/in").wrap(fixture.auth.require_user()).service(me);
+    let app = app!(fixture, guarded, me, login, logout);
+    let status = match how {
+        "cookie" => send!(app, support::get("/me").insert_header(cookie)).status,
+        "bearer" => send!(app, support::get("/me").insert_header(bearer)).status,
+        "guard" => send!(app, support::get("/in/me").insert_header(cookie)).status,
+        "WebSocket" => {
+            let upgrade = [("Connection", "Upgrade"), ("Upgrade", "websocket")];
+            let request = support::get("/me").insert_header(cookie);
+            let request = upgrade.into_iter().fold(request, |it, header| it.insert_header(header));
+            send!(app, request).status
+        }
+        "log-out" => {
+            assert!(
+                send!(app, support::post("/logout").insert_header(cookie)).removes_the_cookie()
+            );
+            return;
+        }
+        "server" => {
+            assert!(fixture.auth.validate_session(token).await.unwrap().is_none());
+            return;
+        }
+        "server with user" => {
+            assert!(fixture.auth.validate_session_user(token).await.unwrap().is_none());
+            return;
+        }
+        how => panic!("{how}"),
+    };
+    assert_eq!(status, StatusCode::UNAUTHORIZED, "{how}");
+}
+
+const PRESENTED: [&str; 7] =
+    ["cookie", "bearer", "guard", "WebSocket", "log-out", "server", "server with user"];
+
+#[actix_web::test]
+async fn a_token_that_comes_back_after_the_overlap_ends_its_session_however_it_comes() {
+    for how in PRESENTED {
+        let fixture = Fixture::configured(|builder| rotating(builder).bearer(true)).await;
+        let session = fixture.session(1).await;
+        let other = fixture.session(2).await;
+        let app = app!(fixture, me);
+        fixture.clock.advance(EVERY);
+        let exchanged = send!(app, support::get("/me").insert_header(cookie(&session)));
+        let new = exchanged.session_cookie().to_owned();
+        let holder = fixture.auth.validate_session(&new).await.unwrap().unwrap();
+        let mut waiting = std::pin::pin!(holder.ended());
+        assert!(futures_util::poll!(waiting.as_mut()).is_pending());
+
+        fixture.clock.advance(just_before(OVERLAP));
+        assert!(
+            fixture.auth.validate_session(session.token().expose_secret()).await.unwrap().is_some()
+        );
+        assert!(fixture.row(&session).await.is_some(), "within the overlap");
+        fixture.clock.advance(MOMENT);
+        present(&fixture, how, session.token().expose_secret()).await;
+        assert!(fixture.row(&session).await.is_none(), "{how}");
+        assert!(fixture.auth.validate_session(&new).await.unwrap().is_none(), "{how}");
+        assert!(fixture.row(&other).await.is_some());
+        waiting.await;
+    }
+}
+
+#[actix_web::test]
+async fn reuse_is_only_logged_where_the_app_wants_that() {
+    for how in PRESENTED {
+        let log = |builder| rotating(builder).bearer(true).on_token_reuse(locals::TokenReuse::Log);
+        let fixture = Fixture::configured(log).await;
+        let session = fixture.session(1).await;
+        let app = app!(fixture, me);
+        fixture.clock.advance(EVERY);
+        let exchanged = send!(app, support::get("/me").insert_header(cookie(&session)));
+        fixture.clock.advance(OVERLAP);
+        present(&fixture, how, session.token().expose_secret()).await;
+        let reply = send!(app, support::get("/me").insert_header(as_set(&exchanged)));
+        assert_eq!(reply.body, "name-1", "{how}");
+    }
+}
+
+#[actix_web::test]
+async fn a_token_that_was_replaced_or_never_given_ends_nothing() {
+    let fixture = Fixture::configured(rotating).await;
+    let app = app!(fixture, me, confirm);
+    // Replaced by a proof, before and after an exchange.
+    let session = fixture.session(1).await;
+    let proved = send!(app, support::post("/confirm").insert_header(cookie(&session)));
+    fixture.clock.advance(EVERY + OVERLAP);
+    send!(app, support::get("/me").insert_header(cookie(&session)));
+    let exchanged = send!(app, support::get("/me").insert_header(as_set(&proved)));
+    assert_ne!(exchanged.session_cookie(), proved.session_cookie());
+    let again = send!(app, support::post("/confirm").insert_header(as_set(&exchanged)));
+    fixture.clock.advance(OVERLAP);
+    for dead in [cookie(&session), as_set(&proved), as_set(&exchanged)] {
+        let reply = send!(app, support::get("/me").insert_header(dead));
+        assert_eq!(reply.status, StatusCode::UNAUTHORIZED);
+    }
+    assert_eq!(send!(app, support::get("/me").insert_header(as_set(&again))).body, "name-1");
+
+    // From before the last exchange but one; and what somebody makes up who knows the id.
+    let session = fixture.session(2).await;
+    fixture.clock.advance(EVERY);
+    let first = send!(app, support::get("/me").insert_header(cookie(&session)));
+    fixture.clock.advance(EVERY);
+    let second = send!(app, support::get("/me").insert_header(as_set(&first)));
+    fixture.clock.advance(OVERLAP);
+    let made_up = format!("{}{}", &session.token().expose_secret()[..22], "A".repeat(42));
+    let made_up = ("Cookie", format!("__Host-session={made_up}"));
+    for dead in [cookie(&session), made_up] {
+        let reply = send!(app, support::get("/me").insert_header(dead));
+        assert_eq!(reply.status, StatusCode::UNAUTHORIZED);
+    }
+    assert_eq!(send!(app, support::get("/me").insert_header(as_set(&second))).body, "name-2");
+}
+
+#[actix_web::test]
+async fn a_slow_request_whose_token_was_exchanged_meanwhile_ends_nothing() {
+    #[post("/slow")]
+    #[require_user]
+    async fn reauthenticate_late(
+        locals: Locals,
+        gate: web::Data<Gate>,
+    ) -> Result<&'static str, Error> {
+        gate.pass().await;
+        assert!(locals.reauthenticate().await.is_err(), "its token is another one's by now");
+        locals.log_out_other_sessions().await?;
+        Ok("")
+    }
+    let fixture = Fixture::configured(rotating).await;
+    let session = fixture.session(1).await;
+    let gate = web::Data::new(Gate::default());
+    let app = app!(fixture; gate, reauthenticate_late, me);
+    let slow = async { send!(app, support::post("/slow").insert_header(cookie(&session))) };
+    let meanwhile = async {
+        gate.reached().await;
+        fixture.clock.advance(EVERY);
+        let exchanged = send!(app, support::get("/me").insert_header(cookie(&session)));
+        fixture.clock.advance(OVERLAP);
+        gate.open();
+        exchanged
+    };
+    let (reply, exchanged) = join(slow, meanwhile).await;
+    assert_eq!((reply.status, reply.sets_no_cookie()), (StatusCode::OK, true));
+    assert!(fixture.auth.renew_session(&session).await.unwrap().is_none());
+    assert!(fixture.row(&session).await.is_some());
+    assert_eq!(send!(app, support::get("/me").insert_header(as_set(&exchanged))).body, "name-1");
+}
+
+#[actix_web::test]
+async fn a_session_that_cannot_be_ended_on_reuse_is_refused_and_ended_the_next_time() {
+    let fixture = Fixture::configured(rotating).await;
+    let session = fixture.session(1).await;
+    let app = app!(fixture, me);
+    fixture.clock.advance(EVERY);
+    send!(app, support::get("/me").insert_header(cookie(&session)));
+    fixture.clock.advance(OVERLAP);
+    for fails in [true, false] {
+        fixture.store.fail_writes(fails);
+        let reply = send!(app, support::get("/me").insert_header(cookie(&session)));
+        assert_eq!(reply.status, StatusCode::UNAUTHORIZED);
+        assert_eq!(fixture.row(&session).await.is_some(), fails);
+    }
+}
+
+#[test]
+fn an_exchange_without_an_overlap_stops_the_start() {
+    let builder = || Auth::<Account>::builder(MemoryStore::new());
+    for overlap in [Duration::ZERO, Duration::from_nanos(1), Duration::from_micros(999)] {
+        let error = builder().rotate_every(EVERY).rotation_overlap(overlap).build().unwrap_err();
+        assert!(error.to_string().contains("rotation_overlap"), "{error}");
+        assert!(builder().rotation_overlap(overlap).build().is_err());
+    }
+    builder().rotate_every(EVERY).rotation_overlap(MOMENT).build().unwrap();
 }
 
 #[test]

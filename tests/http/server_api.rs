@@ -1,5 +1,7 @@
 //! `Auth<T>` without a request: create, validate, renew, end, list, sweep.
 
+use std::time::Duration;
+
 use locals::{Error, SessionState, StoreError, UserId};
 
 use crate::support::{Account, DAY, Fixture};
@@ -127,6 +129,20 @@ async fn the_sweeper_deletes_what_has_ended_in_batches_and_nothing_else() {
     assert_eq!(fixture.store.writes(), 3, "a thousand at a time");
     assert_eq!(fixture.rows().await, 1);
     assert!(fixture.row(&living).await.is_some());
+}
+
+#[actix_web::test]
+async fn a_sweeper_that_would_never_rest_is_an_error() {
+    let fixture = Fixture::new().await;
+    let error = fixture.auth.spawn_sweeper(Duration::ZERO).unwrap_err().to_string();
+    assert!(error.contains("interval") && error.contains("zero"), "{error}");
+    let ended = fixture.session(1).await;
+    fixture.clock.advance(30 * DAY);
+    let sweeper = fixture.auth.spawn_sweeper(Duration::from_millis(1)).unwrap();
+    while fixture.rows().await > 0 {
+        actix_web::rt::task::yield_now().await;
+    }
+    drop((sweeper, ended));
 }
 
 #[actix_web::test]

@@ -127,10 +127,16 @@ impl Model {
     pub fn apply(&mut self, command: &Command) -> Answer {
         match command {
             Command::Request(presented, route) => {
+                // Who gives a wrong password is refused before anybody looks at the session.
+                let looks = !matches!(route, Route::LogIn(user, _) if !self.may_log_in(*user));
+                if looks {
+                    self.end_reused(self.carried(presented));
+                }
                 let (status, body, cookie) = self.request(self.carried(presented), route);
                 return Answer::Response { status, body, cookie };
             }
             Command::Validate(presented) => {
+                self.end_reused(self.carried(presented));
                 let opened = self.opened(self.carried(presented));
                 if let Some((session, _)) = opened {
                     self.renew_if_idle(session);
@@ -175,6 +181,18 @@ impl Model {
         let overlaps = |(before, at)| before == token && self.now < at + OVERLAP;
         let fits = session.token == token || session.exchanged.is_some_and(overlaps);
         (fits && session.lives(self.now) && self.is_found(session.user)).then_some((id, token))
+    }
+
+    /// A token that was exchanged and comes back after the overlap ends its session.
+    fn end_reused(&mut self, carried: Carried) {
+        let Carried::Token(token) = carried else { return };
+        let id = self.tokens[token];
+        let session = &self.sessions[id];
+        let is_over = |(before, at)| before == token && self.now >= at + OVERLAP;
+        let is_reused = session.token != token && session.exchanged.is_some_and(is_over);
+        if is_reused && session.lives(self.now) && self.is_found(session.user) {
+            self.end(|session, _| session == id);
+        }
     }
 
     /// Whether a session of this user is found.

@@ -48,7 +48,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         auth = auth.trusted_proxy(proxy);
     }
     let auth = auth.build()?;
-    let _sweeper = auth.spawn_sweeper(Duration::from_hours(1));
+    let _sweeper = auth.spawn_sweeper(Duration::from_hours(1))?;
 
     let passwords = web::Data::new(Passwords::new(accounts.clone()));
     let accounts = web::Data::new(accounts);

@@ -60,4 +60,14 @@ fn is_admin(_: &Account) -> bool {
     true
 }
 
+#[require_user(redirect = "/login?lang=en&next=/x")]
+async fn a_next_of_its_own() -> &'static str {
+    ""
+}
+
+#[with_session(guest_only = "/home?n%65xt")]
+async fn a_next_in_disguise() -> &'static str {
+    ""
+}
+
 fn main() {}
