@@ -41,7 +41,7 @@ impl Merge {
     ) -> Self {
         Self(Arc::new(move |guest, before| {
             let mut take_over = |data: &mut D| merge(data::read(Some(guest)), data);
-            data::changed(before, &mut take_over).map(|(merged, ())| merged)
+            data::changed(before, &mut take_over, data::MOST).map(|(merged, ())| merged)
         }))
     }
 
@@ -98,15 +98,17 @@ impl Locals {
     /// 30 days from now, unless the app says
     /// [otherwise](crate::AuthBuilder::guest_lifetime).
     ///
-    /// Of writes at once none is lost: where another request has written first, `change` is called
-    /// again, with the newer data. So it may only change what it is given.
+    /// Of writes at once none is lost: those of one process take turns, and where another process has
+    /// written first, `change` is called again, with the newer data. So it may only change what it is
+    /// given.
     ///
     /// Of whom nothing is kept yet, nothing is kept either if `change` leaves the default.
     ///
     /// # Errors
     /// [`Error::Forbidden`] for a request that has no cookies, because it brings a bearer token or
     /// comes from another origin; [`Error::TooMuchData`] for more than 64 KiB of JSON;
-    /// [`Error::Store`] if the store fails.
+    /// [`Error::UnwritableData`] for what would not read back as it is written; [`Error::Store`] if the
+    /// store fails.
     pub async fn update_guest<G: GuestData, R>(
         &self,
         mut change: impl FnMut(&mut G) -> R,
@@ -117,7 +119,7 @@ impl Locals {
         let mut guest = self.current_guest().await?;
         for _ in 0..data::MOST_TRIES {
             let before = guest.as_ref().map(|guest| guest.record.data.as_str());
-            let (data, result) = data::changed(before, &mut change)?;
+            let (data, result) = data::changed(before, &mut change, data::MOST)?;
             if guest.is_none() && data == data::default_text::<G>()? {
                 return Ok(result);
             }
