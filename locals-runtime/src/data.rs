@@ -125,11 +125,20 @@ impl Locals {
     ) -> Result<R, Error> {
         self.resolution.auth.expect(UserType::of::<D::User>())?;
         let mut session = self.get_session().await?.ok_or(Error::Unauthenticated)?;
+        let mut turn = self.auth().turn(session.id()).await;
+        let newest = turn.as_mut().and_then(|turn| turn.newer_than(session.record.data_revision));
+        if let Some(newest) = newest {
+            session.record.data = Some(newest.data);
+            session.record.data_revision = newest.revision;
+        }
         for _ in 0..MOST_TRIES {
             let (data, result) = changed(session.record.data.as_deref(), &mut change, MOST)?;
             let write = DataChange { replaces: session.record.data_revision, data };
             if self.auth().store().write_data(session.id(), &write).await? {
                 session.record.data_revision += 1;
+                if let Some(turn) = &mut turn {
+                    turn.has_written(session.id(), &write.data, session.record.data_revision);
+                }
                 session.record.data = Some(write.data);
                 self.resolution.written.replace(Some(Box::new(session.record)));
                 return Ok(result);

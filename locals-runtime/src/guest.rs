@@ -11,6 +11,7 @@ use crate::{
     resolution::{Carrier, GuestDecision},
     session::GuestRecord,
     token::SessionToken,
+    turns::Turn,
 };
 
 /// Data that an app keeps of a visitor before they sign in. Every such type is one.
@@ -26,6 +27,17 @@ impl<G: Serialize + DeserializeOwned + Default + 'static> GuestData for G {}
 pub(crate) struct Guest {
     pub record: GuestRecord,
     pub token: SessionToken,
+}
+
+impl Guest {
+    /// The guest with what the one who wrote before has left, if that is newer.
+    fn after(self: Rc<Self>, turn: Option<&mut Turn>) -> Rc<Self> {
+        let newest = turn.and_then(|turn| turn.newer_than(self.record.data_revision));
+        let Some(newest) = newest else { return self };
+        let mut record = self.record.clone();
+        (record.data, record.data_revision) = (newest.data, newest.revision);
+        Rc::new(Self { record, token: self.token.clone() })
+    }
 }
 
 /// How the data of a guest become those of the session of who signs in.
@@ -117,6 +129,12 @@ impl Locals {
             return Err(Error::Forbidden);
         }
         let mut guest = self.current_guest().await?;
+        let mut turn = match &guest {
+            Some(guest) => self.auth().turn(guest.record.id).await,
+            // Nobody else knows of one who is yet to come.
+            None => None,
+        };
+        guest = guest.map(|guest| guest.after(turn.as_mut()));
         for _ in 0..data::MOST_TRIES {
             let before = guest.as_ref().map(|guest| guest.record.data.as_str());
             let (data, result) = data::changed(before, &mut change, data::MOST)?;
@@ -136,6 +154,9 @@ impl Locals {
                 expires_at: self.auth().now() + self.auth().settings().guest_lifetime,
             };
             if self.auth().store().write_guest(&record, replaces).await? {
+                if let Some(turn) = &mut turn {
+                    turn.has_written(record.id, &record.data, record.data_revision);
+                }
                 let written = GuestDecision::Written(Rc::new(Guest { record, token }));
                 self.resolution.guest_decision.replace(written);
                 return Ok(result);

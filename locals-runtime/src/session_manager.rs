@@ -15,6 +15,7 @@ use crate::{
     settings::Settings,
     store::{Ends, SessionStore},
     token::{SessionId, SessionToken},
+    turns::{Turn, Turns},
     user::{AuthUser, UserId, UserKey, Users},
 };
 
@@ -53,6 +54,7 @@ struct Inner {
     /// The users these sessions belong to.
     users: Users,
     endings: Endings,
+    turns: Turns,
 }
 
 /// A session on its way into the store.
@@ -87,7 +89,8 @@ impl SessionManager {
         settings: Settings,
         users: Users,
     ) -> Self {
-        Self(Arc::new(Inner { store, clock, settings, users, endings: Endings::default() }))
+        let (endings, turns) = (Endings::default(), Turns::default());
+        Self(Arc::new(Inner { store, clock, settings, users, endings, turns }))
     }
 
     /// Creates a session for a user: a row with a new token. No cookie is written; see
@@ -476,6 +479,11 @@ impl SessionManager {
 
     pub(crate) fn endings(&self) -> &Endings {
         &self.0.endings
+    }
+
+    /// Waits for the turn to write the data of a session or a guest.
+    pub(crate) async fn turn(&self, id: SessionId) -> Option<Turn> {
+        self.0.turns.take(id, self.clock()).await
     }
 
     /// The living session that a token opens. Writes nothing: an idle one is still to be
