@@ -230,7 +230,7 @@ mod tests {
                     first = None;
                 }
                 for (number, waiting) in waiting.iter_mut().enumerate() {
-                    if gone & 1 << number != 0 {
+                    if gone & (1 << number) != 0 {
                         *waiting = None;
                     }
                 }

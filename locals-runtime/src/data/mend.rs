@@ -8,9 +8,9 @@ use super::{
     part::{self, Asked, Fault, Kind},
 };
 
-/// How many parts of one value are mended; where more cannot be read, all of it is the default.
-/// Each costs a reading of the whole.
-const MOST_PARTS: usize = 128;
+/// How many parts of one value are mended by themselves; of further ones the field of the whole in which
+/// they are is the default, and so many fields at most. Each costs a reading of the whole.
+const MOST_PARTS: usize = 256;
 
 /// How many names a log has at most.
 const MOST_NAMES: usize = 16;
@@ -54,13 +54,13 @@ impl<D: DeserializeOwned + Serialize + Default> Reading<D> {
     fn mended(json: Value) -> Self {
         let default = serde_json::to_value(D::default()).unwrap_or_default();
         let mut stored = Stored::alone(json);
-        for _ in 0..MOST_PARTS {
+        for number in 0..2 * MOST_PARTS {
             if let Ok(data) = D::deserialize(&stored.mended) {
                 return Self { data, stored: Some(stored), is_alone: false };
             }
-            let is_mended = part::first_fault::<D>(&stored.mended)
-                .is_some_and(|fault| stored.mend::<D>(fault, &default));
-            if !is_mended {
+            let Some(fault) = part::first_fault::<D>(&stored.mended) else { break };
+            let fault = if number < MOST_PARTS { fault } else { fault.of_outermost() };
+            if !stored.mend::<D>(fault, &default) {
                 break;
             }
         }
@@ -121,11 +121,10 @@ impl Stored {
         let is_mended = match (fault.kind, fault.asked) {
             (Kind::Key, asked) => self.leave_out(&path, asked),
             // What a variant lacks is not taken from another one.
-            (_, Asked::Untyped) => false,
+            (_, Asked::Untyped) | (Kind::Other, Asked::Struct) => false,
             (Kind::Missing(name), _) => self.fill(&path, name, default),
             (Kind::Duplicate(name), _) => self.choose::<D>(&path, name),
             (Kind::Other, Asked::Map) => self.replace_flattened(&path, &fault.direct, default),
-            (Kind::Other, Asked::Struct) => false,
         };
         if is_mended {
             return true;

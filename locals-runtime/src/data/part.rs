@@ -72,6 +72,15 @@ impl Fault {
             && same_place(&self.path, object)
     }
 
+    /// The same of the outermost part in which it is.
+    pub(super) fn of_outermost(mut self) -> Self {
+        if self.path.len() > 1 {
+            self.path.truncate(1);
+            (self.kind, self.asked) = (Kind::Other, Asked::Struct);
+        }
+        self
+    }
+
     /// It is this part that cannot be read, and none inside.
     fn placed(mut self, asked: Asked, direct: impl FnOnce() -> Vec<String>) -> Self {
         if !self.is_placed && self.path.is_empty() {
@@ -155,12 +164,17 @@ fn read_fields<'de, V: Visitor<'de>>(
     asked: Asked,
 ) -> Result<V::Value, Fault> {
     let untyped = Cell::new(false);
-    let mut access =
-        Fields { fields: fields.iter(), value: None, asked, untyped: &untyped, direct: Vec::new() };
+    let mut access = Fields {
+        entries: fields.iter(),
+        value: None,
+        asked,
+        untyped: &untyped,
+        direct: Vec::new(),
+    };
     let read = visitor.visit_map(&mut access);
     let direct = access.direct;
     let fault = match read {
-        Ok(read) if access.fields.len() == 0 => return Ok(read),
+        Ok(read) if access.entries.len() == 0 => return Ok(read),
         Ok(_) => Fault::of(Kind::Other),
         Err(fault) => fault,
     };
@@ -285,7 +299,7 @@ impl<'de> SeqAccess<'de> for &mut Items<'de> {
 
 /// The fields of an object.
 struct Fields<'a, 'b> {
-    fields: map::Iter<'a>,
+    entries: map::Iter<'a>,
     value: Option<(&'a str, &'a Value)>,
     asked: Asked,
     untyped: &'b Cell<bool>,
@@ -309,7 +323,7 @@ impl<'de> MapAccess<'de> for &mut Fields<'de, '_> {
         &mut self,
         seed: S,
     ) -> Result<Option<S::Value>, Fault> {
-        let Some((key, value)) = self.fields.next() else { return Ok(None) };
+        let Some((key, value)) = self.entries.next() else { return Ok(None) };
         self.value = Some((key, value));
         match seed.deserialize(Key(key)) {
             Ok(read) => Ok(Some(read)),
@@ -328,7 +342,7 @@ impl<'de> MapAccess<'de> for &mut Fields<'de, '_> {
     }
 
     fn size_hint(&self) -> Option<usize> {
-        Some(self.fields.len())
+        Some(self.entries.len())
     }
 }
 

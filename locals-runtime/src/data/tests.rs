@@ -194,6 +194,17 @@ fn what_is_left_out_reads_as_it_was_written() {
             Self { newsletter: true, theme: Some("dark".into()), tags: vec![1], seen: 7 }
         }
     }
+    /// Without a default of its own field the same cannot be written.
+    #[derive(Serialize, Deserialize)]
+    struct Unwritable {
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        newsletter: bool,
+    }
+    impl Default for Unwritable {
+        fn default() -> Self {
+            Self { newsletter: true }
+        }
+    }
     let (json, ()) = changed(
         None,
         &mut |it: &mut Settings| {
@@ -211,17 +222,6 @@ fn what_is_left_out_reads_as_it_was_written() {
     assert_eq!(json, r#"{"tags":[2]}"#);
     assert_eq!(after(&json, |it: &mut Settings| it.seen += 1), json, "it is not stored");
 
-    /// Without a default of its own field the same cannot be written.
-    #[derive(Serialize, Deserialize)]
-    struct Unwritable {
-        #[serde(skip_serializing_if = "std::ops::Not::not")]
-        newsletter: bool,
-    }
-    impl Default for Unwritable {
-        fn default() -> Self {
-            Self { newsletter: true }
-        }
-    }
     for json in [None, Some("{}"), Some(r#"{"newsletter":true}"#)] {
         assert!(is_refused(json, |it: &mut Unwritable| it.newsletter = false), "{json:?}");
     }
@@ -312,6 +312,25 @@ fn a_variant_that_is_not_known_resets_nothing_and_is_there_again_for_who_knows_i
         assert_eq!(rewritten["step"]["Paid"], 2, "the app has written another value");
         assert_eq!(rewritten["parts"]["list"], serde_json::json!([{"Paid": 3}]));
         assert_eq!(rewritten["parts"]["by_name"]["a"], "New");
+    }
+}
+
+#[test]
+fn more_parts_that_cannot_be_read_than_are_mended_reset_their_field_and_no_other() {
+    let order = |count: usize| {
+        let entries = (0..count).map(|number| (number.to_string(), "New".into()));
+        let mut order =
+            serde_json::to_value(Order { note: "n".into(), ..Order::default() }).unwrap();
+        order["parts"]["by_name"] = Value::Object(entries.collect());
+        order["parts"]["by_name"]["x"] = "Start".into();
+        order.to_string()
+    };
+    for (count, read_entries) in [(250, 1), (2_000, 0)] {
+        let json = order(count);
+        let order: Order = read(Some(&json));
+        assert_eq!((order.note.as_str(), order.parts.by_name.len()), ("n", read_entries));
+        let written = after(&json, |order: &mut Order| order.note.push('n'));
+        assert_eq!(written, json.replace(r#""note":"n""#, r#""note":"nn""#));
     }
 }
 
