@@ -178,6 +178,7 @@ struct Second<T> {
 }
 
 /// What one version does: it writes all of its fields, or some of them.
+#[expect(clippy::option_option, reason = "it may write `None`")]
 #[derive(Debug, Clone)]
 struct Write<T> {
     both: Option<u8>,

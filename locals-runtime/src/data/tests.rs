@@ -395,6 +395,7 @@ fn a_part_of_another_type_is_as_by_default_and_stays_as_it_is_stored() {
 
 #[test]
 fn what_json_cannot_hold_is_refused_and_changes_nothing() {
+    #[expect(clippy::option_option, reason = "JSON cannot tell them apart")]
     #[derive(Default, Serialize, Deserialize)]
     struct Floats {
         double: f64,
@@ -510,7 +511,7 @@ fn what_a_type_refuses_goes_with_the_next_write_and_resets_nothing() {
 fn a_flattened_part_and_renamed_fields_read_back_as_written() {
     #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
     #[serde(rename_all = "camelCase")]
-    struct Page {
+    struct Listing {
         page_number: u32,
         #[serde(flatten)]
         size: Size,
@@ -525,18 +526,18 @@ fn a_flattened_part_and_renamed_fields_read_back_as_written() {
         page_height: u32,
     }
     let json = r#"{"pageNumber":1,"page-width":2,"height":3,"type":null,"x":1}"#;
-    let written = after(json, |page: &mut Page| page.page_number = 2);
+    let written = after(json, |page: &mut Listing| page.page_number = 2);
     assert_eq!(written, r#"{"height":3,"page-width":2,"pageNumber":2,"type":null,"x":1}"#);
-    let written = after(&written, |page: &mut Page| page.size.page_height = 4);
+    let written = after(&written, |page: &mut Listing| page.size.page_height = 4);
     assert_eq!(written, r#"{"page-height":4,"page-width":2,"pageNumber":2,"type":null,"x":1}"#);
 
     let json = r#"{"page-height":"high","page-width":2,"pageNumber":2,"type":"New","x":1}"#;
-    let page: Page = read(Some(json));
-    assert_eq!(page, Page { page_number: 2, ..Page::default() });
-    let written = after(json, |page: &mut Page| page.page_number = 3);
+    let page: Listing = read(Some(json));
+    assert_eq!(page, Listing { page_number: 2, ..Listing::default() });
+    let written = after(json, |page: &mut Listing| page.page_number = 3);
     assert_eq!(written, json.replace(r#""pageNumber":2"#, r#""pageNumber":3"#));
-    let written = after(&written, |page: &mut Page| page.size.page_height = 4);
-    let page: Page = read(Some(&written));
+    let written = after(&written, |page: &mut Listing| page.size.page_height = 4);
+    let page: Listing = read(Some(&written));
     assert_eq!((page.page_number, page.size.page_height, page.size.page_width), (3, 4, 0));
     assert!(written.contains(r#""x":1"#), "{written}");
 }
