@@ -3,6 +3,19 @@
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
+mod json;
+mod mend;
+mod merge;
+mod part;
+mod writable;
+
+#[cfg(test)]
+mod histories;
+#[cfg(test)]
+mod tests;
+
+use mend::{Reading, Stored};
+
 use crate::{
     auth::UserType,
     error::{Error, StoreError},
@@ -11,10 +24,10 @@ use crate::{
     user::AuthUser,
 };
 
-/// How much JSON one session or one guest may hold, in bytes. It is read with every request.
-const MOST: usize = 64 * 1024;
+/// How much JSON one session may hold, in bytes. It is read with every request.
+pub(crate) const MOST: usize = 64 * 1024;
 
-/// How often a write is tried again on newer data. Each time somebody else has written, so this many
+/// How often a write is tried again on newer data. Each time another process has written, so this many
 /// at once are an attack, or a mistake.
 pub(crate) const MOST_TRIES: usize = 128;
 
@@ -52,9 +65,12 @@ pub(crate) fn too_busy() -> Error {
 /// }
 /// ```
 ///
-/// The type may change between versions of the app. A field that a stored session does not have
-/// takes its value from [`Default`]; one that the type does not have is kept as it is. What does
-/// not fit the type at all is replaced by the default, and a warning is logged.
+/// The type may change between versions of the app. What is stored is read by the type alone, with
+/// its `#[serde(default)]` and `#[serde(alias = "..")]`. Only what cannot be read so is mended: a field
+/// that is missing, of another type, or a variant that the type does not know, takes its value from the
+/// type's [`Default`], is logged by name, and stays stored as it is until the app writes another value
+/// there. Fields that the type does not have stay stored, too. What would not read back as it is
+/// written, such as a float that is not a number, is an error and changes nothing.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not the session data of a user",
     label = "not session data",
@@ -76,9 +92,9 @@ impl Locals {
     /// Changes the app's data of this request's session, and gives what `change` gives; see
     /// [`SessionData`].
     ///
-    /// Of writes at once none is lost: where another request has written first, `change` is called
-    /// again, with the newer data. So it may only change what it is given. A session that has ended
-    /// stays ended.
+    /// Of writes at once none is lost: those of one process take turns, and where another process has
+    /// written first, `change` is called again, with the newer data. So it may only change what it is
+    /// given. A session that has ended stays ended.
     ///
     /// ```
     /// # use locals::{AuthUser, Error, Locals};
@@ -101,19 +117,29 @@ impl Locals {
     /// # Errors
     /// [`Error::Unauthenticated`] if there is no session, or it has ended meanwhile;
     /// [`Error::WrongUser`] if the data are those of another type of user than the app's;
-    /// [`Error::TooMuchData`] for more than 64 KiB of JSON; [`Error::Store`] if the store fails.
+    /// [`Error::TooMuchData`] for more than 64 KiB of JSON; [`Error::UnwritableData`] for what would
+    /// not read back as it is written; [`Error::Store`] if the store fails.
     pub async fn update_session<D: SessionData, R>(
         &self,
         mut change: impl FnMut(&mut D) -> R,
     ) -> Result<R, Error> {
         self.resolution.auth.expect(UserType::of::<D::User>())?;
         let mut session = self.get_session().await?.ok_or(Error::Unauthenticated)?;
+        let mut turn = self.auth().turn(session.id()).await;
+        let newest = turn.as_mut().and_then(|turn| turn.newer_than(session.record.data_revision));
+        if let Some(newest) = newest {
+            session.record.data = Some(newest.data);
+            session.record.data_revision = newest.revision;
+        }
         for _ in 0..MOST_TRIES {
-            let (data, result) = changed(session.record.data.as_deref(), &mut change)?;
+            let (data, result) = changed(session.record.data.as_deref(), &mut change, MOST)?;
             let write = DataChange { replaces: session.record.data_revision, data };
             if self.auth().store().write_data(session.id(), &write).await? {
-                session.record.data = Some(write.data);
                 session.record.data_revision += 1;
+                if let Some(turn) = &mut turn {
+                    turn.has_written(session.id(), &write.data, session.record.data_revision);
+                }
+                session.record.data = Some(write.data);
                 self.resolution.written.replace(Some(Box::new(session.record)));
                 return Ok(result);
             }
@@ -127,195 +153,76 @@ impl Locals {
 /// Data as their type has them.
 pub(crate) fn read<D: DeserializeOwned + Serialize + Default>(json: Option<&str>) -> D {
     let Some(json) = json else { return D::default() };
-    let read = || -> serde_json::Result<D> {
-        let stored: Value = serde_json::from_str(json)?;
-        let mut filled = serde_json::to_value(D::default())?;
-        overlay(&mut filled, stored.clone());
-        // A type that is one of several shapes does not fit when two of them are mixed.
-        serde_json::from_value(filled).or_else(|_| serde_json::from_value(stored))
-    };
-    read().unwrap_or_else(|error| {
-        // Not the data themselves: they are the user's.
-        let data = std::any::type_name::<D>();
-        tracing::warn!(data, kind = ?error.classify(), "stored data do not fit their type");
-        D::default()
+    // What is stored counts alone: what it leaves out, the type knows how to fill in.
+    serde_json::from_str(json).unwrap_or_else(|_| {
+        let reading = Reading::of(json);
+        reading.log();
+        reading.data
     })
 }
 
 /// The data of whom nothing is kept, as JSON.
 pub(crate) fn default_text<D: Serialize + Default>() -> Result<String, Error> {
-    text(&value(&D::default())?)
+    Ok(value(&D::default())?.to_string())
 }
 
-/// Data after a change, as JSON, and what the change gave.
+/// Data after a change, as JSON of at most so many bytes, and what the change gave.
 ///
-/// Fields of an object that their type does not know stay as they were: another version of the app
-/// has written them.
+/// What the change leaves as it was stays as it was stored: what the type does not know, what it cannot
+/// read, and old names. What is written is read again before: it must be what the change has left.
 pub(crate) fn changed<D: DeserializeOwned + Serialize + Default, R>(
     json: Option<&str>,
     change: &mut impl FnMut(&mut D) -> R,
+    most: usize,
 ) -> Result<(String, R), Error> {
-    let mut data = read(json);
-    let foreign = json.map(|json| foreign(json, &data)).transpose()?;
+    let (mut data, stored) = match json {
+        Some(json) => {
+            let reading = Reading::<D>::of(json);
+            reading.log();
+            (reading.data, reading.stored)
+        }
+        None => (D::default(), None),
+    };
+    let before = value(&data)?;
     let result = change(&mut data);
-    let own = value(&data)?;
-    let with_foreign = foreign.map(|mut all| {
-        overlay(&mut all, own.clone());
-        all
-    });
-    // A type may refuse what it does not know, and must be able to read what it has written.
-    let fits = with_foreign.filter(|all| D::deserialize(all).is_ok());
-    Ok((text(&fits.unwrap_or(own))?, result))
+    let after = value(&data)?;
+    if json::has_null(&after) {
+        writable::check(&data).map_err(|lost| Error::UnwritableData(lost.into()))?;
+    }
+    let text = match json {
+        Some(json) if json::same(&before, &after) => json.to_owned(),
+        _ => after_change::<D>(stored, &before, &after)?,
+    };
+    if text.len() > most { Err(Error::TooMuchData { most }) } else { Ok((text, result)) }
 }
 
-/// The fields of stored data that their type does not have.
-fn foreign<D: Serialize>(json: &str, data: &D) -> Result<Value, Error> {
-    let mut stored = serde_json::from_str(json).unwrap_or_default();
-    if let (Value::Object(stored), Value::Object(own)) = (&mut stored, value(data)?) {
-        stored.retain(|name, _| !own.contains_key(name));
-    }
-    Ok(stored)
+/// The first form that reads back as what the change has left: with all that was stored besides, with
+/// all of it that can be read, with the fields that the type does not have, or alone.
+fn after_change<D: DeserializeOwned + Serialize + Default>(
+    stored: Option<Stored>,
+    before: &Value,
+    after: &Value,
+) -> Result<String, Error> {
+    let fits = |json: &Value| {
+        let text = json.to_string();
+        let back = serde_json::from_str(&text).unwrap_or_else(|_| Reading::<D>::of(&text).data);
+        let back = serde_json::to_value(back).ok();
+        back.is_some_and(|back| json::same_data(&back, after)).then_some(text)
+    };
+    let with_stored = || {
+        let stored = stored?;
+        let readable = Stored::alone(stored.mended.clone());
+        let foreign = merge::beside_foreign(&readable, before, after);
+        fits(&merge::beside::<D>(stored, before, after))
+            .or_else(|| fits(&merge::beside::<D>(readable, before, after)))
+            .or_else(|| fits(&foreign))
+    };
+    let text = with_stored().or_else(|| fits(after));
+    text.ok_or_else(|| {
+        Error::UnwritableData("the data would not read back as they are written".into())
+    })
 }
 
 fn value(data: &impl Serialize) -> Result<Value, Error> {
     serde_json::to_value(data).map_err(|error| Error::UnwritableData(error.into()))
-}
-
-fn text(json: &Value) -> Result<String, Error> {
-    let json = json.to_string();
-    if json.len() > MOST { Err(Error::TooMuchData { most: MOST }) } else { Ok(json) }
-}
-
-/// Puts the fields of one object over those of another; anything else in place of anything else.
-fn overlay(below: &mut Value, above: Value) {
-    match (below, above) {
-        (Value::Object(below), Value::Object(above)) => below.extend(above),
-        (below, above) => *below = above,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use proptest::prelude::*;
-    use serde::Deserialize;
-
-    use super::*;
-
-    #[derive(Debug, PartialEq, Serialize, Deserialize)]
-    struct Cart {
-        items: Vec<u32>,
-        currency: String,
-    }
-
-    impl Default for Cart {
-        fn default() -> Self {
-            Self { items: Vec::new(), currency: "EUR".to_owned() }
-        }
-    }
-
-    fn write(data: &impl Serialize) -> Result<String, Error> {
-        text(&value(data)?)
-    }
-
-    #[test]
-    fn what_older_data_do_not_have_is_as_by_default() {
-        assert_eq!(read::<Cart>(None), Cart::default());
-        let cart: Cart = read(Some(r#"{"items":[1]}"#));
-        assert_eq!(cart, Cart { items: vec![1], ..Cart::default() });
-    }
-
-    #[test]
-    fn what_newer_data_have_besides_is_kept() {
-        let json = r#"{"items":[1],"voucher":"X"}"#;
-        let (written, count) = changed(Some(json), &mut |cart: &mut Cart| {
-            cart.items.push(2);
-            cart.items.len()
-        })
-        .unwrap();
-        assert_eq!(count, 2);
-        assert_eq!(written, r#"{"currency":"EUR","items":[1,2],"voucher":"X"}"#);
-    }
-
-    #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
-    struct Form {
-        #[serde(default, skip_serializing_if = "Option::is_none", alias = "mail")]
-        email: Option<String>,
-    }
-
-    /// The JSON after a change.
-    fn after<D: Serialize + DeserializeOwned + Default>(json: &str, change: fn(&mut D)) -> String {
-        changed(Some(json), &mut |data: &mut D| change(data)).unwrap().0
-    }
-
-    #[test]
-    fn what_a_change_takes_away_does_not_come_back() {
-        let left = after(r#"{"email":"a@b","new":1}"#, |form: &mut Form| form.email = None);
-        assert_eq!(left, r#"{"new":1}"#);
-        let left = after(r#"{"a":1,"b":2}"#, |map: &mut BTreeMap<String, u32>| {
-            map.remove("a");
-        });
-        assert_eq!(left, r#"{"b":2}"#);
-    }
-
-    #[test]
-    fn data_of_several_shapes_are_of_one_at_a_time() {
-        #[derive(Debug, PartialEq, Serialize, Deserialize)]
-        enum Step {
-            Address { street: String },
-            Payment { iban: String },
-        }
-        impl Default for Step {
-            fn default() -> Self {
-                Self::Address { street: String::new() }
-            }
-        }
-        let paying = Step::Payment { iban: "DE".to_owned() };
-        let json = after(r#"{"Address":{"street":"A"}}"#, |step: &mut Step| {
-            *step = Step::Payment { iban: "DE".to_owned() };
-        });
-        assert_eq!(json, r#"{"Payment":{"iban":"DE"}}"#);
-        assert_eq!(read::<Step>(Some(&json)), paying);
-    }
-
-    #[test]
-    fn whatever_a_type_has_written_it_reads_again() {
-        #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct Strict {
-            count: u32,
-        }
-        let json = after(r#"{"count":1,"new":2}"#, |strict: &mut Strict| strict.count += 1);
-        assert_eq!(json, r#"{"count":1}"#, "what did not fit was replaced by the default");
-        let json = after(r#"{"mail":"a@b"}"#, |form: &mut Form| form.email = Some("c@d".into()));
-        assert_eq!(read::<Form>(Some(&json)).email.as_deref(), Some("c@d"));
-    }
-
-    #[test]
-    fn data_that_do_not_fit_are_as_by_default() {
-        for json in ["", "null", "7", "[]", r#"{"items":"none"}"#, "{"] {
-            assert_eq!(read::<Cart>(Some(json)), Cart::default(), "{json}");
-        }
-    }
-
-    #[test]
-    fn more_data_than_a_session_may_hold_are_refused() {
-        let error = write(&"x".repeat(MOST)).unwrap_err();
-        assert!(matches!(error, Error::TooMuchData { .. }));
-    }
-
-    proptest! {
-        #[test]
-        fn data_read_back_as_written(items: Vec<u32>, currency: String) {
-            let cart = Cart { items, currency };
-            let json = write(&cart).unwrap();
-            prop_assert_eq!(read::<Cart>(Some(&json)), cart);
-        }
-
-        #[test]
-        fn reading_is_total(json: String) {
-            read::<Cart>(Some(&json));
-        }
-    }
 }

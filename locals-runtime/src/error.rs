@@ -69,7 +69,8 @@ pub enum Error {
     },
 
     /// Data of a session or a guest that cannot be written as JSON, such as a map whose keys are no
-    /// texts. 500.
+    /// texts, or that would not read back as they were, such as a float that is not a number. Nothing was
+    /// changed. 500.
     #[error("data that cannot be written as JSON")]
     UnwritableData(#[source] BoxError),
 

@@ -11,6 +11,7 @@ use crate::{
     resolution::{Carrier, GuestDecision},
     session::GuestRecord,
     token::SessionToken,
+    turns::Turn,
 };
 
 /// Data that an app keeps of a visitor before they sign in. Every such type is one.
@@ -28,6 +29,17 @@ pub(crate) struct Guest {
     pub token: SessionToken,
 }
 
+impl Guest {
+    /// The guest with what the one who wrote before has left, if that is newer.
+    fn after(self: Rc<Self>, turn: Option<&mut Turn>) -> Rc<Self> {
+        let newest = turn.and_then(|turn| turn.newer_than(self.record.data_revision));
+        let Some(newest) = newest else { return self };
+        let mut record = self.record.clone();
+        (record.data, record.data_revision) = (newest.data, newest.revision);
+        Rc::new(Self { record, token: self.token.clone() })
+    }
+}
+
 /// How the data of a guest become those of the session of who signs in.
 #[derive(Clone)]
 pub(crate) struct Merge(Arc<MergeJson>);
@@ -41,7 +53,7 @@ impl Merge {
     ) -> Self {
         Self(Arc::new(move |guest, before| {
             let mut take_over = |data: &mut D| merge(data::read(Some(guest)), data);
-            data::changed(before, &mut take_over).map(|(merged, ())| merged)
+            data::changed(before, &mut take_over, data::MOST).map(|(merged, ())| merged)
         }))
     }
 
@@ -98,14 +110,16 @@ impl Locals {
     /// 30 days from now, unless the app says
     /// [otherwise](crate::AuthBuilder::guest_lifetime).
     ///
-    /// Of writes at once none is lost: where another request has written first, `change` is called
-    /// again, with the newer data. So it may only change what it is given.
+    /// Of writes at once none is lost: those of one process take turns, and where another process has
+    /// written first, `change` is called again, with the newer data. So it may only change what it is
+    /// given.
     ///
     /// Of whom nothing is kept yet, nothing is kept either if `change` leaves the default.
     ///
     /// # Errors
     /// [`Error::Forbidden`] for a request that has no cookies, because it brings a bearer token or
     /// comes from another origin; [`Error::TooMuchData`] for more than 64 KiB of JSON;
+    /// [`Error::UnwritableData`] for what would not read back as it is written;
     /// [`Error::ResponseStarted`] when no cookie can be written any more; [`Error::Store`] if the
     /// store fails.
     pub async fn update_guest<G: GuestData, R>(
@@ -117,9 +131,15 @@ impl Locals {
         }
         self.refuse_if_finished("update_guest")?;
         let mut guest = self.current_guest().await?;
+        let mut turn = match &guest {
+            Some(guest) => self.auth().turn(guest.record.id).await,
+            // Nobody else knows of one who is yet to come.
+            None => None,
+        };
+        guest = guest.map(|guest| guest.after(turn.as_mut()));
         for _ in 0..data::MOST_TRIES {
             let before = guest.as_ref().map(|guest| guest.record.data.as_str());
-            let (data, result) = data::changed(before, &mut change)?;
+            let (data, result) = data::changed(before, &mut change, data::MOST)?;
             if guest.is_none() && data == data::default_text::<G>()? {
                 return Ok(result);
             }
@@ -136,6 +156,9 @@ impl Locals {
                 expires_at: self.auth().now() + self.auth().settings().guest_lifetime,
             };
             if self.auth().store().write_guest(&record, replaces).await? {
+                if let Some(turn) = &mut turn {
+                    turn.has_written(record.id, &record.data, record.data_revision);
+                }
                 let written = GuestDecision::Written(Rc::new(Guest { record, token }));
                 self.resolution.guest_decision.replace(written);
                 return Ok(result);

@@ -48,6 +48,7 @@ mod token;
 mod token_change;
 #[cfg(feature = "sql")]
 mod transaction;
+mod turns;
 mod user;
 mod verified;
 

@@ -17,6 +17,7 @@ use crate::{
     settings::{Settings, TokenReuse},
     store::{Ends, SessionStore},
     token::{CredentialHash, SessionId, SessionToken},
+    turns::{Turn, Turns},
     user::{AuthUser, UserId, UserKey, Users},
 };
 
@@ -57,6 +58,7 @@ struct Inner {
     /// The users these sessions belong to.
     users: Users,
     endings: Endings,
+    turns: Turns,
 }
 
 /// A session on its way into the store.
@@ -92,8 +94,8 @@ impl SessionManager {
         settings: Settings,
         users: Users,
     ) -> Self {
-        let endings = Endings::default();
-        Self(Arc::new(Inner { store, accounts, clock, settings, users, endings }))
+        let (endings, turns) = (Endings::default(), Turns::default());
+        Self(Arc::new(Inner { store, accounts, clock, settings, users, endings, turns }))
     }
 
     /// Creates a session for a user: a row with a new token. No cookie is written; see
@@ -533,6 +535,11 @@ impl SessionManager {
         let Some(accounts) = &self.0.accounts else { return Ok(()) };
         let is_active = accounts.may_sign_in(user, &user.id().to_user_id()).await?;
         if is_active { Ok(()) } else { Err(Error::InactiveUser) }
+    }
+
+    /// Waits for the turn to write the data of a session or a guest.
+    pub(crate) async fn turn(&self, id: SessionId) -> Option<Turn> {
+        self.0.turns.take(id, self.clock()).await
     }
 
     /// The living session that a token opens. Writes nothing: an idle one is still to be

@@ -6,14 +6,14 @@
 use std::{collections::HashMap, time::Duration};
 
 use actix_web::{App, http::StatusCode, test::init_service};
-use futures_util::future::LocalBoxFuture;
-use locals::SessionToken;
+use futures_util::future::{LocalBoxFuture, join_all};
+use locals::{Auth, SessionToken};
 
 use crate::{
     orders::Orders,
     routes::{end_by_post, login, logout, logout_everywhere, logout_others},
     send,
-    support::{DAY, Reply},
+    support::{Account, DAY, Reply},
 };
 
 mod room;
@@ -124,13 +124,16 @@ impl Case {
         with: &[(Who, &'static str)],
         most: usize,
     ) -> usize {
-        let app = init_service(
-            App::new()
-                .configure(room.auth.configure())
-                .service((me, page, login, logout, logout_everywhere, logout_others))
-                .service((end_by_post, confirm, add, add_as_guest, impersonate, stop)),
-        )
-        .await;
+        let node = |auth: &Auth<Account>| {
+            init_service(
+                App::new()
+                    .configure(auth.configure())
+                    .service((me, page, login, logout, logout_everywhere, logout_others))
+                    .service((end_by_post, confirm, add, add_as_guest, impersonate, stop)),
+            )
+        };
+        let app = node(&room.auth).await;
+        let nodes = join_all(room.nodes.iter().map(node)).await;
         for runs in 1.. {
             // The browsers, as they are when the requests are sent.
             let mut jars: HashMap<Who, Jar> = HashMap::new();
@@ -152,11 +155,12 @@ impl Case {
             let token = |who| before[&who][SESSION].parse::<SessionToken>().unwrap();
 
             let sent = [self.at_once, with].concat();
-            let requests = sent.iter().map(|(who, path)| {
+            let requests = sent.iter().zip(&nodes).map(|((who, path), node)| {
                 let own = before.get(&Own).map_or(String::new(), |_| token(Own).id().to_string());
                 let request = request(&before[who], &path.replace("own", &own));
-                Box::pin(async { send!(app, request) }) as LocalBoxFuture<'_, Reply>
+                Box::pin(async { send!(*node, request) }) as LocalBoxFuture<'_, Reply>
             });
+            assert!(sent.len() <= nodes.len(), "a node for each request");
             let mut answers = Vec::new();
             let interleaved = room.store.interleave(
                 &mut orders,

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use actix_web::{get, http::StatusCode, post, web};
-use futures_util::future::{join, join_all};
-use locals::{AuthUser, Error, Locals, Session, require_user, with_session};
+use actix_web::{App, get, http::StatusCode, post, test::init_service, web};
+use futures_util::future::{Either, join, join_all, select};
+use locals::{Auth, AuthUser, Error, Locals, Session, require_user, store::SqlStore, with_session};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Barrier;
 
 use crate::{
     app, send,
-    support::{self, Account, Cart, DAY, Fixture, Gate, as_set, cookie, problem},
+    support::{self, Account, Cart, DAY, Fixture, Gate, Reply, as_set, cookie, problem},
 };
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -118,29 +118,100 @@ async fn add_together(
     Ok(put(&locals, *item).await?.to_string())
 }
 
-#[actix_web::test]
-async fn fifty_writes_at_once_lose_nothing() {
-    let fixture = Fixture::new().await;
-    let session = fixture.session(1).await;
-    let all = web::Data::new(Barrier::new(50));
-    let app = app!(fixture; all, add_together);
-    let replies = join_all((0..50).map(|item| {
-        let (app, session) = (&app, &session);
-        async move {
-            let path = format!("/add-together/{item}");
-            send!(*app, support::post(&path).insert_header(cookie(session)))
-        }
-    }))
-    .await;
+/// Sends a write of each of these items, to that app in turn; when all have read, all write.
+macro_rules! add_together {
+    ($apps:expr, $session:expr, $count:expr) => {
+        join_all((0..$count).map(|item| {
+            let (app, session) = (&$apps[item % $apps.len()], &$session);
+            async move {
+                let path = format!("/add-together/{item}");
+                send!(*app, support::post(&path).insert_header(cookie(session)))
+            }
+        }))
+        .await
+    };
+}
+
+/// Each answer is a count of its own, and all items are there.
+async fn assert_nothing_was_lost(fixture: &Fixture, session: &Session, replies: &[Reply]) {
     let mut counts: Vec<usize> = replies.iter().map(|reply| reply.body.parse().unwrap()).collect();
     counts.sort_unstable();
-    assert_eq!(counts, (1..=50).collect::<Vec<_>>(), "each saw a count of its own");
-    let row = fixture.row(&session).await.unwrap();
-    assert_eq!(row.data_revision, 50);
+    assert_eq!(counts, (1..=replies.len()).collect::<Vec<_>>(), "each saw a count of its own");
+    let row = fixture.row(session).await.unwrap();
+    assert_eq!(row.data_revision, i64::try_from(replies.len()).unwrap());
     let mut items = serde_json::from_str::<Cart>(&row.data.unwrap()).unwrap().items;
     items.sort_unstable();
-    assert_eq!(items, (0..50).collect::<Vec<_>>());
-    assert!(fixture.store.writes() >= 50 + 49, "all but one had to try again");
+    assert_eq!(items, (0..u32::try_from(replies.len()).unwrap()).collect::<Vec<_>>());
+}
+
+#[actix_web::test]
+async fn of_four_hundred_writes_at_once_each_is_one_read_and_one_write_and_none_is_lost() {
+    let fixture = Fixture::new().await;
+    let session = fixture.session(1).await;
+    let all = web::Data::new(Barrier::new(400));
+    let apps = [app!(fixture; all, add_together)];
+    let replies = add_together!(apps, session, 400);
+    assert_nothing_was_lost(&fixture, &session, &replies).await;
+    assert_eq!((fixture.store.reads(), fixture.store.writes()), (400, 400));
+}
+
+#[actix_web::test]
+async fn writes_of_two_processes_at_once_lose_nothing() {
+    let fixture = Fixture::new().await;
+    let session = fixture.session(1).await;
+    let other = Auth::builder(fixture.store.clone()).clock(fixture.clock.clone()).build().unwrap();
+    let all = web::Data::new(Barrier::new(50));
+    let app = |auth: &Auth<Account>| {
+        init_service(
+            App::new().app_data(all.clone()).configure(auth.configure()).service(add_together),
+        )
+    };
+    let apps = [app(&fixture.auth).await, app(&other).await];
+    let replies = add_together!(apps, session, 50);
+    assert_nothing_was_lost(&fixture, &session, &replies).await;
+    // Whoever has the turn in one process meets one of the other at most.
+    assert!(fixture.store.calls() <= 50 * 4, "{} operations", fixture.store.calls());
+}
+
+#[actix_web::test]
+async fn a_write_that_is_held_up_or_cancelled_keeps_back_nobody_but_its_own_session_and_that_not_long()
+ {
+    let fixture = Fixture::new().await;
+    let (session, other) = (fixture.session(1).await, fixture.session(2).await);
+    let app = app!(fixture, add, show);
+    let write = |item: u32, session: &Session| {
+        let request = support::post(&format!("/add/{item}")).insert_header(cookie(session));
+        let app = &app;
+        Box::pin(async move { send!(*app, request) })
+    };
+    // One is held up in the store, two wait for it, and one of those goes away.
+    let gate = fixture.store.hold_the_next_write_of_data();
+    let mut held = write(1, &session);
+    assert!(matches!(select(&mut held, Box::pin(gate.reached())).await, Either::Right(_)));
+    let mut gone = write(2, &session);
+    let mut waiting = write(3, &session);
+    for request in [&mut gone, &mut waiting] {
+        let reads = fixture.store.reads();
+        let until_it_has_read = Box::pin(async {
+            while fixture.store.reads() == reads {
+                tokio::task::yield_now().await;
+            }
+        });
+        assert!(matches!(select(request, until_it_has_read).await, Either::Right(_)));
+    }
+    assert_eq!(write(4, &other).await.body, "1", "another session is not concerned");
+    let request = support::get("/cart").insert_header(cookie(&session));
+    let read = async { send!(app, request) };
+    let both = select(&mut gone, &mut waiting);
+    let Either::Left((reply, _)) = select(Box::pin(read), both).await else { panic!("they wait") };
+    assert_eq!(reply.body, "[]", "nor is who reads");
+    assert_eq!(fixture.store.writes(), 2, "the one that is held up, and that of the other session");
+
+    drop(gone);
+    drop(held);
+    assert_eq!(waiting.await.body, "1");
+    assert_eq!(write(5, &session).await.body, "2");
+    assert_eq!(stored(&fixture, &session).await.as_deref(), Some(r#"{"items":[3,5]}"#));
 }
 
 #[actix_web::test]
@@ -337,4 +408,116 @@ async fn data_of_another_type_of_user_are_an_error_of_the_app() {
     assert_eq!(reply.body, problem(500, "internal", "Internal error"));
     assert_eq!(fixture.store.writes(), 0);
     assert_eq!(stored(&fixture, &session).await, None);
+}
+
+/// Data of which each version of an app has its own type, and a user whose data they are.
+macro_rules! version {
+    ($user:ident, $data:ident, $step:ident: $($variant:ident)*; $($field:ident: $type:ty),*) => {
+        #[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]
+        enum $step {
+            #[default]
+            Start,
+            $($variant(u32),)*
+        }
+        #[derive(Debug, Default, Serialize, Deserialize)]
+        struct $data {
+            step: $step,
+            count: u32,
+            $(#[serde(alias = "otp")] $field: $type,)*
+        }
+        #[derive(Clone, sqlx::FromRow, AuthUser)]
+        #[auth_user(table = "accounts", session = $data)]
+        struct $user {
+            id: i64,
+        }
+    };
+}
+
+version!(FirstUser, First, FirstStep: Address; otp: Option<String>);
+version!(SecondUser, Second, SecondStep: Address Payment; code: Option<String>);
+
+#[post("/first")]
+#[require_user]
+async fn first(locals: Locals) -> Result<String, Error> {
+    let seen = locals.update_session(|data: &mut First| {
+        data.count += 1;
+        format!("{:?} {:?}", data.step, data.otp)
+    });
+    seen.await
+}
+
+#[post("/second/{pays}")]
+#[require_user]
+async fn second(pays: web::Path<bool>, locals: Locals) -> Result<String, Error> {
+    let seen = locals.update_session(|data: &mut Second| {
+        let seen = format!("{:?} {:?} {}", data.step, data.code.take(), data.count);
+        if *pays {
+            data.step = SecondStep::Payment(7);
+        }
+        seen
+    });
+    seen.await
+}
+
+#[actix_web::test]
+async fn two_versions_of_an_app_write_one_session_and_neither_resets_what_the_other_has_written() {
+    let fixture = Fixture::new().await;
+    let session = fixture.session(1).await;
+    store(&fixture, r#"{"step":{"Address":1},"count":1,"otp":"123","theme":"dark"}"#).await;
+    let auth = Auth::<FirstUser>::builder(SqlStore::new(fixture.pool().clone())).build().unwrap();
+    let older = init_service(App::new().configure(auth.configure()).service(first)).await;
+    let auth = Auth::<SecondUser>::builder(SqlStore::new(fixture.pool().clone())).build().unwrap();
+    let newer = init_service(App::new().configure(auth.configure()).service(second)).await;
+    let request = |path: &str| support::post(path).insert_header(cookie(&session));
+    let seen = [
+        send!(older, request("/first")).body,
+        send!(newer, request("/second/true")).body,
+        send!(older, request("/first")).body,
+        send!(newer, request("/second/false")).body,
+    ];
+    let expected = [
+        r#"Address(1) Some("123")"#,
+        r#"Address(1) Some("123") 2"#,
+        "Start None",
+        "Payment(7) None 3",
+    ];
+    assert_eq!(seen, expected);
+    let expected = r#"{"code":null,"count":3,"step":{"Payment":7},"theme":"dark"}"#;
+    assert_eq!(stored(&fixture, &session).await.as_deref(), Some(expected));
+}
+
+#[actix_web::test]
+async fn data_that_would_not_read_back_are_an_error_and_change_nothing() {
+    #[derive(Debug, Default, Serialize, Deserialize)]
+    struct Prices {
+        price: f64,
+        items: Vec<u32>,
+    }
+    #[derive(Clone, sqlx::FromRow, AuthUser)]
+    #[auth_user(table = "accounts", session = Prices)]
+    struct Buyer {
+        id: i64,
+    }
+    #[post("/price")]
+    #[require_user]
+    async fn price(locals: Locals) -> Result<&'static str, Error> {
+        let change = |prices: &mut Prices| {
+            prices.items.push(1);
+            prices.price /= 0.0;
+        };
+        let error = locals.update_session(change).await;
+        assert!(matches!(error, Err(Error::UnwritableData(_))), "{error:?}");
+        error.map(|()| "")
+    }
+    let fixture = Fixture::new().await;
+    let session = fixture.session(1).await;
+    let auth = Auth::<Buyer>::builder(SqlStore::new(fixture.pool().clone())).build().unwrap();
+    let app = init_service(App::new().configure(auth.configure()).service(price)).await;
+    for json in [r#"{"items":[3],"price":0.0}"#, r#"{"items":[3],"price":1.0}"#] {
+        store(&fixture, json).await;
+        let reply = send!(app, support::post("/price").insert_header(cookie(&session)));
+        assert_eq!(reply.body, problem(500, "internal", "Internal error"));
+        assert_eq!(stored(&fixture, &session).await.as_deref(), Some(json));
+        assert_eq!(fixture.row(&session).await.unwrap().data_revision, 0);
+    }
 }

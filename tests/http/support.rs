@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -287,6 +287,7 @@ struct Counts {
     collides: AtomicBool,
     reads_fail: AtomicBool,
     writes_fail: AtomicBool,
+    holds: Mutex<Option<Arc<Gate>>>,
 }
 
 impl Spy {
@@ -331,6 +332,13 @@ impl Spy {
     /// Makes the next creation find its id taken.
     pub fn collide(&self) {
         self.counts.collides.store(true, Ordering::SeqCst);
+    }
+
+    /// Holds up the next write of data, until the test lets it go on.
+    pub fn hold_the_next_write_of_data(&self) -> Arc<Gate> {
+        let gate = Arc::<Gate>::default();
+        *self.counts.holds.lock().unwrap() = Some(gate.clone());
+        gate
     }
 
     fn read(&self) -> Result<(), StoreError> {
@@ -393,6 +401,10 @@ impl SessionStore for Spy {
     fn write_data<'a>(&'a self, id: SessionId, change: &'a DataChange) -> StoreFuture<'a, bool> {
         Box::pin(async move {
             self.write()?;
+            let gate = self.counts.holds.lock().unwrap().take();
+            if let Some(gate) = gate {
+                gate.pass().await;
+            }
             self.inner.write_data(id, change).await
         })
     }

@@ -18,6 +18,9 @@ use crate::{
 pub const SESSION: &str = "__Host-session";
 const GUEST: &str = "__Host-session-guest";
 
+/// How many requests there are at once, with those beside them.
+const MOST_AT_ONCE: usize = 4;
+
 /// The cookies of a browser.
 pub type Jar = HashMap<String, String>;
 
@@ -94,6 +97,9 @@ pub async fn stop(locals: Locals) -> Result<&'static str, Error> {
 /// An app whose users are 1, and 9, who is of the staff.
 pub struct Room {
     pub auth: Auth<Account>,
+    /// The nodes that the requests come to, each to another: those of one node that write the same data
+    /// wait for each other.
+    pub nodes: Vec<Auth<Account>>,
     pub store: Stepped,
     pub clock: ManualClock,
 }
@@ -101,11 +107,16 @@ pub struct Room {
 impl Room {
     fn new(store: Stepped, rotates: bool) -> Self {
         let clock = ManualClock::at(Timestamp::from_millis(1_800_000_000_000));
-        let builder = Auth::builder(store.clone())
-            .clock(clock.clone())
-            .merge_guest(|guest: Cart, cart: &mut Cart| cart.items.extend(guest.items));
-        let builder = if rotates { builder.rotate_every(Duration::from_mins(10)) } else { builder };
-        Self { auth: builder.build().unwrap(), store, clock }
+        let node = || {
+            let builder = Auth::builder(store.clone())
+                .clock(clock.clone())
+                .merge_guest(|guest: Cart, cart: &mut Cart| cart.items.extend(guest.items));
+            let rotation = Duration::from_mins(10);
+            let builder = if rotates { builder.rotate_every(rotation) } else { builder };
+            builder.build().unwrap()
+        };
+        let (auth, nodes) = (node(), (0..MOST_AT_ONCE).map(|_| node()).collect());
+        Self { auth, nodes, store, clock }
     }
 
     pub fn in_memory(rotates: bool) -> Self {
