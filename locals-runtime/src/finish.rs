@@ -6,6 +6,7 @@ use actix_web::http::header::{
 
 use crate::{
     admission::TokenState,
+    cookie::{MOST_REMOVAL_BYTES, REMOVAL_BYTES_LEFT_TO_GUEST, header_bytes},
     error::chain,
     events::Event,
     locals::Locals,
@@ -21,9 +22,16 @@ pub(crate) async fn finish(locals: &Locals, headers: &mut HeaderMap) {
     if resolution.is_finished.replace(true) {
         return;
     }
-    for cookie in [locals.cookie().await, locals.guest_cookie()].into_iter().flatten() {
-        replace_cookie(headers, cookie);
-        never_store(headers);
+    let has_guest = !matches!(*resolution.guest_decision.borrow(), GuestDecision::None);
+    let for_guest = if has_guest { REMOVAL_BYTES_LEFT_TO_GUEST } else { 0 };
+    let of_session = locals.cookies(MOST_REMOVAL_BYTES - for_guest).await;
+    let taken = of_session.iter().map(header_bytes).sum();
+    let of_guest = locals.guest_cookies(MOST_REMOVAL_BYTES.saturating_sub(taken));
+    for cookies in [of_session, of_guest] {
+        if !cookies.is_empty() {
+            replace_cookies(headers, cookies);
+            never_store(headers);
+        }
     }
     // No other site may make a browser forget what is ours.
     if resolution.has_logged_out.get()
@@ -59,16 +67,16 @@ fn never_store(headers: &mut HeaderMap) {
     }
 }
 
-/// Adds a cookie in a header of its own. Another of the same name, which the handler has set
-/// itself, gives way: two would contradict each other (RFC 6265bis §4.1.1).
-fn replace_cookie(headers: &mut HeaderMap, cookie: HeaderValue) {
+/// Adds the headers of one cookie. Others of the same name, which the handler has set itself, give
+/// way: they would contradict each other (RFC 6265bis §4.1.1).
+fn replace_cookies(headers: &mut HeaderMap, cookies: Vec<HeaderValue>) {
     let name = |value: &HeaderValue| {
         value.as_bytes().split(|byte| *byte == b'=').next().unwrap_or_default().to_vec()
     };
-    let ours = name(&cookie);
-    let others: Vec<_> =
-        headers.remove(SET_COOKIE).filter(|other| name(other) != ours).chain([cookie]).collect();
-    for cookie in others {
+    let ours = cookies.first().map(name).unwrap_or_default();
+    let others = headers.remove(SET_COOKIE).filter(|other| name(other) != ours);
+    let all: Vec<_> = others.chain(cookies).collect();
+    for cookie in all {
         headers.append(SET_COOKIE, cookie);
     }
 }
@@ -96,40 +104,52 @@ fn vary_by(headers: &mut HeaderMap, name: &'static str) {
 }
 
 impl Locals {
-    /// The `Set-Cookie` that the request's decisions amount to, if any.
+    /// What is written of the session cookie by the request's decisions, if anything.
     ///
     /// An idle session is renewed here, at the end, and a token exchanged: one that was ended while
     /// the handler ran is not found any more, so neither its row nor its cookie comes back.
-    async fn cookie(&self) -> Option<HeaderValue> {
+    async fn cookies(&self, room: usize) -> Vec<HeaderValue> {
+        let written = self.written().await;
+        if self.resolution.carrier == Carrier::Bearer {
+            return Vec::new();
+        }
+        let cookie = self.resolution.auth.cookie();
+        match written {
+            None => Vec::new(),
+            Some(Written::Removal) => self.everywhere(cookie, cookie.remove(), None, room),
+            Some(Written::Of(session)) => {
+                self.everywhere(cookie, self.store_cookie(&session), Some(&session.token), room)
+            }
+        }
+    }
+
+    async fn written(&self) -> Option<Written> {
         let admitted = self.admitted();
         let chosen = match self.resolution.decision() {
             Decision::Set(chosen) => Some(chosen),
             Decision::None | Decision::Clear { .. } => None,
         };
-        let writes_cookies = self.resolution.carrier != Carrier::Bearer;
         let session = match self.outcome() {
             Outcome::Keep => None,
-            Outcome::Remove => {
-                return writes_cookies.then(|| self.resolution.auth.cookie().remove());
-            }
+            Outcome::Remove => return Some(Written::Removal),
             Outcome::Store => chosen.map(|chosen| chosen.session.clone()),
             // In boxes: these futures are large, and part of that of every handler.
             Outcome::Renew => Box::pin(self.used(admitted?)).await,
             Outcome::Confirm => Box::pin(self.confirmed(admitted?, &chosen?.session)).await,
         };
-        let cookie = session.map(|session| self.store_cookie(&session));
-        cookie.filter(|_| writes_cookies)
+        session.map(Box::new).map(Written::Of)
     }
 
-    /// The `Set-Cookie` of the guest, if any.
-    fn guest_cookie(&self) -> Option<HeaderValue> {
+    /// What is written of the guest's cookie, if anything.
+    fn guest_cookies(&self, room: usize) -> Vec<HeaderValue> {
         let cookie = self.resolution.auth.guest_cookie();
         match &*self.resolution.guest_decision.borrow() {
-            GuestDecision::None => None,
-            GuestDecision::Ended => Some(cookie.remove()),
+            GuestDecision::None => Vec::new(),
+            GuestDecision::Ended => self.everywhere(cookie, cookie.remove(), None, room),
             GuestDecision::Written(guest) => {
                 let life = guest.record.expires_at.since(self.auth().now());
-                Some(cookie.store(&guest.token, Some(life)))
+                let header = cookie.store(&guest.token, Some(life));
+                self.everywhere(cookie, header, Some(&guest.token), room)
             }
         }
     }
@@ -199,6 +219,12 @@ impl Locals {
         let found = logged(self.auth().find(&session.token).await).flatten();
         found.map(|found| found.session)
     }
+}
+
+/// What a response says of the session cookie.
+enum Written {
+    Removal,
+    Of(Box<Session>),
 }
 
 fn logged<V, E: std::error::Error + 'static>(result: Result<V, E>) -> Option<V> {

@@ -136,6 +136,9 @@ impl Locals {
             if self.auth().store().write_guest(&record, replaces).await? {
                 let written = GuestDecision::Written(Rc::new(Guest { record, token }));
                 self.resolution.guest_decision.replace(written);
+                if replaces.is_none() {
+                    self.tidy_up_conflicting_guests().await;
+                }
                 return Ok(result);
             }
             guest = self.find_guest(&token).await?;
@@ -149,6 +152,7 @@ impl Locals {
     /// [`Error::Store`] if the store fails.
     pub async fn forget_guest(&self) -> Result<(), Error> {
         let guest = self.current_guest().await?;
+        self.end_conflicting_guests().await?;
         if let Some(guest) = &guest {
             self.auth().store().delete_guest(guest.record.id).await?;
         }
@@ -176,7 +180,10 @@ impl Locals {
         found.await.cloned()
     }
 
-    async fn find_guest(&self, token: &SessionToken) -> Result<Option<Rc<Guest>>, Error> {
+    pub(crate) async fn find_guest(
+        &self,
+        token: &SessionToken,
+    ) -> Result<Option<Rc<Guest>>, Error> {
         let record = self.auth().store().find_guest(token.id()).await?;
         let living = record.filter(|guest| {
             guest.secret_hash == token.secret_hash() && self.auth().now() < guest.expires_at

@@ -111,6 +111,7 @@ async fn errors() -> Vec<(&'static str, Error)> {
         ("Forbidden", Error::Forbidden),
         ("CrossOrigin", Error::CrossOrigin { reason: "Origin" }),
         ("TwoCredentials", Error::TwoCredentials),
+        ("TwoAuthorizations", Error::TwoAuthorizations),
         ("TooMuchData", Error::TooMuchData { most: 65_536 }),
         ("Store", Error::Store(StoreError::backend("the cause"))),
         ("Random", Error::Random("the cause".into())),
