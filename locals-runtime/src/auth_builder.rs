@@ -187,8 +187,8 @@ impl<T: AuthUser> AuthBuilder<T> {
     /// default.
     ///
     /// For such a request no cookie is read or written, and its origin does not matter: no browser
-    /// sends this header by itself. One that brings a session cookie too is refused with 400. The
-    /// token is that of [`Session::token`](crate::Session::token); its client gets it from the app, in the answer to a
+    /// sends this header by itself. One that brings a session cookie too, or another `Authorization`, is
+    /// refused with 400. The token is that of [`Session::token`](crate::Session::token); its client gets it from the app, in the answer to a
     /// log-in for example.
     pub fn bearer(mut self, accept: bool) -> Self {
         self.bearer = accept;

@@ -21,6 +21,7 @@ use crate::{
     locals::Locals,
     middleware::finished,
     parameters::Asks,
+    presented::RequestHead,
     resolution::{Carrier, Resolution},
     user::AuthUser,
 };
@@ -139,9 +140,11 @@ where
             let response = match result {
                 Ok(()) => {
                     let acting = Arc::clone(&resolution.acting);
+                    // What is inside takes the request, and gives none back if it fails.
+                    let head = RequestHead::of(request.request());
                     match acting::within(acting, inner.call(request)).await {
                         Ok(response) => response.map_into_boxed_body(),
-                        Err(error) => return Err(FinishedError::of(error, &resolution).await),
+                        Err(error) => return Err(FinishedError::of(error, &resolution, head).await),
                     }
                 }
                 Err(error) => {

@@ -5,7 +5,20 @@ use std::time::Duration;
 use actix_web::http::header::{COOKIE, HeaderMap, HeaderValue};
 use cookie::Cookie;
 
-use crate::{error::ConfigError, token::SessionToken};
+use crate::{
+    cookie_scopes::{CookieScope, domain_fault, other_scopes, path_fault},
+    error::ConfigError,
+    token::SessionToken,
+};
+
+/// How many different tokens of one request are looked at where all of them count, as at a log-out.
+const MOST_TOKENS: usize = 8;
+
+/// How many bytes of a response's header the removals of cookies in other scopes may take in all, and
+/// how many of them the session's cookie leaves to that of a guest who is written too. Proxies take a header of 4 KiB at least (nginx:
+/// `proxy_buffer_size`), and answer 502 to a larger one.
+pub(crate) const MOST_REMOVAL_BYTES: usize = 3072;
+pub(crate) const REMOVAL_BYTES_LEFT_TO_GUEST: usize = 1536;
 
 /// Browsers cap a cookie's life at 400 days (RFC 6265bis §5.5).
 const LONGEST_MAX_AGE: Duration = Duration::from_hours(400 * 24);
@@ -29,6 +42,9 @@ pub enum SameSite {
 /// §4.1.3.2; OWASP ASVS 5.0 §3.3). Settings that contradict each other, which browsers punish
 /// by dropping the cookie in silence, are an error of
 /// [`AuthBuilder::build`](crate::AuthBuilder::build).
+///
+/// Another domain, path or partition in a later version of the app is another cookie for browsers;
+/// `locals::guide::log_in` says what becomes of the old one.
 ///
 /// ```
 /// use locals::CookieConfig;
@@ -67,12 +83,16 @@ impl CookieConfig {
     }
 
     /// Sends the cookie to all hosts below this domain too. None by default.
+    ///
+    /// A host name of two labels or more, in ASCII (`xn--..` for others), without scheme, port or `*`;
+    /// a leading dot means nothing. The domain is this host or one above it, and no public suffix such
+    /// as `co.uk`: browsers refuse those.
     pub fn domain(mut self, domain: impl Into<String>) -> Self {
         self.domain = Some(domain.into());
         self
     }
 
-    /// Sends the cookie only below this path. `/` by default.
+    /// Sends the cookie only below this path, written as in the URLs of browsers. `/` by default.
     pub fn path(mut self, path: impl Into<String>) -> Self {
         self.path = path.into();
         self
@@ -97,7 +117,11 @@ impl CookieConfig {
         self
     }
 
-    pub(crate) fn build(self) -> Result<SessionCookie, ConfigError> {
+    pub(crate) fn build(mut self) -> Result<SessionCookie, ConfigError> {
+        // As browsers read it (RFC 6265bis §5.6.3).
+        self.domain = self
+            .domain
+            .map(|domain| domain.strip_prefix('.').unwrap_or(&domain).to_ascii_lowercase());
         let name = match &self.name {
             Some(name) => name.clone(),
             None if self.secure => "__Host-session".to_owned(),
@@ -115,13 +139,16 @@ impl CookieConfig {
             name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
         };
         let host = prefixed("__Host-");
+        // Browsers count the bytes of name and value (RFC 6265bis §5.6), the guest's name too.
+        let is_too_long = name.len() + "-guest".len() + 64 > 4096;
         if name.is_empty() || !name.bytes().all(is_token_char) {
             Some("a name is made of letters, digits and !#$%&'*+-.^_`|~")
-        } else if !self.path.starts_with('/') || !is_attribute_value(&self.path) {
-            Some("a path starts with `/` and holds no `;`, space or control character")
-        } else if self.domain.as_deref().is_some_and(|it| it.is_empty() || !is_attribute_value(it))
-        {
-            Some("a domain is not empty and holds no `;`, space or control character")
+        } else if is_too_long {
+            Some("browsers refuse a cookie whose name and value have more than 4096 bytes")
+        } else if let Some(fault) = path_fault(&self.path) {
+            Some(fault)
+        } else if let Some(fault) = self.domain.as_deref().and_then(domain_fault) {
+            Some(fault)
         } else if (host || prefixed("__Secure-") || prefixed("__Http-")) && !self.secure {
             Some("this prefix demands `secure(true)`; without it use a name without prefix")
         } else if host && self.domain.is_some() {
@@ -143,10 +170,6 @@ fn is_token_char(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-fn is_attribute_value(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b';')
-}
-
 /// What a request brought as its session cookie.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Presented {
@@ -158,6 +181,26 @@ pub(crate) enum Presented {
     Conflicting,
     /// A well-formed token. Whether it opens a session, the store knows.
     Token(SessionToken),
+}
+
+/// The well-formed tokens that a request presents by cookies of one name.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct AllPresented {
+    /// Each once.
+    pub tokens: Vec<SessionToken>,
+    /// How many more there are, at which nobody looks.
+    pub ignored: usize,
+}
+
+/// What a request tells of the cookies that its browser holds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Holder<'a> {
+    pub headers: &'a HeaderMap,
+    /// With its port, if it has one.
+    pub host: Option<&'a str>,
+    pub path: &'a str,
+    /// Whether the browser may hold cookies that it has not sent with this request.
+    pub may_withhold: bool,
 }
 
 /// The session cookie, as configured and checked.
@@ -183,16 +226,18 @@ impl SessionCookie {
         self.config.secure
     }
 
+    /// Whether browsers send it with no request that another site has caused.
+    pub(crate) fn is_strict(&self) -> bool {
+        self.config.same_site == SameSite::Strict
+    }
+
     /// Reads the cookie from the raw bytes of the headers.
     ///
     /// Names are compared byte for byte and nothing is decoded: a name that only *reads* as
     /// `__Host-session` may have been set by a sibling domain (as in CVE-2020-8184). Bytes of
     /// other cookies do not matter, whatever they are.
     pub(crate) fn read(&self, headers: &HeaderMap) -> Presented {
-        let mut values = headers
-            .get_all(COOKIE)
-            .flat_map(|header| header.as_bytes().split(|byte| *byte == b';'))
-            .filter_map(|pair| value_of(pair, self.name.as_bytes()));
+        let mut values = self.values(headers);
         let Some(value) = values.next() else {
             return Presented::Nothing;
         };
@@ -200,6 +245,29 @@ impl SessionCookie {
             return Presented::Conflicting;
         }
         SessionToken::parse(value).map_or(Presented::Malformed, Presented::Token)
+    }
+
+    /// All tokens, where it does not matter that there are several.
+    pub(crate) fn read_all(&self, headers: &HeaderMap) -> AllPresented {
+        let mut all = AllPresented::default();
+        for token in self.values(headers).filter_map(|value| SessionToken::parse(value).ok()) {
+            if all.tokens.contains(&token) {
+                continue;
+            }
+            if all.tokens.len() < MOST_TOKENS {
+                all.tokens.push(token);
+            } else {
+                all.ignored += 1;
+            }
+        }
+        all
+    }
+
+    fn values<'a>(&'a self, headers: &'a HeaderMap) -> impl Iterator<Item = &'a [u8]> + Clone {
+        headers
+            .get_all(COOKIE)
+            .flat_map(|header| header.as_bytes().split(|byte| *byte == b';'))
+            .filter_map(move |pair| value_of(pair, self.name.as_bytes()))
     }
 
     /// The header that stores the token in the browser for `life`, or until it is closed.
@@ -210,6 +278,67 @@ impl SessionCookie {
     /// The header that removes the cookie from the browser.
     pub(crate) fn remove(&self) -> HeaderValue {
         self.header("", Some(Duration::ZERO))
+    }
+
+    /// The headers that remove the cookie in the other scopes in which this browser may hold it,
+    /// such as those of an earlier configuration. They stand before the header that stores the new
+    /// one: a browser that knows no partitions takes a removal in another for one of this cookie.
+    ///
+    /// None if all that the browser has presented is `written`, or nothing; and no more than take
+    /// `most_bytes` of the header.
+    pub(crate) fn remove_elsewhere(
+        &self,
+        holder: Holder<'_>,
+        written: Option<&SessionToken>,
+        most_bytes: usize,
+    ) -> Vec<HeaderValue> {
+        let written = written.map(|token| token.expose_secret().as_bytes());
+        let mut values = self.values(holder.headers);
+        if !holder.may_withhold && values.all(|value| Some(value) == written) {
+            return Vec::new();
+        }
+        let others = other_scopes(&self.scope(), self.is_bound(), holder.host, holder.path);
+        let removals = others.iter().filter_map(|scope| self.removal_in(scope));
+        let mut bytes = 0;
+        removals
+            .take_while(|removal| {
+                bytes += header_bytes(removal);
+                bytes <= most_bytes
+            })
+            .collect()
+    }
+
+    fn scope(&self) -> CookieScope {
+        CookieScope {
+            domain: self.config.domain.clone(),
+            path: self.config.path.clone(),
+            is_partitioned: self.config.partitioned,
+        }
+    }
+
+    /// Whether its name allows no domain and no other path.
+    fn is_bound(&self) -> bool {
+        const PREFIX: &str = "__Host-";
+        let start = self.name.get(..PREFIX.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
+    }
+
+    /// With no attribute that browsers do not need to remove it: there may be many of these.
+    fn removal_in(&self, scope: &CookieScope) -> Option<HeaderValue> {
+        let mut cookie = Cookie::build((self.name.as_str(), ""))
+            .path(scope.path.as_str())
+            // Browsers demand it with `Partitioned`.
+            .secure(self.config.secure || scope.is_partitioned)
+            .partitioned(scope.is_partitioned)
+            .max_age(cookie::time::Duration::ZERO);
+        if self.config.same_site == SameSite::None {
+            // Inside of another site's frame nothing else is taken.
+            cookie = cookie.same_site(cookie::SameSite::None);
+        }
+        if let Some(domain) = &scope.domain {
+            cookie = cookie.domain(domain.as_str());
+        }
+        secret(&cookie.to_string())
     }
 
     fn header(&self, value: &str, max_age: Option<Duration>) -> HeaderValue {
@@ -231,8 +360,21 @@ impl SessionCookie {
             cookie = cookie.domain(domain.as_str());
         }
         // `build` has refused every character that a header cannot hold.
-        HeaderValue::try_from(cookie.to_string()).unwrap_or_else(|_| HeaderValue::from_static(""))
+        secret(&cookie.to_string()).unwrap_or_else(|| HeaderValue::from_static(""))
     }
+}
+
+/// What a `Set-Cookie` takes of the header of a response.
+pub(crate) fn header_bytes(value: &HeaderValue) -> usize {
+    "set-cookie: \r\n".len() + value.len()
+}
+
+/// A header of which `Debug` shows nothing, and which HTTP/2 keeps out of its table
+/// (RFC 7541 §7.1.3).
+fn secret(text: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(text).ok()?;
+    value.set_sensitive(true);
+    Some(value)
 }
 
 /// The value of one `name=value` pair if the name is exactly `name`. Only SP and HTAB are
@@ -386,6 +528,120 @@ mod tests {
         );
     }
 
+    fn cookies(values: &[&str]) -> HeaderMap {
+        let pairs: Vec<_> = values.iter().map(|value| format!("__Host-session={value}")).collect();
+        let mut map = HeaderMap::new();
+        map.append(COOKIE, HeaderValue::from_str(&pairs.join("; ")).unwrap());
+        map
+    }
+
+    fn tokens(count: u8) -> Vec<String> {
+        (0..count).map(|number| format!("{}{number:02}", &TOKEN[..62])).collect()
+    }
+
+    #[test]
+    fn of_all_tokens_each_is_read_once_and_so_many_at_most() {
+        let tokens = tokens(10);
+        let all: Vec<_> = tokens.iter().map(String::as_str).collect();
+        let read = |values: &[&str]| cookie().read_all(&cookies(values));
+        let texts = |read: AllPresented| {
+            let texts = read.tokens.iter().map(|token| token.expose_secret().to_owned());
+            (texts.collect::<Vec<_>>(), read.ignored)
+        };
+        assert_eq!(texts(read(&[])), (vec![], 0));
+        let mixed = [all[1], "", all[0], "malformed", all[1]];
+        assert_eq!(texts(read(&mixed)), (vec![tokens[1].clone(), tokens[0].clone()], 0));
+        assert_eq!(texts(read(&all)), (tokens[..MOST_TOKENS].to_vec(), 2));
+    }
+
+    /// What is removed elsewhere, as text.
+    fn elsewhere(
+        config: CookieConfig,
+        presented: &[&str],
+        written: Option<&str>,
+        may_withhold: bool,
+    ) -> Vec<String> {
+        let headers = cookies(presented);
+        let host = Some("app.example.com:8443");
+        let holder = Holder { headers: &headers, host, path: "/in", may_withhold };
+        let written = written.map(|token| token.parse().unwrap());
+        let cookie = config.name("__Host-session").build().unwrap();
+        let removals = cookie.remove_elsewhere(holder, written.as_ref(), MOST_REMOVAL_BYTES);
+        assert!(removals.iter().all(HeaderValue::is_sensitive));
+        removals.iter().map(|removal| removal.to_str().unwrap().to_owned()).collect()
+    }
+
+    #[test]
+    fn a_cookie_is_removed_elsewhere_where_another_value_was_presented_or_may_be_held() {
+        let removal = "__Host-session=; Partitioned; Secure; Path=/; Max-Age=0";
+        let other = TOKEN.replace("AAEC", "BBBB");
+        for (presented, written, may_withhold, is_removed) in [
+            (&[][..], Some(TOKEN), false, false),
+            (&[], Some(TOKEN), true, true),
+            (&[], None, false, false),
+            (&[TOKEN], Some(TOKEN), false, false),
+            (&[TOKEN, TOKEN], Some(TOKEN), false, false),
+            (&[TOKEN], Some(&*other), false, true),
+            (&["malformed"], Some(TOKEN), false, true),
+            (&[TOKEN, &other], Some(TOKEN), false, true),
+            (&[TOKEN], None, false, true),
+            (&[TOKEN, &other], None, false, true),
+        ] {
+            let found = elsewhere(CookieConfig::default(), presented, written, may_withhold);
+            let expected = if is_removed { vec![removal] } else { vec![] };
+            assert_eq!(found, expected, "{presented:?} {written:?} {may_withhold}");
+        }
+        let partitioned = CookieConfig::default().partitioned(true).same_site(SameSite::None);
+        assert_eq!(
+            elsewhere(partitioned, &[TOKEN], None, false),
+            ["__Host-session=; SameSite=None; Secure; Path=/; Max-Age=0"]
+        );
+    }
+
+    #[test]
+    fn the_removals_of_a_cookie_are_few_and_those_of_one_change_are_among_them() {
+        let host = Some("shop.eu.app.example.com");
+        let path = "/accounts/users/sessions/new";
+        let cookie = CookieConfig::default().name("__Secure-session").build().unwrap();
+        let mut headers = HeaderMap::new();
+        let pair = format!("__Secure-session={TOKEN}");
+        headers.append(COOKIE, HeaderValue::from_str(&pair).unwrap());
+        let holder = Holder { headers: &headers, host, path, may_withhold: false };
+        for most_bytes in [MOST_REMOVAL_BYTES, REMOVAL_BYTES_LEFT_TO_GUEST] {
+            let removals = cookie.remove_elsewhere(holder, None, most_bytes);
+            let bytes: usize = removals.iter().map(header_bytes).sum();
+            assert!((most_bytes - 150..=most_bytes).contains(&bytes), "{bytes}");
+            for scope in [
+                "Partitioned; Secure; Path=/; Max",
+                "Path=/; Domain=shop.eu.app.example.com;",
+                "Path=/; Domain=example.com;",
+                "Path=/accounts; Max",
+                "Path=/accounts/users/sessions; Max",
+            ] {
+                let has = |removal: &HeaderValue| removal.to_str().unwrap().contains(scope);
+                assert!(removals.iter().any(has), "{scope}: {removals:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_marked_as_a_secret() {
+        let token = TOKEN.parse().unwrap();
+        for cookie in [cookie(), cookie().of_guests()] {
+            for header in [cookie.store(&token, None), cookie.remove()] {
+                assert!(header.is_sensitive());
+                assert_eq!(format!("{header:?}"), "Sensitive");
+            }
+        }
+    }
+
+    #[test]
+    fn a_domain_is_kept_as_browsers_read_it() {
+        let config = CookieConfig::default().name("__Secure-id").domain(".Example.COM");
+        let header = config.build().unwrap().remove();
+        assert!(attributes(&header).contains(&"Domain=example.com".to_owned()));
+    }
+
     #[test]
     fn a_cookie_that_ends_with_the_browser_names_no_age() {
         let header = cookie().store(&TOKEN.parse().unwrap(), None);
@@ -426,6 +682,17 @@ mod tests {
             config().path("app"),
             config().name("a").domain("x; Secure"),
             config().name("a").path("/\r\n"),
+            config().name("a").path("/app?tab=1"),
+            config().name("a").path("/app/../admin"),
+            config().name("a").domain(""),
+            config().name("a").domain("/"),
+            config().name("a").domain("example.com:8443"),
+            config().name("a").domain("https://example.com"),
+            config().name("a").domain("*.example.com"),
+            config().name("a").domain("bücher.example"),
+            config().name("a").domain("127.0.0.1"),
+            config().name("a").domain("localhost"),
+            config().name("a".repeat(4_027)),
         ] {
             let error = contradiction.clone().build().expect_err(&format!("{contradiction:?}"));
             assert!(!error.to_string().contains('\n'));

@@ -60,6 +60,12 @@ pub enum Error {
     #[error("a session cookie and a bearer token in one request")]
     TwoCredentials,
 
+    /// A bearer token beside another `Authorization`, in a header of its own or joined to it by a comma:
+    /// which of them counts would be a guess. 400, with the code of
+    /// [`TwoCredentials`](Self::TwoCredentials).
+    #[error("a bearer token beside another `Authorization`")]
+    TwoAuthorizations,
+
     /// More data than a session or a guest may hold. 413.
     #[error("more than {most} bytes of data for one session")]
     #[non_exhaustive]
@@ -234,6 +240,9 @@ impl Error {
             }
             Self::TwoCredentials => {
                 (StatusCode::BAD_REQUEST, "two_credentials", "A cookie and a bearer token")
+            }
+            Self::TwoAuthorizations => {
+                (StatusCode::BAD_REQUEST, "two_credentials", "Several Authorization headers")
             }
             Self::TooMuchData { .. } => {
                 (StatusCode::PAYLOAD_TOO_LARGE, "too_much_data", "More data than can be kept")

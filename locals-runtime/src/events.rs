@@ -26,7 +26,7 @@ pub(crate) enum Event<'a> {
     CredentialChanged { session: SessionId, user: &'a UserId },
     SecretWrong { session: SessionId, user: &'a UserId },
     TokenSuperseded { session: SessionId, user: &'a UserId },
-    CookieConflicting,
+    CookieConflicting { ignored: usize },
     CookieMalformed,
     Refused(Refused<'a>),
     CrossOriginRefused(Refused<'a>),
@@ -113,10 +113,11 @@ impl Event<'_> {
             Self::TokenSuperseded { session, user } => {
                 record!(WARN, "token_superseded", %session, %user, "a token that was exchanged for another one before");
             }
-            Self::CookieConflicting => {
+            Self::CookieConflicting { ignored } => {
                 record!(
                     WARN,
                     "cookie_conflicting",
+                    ignored,
                     "several session cookies with different values: treated as none"
                 );
             }

@@ -1,9 +1,9 @@
 //! Everything after the handler, whatever came of it: the cookie and the cache headers.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use actix_web::{
-    HttpResponse, ResponseError,
+    HttpRequest, HttpResponse, ResponseError,
     http::{
         StatusCode,
         header::{CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, SET_COOKIE, VARY},
@@ -12,30 +12,35 @@ use actix_web::{
 
 use crate::{
     admission::TokenState,
+    cookie::{MOST_REMOVAL_BYTES, REMOVAL_BYTES_LEFT_TO_GUEST, SessionCookie, header_bytes},
     error::chain,
     events::Event,
     outcome::{Choice, Opened, Outcome, outcome},
+    presented::RequestHead,
     resolution::{Carrier, Decision, GuestDecision, Resolution},
     session::{Renewal, Session},
     session_manager::Admitted,
+    token::SessionToken,
 };
 
 /// What a response gets of the session: found out once, when everything has been decided.
 #[derive(Debug, Default)]
 pub(crate) struct Finish {
-    cookies: Vec<HeaderValue>,
+    /// The headers of each cookie: that of the session, and that of the guest.
+    cookies: [Vec<HeaderValue>; 2],
     clear_site_data: Option<HeaderValue>,
     /// The headers of the request that the response depends on.
     vary: &'static [&'static str],
 }
 
 impl Finish {
-    /// What the response to a request gets; nothing if it has been given before.
-    pub(crate) async fn of(resolution: &Resolution) -> Self {
+    /// What the response to a request gets; nothing if it has been given before. `head` is asked only
+    /// if a cookie is written.
+    pub(crate) async fn of(resolution: &Resolution, head: impl FnOnce() -> RequestHead) -> Self {
         if resolution.is_finished.replace(true) {
             return Self::default();
         }
-        let cookies = [resolution.cookie().await, resolution.guest_cookie()];
+        let cookies = resolution.cookies(head).await;
         // No other site may make a browser forget what is ours.
         let is_tidied = resolution.has_logged_out.get() && resolution.carrier == Carrier::Cookie;
         // One that cleared nothing, for a stranger, would have removed the cookie of somebody else.
@@ -43,7 +48,7 @@ impl Finish {
             || resolution.guest.initialized()
             || !matches!(resolution.decision(), Decision::None);
         Self {
-            cookies: cookies.into_iter().flatten().collect(),
+            cookies,
             clear_site_data: resolution.auth.clear_site_data().filter(|_| is_tidied).cloned(),
             vary: match (depends, resolution.auth.accepts_bearer()) {
                 (false, _) => &[],
@@ -55,8 +60,8 @@ impl Finish {
 
     /// Puts it among the headers of the response.
     pub(crate) fn put(&self, headers: &mut HeaderMap) {
-        for cookie in &self.cookies {
-            replace_cookie(headers, cookie.clone());
+        for cookie in self.cookies.iter().filter(|cookie| !cookie.is_empty()) {
+            replace_cookies(headers, cookie);
             never_store(headers);
         }
         if let Some(value) = &self.clear_site_data {
@@ -72,8 +77,12 @@ impl Finish {
 }
 
 /// Gives a response what the session asks for, once.
-pub(crate) async fn finish(resolution: &Resolution, headers: &mut HeaderMap) {
-    Finish::of(resolution).await.put(headers);
+pub(crate) async fn finish(
+    resolution: &Resolution,
+    request: &HttpRequest,
+    headers: &mut HeaderMap,
+) {
+    Finish::of(resolution, || RequestHead::of(request)).await.put(headers);
 }
 
 /// The error of a service inside, whose response gets what the session asks for.
@@ -85,8 +94,12 @@ pub struct FinishedError {
 }
 
 impl FinishedError {
-    pub(crate) async fn of(error: actix_web::Error, resolution: &Resolution) -> actix_web::Error {
-        Self { error, finish: Finish::of(resolution).await }.into()
+    pub(crate) async fn of(
+        error: actix_web::Error,
+        resolution: &Resolution,
+        head: RequestHead,
+    ) -> actix_web::Error {
+        Self { error, finish: Finish::of(resolution, || head).await }.into()
     }
 
     /// The error as the service inside gave it.
@@ -133,16 +146,16 @@ fn never_store(headers: &mut HeaderMap) {
     }
 }
 
-/// Adds a cookie in a header of its own. Another of the same name, which the handler has set
-/// itself, gives way: two would contradict each other (RFC 6265bis §4.1.1).
-fn replace_cookie(headers: &mut HeaderMap, cookie: HeaderValue) {
+/// Adds the headers of one cookie. Others of the same name, which the handler has set itself, give
+/// way: they would contradict each other (RFC 6265bis §4.1.1).
+fn replace_cookies(headers: &mut HeaderMap, cookies: &[HeaderValue]) {
     let name = |value: &HeaderValue| {
         value.as_bytes().split(|byte| *byte == b'=').next().unwrap_or_default().to_vec()
     };
-    let ours = name(&cookie);
-    let others: Vec<_> =
-        headers.remove(SET_COOKIE).filter(|other| name(other) != ours).chain([cookie]).collect();
-    for cookie in others {
+    let ours = cookies.first().map(name).unwrap_or_default();
+    let others = headers.remove(SET_COOKIE).filter(|other| name(other) != ours);
+    let all: Vec<_> = others.chain(cookies.iter().cloned()).collect();
+    for cookie in all {
         headers.append(SET_COOKIE, cookie);
     }
 }
@@ -170,43 +183,77 @@ fn vary_by(headers: &mut HeaderMap, name: &'static str) {
 }
 
 impl Resolution {
-    /// The `Set-Cookie` that the request's decisions amount to, if any.
+    /// All headers that write cookies: those of the session, and those of the guest.
+    async fn cookies(&self, head: impl FnOnce() -> RequestHead) -> [Vec<HeaderValue>; 2] {
+        let session = self.written().await.filter(|_| self.carrier != Carrier::Bearer);
+        let guest = match &*self.guest_decision.borrow() {
+            GuestDecision::None => None,
+            GuestDecision::Ended => Some(Written::Removal),
+            GuestDecision::Written(guest) => {
+                let life = guest.record.expires_at.since(self.auth.sessions().now());
+                Some(Written::Of(guest.token.clone(), Some(life)))
+            }
+        };
+        if session.is_none() && guest.is_none() {
+            return Default::default();
+        }
+        let head = head();
+        let left_to_guest = if guest.is_some() { REMOVAL_BYTES_LEFT_TO_GUEST } else { 0 };
+        let room = MOST_REMOVAL_BYTES - left_to_guest;
+        let session = self.everywhere(self.auth.cookie(), &head, session, room);
+        let room = MOST_REMOVAL_BYTES.saturating_sub(session.iter().map(header_bytes).sum());
+        [session, self.everywhere(self.auth.guest_cookie(), &head, guest, room)]
+    }
+
+    /// All headers that write a cookie: the removals in other scopes, which take no more than so many
+    /// bytes, and the cookie itself, last.
+    fn everywhere(
+        &self,
+        cookie: &SessionCookie,
+        head: &RequestHead,
+        written: Option<Written>,
+        most_bytes: usize,
+    ) -> Vec<HeaderValue> {
+        let (token, header) = match written {
+            None => return Vec::new(),
+            Some(Written::Removal) => (None, cookie.remove()),
+            Some(Written::Of(token, life)) => {
+                let header = cookie.store(&token, life);
+                (Some(token), header)
+            }
+        };
+        // Nobody else's request makes a browser forget what it has not shown, unless it signs in.
+        let may_withhold = token.is_some()
+            && (self.carrier == Carrier::CrossOrigin
+                || (head.is_cross_site() && cookie.is_strict()));
+        let holder = head.holder(may_withhold);
+        let mut all = cookie.remove_elsewhere(holder, token.as_ref(), most_bytes);
+        all.push(header);
+        all
+    }
+
+    /// What is written of the session cookie by the request's decisions, if anything.
     ///
     /// An idle session is renewed here, at the end, and a token exchanged: one that was ended while
     /// the handler ran is not found any more, so neither its row nor its cookie comes back.
-    async fn cookie(&self) -> Option<HeaderValue> {
+    async fn written(&self) -> Option<Written> {
         let resolved = self.resolved();
         let admitted = resolved.as_ref().and_then(|resolved| resolved.admitted.as_ref());
         let chosen = match self.decision() {
             Decision::Set(chosen) => Some(chosen),
             Decision::None | Decision::Clear { .. } => None,
         };
-        let writes_cookies = self.carrier != Carrier::Bearer;
         let session = match self.outcome(admitted) {
             Outcome::Keep => None,
-            Outcome::Remove => {
-                return writes_cookies.then(|| self.auth.cookie().remove());
-            }
+            Outcome::Remove => return Some(Written::Removal),
             Outcome::Store => chosen.map(|chosen| chosen.session.clone()),
             // In boxes: these futures are large, and part of that of every handler.
             Outcome::Renew => Box::pin(self.used(admitted?)).await,
             Outcome::Confirm => Box::pin(self.confirmed(admitted?, &chosen?.session)).await,
-        };
-        let cookie = session.map(|session| self.store_cookie(&session));
-        cookie.filter(|_| writes_cookies)
-    }
-
-    /// The `Set-Cookie` of the guest, if any.
-    fn guest_cookie(&self) -> Option<HeaderValue> {
-        let cookie = self.auth.guest_cookie();
-        match &*self.guest_decision.borrow() {
-            GuestDecision::None => None,
-            GuestDecision::Ended => Some(cookie.remove()),
-            GuestDecision::Written(guest) => {
-                let life = guest.record.expires_at.since(self.auth.sessions().now());
-                Some(cookie.store(&guest.token, Some(life)))
-            }
-        }
+        }?;
+        let life = session.idle_expires_at().since(self.auth.sessions().now());
+        let life = session.is_persistent().then_some(life);
+        Some(Written::Of(session.token, life))
     }
 
     fn outcome(&self, admitted: Option<&Admitted>) -> Outcome {
@@ -220,12 +267,6 @@ impl Resolution {
             is_unchanged: admitted.renewal.is_none() && admitted.token == TokenState::Current,
         });
         outcome(choice, &self.presented, opened)
-    }
-
-    fn store_cookie(&self, session: &Session) -> HeaderValue {
-        let life = session.idle_expires_at().since(self.auth.sessions().now());
-        let life = session.is_persistent().then_some(life);
-        self.auth.cookie().store(&session.token, life)
     }
 
     /// The presented session after its use: renewed by this request, or with the token that it has
@@ -270,6 +311,13 @@ impl Resolution {
         let found = logged(self.auth.sessions().find_again(&session.token).await).flatten();
         found.map(|found| found.session)
     }
+}
+
+/// What a response says of a cookie.
+enum Written {
+    Removal,
+    /// The token, and how long the browser keeps it; until it is closed if nothing is said.
+    Of(SessionToken, Option<Duration>),
 }
 
 fn logged<V, E: std::error::Error + 'static>(result: Result<V, E>) -> Option<V> {

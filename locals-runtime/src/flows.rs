@@ -12,6 +12,7 @@ use crate::{
     impersonation::impersonation_ended,
     locals::Locals,
     log_in::LogInOptions,
+    presented::with_actors,
     redirect::SafeRedirect,
     resolution::{Decision, GuestDecision},
     session::{Session, SessionInfo},
@@ -183,6 +184,7 @@ impl Locals {
 
     /// Signs out: ends the session of this request, and the one from which it is an
     /// [impersonation](Self::impersonate), and removes the cookie. Without a session it ends none.
+    /// Where the browser presents several tokens, it ends the session of each, and removes them all.
     ///
     /// If the browser had a session, the response also tells it to forget the pages it has in its cache
     /// (`Clear-Site-Data`). Chromium may still show the page before by "back", from memory; the guide
@@ -208,11 +210,12 @@ impl Locals {
         self.refuse_if_finished("log_out")?;
         self.refuse_unreadable().await?;
         let acting = self.get_session().await?.filter(|session| session.actor().is_some());
+        let conflicting = self.conflicting_sessions().await?;
         for id in self.own_sessions().await? {
             self.auth().invalidate_session(id).await?;
             Event::LogOut { session: id }.record();
         }
-        acting.iter().for_each(impersonation_ended);
+        acting.iter().chain(conflicting).for_each(impersonation_ended);
         self.logged_out();
         Ok(())
     }
@@ -266,9 +269,10 @@ impl Locals {
     /// be removed.
     pub async fn log_out_everywhere(&self) -> Result<u64, Error> {
         self.refuse_if_finished("log_out_everywhere")?;
+        let conflicting = self.end_conflicting_sessions().await?;
         let Some(session) = self.get_session().await? else {
             self.logged_out();
-            return Ok(0);
+            return Ok(conflicting);
         };
         // Whoever acts as this user is signed out too, and first: with it ends what they act in.
         if let Some(actor) = session.record.actor_session {
@@ -277,7 +281,7 @@ impl Locals {
         let ended = self.auth().invalidate_user_sessions(session.user_id().clone()).await?;
         impersonation_ended(&session);
         self.logged_out();
-        Ok(ended)
+        Ok(ended + conflicting)
     }
 
     /// The living sessions of this request's user, newest first, this one marked. Empty without
@@ -373,28 +377,22 @@ impl Locals {
     /// Refuses to sign out of a session that is there and cannot be read: it may be mended, and
     /// then it would live.
     async fn refuse_unreadable(&self) -> Result<(), Error> {
-        let is_unreadable = self.resolution.resolve().await?.unreadable;
+        let is_unreadable =
+            self.resolution.resolve().await?.unreadable || self.has_unreadable_conflict().await?;
         let complaint = || StoreError::Corrupt("the session that is to be ended".to_owned());
         if is_unreadable { Err(complaint().into()) } else { Ok(()) }
     }
 
-    /// The sessions of this browser: the one that was presented, the one from which it is an
-    /// impersonation, and the one that was set since. Those that others depend on come first.
+    /// The sessions of this browser: the one that was presented, or all where it presents several, and
+    /// the one that was set since; and those from which they are impersonations, which come first.
     async fn own_sessions(&self) -> Result<Vec<SessionId>, Error> {
         let presented = self.presented().await?;
         let set = match self.resolution.decision() {
             Decision::Set(chosen) => Some(chosen.session.clone()),
             Decision::None | Decision::Clear { .. } => None,
         };
-        let mut own = Vec::new();
-        for session in presented.iter().chain(&set) {
-            for id in session.record.actor_session.into_iter().chain([session.id()]) {
-                if !own.contains(&id) {
-                    own.push(id);
-                }
-            }
-        }
-        Ok(own)
+        let conflicting = self.conflicting_sessions().await?;
+        Ok(with_actors(presented.iter().chain(conflicting).chain(&set)))
     }
 
     /// The session data of a user who is signed in already, as between two factors.

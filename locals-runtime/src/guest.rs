@@ -161,6 +161,9 @@ impl Locals {
                 }
                 let written = GuestDecision::Written(Rc::new(Guest { record, token }));
                 self.resolution.guest_decision.replace(written);
+                if replaces.is_none() {
+                    self.tidy_up_conflicting_guests().await;
+                }
                 return Ok(result);
             }
             guest = self.find_guest(&token).await?;
@@ -176,6 +179,7 @@ impl Locals {
     pub async fn forget_guest(&self) -> Result<(), Error> {
         self.refuse_if_finished("forget_guest")?;
         let guest = self.current_guest().await?;
+        self.end_conflicting_guests().await?;
         if let Some(guest) = &guest {
             self.auth().store().delete_guest(guest.record.id).await?;
         }
@@ -203,7 +207,10 @@ impl Locals {
         found.await.cloned()
     }
 
-    async fn find_guest(&self, token: &SessionToken) -> Result<Option<Rc<Guest>>, Error> {
+    pub(crate) async fn find_guest(
+        &self,
+        token: &SessionToken,
+    ) -> Result<Option<Rc<Guest>>, Error> {
         let record = self.auth().store().find_guest(token.id()).await?;
         let living = record.filter(|guest| {
             guest.secret_hash == token.secret_hash() && self.auth().now() < guest.expires_at

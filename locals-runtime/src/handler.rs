@@ -62,7 +62,7 @@ where
         Err(refusal) => auth.answers().refuse(&request, session.as_ref(), refusal),
         Ok(response) => auth.answers().negotiate(&request, session.as_ref(), response),
     };
-    finish(resolution, response.headers_mut()).await;
+    finish(resolution, &request, response.headers_mut()).await;
     response
 }
 

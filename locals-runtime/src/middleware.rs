@@ -23,6 +23,7 @@ use crate::{
     finish::{FinishedError, finish},
     late_body,
     parameters::Asks,
+    presented::RequestHead,
     redirect::check_page,
     resolution::Resolution,
     user::AuthUser,
@@ -148,11 +149,13 @@ where
             };
             resolution.guarded_by(Rc::new(move |found| attribute.admit(found)));
             resolution.share(&request);
+            // What is inside takes the request, and gives none back if it fails.
+            let head = RequestHead::of(request.request());
             let refused = late_body::watch(&mut request, &resolution);
             let inside = acting::within(Arc::clone(&resolution.acting), inner.call(request));
             let mut response = match inside.await {
                 Ok(response) => response.map_into_boxed_body(),
-                Err(error) => return Err(FinishedError::of(error, &resolution).await),
+                Err(error) => return Err(FinishedError::of(error, &resolution, head).await),
             };
             if let Some(refusal) = refused.take() {
                 let session = resolution.session();
@@ -191,7 +194,8 @@ pub(crate) async fn finished(
     resolution: Option<Rc<Resolution>>,
 ) -> ServiceResponse<BoxBody> {
     if let Some(resolution) = resolution {
-        finish(&resolution, response.headers_mut()).await;
+        let request = response.request().clone();
+        finish(&resolution, &request, response.headers_mut()).await;
     }
     response
 }

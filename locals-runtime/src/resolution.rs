@@ -12,7 +12,7 @@ use std::{
 use actix_web::{
     HttpMessage, HttpRequest,
     http::{
-        header::{AUTHORIZATION, HOST, HeaderMap},
+        header::{AUTHORIZATION, HOST, HeaderMap, HeaderValue},
         uri::Authority,
     },
 };
@@ -22,12 +22,14 @@ use crate::{
     acting::Acting,
     attribute::Refusal,
     auth::{AnyUser, Registered},
+    bearer::{self, Bearer},
     clock::Timestamp,
     cookie::Presented,
     error::{Error, StoreError},
     events::Event,
     guest::Guest,
     parameters::Asks,
+    presented::Conflicting,
     session::{Session, SessionRecord},
     session_manager::Admitted,
     token::SessionToken,
@@ -43,6 +45,7 @@ pub(crate) const STALE_AFTER: Duration = Duration::from_secs(1);
 pub struct Resolution {
     pub(crate) auth: Registered,
     pub(crate) presented: Presented,
+    pub(crate) conflicting: Conflicting,
     scope: Scope,
     resolved: OnceCell<Rc<Resolved>>,
     /// What was found when the presented session was read again.
@@ -169,6 +172,7 @@ impl Resolution {
             Some(presented) => (presented, Carrier::Bearer),
             None => from_cookie(&auth, request, allows_cross_origin)?,
         };
+        let conflicting = Conflicting::read(auth.cookie(), request.headers(), &presented, carrier);
         // Without a token there is nothing to wait for.
         let is_known = asks.session && !matches!(presented, Presented::Token(_));
         let scope =
@@ -181,6 +185,7 @@ impl Resolution {
             acting: Arc::new(Acting::new(auth.sessions().clone(), token)),
             auth,
             presented,
+            conflicting,
             scope,
             resolved: OnceCell::new_with(is_known.then(Rc::default)),
             read_again: RefCell::default(),
@@ -231,11 +236,16 @@ impl Resolution {
                 (Presented::Nothing, Decision::Clear { after_set })
             }
         };
+        let conflicting = match &decision {
+            Decision::Clear { .. } => Conflicting::default(),
+            Decision::None | Decision::Set(_) => self.conflicting.again(),
+        };
         // Whoever has begun the other must not write its cookie over that of this one.
         self.is_finished.set(true);
         Rc::new(Self {
             auth: self.auth.clone(),
             presented,
+            conflicting,
             scope: Scope::SessionAndUser,
             resolved: OnceCell::new(),
             read_again: RefCell::default(),
@@ -371,18 +381,15 @@ fn from_bearer(auth: &Registered, headers: &HeaderMap) -> Result<Option<Presente
     if !auth.accepts_bearer() {
         return Ok(None);
     }
-    let Some(header) = headers.get(AUTHORIZATION) else { return Ok(None) };
-    let header = header.as_bytes();
-    let scheme_ends = header.iter().position(|byte| *byte == b' ').unwrap_or(header.len());
-    let (scheme, token) = header.split_at(scheme_ends);
-    if !scheme.eq_ignore_ascii_case(b"Bearer") {
-        return Ok(None);
-    }
+    let token = match bearer::read(headers.get_all(AUTHORIZATION).map(HeaderValue::as_bytes)) {
+        Bearer::None => return Ok(None),
+        Bearer::Several => return Err(Error::TwoAuthorizations),
+        Bearer::One(token) => token,
+    };
     if auth.cookie().read(headers) != Presented::Nothing {
         return Err(Error::TwoCredentials);
     }
-    let token = SessionToken::parse(token.trim_ascii());
-    Ok(Some(token.map_or(Presented::Malformed, Presented::Token)))
+    Ok(Some(SessionToken::parse(token).map_or(Presented::Malformed, Presented::Token)))
 }
 
 /// What a browser presents, and whether it may.
@@ -402,7 +409,9 @@ fn from_cookie(
 fn read_cookie(auth: &Registered, headers: &HeaderMap) -> Presented {
     let presented = auth.cookie().read(headers);
     match presented {
-        Presented::Conflicting => Event::CookieConflicting.record(),
+        Presented::Conflicting => {
+            Event::CookieConflicting { ignored: auth.cookie().read_all(headers).ignored }.record();
+        }
         Presented::Malformed => Event::CookieMalformed.record(),
         Presented::Nothing | Presented::Token(_) => {}
     }
@@ -411,7 +420,7 @@ fn read_cookie(auth: &Registered, headers: &HeaderMap) -> Presented {
 
 /// The host the client asked for, as HTTP/1 and HTTP/2 say it. Forwarded headers do not count:
 /// anybody can send them.
-fn host(request: &HttpRequest) -> Option<&str> {
+pub(crate) fn host(request: &HttpRequest) -> Option<&str> {
     request
         .uri()
         .authority()

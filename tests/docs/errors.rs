@@ -113,6 +113,7 @@ async fn errors() -> Vec<(&'static str, Error)> {
         ("Forbidden", Error::Forbidden),
         ("CrossOrigin", Error::cross_origin("Origin")),
         ("TwoCredentials", Error::TwoCredentials),
+        ("TwoAuthorizations", Error::TwoAuthorizations),
         ("TooMuchData", Error::too_much_data(65_536)),
         ("Store", Error::Store(StoreError::backend("the cause"))),
         ("Random", Error::Random("the cause".into())),

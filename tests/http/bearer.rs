@@ -197,6 +197,38 @@ async fn a_request_with_two_credentials_is_refused_before_either_is_looked_at() 
 }
 
 #[actix_web::test]
+async fn a_bearer_token_beside_another_authorization_is_refused_before_either_is_looked_at() {
+    let fixture = Fixture::configured(accepting).await;
+    let (one, other) = (fixture.session(1).await, fixture.session(2).await);
+    let app = app!(fixture, me, login);
+    let [one, other] = [&one, &other].map(|it| format!("Bearer {}", it.token().expose_secret()));
+    let joined = [format!("{one}, {other}"), format!("Basic YTpi,{one}"), format!("{one}, {one}")];
+    let mut cases: Vec<Vec<&str>> = joined.iter().map(|header| vec![header.as_str()]).collect();
+    for second in
+        [other.as_str(), "Basic YTpi", "Bearer", "Bearer malformed", "", "Digest a=\"b, c\""]
+    {
+        cases.extend([vec![one.as_str(), second], vec![second, one.as_str()]]);
+    }
+    cases.push(vec![&one, &one, &other]);
+    fixture.store.forget();
+    for headers in cases {
+        for request in [support::get("/me"), support::post("/native/login/1")] {
+            let request = headers
+                .iter()
+                .fold(request, |request, header| request.append_header(("Authorization", *header)));
+            let reply = send!(app, request);
+            let body = problem(400, "two_credentials", "Several Authorization headers");
+            assert!(reply.sets_no_cookie());
+            assert_eq!((reply.status, reply.body), (StatusCode::BAD_REQUEST, body), "{headers:?}");
+        }
+    }
+    assert_eq!(fixture.store.calls(), 0);
+    let twice = support::get("/me").append_header(("Authorization", one.as_str()));
+    let reply = send!(app, twice.append_header(("Authorization", one.replace("Bearer", "bearer"))));
+    assert_eq!(reply.body, "name-1", "one credential, said twice");
+}
+
+#[actix_web::test]
 async fn a_malformed_token_is_refused_without_asking_the_store() {
     let fixture = Fixture::configured(accepting).await;
     let session = fixture.session(1).await;

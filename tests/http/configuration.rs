@@ -104,6 +104,11 @@ fn contradictory_settings_stop_the_app_when_it_starts() {
     for contradiction in [
         builder().cookie(cookie().domain("example.com")),
         builder().cookie(cookie().path("/app")),
+        builder().cookie(cookie().name("a").path("/app?tab=1")),
+        builder().cookie(cookie().name("a").domain("example.com:8443")),
+        builder().cookie(cookie().name("a").domain("https://example.com")),
+        builder().cookie(cookie().name("a").domain("*.example.com")),
+        builder().cookie(cookie().name("a").domain("/")),
         builder().cookie(cookie().name("__Secure-id").secure(false)),
         builder().cookie(cookie().same_site(SameSite::None).secure(false)),
         builder().trusted_origin("https://sso.example/"),

@@ -33,6 +33,7 @@ mod recipes;
 mod renewal;
 mod rotation;
 mod routes;
+mod scopes;
 mod secrecy;
 mod server_api;
 mod session_data;

@@ -236,7 +236,14 @@ impl Reply {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 
+    /// The cookies that are written as the app has configured them: not the removals in other scopes,
+    /// which come along.
     pub fn set_cookies(&self) -> Vec<&str> {
+        let all = self.all_set_cookies().into_iter();
+        all.filter(|cookie| !cookie.contains("Max-Age=0") || cookie.contains("HttpOnly")).collect()
+    }
+
+    pub fn all_set_cookies(&self) -> Vec<&str> {
         self.headers.get_all(SET_COOKIE).map(|value| value.to_str().unwrap()).collect()
     }
 
@@ -264,7 +271,7 @@ impl Reply {
     }
 
     pub fn sets_no_cookie(&self) -> bool {
-        self.set_cookies().is_empty()
+        self.all_set_cookies().is_empty()
     }
 
     pub fn removes_the_cookie(&self) -> bool {

@@ -99,3 +99,31 @@ async fn a_bearer_token_counts_where_it_is_enabled_and_not_together_with_a_cooki
     }
     server.stop().await;
 }
+
+#[actix_web::test]
+async fn two_authorizations_on_the_wire_are_one_if_they_are_equal_and_refused_otherwise() {
+    let server = Server::configured(|builder| builder.bearer(true)).await;
+    let (session, other) = (server.session(1).await, server.session(2).await);
+    for (headers, expected, reads) in [
+        ("Authorization: Bearer ONE\r\nAuthorization: Bearer ONE", StatusCode::OK, 1),
+        ("Authorization: Bearer ONE\r\nA: b\r\nauthorization:bearer  ONE", StatusCode::OK, 1),
+        ("Authorization: Bearer ONE\r\nAuthorization: Bearer TWO", StatusCode::BAD_REQUEST, 0),
+        ("Authorization: Bearer TWO\r\nauthorization: Bearer ONE", StatusCode::BAD_REQUEST, 0),
+        ("Authorization: Bearer ONE\r\nAuthorization: Bearer x", StatusCode::BAD_REQUEST, 0),
+        ("Authorization: Bearer ONE\r\nAuthorization:", StatusCode::BAD_REQUEST, 0),
+        ("Authorization: Basic YTpi\r\nAuthorization: Bearer ONE", StatusCode::BAD_REQUEST, 0),
+        ("Authorization: Bearer ONE\r\nAuthorization: Basic YTpi", StatusCode::BAD_REQUEST, 0),
+        ("Authorization: Bearer ONE, Bearer TWO", StatusCode::BAD_REQUEST, 0),
+        ("Authorization: Basic YTpi, Bearer ONE", StatusCode::BAD_REQUEST, 0),
+        ("Authorization: Basic YTpi\r\nAuthorization: Token x", StatusCode::UNAUTHORIZED, 0),
+    ] {
+        server.fixture.store.forget();
+        let filled = headers
+            .replace("ONE", session.token().expose_secret())
+            .replace("TWO", other.token().expose_secret());
+        let reply = server.ask(request("GET /me", filled)).await;
+        assert_eq!((reply.status, server.fixture.store.reads()), (expected, reads), "{headers}");
+        assert!(reply.sets_no_cookie());
+    }
+    server.stop().await;
+}

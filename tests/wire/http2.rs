@@ -4,6 +4,7 @@ use actix_web::{http::StatusCode, rt, web::Bytes};
 use futures_util::future::join_all;
 use h2::client::SendRequest;
 use http::Request;
+use tokio::io::AsyncReadExt;
 
 use crate::{
     cases::{CASES, Expected, fill},
@@ -160,5 +161,102 @@ async fn over_http2_a_user_is_found_behind_128_kib_of_foreign_cookies() {
         crumbs.push(("cookie", ours.as_bytes()));
         assert_eq!(connection.ask("GET /me", &crumbs).await.body, "name-1", "{count} crumbs");
     }
+    server.stop().await;
+}
+
+/// A log-in over HTTP/2, byte by byte: the client's preface, its settings, and one request.
+fn log_in_frames() -> Vec<u8> {
+    let mut block = vec![0x83, 0x86];
+    for (name, value) in [(0x04, "/login/1"), (0x01, "app.example")] {
+        block.extend([name, u8::try_from(value.len()).unwrap()]);
+        block.extend(value.as_bytes());
+    }
+    let length = u8::try_from(block.len()).unwrap();
+    let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    let head = [0, 0, length, 1, 0x05, 0, 0, 0, 1];
+    [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".as_slice(), &settings, &head, &block].concat()
+}
+
+/// How a field stands in a block (RFC 7541 §6), and the number of its name in the static table.
+#[derive(Debug, PartialEq)]
+enum Field {
+    Indexed,
+    KeptInTable(usize),
+    NotIndexed(usize),
+    NeverIndexed(usize),
+}
+
+/// An integer with a prefix of so many bits (RFC 7541 §5.1).
+fn integer(block: &mut &[u8], bits: u32) -> usize {
+    let mut next = || {
+        let (first, rest) = block.split_first().unwrap();
+        *block = rest;
+        usize::from(*first)
+    };
+    let most = (1 << bits) - 1;
+    let mut value = next() & most;
+    if value < most {
+        return value;
+    }
+    for shift in (0..).step_by(7) {
+        let byte = next();
+        value += (byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            break;
+        }
+    }
+    value
+}
+
+fn fields(mut block: &[u8]) -> Vec<Field> {
+    let mut fields = Vec::new();
+    while let Some(first) = block.first().copied() {
+        let (bits, field): (u32, fn(usize) -> Field) = match first {
+            0x80.. => (7, |_| Field::Indexed),
+            0x40.. => (6, Field::KeptInTable),
+            // A new size of the table.
+            0x20.. => {
+                integer(&mut block, 5);
+                continue;
+            }
+            0x10.. => (4, Field::NeverIndexed),
+            _ => (4, Field::NotIndexed),
+        };
+        let name = integer(&mut block, bits);
+        fields.push(field(name));
+        let texts = match (first, name) {
+            (0x80.., _) => 0,
+            (_, 0) => 2,
+            _ => 1,
+        };
+        for _ in 0..texts {
+            let length = integer(&mut block, 7);
+            block = &block[length..];
+        }
+    }
+    fields
+}
+
+#[actix_web::test]
+async fn http2_never_keeps_a_cookie_of_ours_in_its_table() {
+    const SET_COOKIE: usize = 55;
+    const CACHE_CONTROL: usize = 24;
+    let server = Server::start().await;
+    server.fixture.account(1).await;
+    let mut connection = server.connect().await;
+    connection.send(log_in_frames()).await;
+    let fields = loop {
+        let mut head = [0; 9];
+        connection.stream.read_exact(&mut head).await.unwrap();
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+        let mut payload = vec![0; usize::try_from(length).unwrap()];
+        connection.stream.read_exact(&mut payload).await.unwrap();
+        if head[3] == 1 {
+            break fields(&payload);
+        }
+    };
+    assert!(fields.contains(&Field::NeverIndexed(SET_COOKIE)), "{fields:?}");
+    assert!(!fields.contains(&Field::KeptInTable(SET_COOKIE)), "{fields:?}");
+    assert!(fields.contains(&Field::KeptInTable(CACHE_CONTROL)), "as others are: {fields:?}");
     server.stop().await;
 }

@@ -49,6 +49,31 @@ impl Reply {
         cookies.filter(|cookie| cookie.name() == name).collect()
     }
 
+    /// Whether it sets a cookie of this name twice, or speaks twice of one that browsers keep apart from
+    /// others of its name. Removals in other scopes are none of that.
+    fn repeats(&self, name: &str) -> bool {
+        let texts = self.headers.get_all(SET_COOKIE).filter_map(|header| header.to_str().ok());
+        let mut seen = Vec::new();
+        let mut sets = 0;
+        for text in texts {
+            let Ok(cookie) = Cookie::parse(text) else { continue };
+            if cookie.name() != name {
+                continue;
+            }
+            let attributes = text.split(';').map(str::trim);
+            let is_partitioned =
+                attributes.skip(1).any(|it| it.eq_ignore_ascii_case("Partitioned"));
+            let owned = |text: Option<&str>| text.map(str::to_owned);
+            let scope = (owned(cookie.domain()), owned(cookie.path()), is_partitioned);
+            sets += usize::from(!is_removal(&cookie));
+            if sets > 1 || seen.contains(&scope) {
+                return true;
+            }
+            seen.push(scope);
+        }
+        false
+    }
+
     /// The token that it gives to the browser.
     pub(super) fn token(&self, name: &str) -> Option<String> {
         let cookie = self.cookies(name).pop()?;
@@ -98,7 +123,7 @@ pub(super) fn cookie_faults(reply: &Reply, name: &str, secure: bool) -> Vec<Faul
         is_wrong.then(|| Fault::new(Rule::Cookie, &reply.sent, came, remedy))
     };
     let faults = [
-        wrong(cookies.len() > 1, "more than once", "set it once in an answer; browsers keep one"),
+        wrong(reply.repeats(name), "more than once", "set it once in an answer; browsers keep one"),
         wrong(
             cookie.http_only() != Some(true),
             "without `HttpOnly`",

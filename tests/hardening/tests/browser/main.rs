@@ -4,5 +4,6 @@
 mod browser;
 mod cookie;
 mod origin;
+mod scopes;
 mod site;
 mod tossed;

@@ -1,0 +1,133 @@
+//! What `Authorization` says of a bearer token. Pure.
+
+/// The bearer token of a request.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Bearer<'a> {
+    /// Nothing here is a bearer token; other schemes are the app's.
+    None,
+    /// The text that should be a token.
+    One(&'a [u8]),
+    /// A bearer token beside other credentials. Which of them counts would be a guess, and a proxy
+    /// before the app might guess another way.
+    Several,
+}
+
+/// Reads all `Authorization` headers of a request. RFC 9110 §11.6.2 allows one; several, or several
+/// credentials that a proxy has joined by commas (§5.3), are a bearer token only if all are the same.
+pub(crate) fn read<'a>(headers: impl Iterator<Item = &'a [u8]>) -> Bearer<'a> {
+    let mut headers = headers.peekable();
+    let Some(first) = headers.peek().copied() else { return Bearer::None };
+    let (mut is_bearer, mut is_one) = (false, true);
+    for header in headers {
+        let mut credentials = elements(header).filter(|element| is_credential(element));
+        is_bearer |= credentials.clone().any(|credential| bearer_token(credential).is_some());
+        is_one &= bearer_token(header) == bearer_token(first);
+        is_one &= credentials.nth(1).is_none();
+    }
+    match (is_bearer, is_one, bearer_token(first)) {
+        (false, ..) => Bearer::None,
+        (true, true, Some(token)) => Bearer::One(token),
+        (true, ..) => Bearer::Several,
+    }
+}
+
+/// Whether an element of a list is more than a parameter of the one before.
+fn is_credential(element: &[u8]) -> bool {
+    element.contains(&b' ') || bearer_token(element).is_some()
+}
+
+/// What follows the scheme, if that is `Bearer`.
+fn bearer_token(credential: &[u8]) -> Option<&[u8]> {
+    let scheme_ends = credential.iter().position(|byte| *byte == b' ').unwrap_or(credential.len());
+    let (scheme, token) = credential.split_at(scheme_ends);
+    scheme.eq_ignore_ascii_case(b"Bearer").then(|| token.trim_ascii())
+}
+
+/// The elements of a list (RFC 9110 §5.6.1): a comma within quotes separates nothing.
+fn elements(header: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    let is_comma = move |byte: &u8| {
+        let is_comma = *byte == b',' && !is_quoted;
+        is_quoted ^= *byte == b'"' && !is_escaped;
+        is_escaped = is_quoted && *byte == b'\\' && !is_escaped;
+        is_comma
+    };
+    header.split(is_comma).map(<[u8]>::trim_ascii)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read<'a>(headers: &'a [&str]) -> Bearer<'a> {
+        super::read(headers.iter().map(|header| header.as_bytes()))
+    }
+
+    #[test]
+    fn one_token_is_read_also_if_it_is_said_twice() {
+        for headers in [
+            &["Bearer a"][..],
+            &["bearer   a "],
+            &["Bearer a", "Bearer a"],
+            &["Bearer a", "bearer  a", "BEARER a"],
+        ] {
+            assert_eq!(read(headers), Bearer::One(b"a"), "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_token_is_read_as_it_stands() {
+        for (header, token) in [
+            ("Bearer", &b""[..]),
+            ("Bearer ", b""),
+            ("Bearer a b", b"a b"),
+            ("Bearer a,", b"a,"),
+            ("Bearer a,b", b"a,b"),
+            ("Bearer =;", b"=;"),
+        ] {
+            assert_eq!(read(&[header]), Bearer::One(token), "{header:?}");
+        }
+    }
+
+    #[test]
+    fn a_token_beside_another_credential_is_a_guess() {
+        for headers in [
+            &["Bearer a", "Bearer b"][..],
+            &["Bearer a", "Bearer"],
+            &["Bearer", "Bearer a"],
+            &["Bearer a", "Basic YTpi"],
+            &["Basic YTpi", "Bearer a"],
+            &["Bearer a", ""],
+            &["", "Bearer a"],
+            &["Bearer a", "Bearer a", "Bearer b"],
+            &["Bearer a, Bearer b"],
+            &["Bearer a,Bearer a"],
+            &["Bearer a, Basic YTpi"],
+            &["Basic YTpi, Bearer a"],
+            &["Basic YTpi,bearer a"],
+            &["Negotiate, Bearer a"],
+            &["Bearer a, Bearer"],
+            &["Digest qop=\"a, b\", Bearer a"],
+            &["Digest a=\"\\\"\", Bearer a"],
+            &["Bearer a, Bearer b", "Bearer a, Bearer b"],
+            &[", Bearer a"],
+        ] {
+            assert_eq!(read(headers), Bearer::Several, "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn other_schemes_are_none_of_our_business() {
+        for headers in [
+            &[][..],
+            &[""],
+            &["Basic YTpi"],
+            &["Basic YTpi", "Token a"],
+            &["Bearers a"],
+            &["Digest realm=\"a, Bearer b\", nonce=c"],
+            &["Digest realm=\"a\\\", Bearer b\", nonce=c"],
+        ] {
+            assert_eq!(read(headers), Bearer::None, "{headers:?}");
+        }
+    }
+}
