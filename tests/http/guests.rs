@@ -129,7 +129,7 @@ async fn the_first_write_makes_a_row_and_a_cookie_with_these_attributes() {
     let reply = send!(app, support::post("/add/7"));
     let mut attributes: Vec<_> = reply.guest_cookie().unwrap().split("; ").skip(1).collect();
     attributes.sort_unstable();
-    assert_eq!(attributes, ["HttpOnly", "Max-Age=2592000", "Path=/", "SameSite=Lax", "Secure"]);
+    assert_eq!(attributes, ["HttpOnly", "Max-Age=604800", "Path=/", "SameSite=Lax", "Secure"]);
     assert_eq!(reply.set_cookies().len(), 1, "and no session's");
     assert_eq!(token(&reply).len(), 64);
     assert_eq!((guests(&fixture).await, fixture.rows().await), (1, 0));

@@ -84,10 +84,9 @@ impl Fixture {
         let directory = TempDir::new().unwrap();
         let file = directory.path().join("app.db");
         let store = SqlStore::<_, Account>::sqlite(file.to_str().unwrap()).await.unwrap();
-        sqlx::query("CREATE TABLE accounts (id INTEGER PRIMARY KEY, name TEXT NOT NULL)")
-            .execute(store.pool())
-            .await
-            .unwrap();
+        let accounts = "CREATE TABLE accounts \
+            (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL)";
+        sqlx::query(accounts).execute(store.pool()).await.unwrap();
         store.migrate().await.unwrap();
         // As the library opens it, but patient: on a busy machine a test is slow, and no fault.
         let pool = store.pool();

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by ending")]
 
 mod conformance;
+mod foreign_keys_off;
 mod loader;
 #[cfg(feature = "redis")]
 mod redis;

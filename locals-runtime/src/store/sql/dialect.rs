@@ -49,6 +49,17 @@ pub struct Sql {
     pub indexes: &'static str,
     /// How many foreign keys lead from `user_sessions.user_id` to the table bound, and cascade.
     pub references: &'static str,
+    /// What ends sessions where a connection may leave foreign keys unenforced.
+    pub triggers: Option<Triggers>,
+}
+
+/// Triggers on the app's own table.
+#[derive(Debug)]
+pub struct Triggers {
+    /// The name of each, and the SQL that makes it where it is missing.
+    pub all: &'static [(&'static str, &'static str)],
+    /// The triggers on a table: name and SQL; the table is bound.
+    pub catalogue: &'static str,
 }
 
 /// How the app's table keeps UUIDs, as far as its database leaves a choice.
@@ -344,7 +355,46 @@ pub const SQLITE: Sql = Sql {
     references: "SELECT COUNT(*) FROM pragma_foreign_key_list('user_sessions') \
                  WHERE \"from\" = 'user_id' AND on_delete = 'CASCADE' \
                  AND \"table\" = ? COLLATE NOCASE",
+    triggers: Some(Triggers {
+        all: SQLITE_TRIGGERS,
+        catalogue: "SELECT name, sql FROM sqlite_schema \
+                    WHERE type = 'trigger' AND tbl_name = ? COLLATE NOCASE",
+    }),
 };
+
+/// What a foreign key does only on connections that have turned it on; the `sqlite3` shell has not.
+///
+/// The first two end sessions when their user goes. The third is what makes an id safe to use again: a
+/// row that is new has no sessions, however those of its predecessor were left behind. `REPLACE`
+/// deletes rows without calling triggers, and restored or rebuilt tables had none. It is called
+/// after the row is there, so neither `ON CONFLICT DO UPDATE` nor `OR IGNORE` calls it.
+///
+/// `UPDATE OF` would miss `SET rowid = ..`, which changes an `INTEGER PRIMARY KEY` too. The app's
+/// column stands on the left of `=`, so that its collation decides, as in the join. Ids that only this
+/// collation holds to be equal are different ones.
+#[cfg(feature = "sqlite")]
+const SQLITE_TRIGGERS: &[(&str, &str)] = &[
+    (
+        "user_sessions_user_deleted",
+        "CREATE TRIGGER IF NOT EXISTS user_sessions_user_deleted AFTER DELETE ON {users} BEGIN
+    DELETE FROM user_sessions WHERE OLD.{user_id} = user_id;
+END",
+    ),
+    (
+        "user_sessions_user_changed",
+        "CREATE TRIGGER IF NOT EXISTS user_sessions_user_changed AFTER UPDATE ON {users}
+WHEN OLD.{user_id} COLLATE BINARY IS NOT NEW.{user_id} BEGIN
+    DELETE FROM user_sessions WHERE OLD.{user_id} = user_id;
+    DELETE FROM user_sessions WHERE NEW.{user_id} = user_id;
+END",
+    ),
+    (
+        "user_sessions_user_added",
+        "CREATE TRIGGER IF NOT EXISTS user_sessions_user_added AFTER INSERT ON {users} BEGIN
+    DELETE FROM user_sessions WHERE NEW.{user_id} = user_id;
+END",
+    ),
+];
 
 /// PostgreSQL.
 ///
@@ -457,6 +507,7 @@ pub const POSTGRES: Sql = Sql {
                  ON attrelid = conrelid AND conkey = ARRAY[attnum] \
                  WHERE contype = 'f' AND conrelid = to_regclass('user_sessions') \
                  AND attname = 'user_id' AND confdeltype = 'c' AND confrelid = to_regclass($1)",
+    triggers: None,
 };
 
 /// MySQL and MariaDB.
@@ -577,4 +628,5 @@ pub const MYSQL: Sql = Sql {
                  AND r.constraint_schema = DATABASE() AND r.table_name = 'user_sessions' \
                  AND k.column_name = 'user_id' AND r.delete_rule = 'CASCADE' \
                  AND k.referenced_table_name = ?",
+    triggers: None,
 };

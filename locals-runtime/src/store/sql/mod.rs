@@ -53,7 +53,8 @@ use schema::Users;
 /// struct Account { id: i64, email: String }
 ///
 /// let store = SqlStore::sqlite("sqlite://app.db").await?;
-/// sqlx::query("CREATE TABLE IF NOT EXISTS accounts (id INTEGER PRIMARY KEY, email TEXT)")
+/// let accounts = "CREATE TABLE IF NOT EXISTS accounts (id INTEGER PRIMARY KEY AUTOINCREMENT, email TEXT)";
+/// sqlx::query(accounts)
 ///     .execute(store.pool())
 ///     .await?;
 /// store.migrate().await?;
