@@ -26,10 +26,16 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The store of the sessions failed, or a query of the app's own, whose `sqlx::Error` becomes one
-    /// of these by `?`. 503 with `Retry-After`.
+    /// The store of the sessions failed, or the app's own database, where the `sqlx::Error` of a query
+    /// that becomes one of these by `?` tells of an outage. 503 with `Retry-After`.
     #[error("the store failed")]
     Store(#[from] StoreError),
+
+    /// A query of the app's own failed, and would fail again: its `sqlx::Error` has become this by `?`.
+    /// A row that is missing is one of these, too: only the app knows whether that is 404 or a fault, so
+    /// it reads such a row with `fetch_optional`. 500.
+    #[error("a query of the app failed")]
+    Query(#[source] BoxError),
 
     /// No session, or one that has ended. 401 with `WWW-Authenticate`.
     #[error("not signed in")]
@@ -168,6 +174,7 @@ impl Error {
                 (StatusCode::PAYLOAD_TOO_LARGE, "too_much_data", "More data than can be kept")
             }
             Self::Config(_)
+            | Self::Query(_)
             | Self::UnwritableData(_)
             | Self::NotConfigured
             | Self::WrongUser { .. }
@@ -185,6 +192,7 @@ impl Error {
                 let (cause, doing) = (&chain(error), "answering a request");
                 Event::StoreFailed { cause, doing }.record();
             }
+            Self::Query(error) => Event::QueryFailed { cause: &with_advice(error) }.record(),
             Self::Random(error) | Self::UnwritableData(error) => {
                 tracing::error!(cause = %chain(error.as_ref()), "{self}");
             }
@@ -241,6 +249,16 @@ impl StoreError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct ConfigError(pub(crate) String);
+
+/// An error of a query in one line, for logs, with what the app can do about it.
+fn with_advice(error: &BoxError) -> String {
+    let cause = chain(error.as_ref());
+    #[cfg(feature = "sql")]
+    if let Some(advice) = error.downcast_ref().and_then(crate::store::query_advice) {
+        return format!("{cause}; {advice}");
+    }
+    cause
+}
 
 /// An error and its sources in one line, for logs.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {

@@ -30,6 +30,7 @@ pub(crate) enum Event<'a> {
     CrossOriginRefused(Refused<'a>),
     RowUnreadable { cause: &'a str },
     StoreFailed { cause: &'a str, doing: &'a str },
+    QueryFailed { cause: &'a str },
 }
 
 /// A request that was refused.
@@ -128,6 +129,9 @@ impl Event<'_> {
             }
             Self::StoreFailed { cause, doing } => {
                 record!(ERROR, "store_failed", cause, doing, "the store failed");
+            }
+            Self::QueryFailed { cause } => {
+                record!(ERROR, "query_failed", cause, "a query of the app failed");
             }
         }
     }

@@ -113,6 +113,7 @@ async fn errors() -> Vec<(&'static str, Error)> {
         ("TwoCredentials", Error::TwoCredentials),
         ("TooMuchData", Error::TooMuchData { most: 65_536 }),
         ("Store", Error::Store(StoreError::backend("the cause"))),
+        ("Query", sqlx::Error::RowNotFound.into()),
         ("Random", Error::Random("the cause".into())),
         ("NotConfigured", Error::NotConfigured),
         ("WrongUser", Error::WrongUser { asked: "app::Admin", registered: "app::Account" }),

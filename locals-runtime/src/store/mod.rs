@@ -69,6 +69,8 @@ pub use memory::MemoryStore;
 #[cfg(feature = "redis")]
 pub use redis::RedisStore;
 #[cfg(feature = "sql")]
+pub(crate) use sql::advice as query_advice;
+#[cfg(feature = "sql")]
 pub use sql::{Dialect, SqlStore};
 
 /// What a store's operation returns: write `Box::pin(async move { .. })`.

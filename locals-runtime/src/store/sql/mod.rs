@@ -20,6 +20,7 @@ use crate::{
 
 mod dialect;
 mod driver;
+mod failure;
 mod open;
 mod record;
 mod run;
@@ -31,6 +32,7 @@ mod transaction;
 use dialect::Statements;
 pub use driver::Dialect;
 use driver::Value;
+pub(crate) use failure::advice;
 use record::{
     guest_values, hash_value, id_value, integer, read_guest, read_record, record_values, time,
     token_values,
@@ -285,12 +287,17 @@ impl From<sqlx::Error> for StoreError {
     }
 }
 
-/// For the app's own queries: a database that fails them is answered as one that fails ours, 503,
-/// and the cause is logged. What is no fault is for the app to see before: a row that is missing, by
-/// `fetch_optional`, and a value that is taken, by `is_unique_violation`.
+/// For the app's own queries. An outage, such as a lost connection, a full pool or a deadlock, is
+/// [`Error::Store`], 503, as where a query of ours meets it. Everything else is [`Error::Query`], 500: it
+/// would fail again. So is what only the app knows the meaning of, which it is to see before: a row that
+/// is missing, by `fetch_optional`, and a value that is taken, by `is_unique_violation`.
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
-        StoreError::from(error).into()
+        if failure::is_outage(&error) {
+            StoreError::from(error).into()
+        } else {
+            Self::Query(error.into())
+        }
     }
 }
 
