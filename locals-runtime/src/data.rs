@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// How much JSON one session or one guest may hold, in bytes. It is read with every request.
-const MOST: usize = 64 * 1024;
+pub(crate) const MOST: usize = 64 * 1024;
 
 /// How often a write is tried again on newer data. Each time somebody else has written, so this many
 /// at once are an attack, or a mistake.

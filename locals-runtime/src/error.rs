@@ -5,7 +5,7 @@ use actix_web::{
     http::{StatusCode, header},
 };
 
-use crate::{events::Event, session::Session, user::WrongIdKind};
+use crate::{events::Event, guest_room, session::Session, user::WrongIdKind};
 
 /// An error of a driver or of a third party's store, whatever its type.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -56,10 +56,19 @@ pub enum Error {
     TwoCredentials,
 
     /// More data than a session or a guest may hold. 413.
-    #[error("more than {most} bytes of data for one session")]
+    #[error("more than {most} bytes of data for one session or guest")]
     TooMuchData {
         /// How many bytes of JSON it may be.
         most: usize,
+    },
+
+    /// The store holds as many guests as it may, see
+    /// [`AuthBuilder::max_guests`](crate::AuthBuilder::max_guests). 503 with `Retry-After`: it is not this
+    /// visitor who is at fault.
+    #[error("there are {most} guests, and there may not be more")]
+    TooManyGuests {
+        /// How many there may be.
+        most: u64,
     },
 
     /// Data of a session or a guest that cannot be written as JSON, such as a map whose keys are no
@@ -123,7 +132,9 @@ impl ResponseError for Error {
         let mut response = HttpResponse::build(status);
         response.insert_header((header::CACHE_CONTROL, "no-store"));
         match status {
-            StatusCode::SERVICE_UNAVAILABLE => response.insert_header((header::RETRY_AFTER, "1")),
+            StatusCode::SERVICE_UNAVAILABLE => {
+                response.insert_header((header::RETRY_AFTER, self.retry_after()))
+            }
             // RFC 9110 §15.5.2 asks for a challenge; no registered scheme names a cookie.
             StatusCode::UNAUTHORIZED => {
                 response.insert_header((header::WWW_AUTHENTICATE, "Session"))
@@ -140,7 +151,7 @@ impl ResponseError for Error {
 impl Error {
     /// A short name that does not change between versions, for programs: `not_signed_in`,
     /// `reauthenticate`, `forbidden`, `cross_origin`, `two_credentials`, `too_much_data`,
-    /// `unavailable` or `internal`.
+    /// `too_many_guests`, `unavailable` or `internal`.
     ///
     /// It stands in the body of the response, as `code`.
     pub fn code(&self) -> &'static str {
@@ -173,6 +184,9 @@ impl Error {
             Self::TooMuchData { .. } => {
                 (StatusCode::PAYLOAD_TOO_LARGE, "too_much_data", "More data than can be kept")
             }
+            Self::TooManyGuests { .. } => {
+                (StatusCode::SERVICE_UNAVAILABLE, "too_many_guests", "Too many visitors")
+            }
             Self::Config(_)
             | Self::Query(_)
             | Self::UnwritableData(_)
@@ -193,11 +207,21 @@ impl Error {
                 Event::StoreFailed { cause, doing }.record();
             }
             Self::Query(error) => Event::QueryFailed { cause: &with_advice(error) }.record(),
+            // By who has counted them, once a minute.
+            Self::TooManyGuests { .. } => {}
             Self::Random(error) | Self::UnwritableData(error) => {
                 tracing::error!(cause = %chain(error.as_ref()), "{self}");
             }
             _ if self.is_refusal() => {}
             _ => tracing::error!("{self}"),
+        }
+    }
+
+    /// After how many seconds another try may do.
+    fn retry_after(&self) -> u64 {
+        match self {
+            Self::TooManyGuests { .. } => guest_room::COUNT_LASTS.as_secs(),
+            _ => 1,
         }
     }
 

@@ -31,6 +31,7 @@ pub(crate) enum Event<'a> {
     RowUnreadable { cause: &'a str },
     StoreFailed { cause: &'a str, doing: &'a str },
     QueryFailed { cause: &'a str },
+    GuestsFull { most: u64 },
 }
 
 /// A request that was refused.
@@ -132,6 +133,9 @@ impl Event<'_> {
             }
             Self::QueryFailed { cause } => {
                 record!(ERROR, "query_failed", cause, "a query of the app failed");
+            }
+            Self::GuestsFull { most } => {
+                record!(WARN, "guests_full", most, "there are as many guests as there may be");
             }
         }
     }

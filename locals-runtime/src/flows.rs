@@ -178,7 +178,9 @@ impl Locals {
     }
 
     /// Signs out: ends the session of this request, and the one from which it is an
-    /// [impersonation](Self::impersonate), and removes the cookie. Without a session it ends none.
+    /// [impersonation](Self::impersonate), and removes the cookie. Without a session it ends none. With
+    /// the session ends the [guest](Self::guest) of this browser: the next person at it must not find what
+    /// was kept of this one.
     ///
     /// The response also tells the browser to forget the pages it has in its cache
     /// (`Clear-Site-Data`). Chromium may still show the page before by "back", from memory; the guide
@@ -201,6 +203,8 @@ impl Locals {
     pub async fn log_out(&self) -> Result<(), Error> {
         self.refuse_unreadable().await?;
         let acting = self.get_session().await?.filter(|session| session.actor().is_some());
+        // First: once the session is gone, nobody would try again.
+        self.end_guest().await?;
         for id in self.own_sessions().await? {
             self.auth().invalidate_session(id).await?;
             Event::LogOut { session: id }.record();
@@ -242,7 +246,8 @@ impl Locals {
     }
 
     /// Ends all sessions of this request's user, this one too, and removes the cookie; says how
-    /// many there were. Zero without a session. Who acts as this user is signed out here as well.
+    /// many there were. Zero without a session. Who acts as this user is signed out here as well, and the
+    /// [guest](Self::guest) of this browser ends, as by [`log_out`](Self::log_out).
     ///
     /// ```
     /// # use locals::{Error, Locals, require_user};
@@ -255,7 +260,9 @@ impl Locals {
     /// # Errors
     /// [`Error::Store`] if the store fails.
     pub async fn log_out_everywhere(&self) -> Result<u64, Error> {
-        let Some(session) = self.get_session().await? else {
+        let session = self.get_session().await?;
+        self.end_guest().await?;
+        let Some(session) = session else {
             self.logged_out();
             return Ok(0);
         };

@@ -70,6 +70,9 @@ fn refused_settings() -> Vec<String> {
         refused(|auth| auth.rotation_overlap(Duration::from_mins(1))),
         refused(|auth| auth.max_sessions(0)),
         refused(|auth| auth.guest_lifetime(Duration::ZERO)),
+        refused(|auth| auth.guest_data_limit(0)),
+        refused(|auth| auth.guest_data_limit(65_537)),
+        refused(|auth| auth.max_guests(0)),
     ]
     .into()
 }
@@ -112,6 +115,7 @@ async fn errors() -> Vec<(&'static str, Error)> {
         ("CrossOrigin", Error::CrossOrigin { reason: "Origin" }),
         ("TwoCredentials", Error::TwoCredentials),
         ("TooMuchData", Error::TooMuchData { most: 65_536 }),
+        ("TooManyGuests", Error::TooManyGuests { most: 100_000 }),
         ("Store", Error::Store(StoreError::backend("the cause"))),
         ("Query", sqlx::Error::RowNotFound.into()),
         ("Random", Error::Random("the cause".into())),

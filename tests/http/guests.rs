@@ -385,18 +385,6 @@ async fn a_guest_who_is_forgotten_leaves_neither_row_nor_cookie() {
 }
 
 #[actix_web::test]
-async fn signing_out_leaves_the_guest_alone() {
-    let fixture = Fixture::new().await;
-    let session = fixture.session(1).await;
-    let app = app!(fixture, add, routes::logout);
-    let guest = token(&send!(app, support::post("/add/7")));
-    let both = format!("{}; {}", cookie(&session).1, as_guest(&guest).1);
-    let reply = send!(app, support::post("/logout").insert_header(("Cookie", both)));
-    assert_eq!(reply.guest_cookie(), None);
-    assert_eq!(guests(&fixture).await, 1);
-}
-
-#[actix_web::test]
 async fn more_data_than_a_session_may_hold_stay_the_guests_and_keep_nobody_from_signing_in() {
     let fixture = Fixture::configured(|builder| {
         builder.merge_guest(|guest: Cart, cart: &mut Cart| {

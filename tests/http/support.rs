@@ -283,6 +283,7 @@ struct Counts {
     reads: AtomicUsize,
     writes: AtomicUsize,
     changes: AtomicUsize,
+    guest_counts: AtomicUsize,
     collides: AtomicBool,
     reads_fail: AtomicBool,
     writes_fail: AtomicBool,
@@ -304,12 +305,18 @@ impl Spy {
         self.counts.changes.load(Ordering::SeqCst)
     }
 
+    /// How often the guests were counted, which is apart from what single requests read.
+    pub fn guest_counts(&self) -> usize {
+        self.counts.guest_counts.load(Ordering::SeqCst)
+    }
+
     pub fn calls(&self) -> usize {
         self.reads() + self.writes()
     }
 
     pub fn forget(&self) {
-        for count in [&self.counts.reads, &self.counts.writes, &self.counts.changes] {
+        let Counts { reads, writes, changes, guest_counts, .. } = &*self.counts;
+        for count in [reads, writes, changes, guest_counts] {
             count.store(0, Ordering::SeqCst);
         }
     }
@@ -450,6 +457,14 @@ impl SessionStore for Spy {
         Box::pin(async move {
             self.write()?;
             self.inner.delete_guest(id).await
+        })
+    }
+
+    fn count_guests(&self, now: Timestamp) -> StoreFuture<'_, u64> {
+        Box::pin(async move {
+            self.counts.guest_counts.fetch_add(1, Ordering::SeqCst);
+            refuse_if(&self.counts.reads_fail)?;
+            self.inner.count_guests(now).await
         })
     }
 }

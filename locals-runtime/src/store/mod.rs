@@ -44,6 +44,7 @@
 //!     only if the revision is still that one. It says whether it did and never creates. Of any
 //!     number at once that replace one revision, exactly one does.
 //! 20. `delete_guest` says whether the guest was there; once it has answered, the guest is gone.
+//! 21. `count_guests` says how many guests are there whose end is after `now`, to the millisecond.
 
 use std::{any::Any, future::Future, pin::Pin};
 
@@ -139,6 +140,9 @@ pub trait SessionStore: Any + Send + Sync {
 
     /// Deletes a guest; says whether it was there (rule 20).
     fn delete_guest(&self, id: SessionId) -> StoreFuture<'_, bool>;
+
+    /// Says how many guests have not ended at `now` (rule 21). Asked at most about once a minute.
+    fn count_guests(&self, now: Timestamp) -> StoreFuture<'_, u64>;
 }
 
 /// The sessions of a list that can be read. One that cannot harms no other.

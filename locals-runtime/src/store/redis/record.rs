@@ -32,6 +32,16 @@ pub(super) fn guest_key(prefix: &str, id: SessionId) -> String {
     format!("{prefix}g:{id}")
 }
 
+/// The key of the index of all guests.
+pub(super) fn guests_key(prefix: &str) -> String {
+    format!("{prefix}guests")
+}
+
+/// The id in the key of a guest.
+pub(super) fn guest_of_key<'a>(prefix: &str, key: &'a str) -> Option<&'a str> {
+    key.strip_prefix(prefix)?.strip_prefix("g:")
+}
+
 /// The key of the index of a user's sessions.
 pub(super) fn index_key(prefix: &str, user: &UserId) -> String {
     format!("{prefix}u:{}", user.to_text())

@@ -104,6 +104,7 @@ pub struct Statements<S = SqlStr> {
     pub find_guest: S,
     pub write_guest: S,
     pub delete_guest: S,
+    pub count_guests: S,
     pub delete_expired_guests: S,
 }
 
@@ -127,6 +128,7 @@ impl Sql {
             find_guest: fill(templates.find_guest),
             write_guest: fill(templates.write_guest),
             delete_guest: fill(templates.delete_guest),
+            count_guests: fill(templates.count_guests),
             delete_expired_guests: fill(templates.delete_expired_guests),
         }
     }
@@ -302,6 +304,7 @@ pub const SQLITE: Sql = Sql {
         write_guest: "UPDATE guest_sessions SET data = ?, data_revision = ?, expires_at = ? \
                       WHERE id = +? AND data_revision = ?",
         delete_guest: "DELETE FROM guest_sessions WHERE id = +?",
+        count_guests: "SELECT COUNT(*) FROM guest_sessions WHERE expires_at > ?",
         delete_expired_guests: "DELETE FROM guest_sessions WHERE id IN \
                                 (SELECT id FROM guest_sessions WHERE expires_at <= ? LIMIT ?)",
     },
@@ -443,6 +446,7 @@ pub const POSTGRES: Sql = Sql {
         write_guest: "UPDATE guest_sessions SET data = $1, data_revision = $2, expires_at = $3 \
                       WHERE id = $4 AND data_revision = $5",
         delete_guest: "DELETE FROM guest_sessions WHERE id = $1",
+        count_guests: "SELECT COUNT(*) FROM guest_sessions WHERE expires_at > $1",
         delete_expired_guests: "DELETE FROM guest_sessions WHERE id = ANY (ARRAY \
                                 (SELECT id FROM guest_sessions WHERE expires_at <= $1 \
                                  ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED))",
@@ -559,6 +563,7 @@ pub const MYSQL: Sql = Sql {
         write_guest: "UPDATE guest_sessions SET data = ?, data_revision = ?, expires_at = ? \
                       WHERE id = ? AND data_revision = ?",
         delete_guest: "DELETE FROM guest_sessions WHERE id = ?",
+        count_guests: "SELECT COUNT(*) FROM guest_sessions WHERE expires_at > ?",
         delete_expired_guests: "DELETE FROM guest_sessions WHERE expires_at <= ? \
                                 ORDER BY expires_at LIMIT ?",
     },

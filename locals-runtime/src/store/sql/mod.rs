@@ -251,6 +251,14 @@ impl<D: Dialect, T: AuthUser> SessionStore for SqlStore<D, T> {
             async move { self.changes_one(&self.statements.delete_guest, &[id_value(&id)]).await },
         )
     }
+
+    fn count_guests(&self, now: Timestamp) -> StoreFuture<'_, u64> {
+        Box::pin(async move {
+            let rows = self.fetch(&self.statements.count_guests, &[time(now)]).await?;
+            let count = rows.first().map(|row| D::integer(row, 0)).transpose()?;
+            Ok(count.unwrap_or_default().unsigned_abs())
+        })
+    }
 }
 
 impl<D, T> SessionUserStore<T> for SqlStore<D, T>
