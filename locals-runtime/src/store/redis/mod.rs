@@ -581,9 +581,7 @@ impl SessionStore for RedisStore {
     fn count_guests(&self, now: Timestamp) -> StoreFuture<'_, u64> {
         Box::pin(async move {
             let mut count = script(scripts::COUNT_GUESTS, &self.guests_key());
-            // As late as the guests themselves: another node's clock may be behind.
-            let long_ended = now.as_millis().saturating_sub(GRACE);
-            self.connection.read(count.arg(now.as_millis()).arg(long_ended)).await
+            self.connection.read(count.arg(now.as_millis()).arg(record::LINGER)).await
         })
     }
 }

@@ -19,6 +19,9 @@ use crate::{
 /// be the faster of the two: its clock may be ahead, or be set.
 pub(super) const GRACE: i64 = 60 * 60 * 1_000;
 
+/// How long a guest who has ended stays in the index of all guests, where it is not counted.
+pub(super) const LINGER: i64 = 7 * 24 * 60 * 60 * 1_000;
+
 /// No key lives longer: a time that Redis can still add to its own without an overflow.
 pub(super) const LONGEST: i64 = 100_000_000_000_000;
 

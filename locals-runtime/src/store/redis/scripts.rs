@@ -135,11 +135,16 @@ if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[3]) then
 end
 return 1";
 
-/// Says how many guests of the index end after a time, and removes those that ended long before.
+/// Says how many guests of the index end after a time, and removes those that ended long before it,
+/// and before the time of this server: the clock of an app that is ahead removes none that live.
 ///
-/// `KEYS[1]` the index; `ARGV[1]` the time; `ARGV[2]` the time up to which they are removed.
+/// `KEYS[1]` the index; `ARGV[1]` the time; `ARGV[2]` for how many milliseconds after their end they
+/// stay.
 pub(super) const COUNT_GUESTS: &str = "
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[2])
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local long_ended = math.min(now, tonumber(ARGV[1])) - tonumber(ARGV[2])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', long_ended)
 return redis.call('ZCOUNT', KEYS[1], '(' .. ARGV[1], '+inf')";
 
 /// Deletes a session; gives the value it had.
