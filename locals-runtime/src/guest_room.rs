@@ -172,7 +172,7 @@ mod tests {
         }
     }
 
-    fn is_full(room: Room<'_>) -> bool {
+    fn is_full(room: &Room<'_>) -> bool {
         matches!(room, Room::Full { .. })
     }
 
@@ -182,10 +182,10 @@ mod tests {
         unknown(room.enter(at(0), 3)).finish(1);
         free(room.enter(at(0), 3)).take();
         free(room.enter(at(59), 3)).take();
-        assert!(is_full(room.enter(at(59), 3)));
+        assert!(is_full(&room.enter(at(59), 3)));
         unknown(room.enter(at(60), 3)).finish(2);
         free(room.enter(at(60), 3)).take();
-        assert!(is_full(room.enter(at(119), 3)));
+        assert!(is_full(&room.enter(at(119), 3)));
     }
 
     #[test]
@@ -213,14 +213,14 @@ mod tests {
     fn a_full_store_is_counted_again_once_guests_have_ended() {
         let room = GuestRoom::default();
         unknown(room.enter(at(0), 1)).finish(1);
-        assert!(is_full(room.enter(at(1), 1)));
+        assert!(is_full(&room.enter(at(1), 1)));
         room.some_ended();
         unknown(room.enter(at(1), 1)).finish(1);
-        assert!(is_full(room.enter(at(1), 1)));
+        assert!(is_full(&room.enter(at(1), 1)));
         room.some_ended();
         unknown(room.enter(at(1), 1)).finish(0);
         free(room.enter(at(1), 1)).take();
-        assert!(is_full(room.enter(at(1), 1)));
+        assert!(is_full(&room.enter(at(1), 1)));
     }
 
     #[test]
