@@ -262,6 +262,11 @@ impl SessionStore for FileStore {
             content.guests.contains_key(&id).then_some(Change::NoGuest(id))
         })
     }
+
+    fn count_guests(&self, now: Timestamp) -> StoreFuture<'_, u64> {
+        let living = self.content().guests.values().filter(|it| it.expires_at > now).count();
+        Box::pin(ready(Ok(living as u64)))
+    }
 }
 
 /// The file.

@@ -107,7 +107,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let store = SqlStore::sqlite(&file.display().to_string()).await?;
     let database = store.pool().clone();
     let create = "CREATE TABLE IF NOT EXISTS accounts \
-        (id INTEGER PRIMARY KEY, email TEXT NOT NULL UNIQUE, password_hash TEXT NOT NULL)";
+        (id INTEGER PRIMARY KEY AUTOINCREMENT, email TEXT NOT NULL UNIQUE, password_hash TEXT NOT NULL)";
     sqlx::query(create).execute(&database).await?;
     let insert = "INSERT OR IGNORE INTO accounts VALUES (1, ?, ?)";
     sqlx::query(insert).bind(EMAIL).bind(generate_hash(PASSWORD)).execute(&database).await?;

@@ -87,7 +87,8 @@ fn routes(config: &mut web::ServiceConfig) {
 #[actix_web::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let store = SqlStore::sqlite("sqlite::memory:").await?;
-    let create = "CREATE TABLE accounts (id INTEGER PRIMARY KEY, email TEXT, is_admin BOOLEAN); \
+    let create = "CREATE TABLE accounts \
+        (id INTEGER PRIMARY KEY AUTOINCREMENT, email TEXT, is_admin BOOLEAN); \
         INSERT INTO accounts VALUES (1, 'ada@example.com', FALSE)";
     sqlx::raw_sql(create).execute(store.pool()).await?;
     store.migrate().await?;

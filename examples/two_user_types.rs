@@ -109,10 +109,12 @@ type Failure = Box<dyn std::error::Error>;
 #[actix_web::main]
 async fn main() -> Result<(), Failure> {
     let file = |name| env::temp_dir().join(name);
-    let customers = "CREATE TABLE IF NOT EXISTS customers (id INTEGER PRIMARY KEY, name TEXT); \
+    let customers = "CREATE TABLE IF NOT EXISTS customers \
+        (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT); \
         INSERT OR IGNORE INTO customers VALUES (1, 'Ada')";
     let customers: Auth<Customer> = auth(&file("locals-shop.db"), customers, "customer").await?;
-    let staff = "CREATE TABLE IF NOT EXISTS staff (id INTEGER PRIMARY KEY, name TEXT); \
+    let staff = "CREATE TABLE IF NOT EXISTS staff \
+        (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT); \
         INSERT OR IGNORE INTO staff VALUES (1, 'Grace')";
     let staff: Auth<Employee> = auth(&file("locals-staff.db"), staff, "employee").await?;
 

@@ -129,7 +129,8 @@ async fn logout(locals: Locals) -> Result<impl Responder, Error> {
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let store = SqlStore::sqlite("sqlite::memory:").await?;
     let database = store.pool().clone();
-    let create = "CREATE TABLE people (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)";
+    let create = "CREATE TABLE people \
+        (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE)";
     sqlx::query(create).execute(&database).await?;
     store.migrate().await?;
 

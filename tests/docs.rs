@@ -1,7 +1,10 @@
 //! What the documentation claims of itself.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by ending")]
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 #[path = "docs/errors.rs"]
 mod errors;
@@ -106,6 +109,39 @@ fn each_demand_and_each_fault_has_an_answer_and_a_test_that_exists() {
             assert!(is_file || is_test, "{demand}: there is no test {name}");
         }
     }
+}
+
+/// The files below a folder, but what was built.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    if folder.is_file() {
+        return vec![folder.to_owned()];
+    }
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let entries = entries.filter(|path| !path.ends_with("target"));
+    entries.flat_map(|path| files(&path)).collect()
+}
+
+#[test]
+fn no_app_shown_on_sqlite_gives_the_id_of_a_deleted_user_again() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let shown = ["README.md", "DESIGN.md", "docs", "examples", "src", "locals-runtime/src"];
+    // What stands for an app in the tests over HTTP.
+    let apps = ["tests/http", "tests/model", "tests/wire", "tests/testing", "tests/hardening/src"];
+    let mut declared = 0;
+    for file in shown.iter().chain(&apps).flat_map(|folder| files(&root.join(folder))) {
+        // The plans of statements are about the plainest table.
+        if file.ends_with("locals-runtime/src/store/sql/tests.rs") {
+            continue;
+        }
+        let Ok(text) = fs::read_to_string(&file) else { continue };
+        for (place, _) in text.match_indices("id INTEGER PRIMARY KEY") {
+            let column = &text[place..];
+            let is_safe = column.starts_with("id INTEGER PRIMARY KEY AUTOINCREMENT");
+            assert!(is_safe, "{}: {}", file.display(), column.lines().next().unwrap());
+            declared += 1;
+        }
+    }
+    assert!(declared > 10, "only {declared} tables are shown");
 }
 
 /// The pages whose code is that of examples, which have tests of their own.

@@ -232,9 +232,30 @@ impl<T: AuthUser> AuthBuilder<T> {
     }
 
     /// How long the data of a [guest](crate::Locals::guest) are kept after they were last written.
-    /// 30 days by default.
+    /// 7 days by default.
     pub fn guest_lifetime(mut self, time: Duration) -> Self {
         self.settings.guest_lifetime = time;
+        self
+    }
+
+    /// How many bytes of JSON are kept of a [guest](crate::Locals::guest), from 1 to 65,536. 8,192 by
+    /// default: anybody can be a guest. More is refused with
+    /// [`Error::TooMuchData`](crate::Error::TooMuchData). Guests who have more already, from before the
+    /// limit was lowered, keep it, and may write what is not more than that.
+    pub fn guest_data_limit(mut self, bytes: usize) -> Self {
+        self.settings.guest_data_limit = bytes;
+        self
+    }
+
+    /// How many [guests](crate::Locals::guest) the store holds at most. 100,000 by default, which is up
+    /// to 800 MB at 8,192 bytes each.
+    ///
+    /// New ones are refused then, with [`Error::TooManyGuests`](crate::Error::TooManyGuests), until some
+    /// have ended; who is a guest already goes on. The guests are counted about once a minute. In
+    /// between each process adds those that it has written itself, so that with several there may for
+    /// that minute be more, by as many as the others write. What shares a store shares the count.
+    pub fn max_guests(mut self, most: u64) -> Self {
+        self.settings.max_guests = most;
         self
     }
 

@@ -5,7 +5,7 @@ use actix_web::{
     http::{StatusCode, header},
 };
 
-use crate::{events::Event, session::Session, user::WrongIdKind};
+use crate::{events::Event, guest_room, session::Session, user::WrongIdKind};
 
 /// An error of a driver or of a third party's store, whatever its type.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -26,10 +26,16 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The store of the sessions failed, or a query of the app's own, whose `sqlx::Error` becomes one
-    /// of these by `?`. 503 with `Retry-After`.
+    /// The store of the sessions failed, or the app's own database, where the `sqlx::Error` of a query
+    /// that becomes one of these by `?` tells of an outage. 503 with `Retry-After`.
     #[error("the store failed")]
     Store(#[from] StoreError),
+
+    /// A query of the app's own failed, and would fail again: its `sqlx::Error` has become this by `?`.
+    /// A row that is missing is one of these, too: only the app knows whether that is 404 or a fault, so
+    /// it reads such a row with `fetch_optional`. 500.
+    #[error("a query of the app failed")]
+    Query(#[source] BoxError),
 
     /// No session, or one that has ended. 401 with `WWW-Authenticate`.
     #[error("not signed in")]
@@ -67,11 +73,21 @@ pub enum Error {
     TwoAuthorizations,
 
     /// More data than a session or a guest may hold. 413.
-    #[error("more than {most} bytes of data for one session")]
+    #[error("more than {most} bytes of data for one session or guest")]
     #[non_exhaustive]
     TooMuchData {
         /// How many bytes of JSON it may be.
         most: usize,
+    },
+
+    /// The store holds as many guests as it may, see
+    /// [`AuthBuilder::max_guests`](crate::AuthBuilder::max_guests). 503 with `Retry-After`: it is not this
+    /// visitor who is at fault.
+    #[error("there are {most} guests, and there may not be more")]
+    #[non_exhaustive]
+    TooManyGuests {
+        /// How many there may be.
+        most: u64,
     },
 
     /// Data of a session or a guest that cannot be written as JSON, such as a map whose keys are no
@@ -164,7 +180,9 @@ impl ResponseError for Error {
         let mut response = HttpResponse::build(status);
         response.insert_header((header::CACHE_CONTROL, "no-store"));
         match status {
-            StatusCode::SERVICE_UNAVAILABLE => response.insert_header((header::RETRY_AFTER, "1")),
+            StatusCode::SERVICE_UNAVAILABLE => {
+                response.insert_header((header::RETRY_AFTER, self.retry_after()))
+            }
             // RFC 9110 §15.5.2 asks for a challenge; no registered scheme names a cookie.
             StatusCode::UNAUTHORIZED => {
                 response.insert_header((header::WWW_AUTHENTICATE, "Session"))
@@ -183,6 +201,11 @@ impl Error {
     /// A [`TooMuchData`](Self::TooMuchData), of a limit of so many bytes.
     pub fn too_much_data(most: usize) -> Self {
         Self::TooMuchData { most }
+    }
+
+    /// A [`TooManyGuests`](Self::TooManyGuests), of a limit of so many.
+    pub fn too_many_guests(most: u64) -> Self {
+        Self::TooManyGuests { most }
     }
 
     /// A [`CrossOrigin`](Self::CrossOrigin), for which this header decided.
@@ -204,8 +227,8 @@ impl Error {
 
 impl Error {
     /// A short name that does not change between versions, for programs: `not_signed_in`,
-    /// `reauthenticate`, `forbidden`, `impersonating`, `inactive_user`, `cross_origin`, `two_credentials`, `too_much_data`,
-    /// `unavailable` or `internal`.
+    /// `reauthenticate`, `forbidden`, `impersonating`, `inactive_user`, `cross_origin`,
+    /// `two_credentials`, `too_much_data`, `too_many_guests`, `unavailable` or `internal`.
     ///
     /// It stands in the body of the response, as `code`.
     pub fn code(&self) -> &'static str {
@@ -247,7 +270,11 @@ impl Error {
             Self::TooMuchData { .. } => {
                 (StatusCode::PAYLOAD_TOO_LARGE, "too_much_data", "More data than can be kept")
             }
+            Self::TooManyGuests { .. } => {
+                (StatusCode::SERVICE_UNAVAILABLE, "too_many_guests", "Too many visitors")
+            }
             Self::Config(_)
+            | Self::Query(_)
             | Self::UnwritableData(_)
             | Self::ResponseStarted { .. }
             | Self::NotConfigured
@@ -267,11 +294,22 @@ impl Error {
                 let (cause, doing) = (&chain(error), "answering a request");
                 Event::StoreFailed { cause, doing }.record();
             }
+            Self::Query(error) => Event::QueryFailed { cause: &with_advice(error) }.record(),
+            // By who has counted them, once a minute.
+            Self::TooManyGuests { .. } => {}
             Self::Random(error) | Self::UnwritableData(error) => {
                 tracing::error!(cause = %chain(error.as_ref()), "{self}");
             }
             _ if self.is_refusal() => {}
             _ => tracing::error!("{self}"),
+        }
+    }
+
+    /// After how many seconds another try may do.
+    fn retry_after(&self) -> u64 {
+        match self {
+            Self::TooManyGuests { .. } => guest_room::COUNT_LASTS.as_secs(),
+            _ => 1,
         }
     }
 
@@ -323,6 +361,16 @@ impl StoreError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct ConfigError(pub(crate) String);
+
+/// An error of a query in one line, for logs, with what the app can do about it.
+fn with_advice(error: &BoxError) -> String {
+    let cause = chain(error.as_ref());
+    #[cfg(feature = "sql")]
+    if let Some(advice) = error.downcast_ref().and_then(crate::store::query_advice) {
+        return format!("{cause}; {advice}");
+    }
+    cause
+}
 
 /// An error and its sources in one line, for logs.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {

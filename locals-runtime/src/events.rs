@@ -33,6 +33,8 @@ pub(crate) enum Event<'a> {
     RedirectLoop { path: &'a str, page: &'a str },
     RowUnreadable { cause: &'a str },
     StoreFailed { cause: &'a str, doing: &'a str },
+    QueryFailed { cause: &'a str },
+    GuestsFull { most: u64 },
 }
 
 /// A request that was refused.
@@ -150,6 +152,12 @@ impl Event<'_> {
             }
             Self::StoreFailed { cause, doing } => {
                 record!(ERROR, "store_failed", cause, doing, "the store failed");
+            }
+            Self::QueryFailed { cause } => {
+                record!(ERROR, "query_failed", cause, "a query of the app failed");
+            }
+            Self::GuestsFull { most } => {
+                record!(WARN, "guests_full", most, "there are as many guests as there may be");
             }
         }
     }

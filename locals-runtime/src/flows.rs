@@ -185,6 +185,8 @@ impl Locals {
     /// Signs out: ends the session of this request, and the one from which it is an
     /// [impersonation](Self::impersonate), and removes the cookie. Without a session it ends none.
     /// Where the browser presents several tokens, it ends the session of each, and removes them all.
+    /// With the session ends the [guest](Self::guest) of this browser: the next person at it must not
+    /// find what was kept of this one.
     ///
     /// If the browser had a session, the response also tells it to forget the pages it has in its cache
     /// (`Clear-Site-Data`). Chromium may still show the page before by "back", from memory; the guide
@@ -211,6 +213,8 @@ impl Locals {
         self.refuse_unreadable().await?;
         let acting = self.get_session().await?.filter(|session| session.actor().is_some());
         let conflicting = self.conflicting_sessions().await?;
+        // First: once the session is gone, nobody would try again.
+        self.end_guest().await?;
         for id in self.own_sessions().await? {
             self.auth().invalidate_session(id).await?;
             Event::LogOut { session: id }.record();
@@ -254,7 +258,8 @@ impl Locals {
     }
 
     /// Ends all sessions of this request's user, this one too, and removes the cookie; says how
-    /// many there were. Zero without a session. Who acts as this user is signed out here as well.
+    /// many there were. Zero without a session. Who acts as this user is signed out here as well, and the
+    /// [guest](Self::guest) of this browser ends, as by [`log_out`](Self::log_out).
     ///
     /// ```
     /// # use locals::{Error, Locals, require_user};
@@ -269,8 +274,10 @@ impl Locals {
     /// be removed.
     pub async fn log_out_everywhere(&self) -> Result<u64, Error> {
         self.refuse_if_finished("log_out_everywhere")?;
+        let session = self.get_session().await?;
+        self.end_guest().await?;
         let conflicting = self.end_conflicting_sessions().await?;
-        let Some(session) = self.get_session().await? else {
+        let Some(session) = session else {
             self.logged_out();
             return Ok(conflicting);
         };

@@ -5,10 +5,13 @@ use std::{fmt, rc::Rc, sync::Arc};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
+    cookie::Presented,
     data::{self, SessionData},
-    error::Error,
+    error::{Error, StoreError},
+    events::Event,
+    guest_room::Place,
     locals::Locals,
-    resolution::{Carrier, GuestDecision},
+    resolution::{Carrier, Decision, GuestDecision},
     session::GuestRecord,
     token::SessionToken,
     turns::Turn,
@@ -107,8 +110,8 @@ impl Locals {
     }
 
     /// Changes what the app keeps of this visitor, and gives what `change` gives. It is kept for
-    /// 30 days from now, unless the app says
-    /// [otherwise](crate::AuthBuilder::guest_lifetime).
+    /// 7 days from now, unless the app says
+    /// [otherwise](crate::AuthBuilder::guest_lifetime), or until they sign out.
     ///
     /// Of writes at once none is lost: those of one process take turns, and where another process has
     /// written first, `change` is called again, with the newer data. So it may only change what it is
@@ -118,10 +121,12 @@ impl Locals {
     ///
     /// # Errors
     /// [`Error::Forbidden`] for a request that has no cookies, because it brings a bearer token or
-    /// comes from another origin; [`Error::TooMuchData`] for more than 64 KiB of JSON;
-    /// [`Error::UnwritableData`] for what would not read back as it is written;
-    /// [`Error::ResponseStarted`] when no cookie can be written any more; [`Error::Store`] if the
-    /// store fails.
+    /// comes from another origin; [`Error::TooMuchData`] for more JSON than the
+    /// [limit](crate::AuthBuilder::guest_data_limit), 8 KiB by default, unless it is no more than there
+    /// was; [`Error::TooManyGuests`] for a new guest where the store holds as many as it
+    /// [may](crate::AuthBuilder::max_guests); [`Error::UnwritableData`] for what would not read back as
+    /// it is written; [`Error::ResponseStarted`] when no cookie can be written any more;
+    /// [`Error::Store`] if the store fails.
     pub async fn update_guest<G: GuestData, R>(
         &self,
         mut change: impl FnMut(&mut G) -> R,
@@ -139,10 +144,15 @@ impl Locals {
         guest = guest.map(|guest| guest.after(turn.as_mut()));
         for _ in 0..data::MOST_TRIES {
             let before = guest.as_ref().map(|guest| guest.record.data.as_str());
-            let (data, result) = data::changed(before, &mut change, data::MOST)?;
+            let changed = data::changed(before, &mut change, self.most_guest_data(before));
+            let (data, result) = changed.map_err(|error| self.of_guests(error))?;
             if guest.is_none() && data == data::default_text::<G>()? {
                 return Ok(result);
             }
+            let place = match &guest {
+                Some(_) => None,
+                None => Some(self.auth().place_for_guest().await?),
+            };
             let replaces = guest.as_ref().map(|guest| guest.record.data_revision);
             let token = match &guest {
                 Some(guest) => guest.token.clone(),
@@ -156,6 +166,7 @@ impl Locals {
                 expires_at: self.auth().now() + self.auth().settings().guest_lifetime,
             };
             if self.auth().store().write_guest(&record, replaces).await? {
+                place.into_iter().for_each(Place::take);
                 if let Some(turn) = &mut turn {
                     turn.has_written(record.id, &record.data, record.data_revision);
                 }
@@ -181,12 +192,46 @@ impl Locals {
         let guest = self.current_guest().await?;
         self.end_conflicting_guests().await?;
         if let Some(guest) = &guest {
-            self.auth().store().delete_guest(guest.record.id).await?;
+            self.auth().delete_guest(guest.record.id).await?;
         }
         if guest.is_some() || self.resolution.presents_guest(&self.request) {
             self.resolution.guest_decision.replace(GuestDecision::Ended);
         }
         Ok(())
+    }
+
+    /// Ends the guest of a browser whose user signs out: the next person at it must not find what was
+    /// kept of this one. A stranger, who has no session to sign out of, keeps theirs.
+    pub(crate) async fn end_guest(&self) -> Result<(), Error> {
+        let is_stranger = self.resolution.presented == Presented::Nothing
+            && !matches!(self.resolution.decision(), Decision::Set(_));
+        if is_stranger {
+            return Ok(());
+        }
+        match self.forget_guest().await {
+            // Without its cookie the row is nobody's. It must keep nobody from signing out.
+            Err(Error::Store(StoreError::Corrupt(cause))) => {
+                Event::RowUnreadable { cause: &cause }.record();
+                self.resolution.guest_decision.replace(GuestDecision::Ended);
+                Ok(())
+            }
+            ended => ended,
+        }
+    }
+
+    /// How much JSON this guest may have, in bytes. Who has more already may write as much again.
+    fn most_guest_data(&self, before: Option<&str>) -> usize {
+        self.auth().settings().guest_data_limit.max(before.map_or(0, str::len))
+    }
+
+    /// An error of too much data, with the limit that the app has set.
+    fn of_guests(&self, error: Error) -> Error {
+        match error {
+            Error::TooMuchData { .. } => {
+                Error::TooMuchData { most: self.auth().settings().guest_data_limit }
+            }
+            error => error,
+        }
     }
 
     /// The guest as this request has written them, or else as they are stored.

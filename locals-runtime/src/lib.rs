@@ -26,6 +26,7 @@ mod flows;
 #[doc(hidden)]
 pub mod fuzzing;
 mod guest;
+mod guest_room;
 pub mod handler;
 mod impersonation;
 mod late_body;

@@ -10,6 +10,7 @@ use crate::{
     endings::Endings,
     error::{Error, StoreError, chain},
     events::Event,
+    guest_room::{GuestRoom, Place, Room},
     impersonation::Actor,
     lifecycle,
     log_in::{LogInOptions, Span},
@@ -59,6 +60,7 @@ struct Inner {
     users: Users,
     endings: Endings,
     turns: Turns,
+    guests: GuestRoom,
 }
 
 /// A session on its way into the store.
@@ -94,8 +96,17 @@ impl SessionManager {
         settings: Settings,
         users: Users,
     ) -> Self {
-        let (endings, turns) = (Endings::default(), Turns::default());
-        Self(Arc::new(Inner { store, accounts, clock, settings, users, endings, turns }))
+        let inner = Inner {
+            store,
+            accounts,
+            clock,
+            settings,
+            users,
+            endings: Endings::default(),
+            turns: Turns::default(),
+            guests: GuestRoom::default(),
+        };
+        Self(Arc::new(inner))
     }
 
     /// Creates a session for a user: a row with a new token. No cookie is written; see
@@ -136,6 +147,9 @@ impl SessionManager {
         self.expect_active(user).await?;
         let session = self.draft(user, new)?;
         self.0.store.create(&session.record, ends).await?;
+        if ends.guest.is_some() {
+            self.0.guests.some_ended();
+        }
         let created = Event::SessionCreated { session: session.id(), user: session.user_id() };
         created.record();
         for id in ends.sessions {
@@ -457,6 +471,31 @@ impl SessionManager {
     /// Deletes a batch of sessions that have ended at `now`; a smaller one is the last.
     pub(crate) async fn sweep_batch(&self, now: Timestamp) -> Result<u64, Error> {
         Ok(self.0.store.delete_expired(now, SWEEP_BATCH).await?)
+    }
+
+    /// A place in the store for a new guest, if it has one.
+    pub(crate) async fn place_for_guest(&self) -> Result<Place<'_>, Error> {
+        let most = self.0.settings.max_guests;
+        loop {
+            let now = self.now();
+            match self.0.guests.enter(now, most) {
+                Room::Free(place) => return Ok(place),
+                Room::Full { is_news } => {
+                    if is_news {
+                        Event::GuestsFull { most }.record();
+                    }
+                    return Err(Error::TooManyGuests { most });
+                }
+                Room::Unknown(count) => count.finish(self.0.store.count_guests(now).await?),
+            }
+        }
+    }
+
+    /// Deletes the row of a guest.
+    pub(crate) async fn delete_guest(&self, id: SessionId) -> Result<(), StoreError> {
+        self.0.store.delete_guest(id).await?;
+        self.0.guests.some_ended();
+        Ok(())
     }
 
     /// Refuses an id that no user of the app can have: with it nothing would be found, in silence.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{admission::RotationPolicy, error::ConfigError, lifecycle::Lifetime};
+use crate::{admission::RotationPolicy, data, error::ConfigError, lifecycle::Lifetime};
 
 /// What an app has decided about its sessions.
 #[derive(Debug, Clone)]
@@ -14,6 +14,10 @@ pub(crate) struct Settings {
     pub max_sessions: Option<usize>,
     /// How long the data of a guest are kept after they were last written.
     pub guest_lifetime: Duration,
+    /// How much JSON a guest may hold, in bytes.
+    pub guest_data_limit: usize,
+    /// How many guests the store may hold.
+    pub max_guests: u64,
 }
 
 /// What happens when a token comes back that was exchanged for another one, after the overlap of
@@ -35,7 +39,9 @@ impl Default for Settings {
             rotation: None,
             token_reuse: TokenReuse::default(),
             max_sessions: Some(100),
-            guest_lifetime: Duration::from_hours(30 * 24),
+            guest_lifetime: Duration::from_hours(7 * 24),
+            guest_data_limit: 8 * 1024,
+            max_guests: 100_000,
         }
     }
 }
@@ -49,6 +55,22 @@ impl Settings {
         }
         if self.guest_lifetime.is_zero() {
             let reason = "AuthBuilder::guest_lifetime is zero, but then nothing would be kept";
+            return Err(ConfigError(reason.to_owned()));
+        }
+        if self.guest_data_limit == 0 {
+            let reason = "AuthBuilder::guest_data_limit is 0, but then nothing could be kept";
+            return Err(ConfigError(reason.to_owned()));
+        }
+        if self.guest_data_limit > data::MOST {
+            return Err(ConfigError(format!(
+                "AuthBuilder::guest_data_limit is {}, but neither a session nor a guest holds more \
+                 than {} bytes",
+                self.guest_data_limit,
+                data::MOST
+            )));
+        }
+        if self.max_guests == 0 {
+            let reason = "AuthBuilder::max_guests is 0, but then nothing could be kept of any";
             return Err(ConfigError(reason.to_owned()));
         }
         let Some(RotationPolicy { every, overlap }) = self.rotation else { return Ok(()) };

@@ -72,6 +72,9 @@ fn refused_settings() -> Vec<String> {
         refused(|auth| auth.rotate_every(Duration::from_hours(1)).rotation_overlap(Duration::ZERO)),
         refused(|auth| auth.max_sessions(0)),
         refused(|auth| auth.guest_lifetime(Duration::ZERO)),
+        refused(|auth| auth.guest_data_limit(0)),
+        refused(|auth| auth.guest_data_limit(65_537)),
+        refused(|auth| auth.max_guests(0)),
     ]
     .into()
 }
@@ -115,7 +118,9 @@ async fn errors() -> Vec<(&'static str, Error)> {
         ("TwoCredentials", Error::TwoCredentials),
         ("TwoAuthorizations", Error::TwoAuthorizations),
         ("TooMuchData", Error::too_much_data(65_536)),
+        ("TooManyGuests", Error::too_many_guests(100_000)),
         ("Store", Error::Store(StoreError::backend("the cause"))),
+        ("Query", sqlx::Error::RowNotFound.into()),
         ("Random", Error::Random("the cause".into())),
         ("NotConfigured", Error::NotConfigured),
         ("WrongUser", Error::wrong_user("app::Admin", "app::Account")),

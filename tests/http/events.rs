@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use actix_web::{get, post};
+use actix_web::{get, http::StatusCode, post, web};
 use locals::{Error, Locals, Session, User, require_user, with_session};
 use tracing::{
     Dispatch, Level,
@@ -17,7 +17,7 @@ use tracing::{
 
 use crate::{
     app, send,
-    support::{self, Account, DAY, FAULT, Fixture, cookie},
+    support::{self, Account, Cart, DAY, FAULT, Fixture, cookie},
 };
 
 const PAGE: &str = include_str!("../../docs/observability.md");
@@ -138,6 +138,22 @@ async fn guarded_login() -> &'static str {
     ""
 }
 
+/// Keeps something of a visitor.
+#[post("/keep")]
+#[with_session]
+async fn keep(locals: Locals) -> Result<&'static str, Error> {
+    locals.update_guest(|cart: &mut Cart| cart.items.push(1)).await?;
+    Ok("")
+}
+
+/// Asks for a row that is not there, as one that has to be.
+#[get("/missing")]
+#[with_session]
+async fn missing(database: web::Data<sqlx::SqlitePool>, _locals: Locals) -> Result<String, Error> {
+    let find = sqlx::query_scalar("SELECT name FROM accounts WHERE id = 99");
+    Ok(find.fetch_one(&**database).await.map_err(Error::from)?)
+}
+
 /// Names and levels, as the page lists them.
 fn listed() -> BTreeMap<String, String> {
     let rows = PAGE.lines().filter_map(|line| line.strip_prefix("| `"));
@@ -151,14 +167,18 @@ fn listed() -> BTreeMap<String, String> {
 #[actix_web::test]
 async fn every_event_of_the_page_happens_under_its_name_and_level_and_no_other_does() {
     let fixture = Fixture::configured(|builder| {
-        builder.max_sessions(2).rotate_every(Duration::from_hours(1))
+        builder.max_sessions(2).rotate_every(Duration::from_hours(1)).max_guests(1)
     })
     .await;
     for id in 1..=3 {
         fixture.account(id).await;
     }
     let (events, _guard) = Events::capture();
-    let app = app!(fixture, login, logout, logout_others, act_as, me, admin, guarded_login);
+    let database = web::Data::new(fixture.pool().clone());
+    let app = app!(
+        fixture; database, login, logout, logout_others, act_as, me, admin, guarded_login, keep,
+        missing
+    );
     let mut seen: BTreeMap<String, String> = BTreeMap::new();
     let mut take = || {
         let taken = events.take();
@@ -256,6 +276,18 @@ async fn every_event_of_the_page_happens_under_its_name_and_level_and_no_other_d
     send!(app, support::get("/me").insert_header(("Cookie", "__Host-session=x")));
     take();
 
+    // Too many, and what is no outage.
+    for _ in 0..2 {
+        send!(app, support::post("/keep"));
+    }
+    assert_eq!(take()["guests_full"].fields["most"], "1");
+    let reply = send!(app, support::get("/missing"));
+    assert_eq!(reply.body, support::problem(500, "internal", "Internal error"));
+    let failed = take();
+    let cause = &failed["query_failed"].fields["cause"];
+    assert!(cause.contains("no rows returned") && cause.contains("`fetch_optional`"), "{cause}");
+    assert!(!failed.contains_key("store_failed"));
+
     // Faults.
     sqlx::query("UPDATE user_sessions SET created_at = 'x' WHERE id = ?")
         .bind(user.id().as_bytes().as_slice())
@@ -274,6 +306,30 @@ async fn every_event_of_the_page_happens_under_its_name_and_level_and_no_other_d
     let page = listed();
     assert_eq!(difference(&page, &seen), [""; 0], "on the page, and never seen");
     assert_eq!(difference(&seen, &page), [""; 0], "seen, and not on the page");
+}
+
+#[actix_web::test]
+async fn a_store_that_is_full_of_guests_is_logged_once_a_minute_and_not_for_each_of_them() {
+    let fixture = Fixture::configured(|builder| builder.max_guests(1)).await;
+    let (events, _guard) = Events::capture();
+    let app = app!(fixture, keep);
+    send!(app, support::post("/keep"));
+    let mut minutes_with_a_line = 0;
+    for minute in 0..3 {
+        for second in [0, 1, 58] {
+            fixture.clock.advance(Duration::from_secs(second));
+            for _ in 0..10 {
+                let refused = send!(app, support::post("/keep"));
+                assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
+            }
+            let logged = events.take();
+            assert!(!logged.contains_key("store_failed") && !logged.contains_key("refused"));
+            assert_eq!(logged.contains_key("guests_full"), second == 0, "{minute}:{second}");
+            minutes_with_a_line += usize::from(logged.contains_key("guests_full"));
+        }
+        fixture.clock.advance(Duration::from_secs(1));
+    }
+    assert_eq!(minutes_with_a_line, 3);
 }
 
 #[cfg(feature = "metrics")]

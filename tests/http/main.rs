@@ -19,6 +19,7 @@ mod faults;
 mod guard;
 mod guard_options;
 mod guarded_scope;
+mod guest_limits;
 mod guests;
 mod handlers;
 mod impersonation;

@@ -115,7 +115,7 @@ async fn a_query_of_the_app_that_fails_is_opaque_to_the_client_and_whole_in_the_
     let database = web::Data::new(SqlitePool::connect("sqlite::memory:").await.unwrap());
     let app = App::new().configure(fixture.auth.configure()).app_data(database).service(broken);
     let reply = send!(init_service(app).await, support::get("/broken"));
-    assert_eq!(reply.body, support::problem(503, "unavailable", "Temporarily unavailable"));
+    assert_eq!(reply.body, support::problem(500, "internal", "Internal error"));
     assert!(log.text().contains("no such table: nowhere"), "{}", log.text());
 }
 

@@ -84,10 +84,9 @@ impl Fixture {
         let directory = TempDir::new().unwrap();
         let file = directory.path().join("app.db");
         let store = SqlStore::<_, Account>::sqlite(file.to_str().unwrap()).await.unwrap();
-        sqlx::query("CREATE TABLE accounts (id INTEGER PRIMARY KEY, name TEXT NOT NULL)")
-            .execute(store.pool())
-            .await
-            .unwrap();
+        let accounts = "CREATE TABLE accounts \
+            (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL)";
+        sqlx::query(accounts).execute(store.pool()).await.unwrap();
         store.migrate().await.unwrap();
         // As the library opens it, but patient: on a busy machine a test is slow, and no fault.
         let pool = store.pool();
@@ -291,6 +290,7 @@ struct Counts {
     reads: AtomicUsize,
     writes: AtomicUsize,
     changes: AtomicUsize,
+    guest_counts: AtomicUsize,
     collides: AtomicBool,
     reads_fail: AtomicBool,
     writes_fail: AtomicBool,
@@ -313,12 +313,18 @@ impl Spy {
         self.counts.changes.load(Ordering::SeqCst)
     }
 
+    /// How often the guests were counted, which is apart from what single requests read.
+    pub fn guest_counts(&self) -> usize {
+        self.counts.guest_counts.load(Ordering::SeqCst)
+    }
+
     pub fn calls(&self) -> usize {
         self.reads() + self.writes()
     }
 
     pub fn forget(&self) {
-        for count in [&self.counts.reads, &self.counts.writes, &self.counts.changes] {
+        let Counts { reads, writes, changes, guest_counts, .. } = &*self.counts;
+        for count in [reads, writes, changes, guest_counts] {
             count.store(0, Ordering::SeqCst);
         }
     }
@@ -470,6 +476,14 @@ impl SessionStore for Spy {
         Box::pin(async move {
             self.write()?;
             self.inner.delete_guest(id).await
+        })
+    }
+
+    fn count_guests(&self, now: Timestamp) -> StoreFuture<'_, u64> {
+        Box::pin(async move {
+            self.counts.guest_counts.fetch_add(1, Ordering::SeqCst);
+            refuse_if(&self.counts.reads_fail)?;
+            self.inner.count_guests(now).await
         })
     }
 }

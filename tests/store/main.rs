@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by ending")]
 
 mod conformance;
+mod foreign_keys_off;
 mod loader;
+mod query_errors;
 #[cfg(feature = "redis")]
 mod redis;
 mod schema;

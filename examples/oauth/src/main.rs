@@ -208,7 +208,7 @@ async fn main() -> Result<(), BoxError> {
     let store = SqlStore::sqlite("sqlite::memory:").await?;
     let database = store.pool().clone();
     let create = "CREATE TABLE IF NOT EXISTS accounts \
-        (id INTEGER PRIMARY KEY, subject TEXT NOT NULL UNIQUE, name TEXT NOT NULL)";
+        (id INTEGER PRIMARY KEY AUTOINCREMENT, subject TEXT NOT NULL UNIQUE, name TEXT NOT NULL)";
     sqlx::query(create).execute(&database).await?;
     store.migrate().await?;
     // Plain HTTP, for this demonstration. Behind HTTPS leave the cookie as it is by default.

@@ -222,6 +222,11 @@ where
     fn delete_guest(&self, id: SessionId) -> StoreFuture<'_, bool> {
         self.sessions.delete_guest(guest_id::<T>(id))
     }
+
+    /// Those of all types of user that share the store: it is the store that is not to overflow.
+    fn count_guests(&self, now: Timestamp) -> StoreFuture<'_, u64> {
+        self.sessions.count_guests(now)
+    }
 }
 
 impl<S, L, T> SessionUserStore<T> for WithLoader<S, L, T>

@@ -238,6 +238,13 @@ impl<T: AuthUser> SessionStore for MemoryStore<T> {
     fn delete_guest(&self, id: SessionId) -> StoreFuture<'_, bool> {
         self.answer(|content| Ok(content.guests.remove(&id).is_some()))
     }
+
+    fn count_guests(&self, now: Timestamp) -> StoreFuture<'_, u64> {
+        self.answer(|content| {
+            let living = content.guests.values().filter(|guest| guest.expires_at > now);
+            Ok(living.count() as u64)
+        })
+    }
 }
 
 impl<T: AuthUser + Clone> SessionUserStore<T> for MemoryStore<T> {

@@ -45,6 +45,7 @@
 //!     number at once that replace one revision, exactly one does.
 //! 21. `find_user` gives the user with this id, and nothing for an id that no user has.
 //! 20. `delete_guest` says whether the guest was there; once it has answered, the guest is gone.
+//! 21. `count_guests` says how many guests are there whose end is after `now`, to the millisecond.
 
 use std::{any::Any, future::Future, pin::Pin};
 
@@ -69,6 +70,8 @@ pub use loader::{UserLoader, WithLoader};
 pub use memory::MemoryStore;
 #[cfg(feature = "redis")]
 pub use redis::RedisStore;
+#[cfg(feature = "sql")]
+pub(crate) use sql::advice as query_advice;
 #[cfg(feature = "sql")]
 pub use sql::{Dialect, SqlStore};
 
@@ -140,6 +143,9 @@ pub trait SessionStore: Any + Send + Sync {
 
     /// Deletes a guest; says whether it was there (rule 20).
     fn delete_guest(&self, id: SessionId) -> StoreFuture<'_, bool>;
+
+    /// Says how many guests have not ended at `now` (rule 21). Asked at most about once a minute.
+    fn count_guests(&self, now: Timestamp) -> StoreFuture<'_, u64>;
 }
 
 /// The sessions of a list that can be read. One that cannot harms no other.

@@ -203,6 +203,10 @@ macro_rules! store_suite {
             // Rule 20
             a_delete_says_whether_the_guest_was_there,
             a_delete_of_a_guest_amid_overwrites_is_final,
+            // Rule 21
+            guests_are_counted_until_their_end_to_the_millisecond,
+            a_count_of_guests_follows_whatever_ends_them,
+            guests_written_at_once_are_all_counted,
         }
     };
 }

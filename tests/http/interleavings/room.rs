@@ -129,7 +129,8 @@ impl Room {
 
     pub async fn on_sqlite() -> Self {
         let store = SqlStore::<_, Account>::sqlite("sqlite::memory:").await.unwrap();
-        let sql = "CREATE TABLE accounts (id INTEGER PRIMARY KEY, name TEXT NOT NULL);
+        let sql = "CREATE TABLE accounts \
+                (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL);
             INSERT INTO accounts VALUES (1, ''), (9, '')";
         sqlx::raw_sql(sql).execute(store.pool()).await.unwrap();
         store.migrate().await.unwrap();

@@ -57,6 +57,7 @@ const CROWD: usize = 100;
 /// |---|---|
 /// | `locals:s:<session id>` | a session: a string, of what changes, the rest as JSON, and the data |
 /// | `locals:g:<session id>` | a guest: a string, with the data |
+/// | `locals:guests` | the index of all guests, which counts them: a sorted set |
 /// | `locals:u:<user>` | the index of a user's sessions: a sorted set. For users of [`WithLoader`](super::WithLoader) such as `t:accounts/i:7`: the table, the kind of id and the id |
 ///
 /// A session and its index take about 700 bytes of memory, and the data. All keys expire by
@@ -215,6 +216,10 @@ impl RedisStore {
         record::guest_key(&self.prefix, id)
     }
 
+    fn guests_key(&self) -> String {
+        record::guests_key(&self.prefix)
+    }
+
     async fn value(&self, id: SessionId) -> Result<Option<SessionRecord>, StoreError> {
         let value = self.get(self.session_key(id)).await?;
         value.map(|value| record::read(id, &value)).transpose()
@@ -255,6 +260,30 @@ impl RedisStore {
         }
         if let Err(error) = self.connection.query::<()>(&remove).await {
             tracing::debug!(%error, "the index of a user keeps sessions that have ended");
+        }
+    }
+
+    /// Puts a guest into the index of all guests. `how` is that of the script.
+    async fn enter_guest(&self, guest: &GuestRecord, how: &str) -> Result<(), StoreError> {
+        let mut enter = script(scripts::ENTER_GUEST, &self.guests_key());
+        enter
+            .arg(guest.id.to_string())
+            .arg(guest.expires_at.as_millis())
+            .arg(record::guest_time_to_live(guest))
+            .arg(how);
+        self.connection.query(&enter).await
+    }
+
+    /// Takes guests that were deleted out of the index. They are gone in any case: if this fails, they are
+    /// counted until their time has passed.
+    async fn leave_guests(&self, ids: &[&str]) {
+        if ids.is_empty() {
+            return;
+        }
+        let mut remove = ::redis::cmd("ZREM");
+        remove.arg(self.guests_key()).arg(ids);
+        if let Err(error) = self.connection.query::<()>(&remove).await {
+            tracing::debug!(%error, "the index of the guests keeps some that have ended");
         }
     }
 
@@ -346,7 +375,11 @@ impl RedisStore {
             let mut end = script(scripts::END_IF_EXPIRED, key);
             self.connection.query::<u64>(end.arg(now.as_millis())).await
         });
-        join_all(ends).await.into_iter().sum()
+        let ended = join_all(ends).await;
+        let guests = keys.iter().zip(&ended).filter(|(_, ended)| matches!(ended, Ok(1)));
+        let guests = guests.filter_map(|(key, _)| record::guest_of_key(&self.prefix, key));
+        self.leave_guests(&guests.collect::<Vec<_>>()).await;
+        ended.into_iter().sum()
     }
 }
 
@@ -516,6 +549,8 @@ impl SessionStore for RedisStore {
         Box::pin(async move {
             let (key, exists) = (self.guest_key(guest.id), record::guest_time_to_live(guest));
             let Some(revision) = replaces else {
+                // Before it is there: one that is cut off in between is counted and not missed.
+                self.enter_guest(guest, "NX").await?;
                 self.set_new(key, record::write_guest(guest), exists).await?;
                 return Ok(true);
             };
@@ -526,14 +561,27 @@ impl SessionStore for RedisStore {
                 .arg(guest.expires_at.as_millis())
                 .arg(&guest.data)
                 .arg(exists);
-            self.change(&script, "guest", guest.id).await
+            let is_written = self.change(&script, "guest", guest.id).await?;
+            if is_written && let Err(error) = self.enter_guest(guest, "CH").await {
+                tracing::debug!(%error, "the index of the guests has an earlier end of one");
+            }
+            Ok(is_written)
         })
     }
 
     fn delete_guest(&self, id: SessionId) -> StoreFuture<'_, bool> {
         Box::pin(async move {
             let mut delete = ::redis::cmd("DEL");
-            self.connection.query(delete.arg(self.guest_key(id))).await
+            let is_deleted = self.connection.query(delete.arg(self.guest_key(id))).await?;
+            self.leave_guests(&[&id.to_string()]).await;
+            Ok(is_deleted)
+        })
+    }
+
+    fn count_guests(&self, now: Timestamp) -> StoreFuture<'_, u64> {
+        Box::pin(async move {
+            let mut count = script(scripts::COUNT_GUESTS, &self.guests_key());
+            self.connection.read(count.arg(now.as_millis()).arg(record::LINGER)).await
         })
     }
 }

@@ -19,6 +19,9 @@ use crate::{
 /// be the faster of the two: its clock may be ahead, or be set.
 pub(super) const GRACE: i64 = 60 * 60 * 1_000;
 
+/// How long a guest who has ended stays in the index of all guests, where it is not counted.
+pub(super) const LINGER: i64 = 7 * 24 * 60 * 60 * 1_000;
+
 /// No key lives longer: a time that Redis can still add to its own without an overflow.
 pub(super) const LONGEST: i64 = 100_000_000_000_000;
 
@@ -30,6 +33,16 @@ pub(super) fn session_key(prefix: &str, id: SessionId) -> String {
 /// The key of a guest.
 pub(super) fn guest_key(prefix: &str, id: SessionId) -> String {
     format!("{prefix}g:{id}")
+}
+
+/// The key of the index of all guests.
+pub(super) fn guests_key(prefix: &str) -> String {
+    format!("{prefix}guests")
+}
+
+/// The id in the key of a guest.
+pub(super) fn guest_of_key<'a>(prefix: &str, key: &'a str) -> Option<&'a str> {
+    key.strip_prefix(prefix)?.strip_prefix("g:")
 }
 
 /// The key of the index of a user's sessions.

@@ -122,6 +122,31 @@ value = table.concat({ARGV[2], ARGV[3], hash, ARGV[4]}, ' ')
 redis.call('SET', KEYS[1], value, 'PX', ARGV[5])
 return 1";
 
+/// Puts a guest into the index of all guests, and lets that stay as long as the guest may.
+///
+/// The index is a sorted set, of which a score is the end of a guest on the app's clock.
+///
+/// `KEYS[1]` the index; `ARGV[1]` the guest; `ARGV[2]` its end; `ARGV[3]` for how many milliseconds;
+/// `ARGV[4]` `NX` for a new guest, whose id may be another's, and `CH` for one that has been written.
+pub(super) const ENTER_GUEST: &str = "
+redis.call('ZADD', KEYS[1], ARGV[4], ARGV[2], ARGV[1])
+if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[3]) then
+    redis.call('PEXPIRE', KEYS[1], ARGV[3])
+end
+return 1";
+
+/// Says how many guests of the index end after a time, and removes those that ended long before it,
+/// and before the time of this server: the clock of an app that is ahead removes none that live.
+///
+/// `KEYS[1]` the index; `ARGV[1]` the time; `ARGV[2]` for how many milliseconds after their end they
+/// stay.
+pub(super) const COUNT_GUESTS: &str = "
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local long_ended = math.min(now, tonumber(ARGV[1])) - tonumber(ARGV[2])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', long_ended)
+return redis.call('ZCOUNT', KEYS[1], '(' .. ARGV[1], '+inf')";
+
 /// Deletes a session; gives the value it had.
 ///
 /// `KEYS[1]` the session.

@@ -50,6 +50,17 @@ pub struct Sql {
     pub indexes: &'static str,
     /// How many foreign keys lead from `user_sessions.user_id` to the table bound, and cascade.
     pub references: &'static str,
+    /// What ends sessions where a connection may leave foreign keys unenforced.
+    pub triggers: Option<Triggers>,
+}
+
+/// Triggers on the app's own table.
+#[derive(Debug)]
+pub struct Triggers {
+    /// The name of each, and the SQL that makes it where it is missing.
+    pub all: &'static [(&'static str, &'static str)],
+    /// The triggers on a table: name and SQL; the table is bound.
+    pub catalogue: &'static str,
 }
 
 /// How the app's table keeps UUIDs, as far as its database leaves a choice.
@@ -94,6 +105,7 @@ pub struct Statements<S = SqlStr> {
     pub find_guest: S,
     pub write_guest: S,
     pub delete_guest: S,
+    pub count_guests: S,
     pub delete_expired_guests: S,
 }
 
@@ -117,6 +129,7 @@ impl Sql {
             find_guest: fill(templates.find_guest),
             write_guest: fill(templates.write_guest),
             delete_guest: fill(templates.delete_guest),
+            count_guests: fill(templates.count_guests),
             delete_expired_guests: fill(templates.delete_expired_guests),
         }
     }
@@ -295,6 +308,7 @@ pub const SQLITE: Sql = Sql {
         write_guest: "UPDATE guest_sessions SET data = ?, data_revision = ?, expires_at = ? \
                       WHERE id = +? AND data_revision = ?",
         delete_guest: "DELETE FROM guest_sessions WHERE id = +?",
+        count_guests: "SELECT COUNT(*) FROM guest_sessions WHERE expires_at > ?",
         delete_expired_guests: "DELETE FROM guest_sessions WHERE id IN \
                                 (SELECT id FROM guest_sessions WHERE expires_at <= ? LIMIT ?)",
     },
@@ -349,7 +363,46 @@ pub const SQLITE: Sql = Sql {
     references: "SELECT COUNT(*) FROM pragma_foreign_key_list('user_sessions') \
                  WHERE \"from\" = 'user_id' AND on_delete = 'CASCADE' \
                  AND \"table\" = ? COLLATE NOCASE",
+    triggers: Some(Triggers {
+        all: SQLITE_TRIGGERS,
+        catalogue: "SELECT name, sql FROM sqlite_schema \
+                    WHERE type = 'trigger' AND tbl_name = ? COLLATE NOCASE",
+    }),
 };
+
+/// What a foreign key does only on connections that have turned it on; the `sqlite3` shell has not.
+///
+/// The first two end sessions when their user goes. The third is what makes an id safe to use again: a
+/// row that is new has no sessions, however those of its predecessor were left behind. `REPLACE`
+/// deletes rows without calling triggers, and restored or rebuilt tables had none. It is called
+/// after the row is there, so neither `ON CONFLICT DO UPDATE` nor `OR IGNORE` calls it.
+///
+/// `UPDATE OF` would miss `SET rowid = ..`, which changes an `INTEGER PRIMARY KEY` too. The app's
+/// column stands on the left of `=`, so that its collation decides, as in the join. Ids that only this
+/// collation holds to be equal are different ones.
+#[cfg(feature = "sqlite")]
+const SQLITE_TRIGGERS: &[(&str, &str)] = &[
+    (
+        "user_sessions_user_deleted",
+        "CREATE TRIGGER IF NOT EXISTS user_sessions_user_deleted AFTER DELETE ON {users} BEGIN
+    DELETE FROM user_sessions WHERE OLD.{user_id} = user_id;
+END",
+    ),
+    (
+        "user_sessions_user_changed",
+        "CREATE TRIGGER IF NOT EXISTS user_sessions_user_changed AFTER UPDATE ON {users}
+WHEN OLD.{user_id} COLLATE BINARY IS NOT NEW.{user_id} BEGIN
+    DELETE FROM user_sessions WHERE OLD.{user_id} = user_id;
+    DELETE FROM user_sessions WHERE NEW.{user_id} = user_id;
+END",
+    ),
+    (
+        "user_sessions_user_added",
+        "CREATE TRIGGER IF NOT EXISTS user_sessions_user_added AFTER INSERT ON {users} BEGIN
+    DELETE FROM user_sessions WHERE NEW.{user_id} = user_id;
+END",
+    ),
+];
 
 /// PostgreSQL.
 ///
@@ -399,6 +452,7 @@ pub const POSTGRES: Sql = Sql {
         write_guest: "UPDATE guest_sessions SET data = $1, data_revision = $2, expires_at = $3 \
                       WHERE id = $4 AND data_revision = $5",
         delete_guest: "DELETE FROM guest_sessions WHERE id = $1",
+        count_guests: "SELECT COUNT(*) FROM guest_sessions WHERE expires_at > $1",
         delete_expired_guests: "DELETE FROM guest_sessions WHERE id = ANY (ARRAY \
                                 (SELECT id FROM guest_sessions WHERE expires_at <= $1 \
                                  ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED))",
@@ -464,6 +518,7 @@ pub const POSTGRES: Sql = Sql {
                  ON attrelid = conrelid AND conkey = ARRAY[attnum] \
                  WHERE contype = 'f' AND conrelid = to_regclass('user_sessions') \
                  AND attname = 'user_id' AND confdeltype = 'c' AND confrelid = to_regclass($1)",
+    triggers: None,
 };
 
 /// MySQL and MariaDB.
@@ -516,6 +571,7 @@ pub const MYSQL: Sql = Sql {
         write_guest: "UPDATE guest_sessions SET data = ?, data_revision = ?, expires_at = ? \
                       WHERE id = ? AND data_revision = ?",
         delete_guest: "DELETE FROM guest_sessions WHERE id = ?",
+        count_guests: "SELECT COUNT(*) FROM guest_sessions WHERE expires_at > ?",
         delete_expired_guests: "DELETE FROM guest_sessions WHERE expires_at <= ? \
                                 ORDER BY expires_at LIMIT ?",
     },
@@ -586,4 +642,5 @@ pub const MYSQL: Sql = Sql {
                  AND r.constraint_schema = DATABASE() AND r.table_name = 'user_sessions' \
                  AND k.column_name = 'user_id' AND r.delete_rule = 'CASCADE' \
                  AND k.referenced_table_name = ?",
+    triggers: None,
 };

@@ -20,6 +20,7 @@ use crate::{
 
 mod dialect;
 mod driver;
+mod failure;
 mod open;
 mod record;
 mod run;
@@ -31,6 +32,7 @@ mod transaction;
 use dialect::Statements;
 pub use driver::Dialect;
 use driver::Value;
+pub(crate) use failure::advice;
 use record::{
     guest_values, hash_value, id_value, integer, read_guest, read_record, record_values, time,
     token_values,
@@ -53,7 +55,8 @@ use schema::Users;
 /// struct Account { id: i64, email: String }
 ///
 /// let store = SqlStore::sqlite("sqlite://app.db").await?;
-/// sqlx::query("CREATE TABLE IF NOT EXISTS accounts (id INTEGER PRIMARY KEY, email TEXT)")
+/// let accounts = "CREATE TABLE IF NOT EXISTS accounts (id INTEGER PRIMARY KEY AUTOINCREMENT, email TEXT)";
+/// sqlx::query(accounts)
 ///     .execute(store.pool())
 ///     .await?;
 /// store.migrate().await?;
@@ -248,6 +251,14 @@ impl<D: Dialect, T: AuthUser> SessionStore for SqlStore<D, T> {
             async move { self.changes_one(&self.statements.delete_guest, &[id_value(&id)]).await },
         )
     }
+
+    fn count_guests(&self, now: Timestamp) -> StoreFuture<'_, u64> {
+        Box::pin(async move {
+            let rows = self.fetch(&self.statements.count_guests, &[time(now)]).await?;
+            let count = rows.first().map(|row| D::integer(row, 0)).transpose()?;
+            Ok(count.unwrap_or_default().unsigned_abs())
+        })
+    }
 }
 
 impl<D, T> SessionUserStore<T> for SqlStore<D, T>
@@ -292,12 +303,17 @@ impl From<sqlx::Error> for StoreError {
     }
 }
 
-/// For the app's own queries: a database that fails them is answered as one that fails ours, 503,
-/// and the cause is logged. What is no fault is for the app to see before: a row that is missing, by
-/// `fetch_optional`, and a value that is taken, by `is_unique_violation`.
+/// For the app's own queries. An outage, such as a lost connection, a full pool or a deadlock, is
+/// [`Error::Store`], 503, as where a query of ours meets it. Everything else is [`Error::Query`], 500: it
+/// would fail again. So is what only the app knows the meaning of, which it is to see before: a row that
+/// is missing, by `fetch_optional`, and a value that is taken, by `is_unique_violation`.
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
-        StoreError::from(error).into()
+        if failure::is_outage(&error) {
+            StoreError::from(error).into()
+        } else {
+            Self::Query(error.into())
+        }
     }
 }
 

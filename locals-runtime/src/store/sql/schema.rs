@@ -4,7 +4,7 @@ use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
 use super::{
     Dialect, SqlStore, Value,
-    dialect::{Types, UuidForm},
+    dialect::{Triggers, Types, UuidForm},
 };
 use crate::{
     error::StoreError,
@@ -135,7 +135,8 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
     /// there yet, and adds to those that an older version has made what they lack. No row is lost,
     /// and any number of processes may start it at once.
     ///
-    /// The app's own table of users must exist: the foreign key points to it.
+    /// The app's own table of users must exist: the foreign key points to it. On SQLite that table is
+    /// given three triggers, which end sessions also where a connection does not enforce foreign keys.
     ///
     /// # Errors
     /// [`StoreError::Schema`] if the table of users is missing, or a table of one of these names
@@ -148,15 +149,30 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
         let migrated = async {
             run_all::<D>(connection, begin).await?;
             // What is missing is read behind the lock: another process may just have added it.
-            let mut changes = Vec::new();
+            let (mut changes, mut is_foreign) = (Vec::new(), false);
             for table in &TABLES {
                 let name = (D::SQL.catalogue_name)(table.name);
                 let sql = D::SQL.columns.into_sql_str();
                 let rows = D::fetch(connection, sql, &[Value::Text(Some(&name))]).await?;
                 let found = rows.iter().map(read_column::<D>).collect::<sqlx::Result<Vec<_>>>()?;
                 changes.extend(upgrades(table, &D::SQL.types, &found));
+                is_foreign |= is_of_others(table, &found);
             }
-            for sql in changes.into_iter().chain(tables::<D, T>(&key)) {
+            changes.extend(tables::<D, T>(&key));
+            // What is not ours, as `check` will say, loses no rows by our triggers.
+            if let Some(Triggers { catalogue, .. }) =
+                D::SQL.triggers.as_ref().filter(|_| !is_foreign)
+            {
+                let name = (D::SQL.catalogue_name)(T::TABLE);
+                let sql = catalogue.into_sql_str();
+                let rows = D::fetch(connection, sql, &[Value::Text(Some(&name))]).await?;
+                let found = rows.iter().map(read_trigger::<D>).collect::<sqlx::Result<Vec<_>>>()?;
+                changes.extend(triggers::<D, T>().filter(|it| !it.is_among(&found)).flat_map(
+                    // One of this name may be there, of another version or on another table.
+                    |Trigger { name, sql }| [format!("DROP TRIGGER IF EXISTS {name}"), sql],
+                ));
+            }
+            for sql in changes {
                 D::execute(connection, AssertSqlSafe(sql).into_sql_str(), &[]).await?;
             }
             run_all::<D>(connection, end).await
@@ -184,8 +200,8 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
         error.into()
     }
 
-    /// The SQL that makes the tables `user_sessions` and `guest_sessions`, for those who use a
-    /// migration tool of their own, such as sqlx-cli, refinery or dbmate.
+    /// The SQL that makes the tables `user_sessions` and `guest_sessions`, and the triggers of SQLite, for
+    /// those who use a migration tool of their own, such as sqlx-cli, refinery or dbmate.
     ///
     /// ```
     /// # use locals::{AuthUser, StoreError, store::SqlStore};
@@ -202,11 +218,12 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
     /// As [`migrate`](Self::migrate): it reads the type of the id from the table of users.
     pub async fn migration_sql(&self) -> Result<String, StoreError> {
         let key = self.users_key().await?.declared;
-        Ok(tables::<D, T>(&key).map(|sql| sql + ";\n").collect())
+        let triggers = triggers::<D, T>().map(|trigger| trigger.sql);
+        Ok(tables::<D, T>(&key).chain(triggers).map(|sql| sql + ";\n").collect())
     }
 
-    /// Compares the tables `user_sessions` and `guest_sessions` with what this version expects.
-    /// Call it at start-up if they are made by other hands.
+    /// Compares the tables `user_sessions` and `guest_sessions`, and the triggers of SQLite, with what
+    /// this version expects. Call it at start-up if they are made by other hands.
     ///
     /// ```
     /// # use locals::{AuthUser, StoreError, store::SqlStore};
@@ -257,12 +274,29 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
                 T::TABLE
             ));
         }
+        if name == SESSIONS.name {
+            differences.extend(self.missing_triggers().await?);
+        }
         Ok((!differences.is_empty()).then(|| {
             format!(
                 "the table `{name}` differs from what this version of `locals` expects: {}",
                 differences.join(", ")
             )
         }))
+    }
+
+    /// What is wrong with the triggers on the app's own table.
+    async fn missing_triggers(&self) -> Result<Vec<String>, StoreError> {
+        let Some(Triggers { catalogue, .. }) = &D::SQL.triggers else { return Ok(Vec::new()) };
+        let rows = self.catalogue(catalogue, T::TABLE).await?;
+        let found = rows.iter().map(read_trigger::<D>).collect::<sqlx::Result<Vec<_>>>()?;
+        let wrong = triggers::<D, T>().filter(|trigger| !trigger.is_among(&found));
+        let complaints = wrong.map(|Trigger { name, .. }| {
+            let is_there = found.iter().any(|(found, _)| found.eq_ignore_ascii_case(name));
+            let what = if is_there { "differs" } else { "is missing" };
+            format!("the trigger `{name}` on `{}` {what}", T::TABLE)
+        });
+        Ok(complaints.collect())
     }
 
     /// The id column of the app's own table, if it is there and of a fitting type.
@@ -375,6 +409,47 @@ fn tables<D: Dialect, T: AuthUser>(key: &str) -> impl Iterator<Item = String> {
     sql.tables
         .iter()
         .map(move |table| sql.fill(&table.replace("{key}", key), T::TABLE, T::ID_COLUMN))
+}
+
+/// A trigger on the app's own table, as this version expects it.
+struct Trigger {
+    name: &'static str,
+    sql: String,
+}
+
+impl Trigger {
+    /// Whether it is among these, as the catalogue has them: by name and SQL.
+    fn is_among(&self, found: &[(String, String)]) -> bool {
+        let expected = bare(&self.sql.replacen("IF NOT EXISTS ", "", 1));
+        found
+            .iter()
+            .any(|(name, sql)| name.eq_ignore_ascii_case(self.name) && bare(sql) == expected)
+    }
+}
+
+/// The triggers on the app's own table; none where foreign keys are always enforced.
+fn triggers<D: Dialect, T: AuthUser>() -> impl Iterator<Item = Trigger> {
+    let sql = D::SQL;
+    let all = sql.triggers.iter().flat_map(|triggers| triggers.all);
+    all.map(|&(name, template)| Trigger { name, sql: sql.fill(template, T::TABLE, T::ID_COLUMN) })
+}
+
+fn read_trigger<D: Dialect>(row: &D::Row) -> sqlx::Result<(String, String)> {
+    Ok((D::text(row, 0)?.unwrap_or_default(), D::text(row, 1)?.unwrap_or_default()))
+}
+
+/// SQL without what does not matter: white space, case and quotes. A database may write names anew when
+/// they change.
+fn bare(sql: &str) -> String {
+    let matters = |character: &char| !character.is_whitespace() && *character != '"';
+    sql.chars().filter(matters).flat_map(char::to_lowercase).collect()
+}
+
+/// Whether a table of this name is there, and lacks columns that ours has always had.
+fn is_of_others(table: &Table, found: &[Column]) -> bool {
+    let is_later = |name| table.upgrades.iter().any(|(later, ..)| *later == name);
+    let mut first = table.columns.iter().map(|(name, ..)| *name).filter(|name| !is_later(*name));
+    !found.is_empty() && first.any(|name| !found.iter().any(|column| column.name == name))
 }
 
 /// What makes the table that was found into the one that this version expects.

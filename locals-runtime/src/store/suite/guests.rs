@@ -1,4 +1,4 @@
-//! Rules 18 to 20: guests.
+//! Rules 18 to 21: guests.
 
 #![allow(clippy::missing_panics_doc, reason = "a panic is how all of them say no")]
 
@@ -12,7 +12,7 @@ use super::{
 use crate::{
     error::StoreError,
     session::GuestRecord,
-    store::SessionStore,
+    store::{Ends, SessionStore},
     token::{SecretHash, SessionId},
 };
 
@@ -224,4 +224,65 @@ pub async fn a_delete_of_a_guest_amid_overwrites_is_final<H: Harness>(harness: &
     let mut answers = at_once(crowd).await.into_iter().map(answer);
     assert_eq!(answers.nth(middle), Some(true), "the guest was there to delete");
     assert_eq!(answer(store.find_guest(stored.id).await), None);
+}
+
+// Rule 21
+
+/// Rule 21: an overwrite moves the end; sessions are not counted.
+pub async fn guests_are_counted_until_their_end_to_the_millisecond<H: Harness>(harness: &H) {
+    let (store, [ada]) = store_with_users(harness).await;
+    assert_eq!(answer(store.count_guests(at(0)).await), 0, "there are none yet");
+    answer(create(&store, &session(9, &ada)).await);
+    assert_eq!(answer(store.count_guests(at(0)).await), 0, "a session is no guest");
+    let (first, second) = (guest(1), guest(2));
+    for guest in [&first, &second] {
+        write_new(&store, guest).await;
+    }
+    let end = first.expires_at.as_millis();
+    assert_eq!(second.expires_at.as_millis(), end + 1);
+    for (now, expected) in [(0, 2), (end - 1, 2), (end, 1), (end + 1, 0), (end + DAY, 0)] {
+        assert_eq!(answer(store.count_guests(at(now)).await), expected, "at {now}");
+    }
+    let next = moved_on(&first, 7);
+    assert!(answer(store.write_guest(&next, Some(first.data_revision)).await));
+    let moved = next.expires_at.as_millis();
+    for (now, expected) in [(end, 2), (end + 1, 1), (moved - 1, 1), (moved, 0)] {
+        assert_eq!(answer(store.count_guests(at(now)).await), expected, "moved, at {now}");
+    }
+    assert!(!answer(store.write_guest(&moved_on(&second, 8), Some(77)).await));
+    assert_eq!(answer(store.count_guests(at(end + 1)).await), 1, "what is refused moves nothing");
+}
+
+/// Rule 21: those that were deleted, merged or swept are not counted, and a refused one is not twice.
+pub async fn a_count_of_guests_follows_whatever_ends_them<H: Harness>(harness: &H) {
+    let (store, [ada]) = store_with_users(harness).await;
+    let guests: Vec<_> = (1..=4).map(guest).collect();
+    for guest in &guests {
+        write_new(&store, guest).await;
+    }
+    let count = async || answer(store.count_guests(at(0)).await);
+    assert_eq!(count().await, 4);
+    let again = store.write_guest(&GuestRecord { id: guests[0].id, ..guest(9) }, None).await;
+    assert!(matches!(again, Err(StoreError::Collision)), "{again:?}");
+    assert_eq!(count().await, 4, "a refused one is not there");
+
+    answer(store.delete_guest(guests[0].id).await);
+    answer(store.delete_guest(guests[0].id).await);
+    assert_eq!(count().await, 3, "one was deleted");
+    let merged = Ends { guest: Some(guests[1].id), ..Ends::default() };
+    answer(store.create(&session(9, &ada), merged).await);
+    assert_eq!(count().await, 2, "one was merged");
+    assert_eq!(answer(store.delete_expired(guests[2].expires_at, 10).await), 1);
+    assert_eq!(count().await, 1, "one was swept");
+}
+
+/// Rule 21: none is lost by coming at the same time as others.
+pub async fn guests_written_at_once_are_all_counted<H: Harness>(harness: &H) {
+    let (store, []) = store_with_users(harness).await;
+    let guests: Vec<_> = (0..CROWD).map(guest).collect();
+    let writers = guests.iter().map(|guest| store.write_guest(guest, None)).collect();
+    for written in at_once(writers).await {
+        assert!(answer(written));
+    }
+    assert_eq!(answer(store.count_guests(at(0)).await), u64::from(CROWD));
 }

@@ -1,0 +1,159 @@
+//! Which errors of `sqlx` are an outage of the database, and which are the fault of a query.
+
+use sqlx::error::DatabaseError;
+
+/// Whether the database, or the way to it, failed: then the same query may do later. Everything else
+/// would fail again, or is an answer that the app has to understand.
+pub(super) fn is_outage(error: &sqlx::Error) -> bool {
+    use sqlx::Error as E;
+    match error {
+        E::Io(_)
+        | E::Tls(_)
+        | E::Protocol(_)
+        | E::PoolTimedOut
+        | E::PoolClosed
+        | E::WorkerCrashed => true,
+        E::Database(error) => is_outage_of(&**error),
+        _ => false,
+    }
+}
+
+fn is_outage_of(error: &dyn DatabaseError) -> bool {
+    #[cfg(feature = "sqlite")]
+    if error.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some() {
+        return error.code().and_then(|code| code.parse().ok()).is_some_and(is_outage_in_sqlite);
+    }
+    #[cfg(feature = "mysql")]
+    if let Some(error) = error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>()
+        && is_outage_in_mysql(error.number())
+    {
+        return true;
+    }
+    error.code().is_some_and(|state| is_outage_state(&state))
+}
+
+/// By the result codes of SQLite, of which the lowest byte is the primary one.
+#[cfg(feature = "sqlite")]
+fn is_outage_in_sqlite(code: i32) -> bool {
+    // In order: PERM, BUSY, LOCKED, NOMEM, READONLY, INTERRUPT, IOERR, CORRUPT, FULL, CANTOPEN,
+    // PROTOCOL, SCHEMA, NOLFS, NOTADB.
+    matches!(code & 0xff, 3 | 5..=11 | 13..=15 | 17 | 22 | 26)
+}
+
+/// By the numbers of MySQL and `MariaDB`, where the SQLSTATE is a general one or says something else.
+#[cfg(feature = "mysql")]
+fn is_outage_in_mysql(number: u16) -> bool {
+    matches!(
+        number,
+        // Disk full; files that cannot be read, written or opened; no memory.
+        1016 | 1021 | 1023 | 1024 | 1026 | 1030 | 1037 | 1038 | 1041 | 1114
+        // Too many connections, of all or of one user; too many queries of one user.
+        | 1040 | 1203 | 1226
+        // Going down; blocked hosts; crashed tables; a commit or a rollback that failed.
+        | 1053 | 1129 | 1180 | 1181 | 1194 | 1195
+        // No lock in time; no room for locks.
+        | 1205 | 1206
+        // Read-only, as a replica is: `--read-only`, `innodb_read_only`.
+        | 1290 | 1836
+        // Interrupted; killed; no more time (MySQL, MariaDB); closed for being idle.
+        | 1317 | 1927 | 1969 | 3024 | 4031
+    )
+}
+
+/// By the SQLSTATE, as PostgreSQL, MySQL and the standard have it.
+fn is_outage_state(state: &str) -> bool {
+    match state {
+        // An integrity constraint, found at the commit.
+        "40002" => false,
+        // Read-only, as a replica is; no lock in time; closed for being idle in a transaction.
+        "25006" | "55P03" | "25P03" => true,
+        _ => {
+            let class = state.get(..2).unwrap_or_default();
+            // Connection; log-in refused; no such database; rolled back by a deadlock or for the sake of
+            // order; no resources; an operator; the system; the server itself.
+            matches!(class, "08" | "28" | "3D" | "40" | "53" | "57" | "58" | "70" | "F0" | "XX")
+        }
+    }
+}
+
+/// What the app can do about an error of a query of its own that is not as it expects.
+pub(crate) fn advice(error: &sqlx::Error) -> Option<&'static str> {
+    match error {
+        sqlx::Error::RowNotFound => {
+            Some("read a row that may be missing with `fetch_optional`, and answer for it")
+        }
+        sqlx::Error::Database(error) if error.is_unique_violation() => {
+            Some("answer a value that is taken where `is_unique_violation()` says so")
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_answer_of_a_database_is_an_outage_if_it_may_pass() {
+        use sqlx::Error as E;
+        let io = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+        let outages = [
+            E::Io(io),
+            E::Tls("handshake".into()),
+            E::Protocol("unexpected".into()),
+            E::PoolTimedOut,
+            E::PoolClosed,
+            E::WorkerCrashed,
+        ];
+        for error in outages {
+            assert!(is_outage(&error), "{error:?}");
+        }
+        let faults = [
+            E::RowNotFound,
+            E::Configuration("url".into()),
+            E::InvalidArgument("argument".into()),
+            E::TypeNotFound { type_name: "mood".into() },
+            E::ColumnIndexOutOfBounds { index: 1, len: 1 },
+            E::ColumnNotFound("name".into()),
+            E::ColumnDecode { index: "0".into(), source: "text".into() },
+            E::Encode("value".into()),
+            E::Decode("value".into()),
+            E::AnyDriverError("mapping".into()),
+            E::InvalidSavePointStatement,
+            E::BeginFailed,
+        ];
+        for error in faults {
+            assert!(!is_outage(&error), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn states_are_outages_by_their_class() {
+        for state in [
+            "08000", "08006", "08S01", "28P01", "28000", "3D000", "40001", "40P01", "40003",
+            "53100", "53300", "57014", "57P01", "57P02", "57P03", "58030", "70100", "XX000",
+            "XX001", "25006", "55P03", "25P03",
+        ] {
+            assert!(is_outage_state(state), "{state}");
+        }
+        for state in [
+            "22001", "22P02", "23000", "23502", "23503", "23505", "23514", "40002", "42000",
+            "42501", "42601", "42703", "42P01", "0A000", "25001", "25P02", "55000", "HY000", "",
+            "4",
+        ] {
+            assert!(!is_outage_state(state), "{state}");
+        }
+    }
+
+    #[cfg(feature = "sqlite")]
+    #[test]
+    fn result_codes_of_sqlite_are_outages_by_their_lowest_byte() {
+        let outages = [3, 5, 6, 7, 8, 9, 10, 11, 13, 14, 15, 17, 22, 26];
+        for primary in 0..=28 {
+            let is_expected = outages.contains(&primary);
+            for extended in [primary, primary | 1 << 8, primary | 8 << 8] {
+                assert_eq!(is_outage_in_sqlite(extended), is_expected, "{extended}");
+            }
+        }
+    }
+}
