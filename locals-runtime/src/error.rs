@@ -29,11 +29,16 @@ pub enum Error {
     /// The store of the sessions failed, or a query of the app's own, whose `sqlx::Error` becomes one
     /// of these by `?`. 503 with `Retry-After`.
     #[error("the store failed")]
-    Store(#[from] StoreError),
+    Store(#[source] StoreError),
 
     /// No session, or one that has ended. 401 with `WWW-Authenticate`.
     #[error("not signed in")]
     Unauthenticated,
+
+    /// A session was to be created for a user who is not there any more, such as one whose row was
+    /// deleted after their password had been checked. 401.
+    #[error("the account is gone")]
+    UserGone,
 
     /// The user may not do this: a [check](crate::Check) said no. 403.
     #[error("the user may not do this")]
@@ -161,7 +166,7 @@ impl Error {
 
 impl Error {
     /// A short name that does not change between versions, for programs: `not_signed_in`,
-    /// `reauthenticate`, `forbidden`, `cross_origin`, `two_credentials`, `too_much_data`,
+    /// `reauthenticate`, `user_gone`, `forbidden`, `cross_origin`, `two_credentials`, `too_much_data`,
     /// `unavailable` or `internal`.
     ///
     /// It stands in the body of the response, as `code`.
@@ -182,6 +187,7 @@ impl Error {
                 (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Temporarily unavailable")
             }
             Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "not_signed_in", "Not signed in"),
+            Self::UserGone => (StatusCode::UNAUTHORIZED, "user_gone", "The account is gone"),
             Self::NotRecent => {
                 (StatusCode::UNAUTHORIZED, "reauthenticate", "Signed in too long ago")
             }
@@ -237,6 +243,10 @@ pub enum StoreError {
     #[error("a session with this id exists already")]
     Collision,
 
+    /// There is no such user (any more), so they can have no session. The new one was not stored.
+    #[error("there is no such user")]
+    UserGone,
+
     /// The database, its driver or the connection failed.
     #[error("the database failed")]
     Backend(#[source] BoxError),
@@ -262,6 +272,16 @@ impl StoreError {
     /// ```
     pub fn backend(error: impl Into<BoxError>) -> Self {
         Self::Backend(error.into())
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        match error {
+            // The store has done what it should.
+            StoreError::UserGone => Self::UserGone,
+            error => Self::Store(error),
+        }
     }
 }
 

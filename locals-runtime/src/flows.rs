@@ -51,7 +51,8 @@ impl Locals {
     ///
     /// # Errors
     /// [`Error::Store`] if the store fails: nobody is signed in, and the browser keeps the session
-    /// it had. [`Error::WrongUser`] for a user of another table than the app's.
+    /// it had. [`Error::UserGone`], likewise, for a user who is not there any more.
+    /// [`Error::WrongUser`] for a user of another table than the app's.
     pub async fn log_in<U: AuthUser>(&self, user: &U) -> Result<Session, Error> {
         self.log_in_with(user, LogInOptions::default()).await
     }
@@ -111,7 +112,8 @@ impl Locals {
     ///
     /// # Errors
     /// [`Error::Forbidden`] for a user as whom staff [act](Self::impersonate) in this request, since it
-    /// would outlive that; [`Error::WrongUser`] for a user of another table than the app's;
+    /// would outlive that; [`Error::UserGone`] for a user who is not there any more;
+    /// [`Error::WrongUser`] for a user of another table than the app's;
     /// [`Error::Store`] if the store fails.
     pub async fn create_session<U: AuthUser>(&self, user: &U) -> Result<Session, Error> {
         let session = self.get_session().await?;

@@ -108,7 +108,8 @@ impl SessionManager {
     /// ```
     ///
     /// # Errors
-    /// [`Error::WrongUser`] for a user of another table; [`Error::Store`] if the store fails.
+    /// [`Error::UserGone`] for a user who is not there any more; [`Error::WrongUser`] for a user of
+    /// another table; [`Error::Store`] if the store fails.
     pub async fn create_session<U: AuthUser>(&self, user: &U) -> Result<Session, Error> {
         self.create(user, NewSession::default(), Ends::default()).await
     }

@@ -73,7 +73,8 @@ impl<D: Dialect, T: AuthUser> Within<'_, D, T> {
     /// [`max_sessions`](crate::AuthBuilder::max_sessions) ends at their next log-in.
     ///
     /// # Errors
-    /// [`Error::WrongUser`] for a user of another table; [`Error::Store`] if the database fails.
+    /// [`Error::UserGone`] for a user who is not there any more; [`Error::WrongUser`] for a user of
+    /// another table; [`Error::Store`] if the database fails.
     pub async fn create_session<U: AuthUser>(&mut self, user: &U) -> Result<Session, Error> {
         let session = self.auth.draft(user, NewSession::default())?;
         self.store.create_on(self.connection, &session.record, Ends::default()).await?;

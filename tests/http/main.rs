@@ -33,5 +33,6 @@ mod secrecy;
 mod server_api;
 mod session_data;
 mod transaction;
+mod user_gone;
 mod verbs;
 mod writing;

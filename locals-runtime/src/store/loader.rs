@@ -84,8 +84,8 @@ where
 /// ```
 ///
 /// A session whose user is not loaded is not found, so a user who is deleted or locked out is
-/// signed out at once. The price is one load for each session that is found, also where the
-/// handler asks for the session alone.
+/// signed out at once, and cannot sign in. The price is one load for each session that is found or
+/// created, also where the handler asks for the session alone.
 ///
 /// Two types of user may share a store of sessions if they name [tables](AuthUser::TABLE) of their
 /// own, `#[auth_user(table = "staff")]`: the store is given the ids of users as texts that begin with
@@ -122,11 +122,16 @@ where
         let Some(session) = self.sessions.find(id).await?.and_then(own::<T>) else {
             return Ok(None);
         };
+        Ok(self.user(&session).await?.map(|user| (session, user)))
+    }
+
+    /// The user of a session, if they are there.
+    async fn user(&self, session: &SessionRecord) -> Result<Option<T>, StoreError> {
         // An id of another kind is nobody's: the app has changed the type of its ids.
         let Ok(user) = session.user_id.clone().try_into() else {
             return Ok(None);
         };
-        Ok(self.loader.load(user).await?.map(|user| (session, user)))
+        self.loader.load(user).await
     }
 }
 
@@ -157,9 +162,14 @@ where
 {
     fn create<'a>(&'a self, session: &'a SessionRecord, ends: Ends<'a>) -> StoreFuture<'a, ()> {
         let user_id = stored::<T>(&session.user_id);
-        let session = SessionRecord { user_id, ..session.clone() };
+        let own = SessionRecord { user_id, ..session.clone() };
         let ends = Ends { guest: ends.guest.map(guest_id::<T>), ..ends };
-        Box::pin(async move { self.sessions.create(&session, ends).await })
+        Box::pin(async move {
+            if self.user(session).await?.is_none() {
+                return Err(StoreError::UserGone);
+            }
+            self.sessions.create(&own, ends).await
+        })
     }
 
     fn find(&self, id: SessionId) -> StoreFuture<'_, Option<SessionRecord>> {

@@ -124,6 +124,9 @@ fn delete<R>(
 impl<T: AuthUser> SessionStore for MemoryStore<T> {
     fn create<'a>(&'a self, session: &'a SessionRecord, ends: Ends<'a>) -> StoreFuture<'a, ()> {
         self.answer(|content| {
+            if !content.users.contains_key(&session.user_id) {
+                return Err(StoreError::UserGone);
+            }
             insert(&mut content.sessions, session.id, session)?;
             for id in ends.sessions {
                 content.sessions.remove(id);

@@ -22,8 +22,9 @@
 //!    `now`, to the millisecond.
 //! 10. Users whose ids differ are different users: case and white space count.
 //! 11. `find_with_user` gives session and user, or neither.
-//! 12. A session whose user is gone is not found. (A store that does not hold the users leaves
-//!     this to whoever joins it with them.)
+//! 12. A session whose user is gone is not found; and `create` for a user who is not there fails with
+//!     [`StoreError::UserGone`] and changes nothing: none is created, and none ends. (A store that
+//!     does not hold the users leaves both to whoever joins it with them.)
 //! 13. `create` ends the sessions and the guest that its [`Ends`] name, in one step with it: where
 //!     it fails, none has ended and the new session is not there. Of unknown ids it takes no
 //!     notice. (A store that cannot change several keys at once creates first and ends then; where
@@ -95,7 +96,7 @@ pub struct Ends<'a> {
     note = "the stores are `SqlStore`, `RedisStore` and `MemoryStore`; your own implements `SessionStore` and `SessionUserStore<T>`"
 )]
 pub trait SessionStore: Any + Send + Sync {
-    /// Stores a new session, and ends others with it (rules 1, 2, 13).
+    /// Stores a new session, and ends others with it (rules 1, 2, 12, 13).
     fn create<'a>(&'a self, session: &'a SessionRecord, ends: Ends<'a>) -> StoreFuture<'a, ()>;
 
     /// Reads a session (rules 1, 3, 12).

@@ -163,13 +163,13 @@ macro_rules! store_suite {
             a_session_comes_with_its_user_or_not_at_all,
             // Rule 12
             the_sessions_of_a_removed_user_are_gone,
-            a_session_of_a_user_who_never_was_is_not_found,
+            no_session_is_created_for_a_user_who_never_was,
+            no_session_is_created_for_a_user_who_is_gone,
             a_new_user_does_not_inherit_the_sessions_of_a_removed_one,
             // Rule 13
             a_create_ends_the_sessions_and_the_guest_it_names,
             a_create_takes_no_notice_of_unknown_ids,
             a_create_with_a_taken_id_ends_nothing,
-            a_create_that_fails_ends_nothing,
             creators_at_once_may_end_the_same_session,
             a_create_that_is_dropped_ends_nothing_without_it,
             // Rule 14

@@ -228,7 +228,7 @@ macro_rules! listed {
 }
 
 /// A parameter for each column, where parameters are not numbered.
-#[cfg(any(feature = "sqlite", feature = "mysql"))]
+#[cfg(feature = "mysql")]
 macro_rules! parameters {
     () => { for_columns!(parameters) };
     (@one $name:literal) => { ", ?" };
@@ -251,6 +251,9 @@ const PATIENCE: Option<Duration> = Some(super::open::PATIENCE);
 /// Bound keys are written `+?`: after `ANALYZE`, SQLite (with `STAT4`, as bundled) would
 /// otherwise prepare the join anew at every execution, to look at the value. Without a rowid, a
 /// session is found by one descent of one tree.
+///
+/// Foreign keys may be off on a connection of a pool that is the app's own. So the insert itself asks
+/// whether the user is there.
 #[cfg(feature = "sqlite")]
 pub const SQLITE: Sql = Sql {
     quote: '"',
@@ -266,9 +269,9 @@ pub const SQLITE: Sql = Sql {
         create: concat!(
             "INSERT INTO user_sessions (",
             columns!(),
-            ", id) VALUES (",
-            parameters!(),
-            ", ?)"
+            ", id) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, \
+             ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19 \
+             WHERE EXISTS (SELECT 1 FROM {users} WHERE {user_id} = +?2)"
         ),
         find: concat!("SELECT ", read_packed!(), joined!(), "+?"),
         renew: "UPDATE user_sessions \

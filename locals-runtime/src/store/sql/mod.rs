@@ -6,7 +6,10 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use sqlx::{FromRow, Pool, SqlStr, error::DatabaseError};
+use sqlx::{
+    FromRow, Pool, SqlStr,
+    error::{DatabaseError, ErrorKind},
+};
 use tokio::sync::Semaphore;
 
 use super::{Ends, SessionStore, SessionUserStore, StoreFuture, readable};
@@ -120,11 +123,13 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
     ) -> Result<Vec<Step<'a>>, StoreError> {
         let user = self.user_value(&session.user_id).await?;
         let statements = &self.statements;
-        let create = (&statements.create, record_values(session, user));
+        let values = record_values(session, user);
+        let create = Step { sql: &statements.create, values, is_required: true };
+        let end = |sql, id| Step { sql, values: vec![id_value(id)], is_required: false };
         let mut sessions: Vec<_> = ends.sessions.iter().collect();
         sessions.sort_unstable();
-        let sessions = sessions.into_iter().map(|id| (&statements.delete, vec![id_value(id)]));
-        let guest = ends.guest.as_ref().map(|id| (&statements.delete_guest, vec![id_value(id)]));
+        let sessions = sessions.into_iter().map(|id| end(&statements.delete, id));
+        let guest = ends.guest.as_ref().map(|id| end(&statements.delete_guest, id));
         Ok([create].into_iter().chain(sessions).chain(guest).collect())
     }
 
@@ -141,11 +146,11 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
 impl<D: Dialect, T: AuthUser> SessionStore for SqlStore<D, T> {
     fn create<'a>(&'a self, session: &'a SessionRecord, ends: Ends<'a>) -> StoreFuture<'a, ()> {
         Box::pin(async move {
-            let created = match &self.create_steps(session, &ends).await?[..] {
-                [(sql, values)] => self.execute(sql, values).await.map(drop),
+            let refused = match &self.create_steps(session, &ends).await?[..] {
+                [step] => self.execute(step.sql, &step.values).await.map(first_refused),
                 steps => self.execute_all(steps).await,
             };
-            created.map_err(transaction::taken)
+            created(refused)
         })
     }
 
@@ -236,7 +241,7 @@ impl<D: Dialect, T: AuthUser> SessionStore for SqlStore<D, T> {
             let Some(replaces) = replaces.map(integer) else {
                 let values = [secret_hash, data, revision, end, id];
                 let created = self.changes_one(&self.statements.create_guest, &values).await;
-                return created.map_err(transaction::taken);
+                return created.map_err(refusal);
             };
             let values = [data, revision, end, id, replaces];
             self.changes_one(&self.statements.write_guest, &values).await
@@ -293,9 +298,30 @@ impl From<sqlx::Error> for Error {
     }
 }
 
-fn is_taken(error: &(dyn std::error::Error + 'static)) -> bool {
-    let error = error.downcast_ref::<sqlx::Error>().and_then(sqlx::Error::as_database_error);
-    error.is_some_and(DatabaseError::is_unique_violation)
+/// What came of the steps of a creation, by the place of the one that was refused.
+fn created(refused: Result<Option<usize>, StoreError>) -> Result<(), StoreError> {
+    match refused {
+        Ok(None) => Ok(()),
+        Ok(Some(_)) => Err(StoreError::UserGone),
+        Err(error) => Err(refusal(error)),
+    }
+}
+
+/// The place of the only step, if it has changed no row.
+fn first_refused(changed: u64) -> Option<usize> {
+    (changed == 0).then_some(0)
+}
+
+/// Tells a taken id, and a user who is not there, from faults. No other key than that of a session to
+/// its user is foreign.
+fn refusal(error: StoreError) -> StoreError {
+    let StoreError::Backend(cause) = &error else { return error };
+    let cause = cause.downcast_ref::<sqlx::Error>().and_then(sqlx::Error::as_database_error);
+    match cause.map(DatabaseError::kind) {
+        Some(ErrorKind::UniqueViolation) => StoreError::Collision,
+        Some(ErrorKind::ForeignKeyViolation) => StoreError::UserGone,
+        _ => error,
+    }
 }
 
 impl<D: Dialect, T> Clone for SqlStore<D, T> {

@@ -6,7 +6,7 @@ use super::{
     Harness,
     support::{
         CROWD, POLLS, answer, assert_gone, assert_guest, assert_kept, at_once, create, create_all,
-        drop_after, guest, ids, session, store_with_users, write_new,
+        drop_after, guest, session, store_with_users, write_new,
     },
 };
 use crate::{
@@ -67,25 +67,6 @@ pub async fn a_create_with_a_taken_id_ends_nothing<H: Harness>(harness: &H) {
     assert_kept(&store, &first).await;
     assert_kept(&store, &old).await;
     assert_guest(&store, &guest(3)).await;
-}
-
-/// Rule 13: a store may refuse the session of a user who is not there; then nothing has ended.
-pub async fn a_create_that_fails_ends_nothing<H: Harness>(harness: &H) {
-    let (store, [ada]) = store_with_users(harness).await;
-    let nobody = &ids::<H>()[1];
-    let (old, new) = (session(1, &ada), session(2, nobody));
-    answer(create(&store, &old).await);
-    write_new(&store, &guest(3)).await;
-    let ends = Ends { sessions: &[old.id], guest: Some(guest(3).id) };
-    let refused = store.create(&new, ends).await;
-    assert_gone(&store, new.id).await;
-    if refused.is_err() {
-        assert_kept(&store, &old).await;
-        assert_guest(&store, &guest(3)).await;
-    } else {
-        assert_gone(&store, old.id).await;
-        assert_eq!(answer(store.find_guest(guest(3).id).await), None, "the guest has ended");
-    }
 }
 
 /// Rule 13: two log-ins with one cookie end its session once, and neither hinders the other.

@@ -205,6 +205,14 @@ pub async fn write_new(store: &impl SessionStore, guest: &GuestRecord) {
     assert!(answer(store.write_guest(guest, None).await), "a new guest is stored");
 }
 
+#[track_caller]
+pub fn assert_user_gone(created: &Result<(), StoreError>) {
+    assert!(
+        matches!(created, Err(StoreError::UserGone)),
+        "the user is not there, but `create` answers {created:?}"
+    );
+}
+
 /// What a store answered that had no reason to fail.
 #[track_caller]
 pub fn answer<T>(answer: Result<T, StoreError>) -> T {

@@ -5,13 +5,13 @@
 use super::{
     Harness,
     support::{
-        DAY, answer, assert_gone, assert_guest, assert_kept, assert_listed, at, create, create_all,
-        guest, ids, session, store_with_all_users, store_with_users, write_new,
+        DAY, answer, assert_gone, assert_guest, assert_kept, assert_listed, assert_user_gone, at,
+        create, create_all, guest, ids, session, store_with_all_users, store_with_users, write_new,
     },
 };
 use crate::{
     session::{GuestRecord, SessionRecord},
-    store::SessionStore,
+    store::{Ends, SessionStore},
 };
 
 // Rule 7
@@ -247,16 +247,37 @@ pub async fn the_sessions_of_a_removed_user_are_gone<H: Harness>(harness: &H) {
     assert_kept(&store, &of_bob).await;
 }
 
-/// Rule 12: a store may refuse such a session or keep it, but nobody is signed in by it.
-pub async fn a_session_of_a_user_who_never_was_is_not_found<H: Harness>(harness: &H) {
+/// Rule 12: whose ids are alike, as above, are different users here too.
+pub async fn no_session_is_created_for_a_user_who_never_was<H: Harness>(harness: &H) {
     let (store, [ada]) = store_with_users(harness).await;
-    let nobody = &ids::<H>()[1];
-    let (session, of_ada) = (session(1, nobody), session(2, &ada));
-    let refused_or_kept = create(&store, &session).await;
-    drop(refused_or_kept);
-    assert_gone(&store, session.id).await;
+    for (number, nobody) in (1..).zip(&ids::<H>()[1..]) {
+        let session = session(number, nobody);
+        assert_user_gone(&create(&store, &session).await);
+        assert_gone(&store, session.id).await;
+        assert_listed(&store, nobody, &[]).await;
+    }
+    let of_ada = session(100, &ada);
     answer(create(&store, &of_ada).await);
     assert_kept(&store, &of_ada).await;
+}
+
+/// Rule 12: as after a password that was right a moment ago. What was to end has not ended.
+pub async fn no_session_is_created_for_a_user_who_is_gone<H: Harness>(harness: &H) {
+    let (store, [ada, bob]) = store_with_users(harness).await;
+    let (old, new) = (session(1, &bob), session(2, &ada));
+    answer(create(&store, &old).await);
+    write_new(&store, &guest(3)).await;
+    harness.remove_user(&store, ada.clone()).await;
+    let ended = [old.id];
+    for ends in [Ends::default(), Ends { sessions: &ended, guest: Some(guest(3).id) }] {
+        assert_user_gone(&store.create(&new, ends).await);
+        assert_gone(&store, new.id).await;
+        assert_kept(&store, &old).await;
+        assert_guest(&store, &guest(3)).await;
+    }
+    harness.add_user(&store, ada.clone()).await;
+    answer(create(&store, &new).await);
+    assert_kept(&store, &new).await;
 }
 
 /// Rule 12: databases give out the ids of deleted rows again.
