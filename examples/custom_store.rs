@@ -21,8 +21,8 @@ use std::{
 use actix_web::{App, HttpServer, Responder, get, post, web};
 use locals::{
     Auth, AuthUser, CookieConfig, CredentialHash, DataChange, Error, GuestRecord, Locals, Periods,
-    Renewal, Rotation, SecretHash, SessionId, SessionRecord, StoreError, Timestamp, TokenChange,
-    User, UserId,
+    Renewal, Rotation, SecretHash, SessionId, SessionRecord, SessionTimes, StoreError, Timestamp,
+    TokenChange, User, UserId,
     store::{Ends, SessionStore, StoreFuture, WithLoader},
     with_session,
 };
@@ -220,6 +220,12 @@ impl SessionStore for FileStore {
         let mut list: Vec<SessionRecord> = own.cloned().collect();
         list.sort_by_key(|session| Reverse(session.created_at));
         Box::pin(ready(Ok(list)))
+    }
+
+    fn list_times_by_user<'a>(&'a self, user: &'a UserId) -> StoreFuture<'a, Vec<SessionTimes>> {
+        let content = self.content();
+        let own = content.sessions.values().filter(|session| session.user_id == *user);
+        Box::pin(ready(Ok(own.map(SessionTimes::from).collect())))
     }
 
     fn delete_expired(&self, now: Timestamp, limit: u32) -> StoreFuture<'_, u64> {

@@ -27,6 +27,7 @@ mod lifecycle;
 mod locals;
 mod log_in;
 mod middleware;
+mod newest;
 mod origin;
 mod outcome;
 mod parameters;
@@ -67,7 +68,7 @@ pub use crate::{
     redirect::{SafeRedirect, UnsafeRedirect},
     session::{
         DataChange, GuestRecord, Periods, Renewal, Rotation, Session, SessionInfo, SessionRecord,
-        SessionState, TokenChange,
+        SessionState, SessionTimes, TokenChange,
     },
     session_manager::SessionManager,
     sweeper::Sweeper,

@@ -11,6 +11,7 @@ use crate::{
     impersonation::Actor,
     lifecycle,
     log_in::{LogInOptions, Span},
+    newest::{Creations, surplus},
     session::{Renewal, Session, SessionInfo, SessionRecord, SessionState},
     settings::Settings,
     store::{Ends, SessionStore},
@@ -53,6 +54,7 @@ struct Inner {
     /// The users these sessions belong to.
     users: Users,
     endings: Endings,
+    creations: Creations,
 }
 
 /// A session on its way into the store.
@@ -87,7 +89,8 @@ impl SessionManager {
         settings: Settings,
         users: Users,
     ) -> Self {
-        Self(Arc::new(Inner { store, clock, settings, users, endings: Endings::default() }))
+        let (endings, creations) = (Endings::default(), Creations::default());
+        Self(Arc::new(Inner { store, clock, settings, users, endings, creations }))
     }
 
     /// Creates a session for a user: a row with a new token. No cookie is written; see
@@ -148,11 +151,13 @@ impl SessionManager {
         let latest = new.actor.map(Session::idle_expires_at);
         let span = Span::new(self.0.settings.lifetime, &new.options, now, latest)?;
         let proved_at = new.options.authenticated_at.map_or(now, |time| time.min(now));
+        let user_id = user.id().to_user_id();
+        let created_at = self.0.creations.next(&user_id, now);
         let record = SessionRecord {
             id: token.id(),
             secret_hash: token.secret_hash(),
-            user_id: user.id().to_user_id(),
-            created_at: now,
+            user_id,
+            created_at,
             authenticated_at: new.actor.map_or(proved_at, Session::authenticated_at),
             renewed_at: now,
             active_expires_at: span.active_expires_at,
@@ -184,21 +189,19 @@ impl SessionManager {
         Session { record, token, state, fresh, seen_at, actor, manager: self.clone() }
     }
 
-    /// Ends the oldest sessions of a user who has more than they may. It is housekeeping: if it
-    /// fails, the next log-in does it.
+    /// Ends the oldest sessions of a user who has more than they may, which the new one may be among
+    /// if others have been created at the same time. It is housekeeping: if it fails, the next log-in
+    /// does it.
     async fn keep_newest(&self, new: &Session) {
         let most = self.0.settings.max_sessions.filter(|_| new.actor().is_none());
         let (Some(most), user, now) = (most, new.user_id(), self.now()) else { return };
         let trimmed = async {
-            let list = self.0.store.list_by_user(user).await?;
-            // The new one is the newest, also if the clock was set back.
-            let others = list.iter().filter(|session| {
-                let is_living = lifecycle::state(session, now).is_some();
-                is_living && session.actor_session.is_none() && session.id != new.id()
-            });
-            for session in others.skip(most.saturating_sub(1)).take(TRIM_BATCH) {
-                self.delete(session.id).await?;
-                Event::SessionTrimmed { session: session.id, user }.record();
+            let sessions = self.0.store.list_times_by_user(user).await?;
+            for session in surplus(sessions, new.id(), most, now).into_iter().take(TRIM_BATCH) {
+                // Another log-in may have ended it a moment ago.
+                if self.delete(session).await? {
+                    Event::SessionTrimmed { session, user }.record();
+                }
             }
             Ok::<_, StoreError>(())
         };

@@ -23,6 +23,7 @@ mod interleavings;
 mod lasting;
 mod leaks;
 mod log_in;
+mod max_sessions;
 mod orders;
 mod reading;
 mod recipes;

@@ -11,7 +11,8 @@ use std::{
 };
 
 use locals::{
-    DataChange, GuestRecord, Renewal, SessionId, SessionRecord, Timestamp, TokenChange, UserId,
+    DataChange, GuestRecord, Renewal, SessionId, SessionRecord, SessionTimes, Timestamp,
+    TokenChange, UserId,
     store::{Ends, SessionStore, SessionUserStore, StoreFuture},
 };
 
@@ -202,6 +203,10 @@ impl SessionStore for Stepped {
 
     fn list_by_user<'a>(&'a self, user: &'a UserId) -> StoreFuture<'a, Vec<SessionRecord>> {
         self.after_a_stop(move |inner| inner.list_by_user(user))
+    }
+
+    fn list_times_by_user<'a>(&'a self, user: &'a UserId) -> StoreFuture<'a, Vec<SessionTimes>> {
+        self.after_a_stop(move |inner| inner.list_times_by_user(user))
     }
 
     fn delete_expired(&self, now: Timestamp, limit: u32) -> StoreFuture<'_, u64> {

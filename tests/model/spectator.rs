@@ -1,7 +1,8 @@
 //! A store to look through: whoever uses it sees everything and changes nothing.
 
 use locals::{
-    DataChange, GuestRecord, Renewal, SessionId, SessionRecord, Timestamp, TokenChange, UserId,
+    DataChange, GuestRecord, Renewal, SessionId, SessionRecord, SessionTimes, Timestamp,
+    TokenChange, UserId,
     store::{Ends, SessionStore, SessionUserStore, StoreFuture},
 };
 
@@ -32,6 +33,10 @@ impl<S: SessionStore> SessionStore for Spectator<S> {
 
     fn list_by_user<'a>(&'a self, user: &'a UserId) -> StoreFuture<'a, Vec<SessionRecord>> {
         self.0.list_by_user(user)
+    }
+
+    fn list_times_by_user<'a>(&'a self, _: &'a UserId) -> StoreFuture<'a, Vec<SessionTimes>> {
+        only_looks()
     }
 
     fn create<'a>(&'a self, _: &'a SessionRecord, _: Ends<'a>) -> StoreFuture<'a, ()> {

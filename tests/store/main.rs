@@ -3,6 +3,7 @@
 
 mod conformance;
 mod loader;
+mod newest;
 #[cfg(feature = "redis")]
 mod redis;
 mod schema;

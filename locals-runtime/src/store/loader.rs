@@ -8,7 +8,7 @@ use super::{Ends, SessionStore, SessionUserStore, StoreFuture};
 use crate::{
     clock::Timestamp,
     error::{BoxError, StoreError},
-    session::{DataChange, GuestRecord, Renewal, SessionRecord, TokenChange},
+    session::{DataChange, GuestRecord, Renewal, SessionRecord, SessionTimes, TokenChange},
     token::SessionId,
     user::{AuthUser, UserId, WrongIdKind},
 };
@@ -207,6 +207,11 @@ where
             let sessions = self.sessions.list_by_user(&user).await?;
             Ok(sessions.into_iter().filter_map(own::<T>).collect())
         })
+    }
+
+    fn list_times_by_user<'a>(&'a self, user: &'a UserId) -> StoreFuture<'a, Vec<SessionTimes>> {
+        let user = stored::<T>(user);
+        Box::pin(async move { self.sessions.list_times_by_user(&user).await })
     }
 
     fn delete_expired(&self, now: Timestamp, limit: u32) -> StoreFuture<'_, u64> {

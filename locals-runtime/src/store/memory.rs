@@ -10,7 +10,7 @@ use super::{Ends, SessionStore, SessionUserStore, StoreFuture};
 use crate::{
     clock::Timestamp,
     error::StoreError,
-    session::{DataChange, GuestRecord, Renewal, SessionRecord, TokenChange},
+    session::{DataChange, GuestRecord, Renewal, SessionRecord, SessionTimes, TokenChange},
     token::SessionId,
     user::{AuthUser, UserId, UserKey},
 };
@@ -201,6 +201,13 @@ impl<T: AuthUser> SessionStore for MemoryStore<T> {
                 sessions.filter(|session| session.user_id == *user).cloned().collect();
             list.sort_by_key(|session| std::cmp::Reverse((session.created_at, session.id)));
             Ok(list)
+        })
+    }
+
+    fn list_times_by_user<'a>(&'a self, user: &'a UserId) -> StoreFuture<'a, Vec<SessionTimes>> {
+        self.answer(|content| {
+            let own = content.sessions.values().filter(|session| session.user_id == *user);
+            Ok(own.map(SessionTimes::from).collect())
         })
     }
 

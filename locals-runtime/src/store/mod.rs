@@ -16,8 +16,9 @@
 //! 6. `delete` says whether the session was there; once it has answered, the session is gone
 //!    for every other operation that starts later, whatever else runs.
 //! 7. `delete_by_user` deletes all sessions of that user, but the one to keep, and no others.
-//! 8. `list_by_user` gives all sessions of that user and no others, newest first. One that cannot
-//!    be read is left out, and an error is logged.
+//! 8. `list_by_user` gives all sessions of that user and no others, newest first, and
+//!    `list_times_by_user` the ids and times of the same ones, in any order. One that cannot be read
+//!    is left out, and an error is logged.
 //! 9. `delete_expired` deletes at most `limit` sessions and guests, all of which had ended at
 //!    `now`, to the millisecond.
 //! 10. Users whose ids differ are different users: case and white space count.
@@ -51,7 +52,7 @@ use std::{any::Any, future::Future, pin::Pin};
 use crate::{
     clock::Timestamp,
     error::StoreError,
-    session::{DataChange, GuestRecord, Renewal, SessionRecord, TokenChange},
+    session::{DataChange, GuestRecord, Renewal, SessionRecord, SessionTimes, TokenChange},
     token::SessionId,
     user::UserId,
 };
@@ -124,6 +125,10 @@ pub trait SessionStore: Any + Send + Sync {
     /// Lists the sessions of a user, newest first (rules 8, 10).
     fn list_by_user<'a>(&'a self, user: &'a UserId) -> StoreFuture<'a, Vec<SessionRecord>>;
 
+    /// Lists the ids and times of the sessions of a user, in any order (rules 8, 10). Each log-in asks
+    /// for them, so a store reads no more than that.
+    fn list_times_by_user<'a>(&'a self, user: &'a UserId) -> StoreFuture<'a, Vec<SessionTimes>>;
+
     /// Deletes up to `limit` sessions and guests that have ended at `now`; says how many (rule 9).
     fn delete_expired(&self, now: Timestamp, limit: u32) -> StoreFuture<'_, u64>;
 
@@ -144,9 +149,9 @@ pub trait SessionStore: Any + Send + Sync {
 
 /// The sessions of a list that can be read. One that cannot harms no other.
 #[cfg(any(feature = "sql", feature = "redis"))]
-fn readable(
-    list: impl IntoIterator<Item = Result<SessionRecord, StoreError>>,
-) -> Result<Vec<SessionRecord>, StoreError> {
+fn readable<R>(
+    list: impl IntoIterator<Item = Result<R, StoreError>>,
+) -> Result<Vec<R>, StoreError> {
     let skip = |read| match read {
         Err(StoreError::Corrupt(cause)) => {
             crate::events::Event::RowUnreadable { cause: &cause }.record();

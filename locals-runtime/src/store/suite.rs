@@ -151,6 +151,7 @@ macro_rules! store_suite {
             // Rule 8
             the_sessions_of_a_user_are_listed_newest_first,
             a_list_is_whole_and_has_nothing_of_others,
+            the_times_of_the_sessions_of_a_user_are_listed,
             // Rule 9
             a_session_expires_to_the_millisecond,
             expired_sessions_are_deleted_in_bounded_batches,

@@ -9,7 +9,7 @@ use super::{Ends, SessionStore, StoreFuture, readable};
 use crate::{
     clock::{Timestamp, millis},
     error::StoreError,
-    session::{DataChange, GuestRecord, Renewal, SessionRecord, TokenChange},
+    session::{DataChange, GuestRecord, Renewal, SessionRecord, SessionTimes, TokenChange},
     token::SessionId,
     user::UserId,
 };
@@ -217,6 +217,13 @@ impl RedisStore {
 
     async fn value(&self, id: SessionId) -> Result<Option<SessionRecord>, StoreError> {
         let value = self.get(self.session_key(id)).await?;
+        value.map(|value| record::read(id, &value)).transpose()
+    }
+
+    /// A session without its data.
+    async fn head(&self, id: SessionId) -> Result<Option<SessionRecord>, StoreError> {
+        let head = script(scripts::HEAD, &self.session_key(id));
+        let value: Option<Vec<u8>> = self.connection.read(&head).await?;
         value.map(|value| record::read(id, &value)).transpose()
     }
 
@@ -488,6 +495,18 @@ impl SessionStore for RedisStore {
             list.retain(|session| session.user_id == *user);
             list.sort_by_key(|session| std::cmp::Reverse((session.created_at, session.id)));
             Ok(list)
+        })
+    }
+
+    fn list_times_by_user<'a>(&'a self, user: &'a UserId) -> StoreFuture<'a, Vec<SessionTimes>> {
+        Box::pin(async move {
+            let mut list = Vec::new();
+            for ids in self.index(user).await?.chunks(CROWD) {
+                let found = join_all(ids.iter().map(|&id| self.head(id))).await;
+                list.extend(readable(found.into_iter().filter_map(Result::transpose))?);
+            }
+            list.retain(|session| session.user_id == *user);
+            Ok(list.iter().map(SessionTimes::from).collect())
         })
     }
 

@@ -122,6 +122,13 @@ value = table.concat({ARGV[2], ARGV[3], hash, ARGV[4]}, ' ')
 redis.call('SET', KEYS[1], value, 'PX', ARGV[5])
 return 1";
 
+/// Gives the value of a session without its data.
+///
+/// `KEYS[1]` the session.
+pub(super) const HEAD: &str = "
+local value = redis.call('GET', KEYS[1])
+return value and string.match(value, '^[^\\n]*')";
+
 /// Deletes a session; gives the value it had.
 ///
 /// `KEYS[1]` the session.

@@ -88,6 +88,7 @@ pub struct Statements<S = SqlStr> {
     pub delete_by_user: S,
     pub delete_others: S,
     pub list_by_user: S,
+    pub list_times_by_user: S,
     pub delete_expired: S,
     pub create_guest: S,
     pub find_guest: S,
@@ -111,6 +112,7 @@ impl Sql {
             delete_by_user: fill(templates.delete_by_user),
             delete_others: fill(templates.delete_others),
             list_by_user: fill(templates.list_by_user),
+            list_times_by_user: fill(templates.list_times_by_user),
             delete_expired: fill(templates.delete_expired),
             create_guest: fill(templates.create_guest),
             find_guest: fill(templates.find_guest),
@@ -227,6 +229,17 @@ macro_rules! listed {
     };
 }
 
+/// The ids and times of the sessions of a user, who is bound.
+macro_rules! times {
+    ($user:literal) => {
+        concat!(
+            "SELECT id, created_at, idle_expires_at, absolute_expires_at, actor_session \
+             FROM user_sessions WHERE user_id = ",
+            $user
+        )
+    };
+}
+
 /// A parameter for each column, where parameters are not numbered.
 #[cfg(feature = "mysql")]
 macro_rules! parameters {
@@ -286,6 +299,7 @@ pub const SQLITE: Sql = Sql {
         delete_by_user: "DELETE FROM user_sessions WHERE user_id = ?",
         delete_others: "DELETE FROM user_sessions WHERE user_id = ? AND id <> ?",
         list_by_user: concat!("SELECT ", read_packed!(), listed!("?")),
+        list_times_by_user: times!("?"),
         delete_expired: "DELETE FROM user_sessions WHERE id IN \
                          (SELECT id FROM user_sessions WHERE idle_expires_at <= ? LIMIT ?)",
         create_guest: "INSERT INTO guest_sessions \
@@ -388,6 +402,7 @@ pub const POSTGRES: Sql = Sql {
         delete_by_user: "DELETE FROM user_sessions WHERE user_id = $1",
         delete_others: "DELETE FROM user_sessions WHERE user_id = $1 AND id <> $2",
         list_by_user: concat!("SELECT ", read_apart!(), listed!("$1")),
+        list_times_by_user: times!("$1"),
         delete_expired: "DELETE FROM user_sessions WHERE id = ANY (ARRAY \
                          (SELECT id FROM user_sessions WHERE idle_expires_at <= $1 \
                           ORDER BY idle_expires_at LIMIT $2 FOR UPDATE SKIP LOCKED))",
@@ -505,6 +520,7 @@ pub const MYSQL: Sql = Sql {
         delete_by_user: "DELETE FROM user_sessions WHERE user_id = ?",
         delete_others: "DELETE FROM user_sessions WHERE user_id = ? AND id <> ?",
         list_by_user: concat!("SELECT ", read_apart!(), listed!("?")),
+        list_times_by_user: times!("?"),
         delete_expired: "DELETE FROM user_sessions WHERE idle_expires_at <= ? \
                          ORDER BY idle_expires_at LIMIT ?",
         create_guest: "INSERT INTO guest_sessions \

@@ -16,7 +16,7 @@ use super::{Ends, SessionStore, SessionUserStore, StoreFuture, readable};
 use crate::{
     clock::Timestamp,
     error::{Error, StoreError},
-    session::{DataChange, GuestRecord, Renewal, SessionRecord, TokenChange},
+    session::{DataChange, GuestRecord, Renewal, SessionRecord, SessionTimes, TokenChange},
     token::SessionId,
     user::{AuthUser, UserId},
 };
@@ -35,8 +35,8 @@ use dialect::Statements;
 pub use driver::Dialect;
 use driver::Value;
 use record::{
-    guest_values, hash_value, id_value, integer, read_guest, read_record, record_values, time,
-    token_values,
+    guest_values, hash_value, id_value, integer, read_guest, read_record, read_times,
+    record_values, time, token_values,
 };
 use run::Step;
 use schema::Users;
@@ -208,6 +208,14 @@ impl<D: Dialect, T: AuthUser> SessionStore for SqlStore<D, T> {
             let user = self.user_value(user).await?;
             let rows = self.fetch(&self.statements.list_by_user, &[user]).await?;
             readable(rows.iter().map(|row| read_record::<D, T>(row, 0, None)))
+        })
+    }
+
+    fn list_times_by_user<'a>(&'a self, user: &'a UserId) -> StoreFuture<'a, Vec<SessionTimes>> {
+        Box::pin(async move {
+            let user = self.user_value(user).await?;
+            let rows = self.fetch(&self.statements.list_times_by_user, &[user]).await?;
+            readable(rows.iter().map(read_times::<D>))
         })
     }
 

@@ -48,6 +48,7 @@ async fn sqlite_finds_the_rows_of_every_statement_by_a_key() {
         (&statements.delete_by_user, &[by_user]),
         (&statements.delete_others, &[by_user]),
         (&statements.list_by_user, &[listed]),
+        (&statements.list_times_by_user, &[by_user]),
         (&statements.delete_expired, &[key, ended]),
         (&statements.find_guest, &[guest]),
         (&statements.write_guest, &[guest]),
@@ -143,6 +144,7 @@ async fn explain_postgres(url: String) {
         (&statements.delete_by_user, &["7"], &[by_user]),
         (&statements.delete_others, &["7", id], &[by_user]),
         (&statements.list_by_user, &["7"], &[by_user]),
+        (&statements.list_times_by_user, &["7"], &[by_user]),
         (
             &statements.delete_expired,
             &["2000", "1000"],
@@ -245,6 +247,7 @@ async fn explain_mysql(url: String) {
         (&statements.delete_by_user, &["7"], &[by_user]),
         (&statements.delete_others, &["7", id], &[by_user]),
         (&statements.list_by_user, &["7"], &[by_user]),
+        (&statements.list_times_by_user, &["7"], &[by_user]),
         (&statements.delete_expired, &["1000", "1000"], &[("user_sessions_by_expiry", "8")]),
     ] {
         let mut explain = format!("EXPLAIN {}", sql.as_str());

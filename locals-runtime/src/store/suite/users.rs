@@ -6,11 +6,12 @@ use super::{
     Harness,
     support::{
         DAY, answer, assert_gone, assert_guest, assert_kept, assert_listed, assert_user_gone, at,
-        create, create_all, guest, ids, session, store_with_all_users, store_with_users, write_new,
+        create, create_all, data_for, guest, ids, renewal_of, renewed, session,
+        store_with_all_users, store_with_users, write_new,
     },
 };
 use crate::{
-    session::{GuestRecord, SessionRecord},
+    session::{GuestRecord, SessionRecord, SessionTimes},
     store::{Ends, SessionStore},
 };
 
@@ -103,6 +104,35 @@ pub async fn a_list_is_whole_and_has_nothing_of_others<H: Harness>(harness: &H) 
     assert_listed(&store, &ada, &[&of_ada]).await;
     assert_listed(&store, &bob, &[&of_bob]).await;
     assert_listed(&store, &eve, &[]).await;
+}
+
+/// Rule 8: the times are those of the sessions that `list_by_user` gives.
+pub async fn the_times_of_the_sessions_of_a_user_are_listed<H: Harness>(harness: &H) {
+    let (store, [ada, bob, eve]) = store_with_users(harness).await;
+    let of_ada = [
+        session(1, &ada),
+        SessionRecord { actor_session: None, data: None, ..session(2, &ada) },
+        SessionRecord { created_at: at(-1), absolute_expires_at: at(0), ..session(3, &ada) },
+    ];
+    create_all(&store, &of_ada).await;
+    let of_bob = session(4, &bob);
+    answer(create(&store, &of_bob).await);
+    for (user, expected) in
+        [(&ada, &of_ada[..]), (&bob, std::slice::from_ref(&of_bob)), (&eve, &[])]
+    {
+        let mut listed = answer(store.list_times_by_user(user).await);
+        listed.sort_unstable_by_key(|times| times.id);
+        let expected: Vec<_> = expected.iter().map(SessionTimes::from).collect();
+        assert_eq!(listed, expected, "the times of the sessions of {user:?}");
+    }
+    let change = data_for(&of_ada[1], 7);
+    assert!(answer(store.write_data(of_ada[1].id, &change).await), "the revision was this one");
+    answer(store.delete(of_ada[0].id).await);
+    answer(store.renew(of_ada[2].id, renewal_of(&of_ada[2])).await);
+    let mut listed = answer(store.list_times_by_user(&ada).await);
+    listed.sort_unstable_by_key(|times| times.id);
+    let renewed = renewed(&of_ada[2], renewal_of(&of_ada[2]));
+    assert_eq!(listed, [&of_ada[1], &renewed].map(SessionTimes::from));
 }
 
 // Rule 9
