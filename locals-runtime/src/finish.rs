@@ -125,7 +125,7 @@ impl Locals {
     fn guest_cookie(&self) -> Option<HeaderValue> {
         let cookie = self.resolution.auth.guest_cookie();
         match &*self.resolution.guest_decision.borrow() {
-            GuestDecision::None => None,
+            GuestDecision::None | GuestDecision::TakenOver => None,
             GuestDecision::Ended => Some(cookie.remove()),
             GuestDecision::Written(guest) => {
                 let life = guest.record.expires_at.since(self.auth().now());

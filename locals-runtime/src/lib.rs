@@ -39,6 +39,7 @@ mod session_manager;
 mod settings;
 pub mod store;
 mod sweeper;
+mod taken_over;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod token;

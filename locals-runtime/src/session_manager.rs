@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::{
     admission::{self, Denial, TokenState},
     clock::{Clock, Timestamp},
+    data,
     endings::Endings,
     error::{Error, StoreError, chain},
     events::Event,
@@ -15,6 +16,7 @@ use crate::{
     session::{Renewal, Session, SessionInfo, SessionRecord, SessionState},
     settings::Settings,
     store::{Ends, SessionStore},
+    taken_over::TakenOver,
     token::{SessionId, SessionToken},
     user::{AuthUser, UserId, UserKey, Users},
 };
@@ -55,6 +57,7 @@ struct Inner {
     users: Users,
     endings: Endings,
     creations: Creations,
+    guests_taken_over: TakenOver,
 }
 
 /// A session on its way into the store.
@@ -89,8 +92,15 @@ impl SessionManager {
         settings: Settings,
         users: Users,
     ) -> Self {
-        let (endings, creations) = (Endings::default(), Creations::default());
-        Self(Arc::new(Inner { store, clock, settings, users, endings, creations }))
+        Self(Arc::new(Inner {
+            store,
+            clock,
+            settings,
+            users,
+            endings: Endings::default(),
+            creations: Creations::default(),
+            guests_taken_over: TakenOver::default(),
+        }))
     }
 
     /// Creates a session for a user: a row with a new token. No cookie is written; see
@@ -114,26 +124,40 @@ impl SessionManager {
     /// [`Error::UserGone`] for a user who is not there any more; [`Error::WrongUser`] for a user of
     /// another table; [`Error::Store`] if the store fails.
     pub async fn create_session<U: AuthUser>(&self, user: &U) -> Result<Session, Error> {
-        self.create(user, NewSession::default(), Ends::default()).await
+        self.create(user, NewSession::default()).await
     }
 
-    /// Creates a session, with which others end.
+    /// Creates a session, with which no other ends.
     pub(crate) async fn create<U: AuthUser>(
         &self,
         user: &U,
         new: NewSession<'_>,
-        ends: Ends<'_>,
     ) -> Result<Session, Error> {
+        let created = self.create_unless_changed(user, new, Ends::default()).await?;
+        // Where nothing is to end, nothing can have changed.
+        created.ok_or_else(data::too_busy)
+    }
+
+    /// Creates a session, with which others end; `None` if one whose data are taken over has changed
+    /// since they were read.
+    pub(crate) async fn create_unless_changed<U: AuthUser>(
+        &self,
+        user: &U,
+        new: NewSession<'_>,
+        ends: Ends<'_>,
+    ) -> Result<Option<Session>, Error> {
         let session = self.draft(user, new)?;
-        self.0.store.create(&session.record, ends).await?;
+        if !self.0.store.create(&session.record, ends).await? {
+            return Ok(None);
+        }
         let created = Event::SessionCreated { session: session.id(), user: session.user_id() };
         created.record();
-        for id in ends.sessions {
-            self.has_ended(*id);
-            Event::SessionEnded { session: *id }.record();
+        for end in ends.sessions {
+            self.has_ended(end.id);
+            Event::SessionEnded { session: end.id }.record();
         }
         self.keep_newest(&session).await;
-        Ok(session)
+        Ok(Some(session))
     }
 
     /// A new session that is not stored yet.
@@ -477,6 +501,10 @@ impl SessionManager {
 
     pub(crate) fn settings(&self) -> &Settings {
         &self.0.settings
+    }
+
+    pub(crate) fn guests_taken_over(&self) -> &TakenOver {
+        &self.0.guests_taken_over
     }
 
     pub(crate) fn endings(&self) -> &Endings {

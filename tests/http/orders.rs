@@ -169,7 +169,7 @@ fn every_order_is_had_once() {
 }
 
 impl SessionStore for Stepped {
-    fn create<'a>(&'a self, session: &'a SessionRecord, ends: Ends<'a>) -> StoreFuture<'a, ()> {
+    fn create<'a>(&'a self, session: &'a SessionRecord, ends: Ends<'a>) -> StoreFuture<'a, bool> {
         self.after_a_stop(move |inner| inner.create(session, ends))
     }
 

@@ -357,7 +357,7 @@ fn refuse_if(fault: &AtomicBool) -> Result<(), StoreError> {
 }
 
 impl SessionStore for Spy {
-    fn create<'a>(&'a self, session: &'a SessionRecord, ends: Ends<'a>) -> StoreFuture<'a, ()> {
+    fn create<'a>(&'a self, session: &'a SessionRecord, ends: Ends<'a>) -> StoreFuture<'a, bool> {
         Box::pin(async move {
             self.write()?;
             if self.counts.collides.swap(false, Ordering::SeqCst) {

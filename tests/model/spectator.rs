@@ -39,7 +39,7 @@ impl<S: SessionStore> SessionStore for Spectator<S> {
         only_looks()
     }
 
-    fn create<'a>(&'a self, _: &'a SessionRecord, _: Ends<'a>) -> StoreFuture<'a, ()> {
+    fn create<'a>(&'a self, _: &'a SessionRecord, _: Ends<'a>) -> StoreFuture<'a, bool> {
         only_looks()
     }
 

@@ -4,7 +4,7 @@ use std::{fmt, future::Future, marker::PhantomData};
 
 use sha2::{Digest, Sha256};
 
-use super::{Ends, SessionStore, SessionUserStore, StoreFuture};
+use super::{End, Ends, SessionStore, SessionUserStore, StoreFuture};
 use crate::{
     clock::Timestamp,
     error::{BoxError, StoreError},
@@ -160,10 +160,11 @@ where
     L: UserLoader<T>,
     T: AuthUser<Id: TryFrom<UserId, Error = WrongIdKind>>,
 {
-    fn create<'a>(&'a self, session: &'a SessionRecord, ends: Ends<'a>) -> StoreFuture<'a, ()> {
+    fn create<'a>(&'a self, session: &'a SessionRecord, ends: Ends<'a>) -> StoreFuture<'a, bool> {
         let user_id = stored::<T>(&session.user_id);
         let own = SessionRecord { user_id, ..session.clone() };
-        let ends = Ends { guest: ends.guest.map(guest_id::<T>), ..ends };
+        let guest = ends.guest.map(|end| End { id: guest_id::<T>(end.id), ..end });
+        let ends = Ends { guest, ..ends };
         Box::pin(async move {
             if self.user(session).await?.is_none() {
                 return Err(StoreError::UserGone);

@@ -80,6 +80,18 @@ impl<T> Content<T> {
         Some((session, self.users.get(&session.user_id)?))
     }
 
+    /// Whether all data that are taken over are as they were read.
+    fn allows(&self, ends: Ends<'_>) -> bool {
+        let sessions = ends
+            .sessions
+            .iter()
+            .all(|end| end.allows(self.sessions.get(&end.id).map(|session| session.data_revision)));
+        let guest = ends.guest.is_none_or(|end| {
+            end.allows(self.guests.get(&end.id).map(|guest| guest.data_revision))
+        });
+        sessions && guest
+    }
+
     /// Changes a session if it is there and matches; says whether it did.
     fn change(
         &mut self,
@@ -122,19 +134,25 @@ fn delete<R>(
 }
 
 impl<T: AuthUser> SessionStore for MemoryStore<T> {
-    fn create<'a>(&'a self, session: &'a SessionRecord, ends: Ends<'a>) -> StoreFuture<'a, ()> {
+    fn create<'a>(&'a self, session: &'a SessionRecord, ends: Ends<'a>) -> StoreFuture<'a, bool> {
         self.answer(|content| {
             if !content.users.contains_key(&session.user_id) {
                 return Err(StoreError::UserGone);
             }
-            insert(&mut content.sessions, session.id, session)?;
-            for id in ends.sessions {
-                content.sessions.remove(id);
+            if content.sessions.contains_key(&session.id) {
+                return Err(StoreError::Collision);
             }
-            if let Some(id) = ends.guest {
-                content.guests.remove(&id);
+            if !content.allows(ends) {
+                return Ok(false);
             }
-            Ok(())
+            for end in ends.sessions {
+                content.sessions.remove(&end.id);
+            }
+            if let Some(end) = ends.guest {
+                content.guests.remove(&end.id);
+            }
+            content.sessions.insert(session.id, session.clone());
+            Ok(true)
         })
     }
 

@@ -27,9 +27,12 @@
 //!     [`StoreError::UserGone`] and changes nothing: none is created, and none ends. (A store that
 //!     does not hold the users leaves both to whoever joins it with them.)
 //! 13. `create` ends the sessions and the guest that its [`Ends`] name, in one step with it: where
-//!     it fails, none has ended and the new session is not there. Of unknown ids it takes no
-//!     notice. (A store that cannot change several keys at once creates first and ends then; where
-//!     that fails, it deletes the new session again.)
+//!     it fails, none has ended and the new session is not there. Of unknown ids it takes no notice,
+//!     unless they are named with the revision of their data: if one of these has data of another
+//!     revision, or is gone, `create` says `false`, and nothing is created and nothing ends. Of any
+//!     number at once that name one revision, at most one creates. (A store that cannot change several
+//!     keys at once creates first and ends then, those with a revision first; where that fails or is
+//!     refused, it deletes the new session again.)
 //! 14. `change_token` replaces the hash of the secret, the rotation, the time of the last proof and
 //!     the digest of the credential of a session and nothing else, and only if the hash is still
 //!     the one it replaces. It says whether it did; from then on every reader is given the new ones.
@@ -82,9 +85,37 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 #[non_exhaustive]
 pub struct Ends<'a> {
     /// These sessions.
-    pub sessions: &'a [SessionId],
+    pub sessions: &'a [End],
     /// This guest.
-    pub guest: Option<SessionId>,
+    pub guest: Option<End>,
+}
+
+/// A session or a guest that ends with the creation of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct End {
+    /// Its public id.
+    pub id: SessionId,
+    /// The revision of its data, where the new session has taken them over: then all depends on their
+    /// being the same still. `None` where it ends whatever it has, and also if it has ended already.
+    pub data_revision: Option<i64>,
+}
+
+impl End {
+    /// The end of this one, whatever data it has.
+    pub fn new(id: SessionId) -> Self {
+        Self { id, data_revision: None }
+    }
+
+    /// The end of this one, if its data still have this revision.
+    pub fn at_revision(id: SessionId, data_revision: i64) -> Self {
+        Self { id, data_revision: Some(data_revision) }
+    }
+
+    /// Whether it may end, where this is the revision of what is stored, if it is.
+    pub(crate) fn allows(&self, stored: Option<i64>) -> bool {
+        self.data_revision.is_none() || self.data_revision == stored
+    }
 }
 
 /// Keeps sessions, and the data of guests. The [module](self) lists the rules; `locals::guide::stores`
@@ -97,8 +128,9 @@ pub struct Ends<'a> {
     note = "the stores are `SqlStore`, `RedisStore` and `MemoryStore`; your own implements `SessionStore` and `SessionUserStore<T>`"
 )]
 pub trait SessionStore: Any + Send + Sync {
-    /// Stores a new session, and ends others with it (rules 1, 2, 12, 13).
-    fn create<'a>(&'a self, session: &'a SessionRecord, ends: Ends<'a>) -> StoreFuture<'a, ()>;
+    /// Stores a new session, and ends others with it; says whether it did, which it does not where
+    /// data that are taken over have changed (rules 1, 2, 12, 13).
+    fn create<'a>(&'a self, session: &'a SessionRecord, ends: Ends<'a>) -> StoreFuture<'a, bool>;
 
     /// Reads a session (rules 1, 3, 12).
     fn find(&self, id: SessionId) -> StoreFuture<'_, Option<SessionRecord>>;

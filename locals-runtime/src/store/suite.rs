@@ -173,6 +173,10 @@ macro_rules! store_suite {
             a_create_with_a_taken_id_ends_nothing,
             creators_at_once_may_end_the_same_session,
             a_create_that_is_dropped_ends_nothing_without_it,
+            a_create_takes_over_the_data_it_has_read,
+            a_create_that_would_take_over_other_data_changes_nothing,
+            of_creators_at_once_one_takes_over_the_data,
+            a_write_and_a_create_that_takes_over_its_data_exclude_each_other,
             // Rule 14
             a_change_of_the_token_changes_nothing_else,
             a_rotation_comes_and_goes_with_the_token,

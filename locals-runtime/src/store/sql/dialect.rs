@@ -85,6 +85,7 @@ pub struct Statements<S = SqlStr> {
     pub change_token: S,
     pub write_data: S,
     pub delete: S,
+    pub delete_unchanged: S,
     pub delete_by_user: S,
     pub delete_others: S,
     pub list_by_user: S,
@@ -94,6 +95,7 @@ pub struct Statements<S = SqlStr> {
     pub find_guest: S,
     pub write_guest: S,
     pub delete_guest: S,
+    pub delete_guest_unchanged: S,
     pub delete_expired_guests: S,
 }
 
@@ -109,6 +111,7 @@ impl Sql {
             change_token: fill(templates.change_token),
             write_data: fill(templates.write_data),
             delete: fill(templates.delete),
+            delete_unchanged: fill(templates.delete_unchanged),
             delete_by_user: fill(templates.delete_by_user),
             delete_others: fill(templates.delete_others),
             list_by_user: fill(templates.list_by_user),
@@ -118,6 +121,7 @@ impl Sql {
             find_guest: fill(templates.find_guest),
             write_guest: fill(templates.write_guest),
             delete_guest: fill(templates.delete_guest),
+            delete_guest_unchanged: fill(templates.delete_guest_unchanged),
             delete_expired_guests: fill(templates.delete_expired_guests),
         }
     }
@@ -296,6 +300,7 @@ pub const SQLITE: Sql = Sql {
         write_data: "UPDATE user_sessions SET data = ?, data_revision = data_revision + 1 \
                      WHERE id = +? AND data_revision = ?",
         delete: "DELETE FROM user_sessions WHERE id = +?",
+        delete_unchanged: "DELETE FROM user_sessions WHERE id = +? AND data_revision = ?",
         delete_by_user: "DELETE FROM user_sessions WHERE user_id = ?",
         delete_others: "DELETE FROM user_sessions WHERE user_id = ? AND id <> ?",
         list_by_user: concat!("SELECT ", read_packed!(), listed!("?")),
@@ -310,6 +315,8 @@ pub const SQLITE: Sql = Sql {
         write_guest: "UPDATE guest_sessions SET data = ?, data_revision = ?, expires_at = ? \
                       WHERE id = +? AND data_revision = ?",
         delete_guest: "DELETE FROM guest_sessions WHERE id = +?",
+        delete_guest_unchanged: "DELETE FROM guest_sessions \
+                                 WHERE id = +? AND data_revision = ?",
         delete_expired_guests: "DELETE FROM guest_sessions WHERE id IN \
                                 (SELECT id FROM guest_sessions WHERE expires_at <= ? LIMIT ?)",
     },
@@ -399,6 +406,7 @@ pub const POSTGRES: Sql = Sql {
         write_data: "UPDATE user_sessions SET data = $1, data_revision = data_revision + 1 \
                      WHERE id = $2 AND data_revision = $3",
         delete: "DELETE FROM user_sessions WHERE id = $1",
+        delete_unchanged: "DELETE FROM user_sessions WHERE id = $1 AND data_revision = $2",
         delete_by_user: "DELETE FROM user_sessions WHERE user_id = $1",
         delete_others: "DELETE FROM user_sessions WHERE user_id = $1 AND id <> $2",
         list_by_user: concat!("SELECT ", read_apart!(), listed!("$1")),
@@ -414,6 +422,8 @@ pub const POSTGRES: Sql = Sql {
         write_guest: "UPDATE guest_sessions SET data = $1, data_revision = $2, expires_at = $3 \
                       WHERE id = $4 AND data_revision = $5",
         delete_guest: "DELETE FROM guest_sessions WHERE id = $1",
+        delete_guest_unchanged: "DELETE FROM guest_sessions \
+                                 WHERE id = $1 AND data_revision = $2",
         delete_expired_guests: "DELETE FROM guest_sessions WHERE id = ANY (ARRAY \
                                 (SELECT id FROM guest_sessions WHERE expires_at <= $1 \
                                  ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED))",
@@ -517,6 +527,7 @@ pub const MYSQL: Sql = Sql {
         write_data: "UPDATE user_sessions SET data = ?, data_revision = data_revision + 1 \
                      WHERE id = ? AND data_revision = ?",
         delete: "DELETE FROM user_sessions WHERE id = ?",
+        delete_unchanged: "DELETE FROM user_sessions WHERE id = ? AND data_revision = ?",
         delete_by_user: "DELETE FROM user_sessions WHERE user_id = ?",
         delete_others: "DELETE FROM user_sessions WHERE user_id = ? AND id <> ?",
         list_by_user: concat!("SELECT ", read_apart!(), listed!("?")),
@@ -531,6 +542,8 @@ pub const MYSQL: Sql = Sql {
         write_guest: "UPDATE guest_sessions SET data = ?, data_revision = ?, expires_at = ? \
                       WHERE id = ? AND data_revision = ?",
         delete_guest: "DELETE FROM guest_sessions WHERE id = ?",
+        delete_guest_unchanged: "DELETE FROM guest_sessions \
+                                 WHERE id = ? AND data_revision = ?",
         delete_expired_guests: "DELETE FROM guest_sessions WHERE expires_at <= ? \
                                 ORDER BY expires_at LIMIT ?",
     },

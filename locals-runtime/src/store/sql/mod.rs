@@ -12,7 +12,7 @@ use sqlx::{
 };
 use tokio::sync::Semaphore;
 
-use super::{Ends, SessionStore, SessionUserStore, StoreFuture, readable};
+use super::{End, Ends, SessionStore, SessionUserStore, StoreFuture, readable};
 use crate::{
     clock::Timestamp,
     error::{Error, StoreError},
@@ -125,11 +125,15 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
         let statements = &self.statements;
         let values = record_values(session, user);
         let create = Step { sql: &statements.create, values, is_required: true };
-        let end = |sql, id| Step { sql, values: vec![id_value(id)], is_required: false };
         let mut sessions: Vec<_> = ends.sessions.iter().collect();
-        sessions.sort_unstable();
-        let sessions = sessions.into_iter().map(|id| end(&statements.delete, id));
-        let guest = ends.guest.as_ref().map(|id| end(&statements.delete_guest, id));
+        sessions.sort_unstable_by_key(|end| end.id);
+        let sessions = sessions
+            .into_iter()
+            .map(|end| end_step(end, &statements.delete, &statements.delete_unchanged));
+        let guest = ends
+            .guest
+            .as_ref()
+            .map(|end| end_step(end, &statements.delete_guest, &statements.delete_guest_unchanged));
         Ok([create].into_iter().chain(sessions).chain(guest).collect())
     }
 
@@ -144,7 +148,7 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
 }
 
 impl<D: Dialect, T: AuthUser> SessionStore for SqlStore<D, T> {
-    fn create<'a>(&'a self, session: &'a SessionRecord, ends: Ends<'a>) -> StoreFuture<'a, ()> {
+    fn create<'a>(&'a self, session: &'a SessionRecord, ends: Ends<'a>) -> StoreFuture<'a, bool> {
         Box::pin(async move {
             let refused = match &self.create_steps(session, &ends).await?[..] {
                 [step] => self.execute(step.sql, &step.values).await.map(first_refused),
@@ -306,11 +310,25 @@ impl From<sqlx::Error> for Error {
     }
 }
 
-/// What came of the steps of a creation, by the place of the one that was refused.
-fn created(refused: Result<Option<usize>, StoreError>) -> Result<(), StoreError> {
+/// What ends one session or guest, by the statement for those that end in any case, or by the one for
+/// those whose data must not have changed.
+fn end_step<'a>(end: &'a End, always: &'a SqlStr, unchanged: &'a SqlStr) -> Step<'a> {
+    let id = id_value(&end.id);
+    match end.data_revision {
+        None => Step { sql: always, values: vec![id], is_required: false },
+        Some(revision) => {
+            Step { sql: unchanged, values: vec![id, integer(revision)], is_required: true }
+        }
+    }
+}
+
+/// What came of the steps of a creation, by the place of the one that was refused: the first, for want
+/// of the user, or one that ends what has changed meanwhile.
+fn created(refused: Result<Option<usize>, StoreError>) -> Result<bool, StoreError> {
     match refused {
-        Ok(None) => Ok(()),
-        Ok(Some(_)) => Err(StoreError::UserGone),
+        Ok(None) => Ok(true),
+        Ok(Some(0)) => Err(StoreError::UserGone),
+        Ok(Some(_)) => Ok(false),
         Err(error) => Err(refusal(error)),
     }
 }

@@ -23,7 +23,7 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
         connection: &mut D::Connection,
         session: &SessionRecord,
         ends: Ends<'_>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let refused = match &self.create_steps(session, &ends).await?[..] {
             [step] => execute_on::<D>(connection, step.sql, &step.values).await.map(first_refused),
             steps => {

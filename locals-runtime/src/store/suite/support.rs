@@ -191,7 +191,10 @@ pub async fn store_with_all_users<H: Harness>(harness: &H) -> (H::Store, Vec<Ses
 
 /// Creates a session with which nothing ends.
 pub fn create<'a>(store: &'a impl SessionStore, session: &'a SessionRecord) -> StoreFuture<'a, ()> {
-    store.create(session, Ends::default())
+    Box::pin(async {
+        assert!(store.create(session, Ends::default()).await?, "nothing stands in its way");
+        Ok(())
+    })
 }
 
 pub async fn create_all(store: &impl SessionStore, sessions: &[SessionRecord]) {
@@ -206,7 +209,7 @@ pub async fn write_new(store: &impl SessionStore, guest: &GuestRecord) {
 }
 
 #[track_caller]
-pub fn assert_user_gone(created: &Result<(), StoreError>) {
+pub fn assert_user_gone<R: std::fmt::Debug>(created: &Result<R, StoreError>) {
     assert!(
         matches!(created, Err(StoreError::UserGone)),
         "the user is not there, but `create` answers {created:?}"

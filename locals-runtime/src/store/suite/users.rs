@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     session::{GuestRecord, SessionRecord, SessionTimes},
-    store::{Ends, SessionStore},
+    store::{End, Ends, SessionStore},
 };
 
 // Rule 7
@@ -298,8 +298,8 @@ pub async fn no_session_is_created_for_a_user_who_is_gone<H: Harness>(harness: &
     answer(create(&store, &old).await);
     write_new(&store, &guest(3)).await;
     harness.remove_user(&store, ada.clone()).await;
-    let ended = [old.id];
-    for ends in [Ends::default(), Ends { sessions: &ended, guest: Some(guest(3).id) }] {
+    let (ended, guest_ends) = ([End::new(old.id)], Some(End::new(guest(3).id)));
+    for ends in [Ends::default(), Ends { sessions: &ended, guest: guest_ends }] {
         assert_user_gone(&store.create(&new, ends).await);
         assert_gone(&store, new.id).await;
         assert_kept(&store, &old).await;
