@@ -21,9 +21,9 @@ use std::{
 use actix_web::{App, HttpServer, Responder, get, post, web};
 use locals::{
     Auth, AuthUser, CookieConfig, CredentialHash, DataChange, Error, GuestRecord, Locals, Periods,
-    Renewal, Rotation, SecretHash, SessionId, SessionRecord, StoreError, Timestamp, TokenChange,
-    User, UserId,
-    store::{Ends, SessionStore, StoreFuture, WithLoader},
+    Renewal, Rotation, SecretHash, SessionId, SessionRecord, SessionTimes, StoreError, Timestamp,
+    TokenChange, User, UserId,
+    store::{End, Ends, SessionStore, StoreFuture, WithLoader},
     with_session,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
@@ -139,17 +139,30 @@ impl FileStore {
 }
 
 impl SessionStore for FileStore {
-    fn create<'a>(&'a self, session: &'a SessionRecord, ends: Ends<'a>) -> StoreFuture<'a, ()> {
+    fn create<'a>(&'a self, session: &'a SessionRecord, ends: Ends<'a>) -> StoreFuture<'a, bool> {
         let session = session.clone();
-        let ended = ends.sessions.iter().copied().map(Change::NoSession);
-        let ended: Step = ended.chain(ends.guest.map(Change::NoGuest)).collect();
+        let (ended, guest) = (ends.sessions.to_vec(), ends.guest);
         let written = self.write(move |content| {
             if content.sessions.contains_key(&session.id) {
                 return Err(StoreError::Collision);
             }
-            Ok(ended.into_iter().chain([Change::Session(session)]).collect())
+            // Data that are taken over must be those that were read.
+            let session_is = |end: &End| {
+                let stored = content.sessions.get(&end.id).map(|it| it.data_revision);
+                end.data_revision.is_none() || end.data_revision == stored
+            };
+            let guest_is = |end: End| {
+                let stored = content.guests.get(&end.id).map(|it| it.data_revision);
+                end.data_revision.is_none() || end.data_revision == stored
+            };
+            if !ended.iter().all(session_is) || !guest.is_none_or(guest_is) {
+                return Ok(Step::new());
+            }
+            let ended = ended.into_iter().map(|end| Change::NoSession(end.id));
+            let guest = guest.map(|end| Change::NoGuest(end.id));
+            Ok(ended.chain(guest).chain([Change::Session(session)]).collect())
         });
-        Box::pin(async move { written.await.map(drop) })
+        Box::pin(async move { Ok(written.await? > 0) })
     }
 
     fn find(&self, id: SessionId) -> StoreFuture<'_, Option<SessionRecord>> {
@@ -220,6 +233,12 @@ impl SessionStore for FileStore {
         let mut list: Vec<SessionRecord> = own.cloned().collect();
         list.sort_by_key(|session| Reverse(session.created_at));
         Box::pin(ready(Ok(list)))
+    }
+
+    fn list_times_by_user<'a>(&'a self, user: &'a UserId) -> StoreFuture<'a, Vec<SessionTimes>> {
+        let content = self.content();
+        let own = content.sessions.values().filter(|session| session.user_id == *user);
+        Box::pin(ready(Ok(own.map(SessionTimes::from).collect())))
     }
 
     fn delete_expired(&self, now: Timestamp, limit: u32) -> StoreFuture<'_, u64> {

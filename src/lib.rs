@@ -228,8 +228,9 @@ pub use locals_runtime::{
     FinishedError, Guard, GuestData, GuestRecord, Lifetime, Locals, LogInOptions, MalformedId,
     MalformedToken, ManualClock, Periods, Recent, Renewal, Rotation, SafeRedirect, SameSite,
     SecretHash, Session, SessionData, SessionId, SessionInfo, SessionManager, SessionRecord,
-    SessionState, SessionToken, StoreError, Sweeper, SystemClock, Timestamp, TokenChange,
-    TokenReuse, UnsafeRedirect, User, UserId, UserIdKind, UserKey, Verified, WrongIdKind, store,
+    SessionState, SessionTimes, SessionToken, StoreError, Sweeper, SystemClock, Timestamp,
+    TokenChange, TokenReuse, UnsafeRedirect, User, UserId, UserIdKind, UserKey, Verified,
+    WrongIdKind, store,
 };
 
 /// What generated code calls. No part of the public interface.

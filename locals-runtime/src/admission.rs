@@ -77,7 +77,8 @@ fn token_state(
 ) -> Result<TokenState, Denial> {
     if record.secret_hash == token.secret_hash() {
         let issued = record.rotation.map_or_else(
-            || record.authenticated_at.max(record.created_at),
+            // One whose time of creation was put after that of another begins its periods before it.
+            || record.authenticated_at.max(record.created_at.min(record.renewed_at)),
             |rotation| rotation.rotated_at,
         );
         let is_due = policy.is_some_and(|policy| is_past(issued, policy.every, now));

@@ -176,7 +176,8 @@ impl<T: AuthUser> AuthBuilder<T> {
         self
     }
 
-    /// How many sessions a user has at most; the oldest end when there are more. 100 by default
+    /// How many sessions a user has at most; the oldest end when there are more. Of log-ins at once
+    /// exactly the newest remain, so that one may find its own session ended. 100 by default
     /// (OWASP ASVS 5.0 §7.1.2 asks for a limit that is written down).
     pub fn max_sessions(mut self, most: usize) -> Self {
         self.settings.max_sessions = Some(most);

@@ -29,7 +29,7 @@ pub enum Error {
     /// The store of the sessions failed, or the app's own database, where the `sqlx::Error` of a query
     /// that becomes one of these by `?` tells of an outage. 503 with `Retry-After`.
     #[error("the store failed")]
-    Store(#[from] StoreError),
+    Store(#[source] StoreError),
 
     /// A query of the app's own failed, and would fail again: its `sqlx::Error` has become this by `?`.
     /// A row that is missing is one of these, too: only the app knows whether that is 404 or a fault, so
@@ -40,6 +40,11 @@ pub enum Error {
     /// No session, or one that has ended. 401 with `WWW-Authenticate`.
     #[error("not signed in")]
     Unauthenticated,
+
+    /// A session was to be created for a user who is not there any more, such as one whose row was
+    /// deleted after their password had been checked. 401.
+    #[error("the account is gone")]
+    UserGone,
 
     /// The user may not do this: a [check](crate::Check) said no. 403.
     #[error("the user may not do this")]
@@ -227,7 +232,7 @@ impl Error {
 
 impl Error {
     /// A short name that does not change between versions, for programs: `not_signed_in`,
-    /// `reauthenticate`, `forbidden`, `impersonating`, `inactive_user`, `cross_origin`,
+    /// `reauthenticate`, `user_gone`, `forbidden`, `impersonating`, `inactive_user`, `cross_origin`,
     /// `two_credentials`, `too_much_data`, `too_many_guests`, `unavailable` or `internal`.
     ///
     /// It stands in the body of the response, as `code`.
@@ -248,6 +253,7 @@ impl Error {
                 (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Temporarily unavailable")
             }
             Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "not_signed_in", "Not signed in"),
+            Self::UserGone => (StatusCode::UNAUTHORIZED, "user_gone", "The account is gone"),
             Self::NotRecent => {
                 (StatusCode::UNAUTHORIZED, "reauthenticate", "Signed in too long ago")
             }
@@ -329,6 +335,10 @@ pub enum StoreError {
     #[error("a session with this id exists already")]
     Collision,
 
+    /// There is no such user (any more), so they can have no session. The new one was not stored.
+    #[error("there is no such user")]
+    UserGone,
+
     /// The database, its driver or the connection failed.
     #[error("the database failed")]
     Backend(#[source] BoxError),
@@ -354,6 +364,16 @@ impl StoreError {
     /// ```
     pub fn backend(error: impl Into<BoxError>) -> Self {
         Self::Backend(error.into())
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        match error {
+            // The store has done what it should.
+            StoreError::UserGone => Self::UserGone,
+            error => Self::Store(error),
+        }
     }
 }
 

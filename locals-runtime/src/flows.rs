@@ -1,11 +1,12 @@
 //! Signing in and out, and the sessions on one's other devices.
 
-use std::{net::IpAddr, rc::Rc};
+use std::net::IpAddr;
 
 use actix_web::http::header::USER_AGENT;
 
 use crate::{
     cookie::Presented,
+    data,
     error::{Error, StoreError},
     events::Event,
     guest::Guest,
@@ -15,10 +16,10 @@ use crate::{
     presented::with_actors,
     redirect::SafeRedirect,
     resolution::{Decision, GuestDecision},
-    session::{Session, SessionInfo},
+    session::{Session, SessionInfo, SessionRecord},
     session_manager::{Client, NewSession},
-    store::Ends,
-    token::SessionId,
+    store::{End, Ends},
+    token::{SessionId, SessionToken},
     user::{AuthUser, UserKey},
 };
 
@@ -33,8 +34,10 @@ impl Locals {
     /// §7.2.4).
     ///
     /// What the app keeps of a [guest](Self::guest) becomes the session's, if the app has said how.
-    /// Who signs in again as the same user keeps their [session data](crate::SessionData). Data that
-    /// another request writes in the very moment of the log-in may be missing in the new session.
+    /// Who signs in again as the same user keeps their [session data](crate::SessionData). Exactly one
+    /// log-in takes data over: of several at once, the others begin without. What another request writes
+    /// in the very moment of the log-in is taken over as well, or that request finds session or guest
+    /// ended. The cookie of the guest stays in the browser, where it opens nothing.
     ///
     /// ```
     /// # use actix_web::{Responder, post, web};
@@ -53,11 +56,11 @@ impl Locals {
     ///
     /// # Errors
     /// [`Error::Store`] if the store fails: nobody is signed in, and the browser keeps the session
-    /// it had. [`Error::InactiveUser`] for a user whose account is
+    /// it had. [`Error::UserGone`], likewise, for a user who is not there any more;
+    /// [`Error::InactiveUser`] for one whose account is
     /// [switched off](crate::AuthBuilder::active_users); [`Error::WrongUser`] for one of another table
-    /// than the app's;
-    /// [`Error::Impersonating`] while staff [act as a user](Self::impersonate): the new session would
-    /// outlive that; [`Error::ResponseStarted`] when no cookie can be written any more.
+    /// than the app's; [`Error::Impersonating`] while staff [act as a user](Self::impersonate): the new
+    /// session would outlive that; [`Error::ResponseStarted`] when no cookie can be written any more.
     pub async fn log_in<U: AuthUser>(&self, user: &U) -> Result<Session, Error> {
         self.log_in_with(user, LogInOptions::default()).await
     }
@@ -84,18 +87,41 @@ impl Locals {
     ) -> Result<Session, Error> {
         self.refuse_if_finished("log_in")?;
         self.refuse_while_acting().await?;
-        let ended = self.own_sessions().await?;
-        let before = self.data_of(user).await?;
-        let (guest, data) = self.guest_to_merge(before).await?;
-        let new = NewSession { client: self.client(), options, actor: None, data };
-        let ends = Ends { sessions: &ended, guest: guest.map(|guest| guest.record.id) };
-        let session = self.auth().create(user, new, ends).await?;
-        if ends.guest.is_some() {
-            self.resolution.guest_decision.replace(GuestDecision::Ended);
+        let own = self.own_sessions().await?;
+        let mut before = self.session_before(user).await?;
+        let mut guest = match self.resolution.auth.merge() {
+            Some(_) => self.current_guest().await?,
+            None => None,
+        };
+        for _ in 0..data::MOST_TRIES {
+            let (merged, data) = self.data_to_take_over(guest.as_deref(), before.as_ref())?;
+            let new = NewSession { client: self.client(), options, actor: None, data };
+            let sessions: Vec<End> = own.iter().map(|id| end(*id, before.as_ref())).collect();
+            let ends = Ends { sessions: &sessions, guest: merged };
+            if let (Some(_), Some(guest)) = (merged, &guest) {
+                // Before it ends: another request may find it gone at once.
+                let successor = SessionToken::generate()?;
+                let now = self.auth().now();
+                self.auth().guests_taken_over().note(&guest.token, successor, now);
+            }
+            let created = self.auth().create_unless_changed(user, new, ends).await?;
+            if let Some(session) = created {
+                if merged.is_some() {
+                    self.resolution.guest_decision.replace(GuestDecision::TakenOver);
+                }
+                self.set_session(session.clone());
+                Event::LogIn { session: session.id(), user: session.user_id() }.record();
+                return Ok(session);
+            }
+            // Another request has written meanwhile, or has taken them over.
+            if let Some(read) = before {
+                before = self.auth().store().find(read.id).await?;
+            }
+            if let Some(read) = guest {
+                guest = self.find_guest(&read.token).await?;
+            }
         }
-        self.set_session(session.clone());
-        Event::LogIn { session: session.id(), user: session.user_id() }.record();
-        Ok(session)
+        Err(data::too_busy())
     }
 
     /// Creates a session for a client that keeps its token itself, such as an app on a phone, and
@@ -119,12 +145,14 @@ impl Locals {
     ///
     /// # Errors
     /// [`Error::Impersonating`] while staff [act as a user](Self::impersonate) in this request, since
-    /// it would outlive that; [`Error::WrongUser`] for a user of another table than the app's;
+    /// it would outlive that; [`Error::UserGone`] for a user who is not there any more;
+    /// [`Error::InactiveUser`] for one whose account is switched off; [`Error::WrongUser`] for a user of
+    /// another table than the app's;
     /// [`Error::Store`] if the store fails.
     pub async fn create_session<U: AuthUser>(&self, user: &U) -> Result<Session, Error> {
         self.refuse_while_acting().await?;
         let new = NewSession { client: self.client(), ..NewSession::default() };
-        self.auth().create(user, new, Ends::default()).await
+        self.auth().create(user, new).await
     }
 
     /// Notes that the user has proved again who they are, by their password for example, which the
@@ -402,31 +430,38 @@ impl Locals {
         Ok(with_actors(presented.iter().chain(conflicting).chain(&set)))
     }
 
-    /// The session data of a user who is signed in already, as between two factors.
-    async fn data_of<U: AuthUser>(&self, user: &U) -> Result<Option<String>, Error> {
+    /// The session of a user who is signed in already, as between two factors. They keep its data.
+    async fn session_before<U: AuthUser>(&self, user: &U) -> Result<Option<SessionRecord>, Error> {
         let session = self.get_session().await?;
         let same = session.filter(|session| {
             session.actor().is_none() && *session.user_id() == user.id().to_user_id()
         });
-        Ok(same.and_then(|session| session.record.data))
+        Ok(same.map(|session| session.record))
     }
 
-    /// The guest who signs in, if their data are taken over, and the data of the new session.
-    async fn guest_to_merge(
+    /// The end of the guest who signs in, if their data are taken over, and the data of the new
+    /// session.
+    fn data_to_take_over(
         &self,
-        before: Option<String>,
-    ) -> Result<(Option<Rc<Guest>>, Option<String>), Error> {
-        let Some(merge) = self.resolution.auth.merge() else {
-            return Ok((None, before));
-        };
-        let Some(guest) = self.current_guest().await? else {
+        guest: Option<&Guest>,
+        before: Option<&SessionRecord>,
+    ) -> Result<(Option<End>, Option<String>), Error> {
+        let before = before.and_then(|session| session.data.clone());
+        let (Some(merge), Some(guest)) = (self.resolution.auth.merge(), guest) else {
             return Ok((None, before));
         };
         match merge.session_data(&guest.record, before.as_deref()) {
-            Ok(data) => Ok((Some(guest), Some(data))),
+            Ok(data) => {
+                let end = End::at_revision(guest.record.id, guest.record.data_revision);
+                Ok((Some(end), Some(data)))
+            }
             // Nobody is kept from signing in by what they have gathered: it stays the guest's.
             Err(Error::TooMuchData { most }) => {
                 tracing::warn!(most, "the data of a guest are too many to be taken over");
+                Ok((None, before))
+            }
+            Err(Error::UnwritableData(error)) => {
+                tracing::warn!(%error, "the data of a guest cannot be taken over");
                 Ok((None, before))
             }
             Err(error) => Err(error),
@@ -440,5 +475,14 @@ impl Locals {
         });
         let address = self.client_address().map(|address| address.to_string());
         Client { user_agent, address }
+    }
+}
+
+/// How one of this browser's sessions ends with a log-in: as it was read, where its data are taken
+/// over.
+fn end(id: SessionId, before: Option<&SessionRecord>) -> End {
+    match before {
+        Some(before) if before.id == id => End::at_revision(id, before.data_revision),
+        _ => End::new(id),
     }
 }

@@ -156,7 +156,7 @@ impl Locals {
             let replaces = guest.as_ref().map(|guest| guest.record.data_revision);
             let token = match &guest {
                 Some(guest) => guest.token.clone(),
-                None => SessionToken::generate()?,
+                None => self.new_guest_token()?,
             };
             let record = GuestRecord {
                 id: token.id(),
@@ -165,7 +165,12 @@ impl Locals {
                 data_revision: replaces.map_or(0, |revision| revision + 1),
                 expires_at: self.auth().now() + self.auth().settings().guest_lifetime,
             };
-            if self.auth().store().write_guest(&record, replaces).await? {
+            let written = match self.auth().store().write_guest(&record, replaces).await {
+                // Another request has begun the guest who follows one that was taken over.
+                Err(StoreError::Collision) => false,
+                written => written?,
+            };
+            if written {
                 place.into_iter().for_each(Place::take);
                 if let Some(turn) = &mut turn {
                     turn.has_written(record.id, &record.data, record.data_revision);
@@ -240,7 +245,7 @@ impl Locals {
         match decision {
             GuestDecision::None => {}
             GuestDecision::Written(guest) => return Ok(Some(guest)),
-            GuestDecision::Ended => return Ok(None),
+            GuestDecision::TakenOver | GuestDecision::Ended => return Ok(None),
         }
         let guest = &self.resolution.guest;
         let found = guest.get_or_try_init(|| async {
@@ -250,6 +255,15 @@ impl Locals {
             }
         });
         found.await.cloned()
+    }
+
+    /// The token of a guest who begins now. After a log-in has taken over the one whose token this
+    /// request brings, all requests that were sent before are given the same.
+    fn new_guest_token(&self) -> Result<SessionToken, Error> {
+        let old = self.resolution.guest_token(&self.request);
+        let (taken_over, now) = (self.auth().guests_taken_over(), self.auth().now());
+        let successor = old.and_then(|old| taken_over.successor(&old, now));
+        successor.map_or_else(SessionToken::generate, Ok)
     }
 
     pub(crate) async fn find_guest(

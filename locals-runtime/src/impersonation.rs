@@ -10,7 +10,6 @@ use crate::{
     log_in::LogInOptions,
     session::{Session, SessionRecord, SessionState},
     session_manager::{NewSession, SessionManager},
-    store::Ends,
     user::{AuthUser, UserId},
 };
 
@@ -75,7 +74,7 @@ impl Locals {
             actor: Some(&own),
             data: None,
         };
-        let session = self.auth().create(user, new, Ends::default()).await?;
+        let session = self.auth().create(user, new).await?;
         let (actor, user) = (own.user_id(), session.user_id());
         Event::ImpersonationBegan { session: session.id(), user, actor }.record();
         self.set_session(session.clone());

@@ -34,6 +34,7 @@ mod lifecycle;
 mod locals;
 mod log_in;
 mod middleware;
+mod newest;
 mod origin;
 mod outcome;
 mod parameters;
@@ -46,6 +47,7 @@ mod session_manager;
 mod settings;
 pub mod store;
 mod sweeper;
+mod taken_over;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod token;
@@ -78,7 +80,7 @@ pub use crate::{
     redirect::{SafeRedirect, UnsafeRedirect},
     session::{
         DataChange, GuestRecord, Periods, Renewal, Rotation, Session, SessionInfo, SessionRecord,
-        SessionState, TokenChange,
+        SessionState, SessionTimes, TokenChange,
     },
     session_manager::SessionManager,
     settings::TokenReuse,

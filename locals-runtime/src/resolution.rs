@@ -132,6 +132,9 @@ pub(crate) enum GuestDecision {
     #[default]
     None,
     Written(Rc<Guest>),
+    /// Their data are those of a session now. Another request may have begun a new guest since, whose
+    /// cookie is not to be removed.
+    TakenOver,
     Ended,
 }
 

@@ -108,6 +108,47 @@ impl SessionRecord {
     }
 }
 
+/// What of a session says which of a user's sessions are the newest: neither their data nor anything
+/// long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SessionTimes {
+    /// The public id.
+    pub id: SessionId,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it is dead unless it is used before.
+    pub idle_expires_at: Timestamp,
+    /// When it is dead however much it is used.
+    pub absolute_expires_at: Timestamp,
+    /// The session of the member of staff who acts as this user.
+    pub actor_session: Option<SessionId>,
+}
+
+impl SessionTimes {
+    /// Those of a session with these ends, in which nobody acts but its user.
+    pub fn new(
+        id: SessionId,
+        created_at: Timestamp,
+        idle_expires_at: Timestamp,
+        absolute_expires_at: Timestamp,
+    ) -> Self {
+        Self { id, created_at, idle_expires_at, absolute_expires_at, actor_session: None }
+    }
+}
+
+impl From<&SessionRecord> for SessionTimes {
+    fn from(session: &SessionRecord) -> Self {
+        Self {
+            id: session.id,
+            created_at: session.created_at,
+            idle_expires_at: session.idle_expires_at,
+            absolute_expires_at: session.absolute_expires_at,
+            actor_session: session.actor_session,
+        }
+    }
+}
+
 /// The active and the idle period of one session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]

@@ -7,6 +7,7 @@ use crate::{
     acting,
     admission::{self, Denial, RotationPolicy, TokenState},
     clock::{Clock, Timestamp},
+    data,
     endings::Endings,
     error::{Error, StoreError, chain},
     events::Event,
@@ -14,9 +15,11 @@ use crate::{
     impersonation::Actor,
     lifecycle,
     log_in::{LogInOptions, Span},
+    newest::{Creations, surplus},
     session::{Renewal, Session, SessionInfo, SessionRecord, SessionState},
     settings::{Settings, TokenReuse},
     store::{Ends, SessionStore},
+    taken_over::TakenOver,
     token::{CredentialHash, SessionId, SessionToken},
     turns::{Turn, Turns},
     user::{AuthUser, UserId, UserKey, Users},
@@ -61,6 +64,8 @@ struct Inner {
     endings: Endings,
     turns: Turns,
     guests: GuestRoom,
+    creations: Creations,
+    guests_taken_over: TakenOver,
 }
 
 /// A session on its way into the store.
@@ -96,7 +101,7 @@ impl SessionManager {
         settings: Settings,
         users: Users,
     ) -> Self {
-        let inner = Inner {
+        Self(Arc::new(Inner {
             store,
             accounts,
             clock,
@@ -105,8 +110,9 @@ impl SessionManager {
             endings: Endings::default(),
             turns: Turns::default(),
             guests: GuestRoom::default(),
-        };
-        Self(Arc::new(inner))
+            creations: Creations::default(),
+            guests_taken_over: TakenOver::default(),
+        }))
     }
 
     /// Creates a session for a user: a row with a new token. No cookie is written; see
@@ -127,37 +133,52 @@ impl SessionManager {
     /// ```
     ///
     /// # Errors
-    /// [`Error::WrongUser`] for a user of another table; [`Error::InactiveUser`] for one whose account is
-    /// switched off; [`Error::Impersonating`] in the handler of a request in which staff [act as a user](crate::Locals::impersonate); [`Error::Store`] if the
-    /// store fails.
+    /// [`Error::UserGone`] for a user who is not there any more; [`Error::InactiveUser`] for one whose
+    /// account is switched off; [`Error::WrongUser`] for a user of another table;
+    /// [`Error::Impersonating`] in the handler of a request in which staff
+    /// [act as a user](crate::Locals::impersonate); [`Error::Store`] if the store fails.
     pub async fn create_session<U: AuthUser>(&self, user: &U) -> Result<Session, Error> {
-        self.create(user, NewSession::default(), Ends::default()).await
+        self.create(user, NewSession::default()).await
     }
 
-    /// Creates a session, with which others end.
+    /// Creates a session, with which no other ends.
     pub(crate) async fn create<U: AuthUser>(
         &self,
         user: &U,
         new: NewSession<'_>,
-        ends: Ends<'_>,
     ) -> Result<Session, Error> {
+        let created = self.create_unless_changed(user, new, Ends::default()).await?;
+        // Where nothing is to end, nothing can have changed.
+        created.ok_or_else(data::too_busy)
+    }
+
+    /// Creates a session, with which others end; `None` if one whose data are taken over has changed
+    /// since they were read.
+    pub(crate) async fn create_unless_changed<U: AuthUser>(
+        &self,
+        user: &U,
+        new: NewSession<'_>,
+        ends: Ends<'_>,
+    ) -> Result<Option<Session>, Error> {
         if new.actor.is_none() {
             acting::refuse().await?;
         }
         self.expect_active(user).await?;
         let session = self.draft(user, new)?;
-        self.0.store.create(&session.record, ends).await?;
+        if !self.0.store.create(&session.record, ends).await? {
+            return Ok(None);
+        }
         if ends.guest.is_some() {
             self.0.guests.some_ended();
         }
         let created = Event::SessionCreated { session: session.id(), user: session.user_id() };
         created.record();
-        for id in ends.sessions {
-            self.has_ended(*id);
-            Event::SessionEnded { session: *id }.record();
+        for end in ends.sessions {
+            self.has_ended(end.id);
+            Event::SessionEnded { session: end.id }.record();
         }
         self.keep_newest(&session).await;
-        Ok(session)
+        Ok(Some(session))
     }
 
     /// A new session that is not stored yet.
@@ -173,11 +194,13 @@ impl SessionManager {
         let latest = new.actor.map(Session::idle_expires_at);
         let span = Span::new(self.0.settings.lifetime, &new.options, now, latest)?;
         let proved_at = new.options.proved_at(now);
+        let user_id = user.id().to_user_id();
+        let created_at = self.0.creations.next(&user_id, now);
         let record = SessionRecord {
             id: token.id(),
             secret_hash: token.secret_hash(),
-            user_id: user.id().to_user_id(),
-            created_at: now,
+            user_id,
+            created_at,
             authenticated_at: new.actor.map_or(proved_at, Session::authenticated_at),
             renewed_at: now,
             active_expires_at: span.active_expires_at,
@@ -209,21 +232,19 @@ impl SessionManager {
         Session { record, token, state, fresh, seen_at, actor, manager: self.clone() }
     }
 
-    /// Ends the oldest sessions of a user who has more than they may. It is housekeeping: if it
-    /// fails, the next log-in does it.
+    /// Ends the oldest sessions of a user who has more than they may, which the new one may be among
+    /// if others have been created at the same time. It is housekeeping: if it fails, the next log-in
+    /// does it.
     async fn keep_newest(&self, new: &Session) {
         let most = self.0.settings.max_sessions.filter(|_| new.actor().is_none());
         let (Some(most), user, now) = (most, new.user_id(), self.now()) else { return };
         let trimmed = async {
-            let list = self.0.store.list_by_user(user).await?;
-            // The new one is the newest, also if the clock was set back.
-            let others = list.iter().filter(|session| {
-                let is_living = lifecycle::state(session, now).is_some();
-                is_living && session.actor_session.is_none() && session.id != new.id()
-            });
-            for session in others.skip(most.saturating_sub(1)).take(TRIM_BATCH) {
-                self.delete(session.id).await?;
-                Event::SessionTrimmed { session: session.id, user }.record();
+            let sessions = self.0.store.list_times_by_user(user).await?;
+            for session in surplus(sessions, new.id(), most, now).into_iter().take(TRIM_BATCH) {
+                // Another log-in may have ended it a moment ago.
+                if self.delete(session).await? {
+                    Event::SessionTrimmed { session, user }.record();
+                }
             }
             Ok::<_, StoreError>(())
         };
@@ -535,6 +556,10 @@ impl SessionManager {
 
     pub(crate) fn settings(&self) -> &Settings {
         &self.0.settings
+    }
+
+    pub(crate) fn guests_taken_over(&self) -> &TakenOver {
+        &self.0.guests_taken_over
     }
 
     pub(crate) fn endings(&self) -> &Endings {

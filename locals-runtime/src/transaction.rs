@@ -79,9 +79,10 @@ where
     /// [`max_sessions`](crate::AuthBuilder::max_sessions) ends at their next log-in.
     ///
     /// # Errors
-    /// [`Error::WrongUser`] for a user of another table; [`Error::InactiveUser`] for one whose account is
-    /// switched off; [`Error::Impersonating`] in the handler of a request in which staff [act as a user](crate::Locals::impersonate); [`Error::Store`] if the
-    /// database fails.
+    /// [`Error::UserGone`] for a user who is not there any more; [`Error::InactiveUser`] for one whose
+    /// account is switched off; [`Error::WrongUser`] for a user of another table;
+    /// [`Error::Impersonating`] in the handler of a request in which staff
+    /// [act as a user](crate::Locals::impersonate); [`Error::Store`] if the database fails.
     pub async fn create_session<U: AuthUser>(&mut self, user: &U) -> Result<Session, Error> {
         acting::refuse().await?;
         self.expect_active(user).await?;

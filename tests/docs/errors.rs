@@ -113,6 +113,7 @@ async fn errors() -> Vec<(&'static str, Error)> {
     vec![
         ("Unauthenticated", Error::Unauthenticated),
         ("NotRecent", Error::NotRecent),
+        ("UserGone", Error::UserGone),
         ("Forbidden", Error::Forbidden),
         ("CrossOrigin", Error::cross_origin("Origin")),
         ("TwoCredentials", Error::TwoCredentials),

@@ -5,7 +5,7 @@ use std::{future::poll_fn, task::Poll};
 use actix_web::http::StatusCode;
 use locals::{
     GuestRecord, SessionId, SessionRecord,
-    store::{Ends, SessionStore},
+    store::{End, Ends, SessionStore},
 };
 
 use crate::{
@@ -121,9 +121,9 @@ async fn a_log_in_dropped_at_any_await_ends_the_old_session_or_creates_none<E: E
         let guest = GuestRecord::new(old.id, old.secret_hash, "{}", old.idle_expires_at);
         store.write_guest(&guest, None).await.unwrap();
         let new = session(3);
-        let ended = [other.id, old.id];
+        let ended = [other.id, old.id].map(End::new);
         let mut ends = Ends::default();
-        (ends.sessions, ends.guest) = (&ended, Some(guest.id));
+        (ends.sessions, ends.guest) = (&ended, Some(End::new(guest.id)));
         let done = polled(async { store.create(&new, ends).await.unwrap() }, times).await;
         let state = E::number(store.pool(), STATE).await;
         assert!(state == 10 || state == 21 && !done, "{state} after {times} polls");

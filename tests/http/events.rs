@@ -24,9 +24,9 @@ const PAGE: &str = include_str!("../../docs/observability.md");
 
 /// An event as it was logged.
 #[derive(Debug, Clone)]
-struct Logged {
+pub struct Logged {
     level: Level,
-    fields: BTreeMap<&'static str, String>,
+    pub fields: BTreeMap<&'static str, String>,
 }
 
 impl Visit for Logged {
@@ -41,7 +41,7 @@ impl Visit for Logged {
 
 /// Keeps the events of `locals` on this thread.
 #[derive(Clone, Default)]
-struct Events(Arc<Mutex<Vec<Logged>>>);
+pub struct Events(Arc<Mutex<Vec<Logged>>>);
 
 impl Events {
     /// Keeps them until what comes with them is dropped.
@@ -49,7 +49,7 @@ impl Events {
     /// While there is one subscriber alone, `tracing` asks that of the thread in which an event
     /// first happens, which may be of another test and have none, and never asks again. So there
     /// are two.
-    fn capture() -> (Self, (Dispatch, DefaultGuard)) {
+    pub fn capture() -> (Self, (Dispatch, DefaultGuard)) {
         let events = Self::default();
         let another = Dispatch::new(events.clone());
         let guard = tracing::subscriber::set_default(events.clone());
@@ -57,7 +57,7 @@ impl Events {
     }
 
     /// The events since the last call, by name.
-    fn take(&self) -> BTreeMap<String, Logged> {
+    pub fn take(&self) -> BTreeMap<String, Logged> {
         let events = std::mem::take(&mut *self.0.lock().unwrap());
         events.into_iter().map(|event| (event.fields["event"].clone(), event)).collect()
     }

@@ -206,7 +206,7 @@ async fn a_guest_who_signs_in_takes_their_data_along_in_one_step() {
     let reply = send!(app, support::post("/login").insert_header(guest.clone()));
     assert_eq!(reply.body, "[7]");
     assert_eq!(fixture.store.writes(), 1);
-    assert!(removes_the_guest(&reply));
+    assert_eq!(reply.guest_cookie(), None, "another request may just have set one");
     assert_eq!((guests(&fixture).await, fixture.rows().await), (0, 1));
     let read = send!(app, support::get("/me").insert_header(as_set(&reply)));
     assert_eq!(read.body, "name-1 [7]");
@@ -267,9 +267,109 @@ async fn what_the_log_in_itself_has_written_is_taken_along() {
     ] {
         let reply = send!(app, request);
         assert_eq!(reply.body, expected);
-        assert!(removes_the_guest(&reply));
+        assert_eq!(reply.guest_cookie(), None);
         assert_eq!(guests(&fixture).await, 0);
     }
+}
+
+#[actix_web::test]
+async fn of_ten_log_ins_at_once_with_one_guest_exactly_one_takes_the_data_over() {
+    for user_of in [|_: i64| 1, |number: i64| number] {
+        let fixture = Fixture::configured(merging).await;
+        for id in 1..=10 {
+            fixture.account(id).await;
+        }
+        let all = web::Data::new(Barrier::new(10));
+        let app = app!(fixture; all, add, login_together);
+        let guest = as_guest(&token(&send!(app, support::post("/add/7"))));
+        let log_ins = (1..=10).map(|number| {
+            let (app, guest) = (&app, guest.clone());
+            async move {
+                let path = format!("/login-together/{}", user_of(number));
+                send!(*app, support::post(&path).insert_header(guest))
+            }
+        });
+        let replies = join_all(log_ins).await;
+        assert!(replies.iter().all(|reply| reply.status == StatusCode::OK), "{replies:?}");
+        let with_cart = replies.iter().filter(|reply| reply.body == "[7]").count();
+        let without = replies.iter().filter(|reply| reply.body == "[]").count();
+        assert_eq!((with_cart, without), (1, 9));
+        assert_eq!((guests(&fixture).await, fixture.rows().await), (0, 10));
+    }
+}
+
+#[actix_web::test]
+async fn of_ten_log_ins_at_once_over_one_session_exactly_one_takes_its_data_over() {
+    let fixture = Fixture::configured(merging).await;
+    fixture.account(1).await;
+    let all = web::Data::new(Barrier::new(10));
+    let app = app!(fixture; all, add, login, login_together);
+    let guest = as_guest(&token(&send!(app, support::post("/add/7"))));
+    let first = send!(app, support::post("/login").insert_header(guest));
+    let log_ins = (0..10).map(|_| {
+        let (app, presented) = (&app, as_set(&first));
+        async move { send!(*app, support::post("/login-together/1").insert_header(presented)) }
+    });
+    let replies = join_all(log_ins).await;
+    assert!(replies.iter().all(|reply| reply.status == StatusCode::OK), "{replies:?}");
+    let with_cart = replies.iter().filter(|reply| reply.body == "[7]").count();
+    assert_eq!((with_cart, fixture.rows().await), (1, 10));
+}
+
+/// Signs in when all have read what they present.
+#[post("/login-together/{id}")]
+#[with_session]
+async fn login_together(
+    id: web::Path<i64>,
+    session: Option<Session>,
+    locals: Locals,
+    all: web::Data<Barrier>,
+) -> Result<String, Error> {
+    drop(session);
+    locals.guest::<Cart>().await?;
+    all.wait().await;
+    let session = locals.log_in(&Account::of(*id)).await?;
+    Ok(format!("{:?}", session.data::<Cart>().items))
+}
+
+#[actix_web::test]
+async fn a_write_between_what_a_log_in_reads_and_its_end_is_taken_over() {
+    #[post("/paused-login")]
+    #[with_session]
+    async fn paused_login(
+        session: Option<Session>,
+        locals: Locals,
+        gate: web::Data<Gate>,
+    ) -> Result<String, Error> {
+        drop(session);
+        locals.guest::<Cart>().await?;
+        gate.pass().await;
+        let session = locals.log_in(&Account::of(1)).await?;
+        Ok(format!("{:?}", session.data::<Cart>().items))
+    }
+    #[post("/keep/{item}")]
+    #[with_session]
+    async fn keep(item: web::Path<u32>, locals: Locals) -> Result<String, Error> {
+        locals.update_session(|cart: &mut Cart| cart.items.push(*item)).await?;
+        Ok(String::new())
+    }
+    let fixture = Fixture::configured(merging).await;
+    let session = fixture.session(1).await;
+    let gate = web::Data::new(Gate::default());
+    let app = app!(fixture; gate, add, keep, paused_login);
+    let guest = as_guest(&token(&send!(app, support::post("/add/7"))));
+    let both = ("Cookie", format!("{}; {}", cookie(&session).1, guest.1));
+    let log_in = async { send!(app, support::post("/paused-login").insert_header(both.clone())) };
+    let writes = async {
+        gate.reached().await;
+        send!(app, support::post("/add/8").insert_header(guest.clone()));
+        let kept = send!(app, support::post("/keep/9").insert_header(cookie(&session)));
+        assert_eq!(kept.status, StatusCode::OK);
+        gate.open();
+    };
+    let (reply, ()) = join(log_in, writes).await;
+    assert_eq!(reply.body, "[9, 7, 8]");
+    assert_eq!((guests(&fixture).await, fixture.rows().await), (0, 1));
 }
 
 #[actix_web::test]

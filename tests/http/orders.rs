@@ -11,7 +11,8 @@ use std::{
 };
 
 use locals::{
-    DataChange, GuestRecord, Renewal, SessionId, SessionRecord, Timestamp, TokenChange, UserId,
+    DataChange, GuestRecord, Renewal, SessionId, SessionRecord, SessionTimes, Timestamp,
+    TokenChange, UserId,
     store::{Ends, SessionStore, SessionUserStore, StoreFuture},
 };
 
@@ -168,7 +169,7 @@ fn every_order_is_had_once() {
 }
 
 impl SessionStore for Stepped {
-    fn create<'a>(&'a self, session: &'a SessionRecord, ends: Ends<'a>) -> StoreFuture<'a, ()> {
+    fn create<'a>(&'a self, session: &'a SessionRecord, ends: Ends<'a>) -> StoreFuture<'a, bool> {
         self.after_a_stop(move |inner| inner.create(session, ends))
     }
 
@@ -202,6 +203,10 @@ impl SessionStore for Stepped {
 
     fn list_by_user<'a>(&'a self, user: &'a UserId) -> StoreFuture<'a, Vec<SessionRecord>> {
         self.after_a_stop(move |inner| inner.list_by_user(user))
+    }
+
+    fn list_times_by_user<'a>(&'a self, user: &'a UserId) -> StoreFuture<'a, Vec<SessionTimes>> {
+        self.after_a_stop(move |inner| inner.list_times_by_user(user))
     }
 
     fn delete_expired(&self, now: Timestamp, limit: u32) -> StoreFuture<'_, u64> {

@@ -19,7 +19,7 @@ use actix_web::{
 };
 use locals::{
     Auth, AuthBuilder, AuthUser, Clock, DataChange, GuestRecord, ManualClock, Renewal, Session,
-    SessionId, SessionRecord, StoreError, Timestamp, TokenChange, UserId,
+    SessionId, SessionRecord, SessionTimes, StoreError, Timestamp, TokenChange, UserId,
     store::{Ends, SessionStore, SessionUserStore, SqlStore, StoreFuture},
 };
 use serde::{Deserialize, Serialize};
@@ -378,7 +378,7 @@ fn refuse_if(fault: &AtomicBool) -> Result<(), StoreError> {
 }
 
 impl SessionStore for Spy {
-    fn create<'a>(&'a self, session: &'a SessionRecord, ends: Ends<'a>) -> StoreFuture<'a, ()> {
+    fn create<'a>(&'a self, session: &'a SessionRecord, ends: Ends<'a>) -> StoreFuture<'a, bool> {
         Box::pin(async move {
             self.write()?;
             if self.counts.collides.swap(false, Ordering::SeqCst) {
@@ -444,6 +444,13 @@ impl SessionStore for Spy {
         Box::pin(async move {
             self.read()?;
             self.inner.list_by_user(user).await
+        })
+    }
+
+    fn list_times_by_user<'a>(&'a self, user: &'a UserId) -> StoreFuture<'a, Vec<SessionTimes>> {
+        Box::pin(async move {
+            self.read()?;
+            self.inner.list_times_by_user(user).await
         })
     }
 

@@ -1,7 +1,8 @@
 //! A store to look through: whoever uses it sees everything and changes nothing.
 
 use locals::{
-    DataChange, GuestRecord, Renewal, SessionId, SessionRecord, Timestamp, TokenChange, UserId,
+    DataChange, GuestRecord, Renewal, SessionId, SessionRecord, SessionTimes, Timestamp,
+    TokenChange, UserId,
     store::{Ends, SessionStore, SessionUserStore, StoreFuture},
 };
 
@@ -39,7 +40,11 @@ impl<S: SessionStore> SessionStore for Spectator<S> {
         self.0.list_by_user(user)
     }
 
-    fn create<'a>(&'a self, _: &'a SessionRecord, _: Ends<'a>) -> StoreFuture<'a, ()> {
+    fn list_times_by_user<'a>(&'a self, _: &'a UserId) -> StoreFuture<'a, Vec<SessionTimes>> {
+        only_looks()
+    }
+
+    fn create<'a>(&'a self, _: &'a SessionRecord, _: Ends<'a>) -> StoreFuture<'a, bool> {
         only_looks()
     }
 

@@ -153,3 +153,28 @@ suites! {
     mysql_text: OnServer::<sqlx::MySql, String>::new();
     mysql_uuid: OnServer::<sqlx::MySql, uuid::Uuid>::new();
 }
+
+macro_rules! newest {
+    ($($name:ident: $harness:expr;)+) => {$(
+        #[actix_web::test]
+        async fn $name() {
+            crate::newest::remain(&$harness, Account { id: 1 }).await;
+        }
+    )+};
+}
+
+newest! {
+    log_ins_at_once_leave_the_newest_sessions_in_memory: Memory::<i64>(PhantomData);
+    log_ins_at_once_leave_the_newest_sessions_on_sqlite: InSqlite::<i64>::in_a_file();
+}
+
+#[cfg(feature = "postgres")]
+newest! {
+    log_ins_at_once_leave_the_newest_sessions_on_postgres:
+        OnServer::<sqlx::Postgres, i64>::new();
+}
+
+#[cfg(feature = "mysql")]
+newest! {
+    log_ins_at_once_leave_the_newest_sessions_on_mysql: OnServer::<sqlx::MySql, i64>::new();
+}

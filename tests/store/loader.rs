@@ -133,7 +133,7 @@ async fn the_loader_is_asked_once_for_a_session_and_never_without_one() {
     let auth = Auth::builder(store.clone()).build().unwrap();
     let session = auth.create_session(&Person { id: 7_i64 }).await.unwrap();
     let asked = || directory.asked.swap(0, Ordering::Relaxed);
-    assert_eq!(asked(), 0, "creating a session asks nothing");
+    assert_eq!(asked(), 1, "whether the user is there");
 
     store.find(session.id()).await.unwrap();
     assert_eq!(asked(), 1);
@@ -158,22 +158,31 @@ async fn a_closure_is_a_loader() {
 
 #[actix_web::test]
 async fn a_loader_that_fails_is_a_fault_of_the_store_and_signs_nobody_out() {
-    let store = WithLoader::new(memory(), |_: i64| async {
+    let sessions = memory();
+    let works = WithLoader::new(sessions.clone(), |id: i64| async move {
+        Ok::<_, StoreError>(Some(Person { id }))
+    });
+    let auth = Auth::<Person<i64>>::builder(works).build().unwrap();
+    let session = auth.create_session(&Person { id: 7_i64 }).await.unwrap();
+    let fails = WithLoader::new(sessions, |_: i64| async {
         Err::<Option<Person<i64>>, _>("the directory is down")
     });
-    let auth = Auth::<Person<i64>>::builder(store).build().unwrap();
-    let session = auth.create_session(&Person { id: 7_i64 }).await.unwrap();
-    let failed = auth.validate_session(session.token().expose_secret()).await;
-    let Err(Error::Store(StoreError::Backend(cause))) = failed else {
-        panic!("a fault, not {failed:?}");
-    };
-    assert_eq!(cause.to_string(), "the directory is down");
+    let auth = Auth::<Person<i64>>::builder(fails).build().unwrap();
+    let found = auth.validate_session(session.token().expose_secret()).await.map(drop);
+    let created = auth.create_session(&Person { id: 7_i64 }).await.map(drop);
+    for failed in [found, created] {
+        let Err(Error::Store(StoreError::Backend(cause))) = failed else {
+            panic!("a fault, not {failed:?}");
+        };
+        assert_eq!(cause.to_string(), "the directory is down");
+    }
 }
 
 #[actix_web::test]
 async fn a_session_of_an_id_of_another_kind_is_nobodys() {
     let memory = memory();
     let directory = Directory::default();
+    directory.add(7_i64);
     let numbers = WithLoader::<_, _, Person<i64>>::new(memory.clone(), directory.clone());
     let auth = Auth::builder(numbers).build().unwrap();
     let session = auth.create_session(&Person { id: 7_i64 }).await.unwrap();

@@ -4,6 +4,7 @@
 mod conformance;
 mod foreign_keys_off;
 mod loader;
+mod newest;
 mod query_errors;
 #[cfg(feature = "redis")]
 mod redis;

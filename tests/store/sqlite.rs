@@ -1,7 +1,7 @@
 //! What `SqlStore` leaves in an SQLite database, and how it opens one.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use locals::{Auth, AuthUser, Error, StoreError, store::SqlStore};
+use locals::{Auth, AuthUser, Error, store::SqlStore};
 use sha2::{Digest, Sha256};
 use sqlx::Sqlite;
 use tempfile::TempDir;
@@ -86,13 +86,13 @@ async fn a_user_deleted_by_plain_sql_takes_their_sessions_with_them() {
 }
 
 #[actix_web::test]
-async fn a_session_of_nobody_is_an_error_but_no_collision() {
+async fn a_session_of_nobody_is_refused_as_one_of_a_user_who_is_gone() {
     let (_directory, store) =
         database::<i64>("CREATE TABLE accounts (id INTEGER PRIMARY KEY)").await;
     store.migrate().await.unwrap();
     let auth = Auth::<Account<i64>>::builder(store).build().unwrap();
     let refused = auth.create_session(&Account { id: 1 }).await;
-    assert!(matches!(refused, Err(Error::Store(StoreError::Backend(_)))), "{refused:?}");
+    assert!(matches!(refused, Err(Error::UserGone)), "{refused:?}");
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow, AuthUser)]

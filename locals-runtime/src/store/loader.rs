@@ -4,11 +4,11 @@ use std::{fmt, future::Future, marker::PhantomData};
 
 use sha2::{Digest, Sha256};
 
-use super::{Ends, SessionStore, SessionUserStore, StoreFuture};
+use super::{End, Ends, SessionStore, SessionUserStore, StoreFuture};
 use crate::{
     clock::Timestamp,
     error::{BoxError, StoreError},
-    session::{DataChange, GuestRecord, Renewal, SessionRecord, TokenChange},
+    session::{DataChange, GuestRecord, Renewal, SessionRecord, SessionTimes, TokenChange},
     token::SessionId,
     user::{AuthUser, UserId, WrongIdKind},
 };
@@ -84,8 +84,8 @@ where
 /// ```
 ///
 /// A session whose user is not loaded is not found, so a user who is deleted or locked out is
-/// signed out at once. The price is one load for each session that is found, also where the
-/// handler asks for the session alone.
+/// signed out at once, and cannot sign in. The price is one load for each session that is found or
+/// created, also where the handler asks for the session alone.
 ///
 /// Two types of user may share a store of sessions if they name [tables](AuthUser::TABLE) of their
 /// own, `#[auth_user(table = "staff")]`: the store is given the ids of users as texts that begin with
@@ -122,11 +122,16 @@ where
         let Some(session) = self.sessions.find(id).await?.and_then(own::<T>) else {
             return Ok(None);
         };
+        Ok(self.user(&session).await?.map(|user| (session, user)))
+    }
+
+    /// The user of a session, if they are there.
+    async fn user(&self, session: &SessionRecord) -> Result<Option<T>, StoreError> {
         // An id of another kind is nobody's: the app has changed the type of its ids.
         let Ok(user) = session.user_id.clone().try_into() else {
             return Ok(None);
         };
-        Ok(self.loader.load(user).await?.map(|user| (session, user)))
+        self.loader.load(user).await
     }
 }
 
@@ -155,11 +160,17 @@ where
     L: UserLoader<T>,
     T: AuthUser<Id: TryFrom<UserId, Error = WrongIdKind>>,
 {
-    fn create<'a>(&'a self, session: &'a SessionRecord, ends: Ends<'a>) -> StoreFuture<'a, ()> {
+    fn create<'a>(&'a self, session: &'a SessionRecord, ends: Ends<'a>) -> StoreFuture<'a, bool> {
         let user_id = stored::<T>(&session.user_id);
-        let session = SessionRecord { user_id, ..session.clone() };
-        let ends = Ends { guest: ends.guest.map(guest_id::<T>), ..ends };
-        Box::pin(async move { self.sessions.create(&session, ends).await })
+        let own = SessionRecord { user_id, ..session.clone() };
+        let guest = ends.guest.map(|end| End { id: guest_id::<T>(end.id), ..end });
+        let ends = Ends { guest, ..ends };
+        Box::pin(async move {
+            if self.user(session).await?.is_none() {
+                return Err(StoreError::UserGone);
+            }
+            self.sessions.create(&own, ends).await
+        })
     }
 
     fn find(&self, id: SessionId) -> StoreFuture<'_, Option<SessionRecord>> {
@@ -197,6 +208,11 @@ where
             let sessions = self.sessions.list_by_user(&user).await?;
             Ok(sessions.into_iter().filter_map(own::<T>).collect())
         })
+    }
+
+    fn list_times_by_user<'a>(&'a self, user: &'a UserId) -> StoreFuture<'a, Vec<SessionTimes>> {
+        let user = stored::<T>(user);
+        Box::pin(async move { self.sessions.list_times_by_user(&user).await })
     }
 
     fn delete_expired(&self, now: Timestamp, limit: u32) -> StoreFuture<'_, u64> {

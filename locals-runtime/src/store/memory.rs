@@ -10,7 +10,7 @@ use super::{Ends, SessionStore, SessionUserStore, StoreFuture};
 use crate::{
     clock::Timestamp,
     error::StoreError,
-    session::{DataChange, GuestRecord, Renewal, SessionRecord, TokenChange},
+    session::{DataChange, GuestRecord, Renewal, SessionRecord, SessionTimes, TokenChange},
     token::SessionId,
     user::{AuthUser, UserId, UserKey},
 };
@@ -80,6 +80,18 @@ impl<T> Content<T> {
         Some((session, self.users.get(&session.user_id)?))
     }
 
+    /// Whether all data that are taken over are as they were read.
+    fn allows(&self, ends: Ends<'_>) -> bool {
+        let sessions = ends
+            .sessions
+            .iter()
+            .all(|end| end.allows(self.sessions.get(&end.id).map(|session| session.data_revision)));
+        let guest = ends.guest.is_none_or(|end| {
+            end.allows(self.guests.get(&end.id).map(|guest| guest.data_revision))
+        });
+        sessions && guest
+    }
+
     /// Changes a session if it is there and matches; says whether it did.
     fn change(
         &mut self,
@@ -122,16 +134,25 @@ fn delete<R>(
 }
 
 impl<T: AuthUser> SessionStore for MemoryStore<T> {
-    fn create<'a>(&'a self, session: &'a SessionRecord, ends: Ends<'a>) -> StoreFuture<'a, ()> {
+    fn create<'a>(&'a self, session: &'a SessionRecord, ends: Ends<'a>) -> StoreFuture<'a, bool> {
         self.answer(|content| {
-            insert(&mut content.sessions, session.id, session)?;
-            for id in ends.sessions {
-                content.sessions.remove(id);
+            if !content.users.contains_key(&session.user_id) {
+                return Err(StoreError::UserGone);
             }
-            if let Some(id) = ends.guest {
-                content.guests.remove(&id);
+            if content.sessions.contains_key(&session.id) {
+                return Err(StoreError::Collision);
             }
-            Ok(())
+            if !content.allows(ends) {
+                return Ok(false);
+            }
+            for end in ends.sessions {
+                content.sessions.remove(&end.id);
+            }
+            if let Some(end) = ends.guest {
+                content.guests.remove(&end.id);
+            }
+            content.sessions.insert(session.id, session.clone());
+            Ok(true)
         })
     }
 
@@ -198,6 +219,13 @@ impl<T: AuthUser> SessionStore for MemoryStore<T> {
                 sessions.filter(|session| session.user_id == *user).cloned().collect();
             list.sort_by_key(|session| std::cmp::Reverse((session.created_at, session.id)));
             Ok(list)
+        })
+    }
+
+    fn list_times_by_user<'a>(&'a self, user: &'a UserId) -> StoreFuture<'a, Vec<SessionTimes>> {
+        self.answer(|content| {
+            let own = content.sessions.values().filter(|session| session.user_id == *user);
+            Ok(own.map(SessionTimes::from).collect())
         })
     }
 

@@ -16,18 +16,23 @@
 //! 6. `delete` says whether the session was there; once it has answered, the session is gone
 //!    for every other operation that starts later, whatever else runs.
 //! 7. `delete_by_user` deletes all sessions of that user, but the one to keep, and no others.
-//! 8. `list_by_user` gives all sessions of that user and no others, newest first. One that cannot
-//!    be read is left out, and an error is logged.
+//! 8. `list_by_user` gives all sessions of that user and no others, newest first, and
+//!    `list_times_by_user` the ids and times of the same ones, in any order. One that cannot be read
+//!    is left out, and an error is logged.
 //! 9. `delete_expired` deletes at most `limit` sessions and guests, all of which had ended at
 //!    `now`, to the millisecond.
 //! 10. Users whose ids differ are different users: case and white space count.
 //! 11. `find_with_user` gives session and user, or neither.
-//! 12. A session whose user is gone is not found. (A store that does not hold the users leaves
-//!     this to whoever joins it with them.)
+//! 12. A session whose user is gone is not found; and `create` for a user who is not there fails with
+//!     [`StoreError::UserGone`] and changes nothing: none is created, and none ends. (A store that
+//!     does not hold the users leaves both to whoever joins it with them.)
 //! 13. `create` ends the sessions and the guest that its [`Ends`] name, in one step with it: where
-//!     it fails, none has ended and the new session is not there. Of unknown ids it takes no
-//!     notice. (A store that cannot change several keys at once creates first and ends then; where
-//!     that fails, it deletes the new session again.)
+//!     it fails, none has ended and the new session is not there. Of unknown ids it takes no notice,
+//!     unless they are named with the revision of their data: if one of these has data of another
+//!     revision, or is gone, `create` says `false`, and nothing is created and nothing ends. Of any
+//!     number at once that name one revision, at most one creates. (A store that cannot change several
+//!     keys at once creates first and ends then, those with a revision first; where that fails or is
+//!     refused, it deletes the new session again.)
 //! 14. `change_token` replaces the hash of the secret, the rotation, the time of the last proof and
 //!     the digest of the credential of a session and nothing else, and only if the hash is still
 //!     the one it replaces. It says whether it did; from then on every reader is given the new ones.
@@ -43,16 +48,16 @@
 //! 19. `write_guest` that replaces a revision overwrites data, revision and end of a guest, and
 //!     only if the revision is still that one. It says whether it did and never creates. Of any
 //!     number at once that replace one revision, exactly one does.
-//! 21. `find_user` gives the user with this id, and nothing for an id that no user has.
 //! 20. `delete_guest` says whether the guest was there; once it has answered, the guest is gone.
 //! 21. `count_guests` says how many guests are there whose end is after `now`, to the millisecond.
+//! 22. `find_user` gives the user with this id, and nothing for an id that no user has.
 
 use std::{any::Any, future::Future, pin::Pin};
 
 use crate::{
     clock::Timestamp,
     error::StoreError,
-    session::{DataChange, GuestRecord, Renewal, SessionRecord, TokenChange},
+    session::{DataChange, GuestRecord, Renewal, SessionRecord, SessionTimes, TokenChange},
     token::SessionId,
     user::UserId,
 };
@@ -84,9 +89,37 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 #[non_exhaustive]
 pub struct Ends<'a> {
     /// These sessions.
-    pub sessions: &'a [SessionId],
+    pub sessions: &'a [End],
     /// This guest.
-    pub guest: Option<SessionId>,
+    pub guest: Option<End>,
+}
+
+/// A session or a guest that ends with the creation of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct End {
+    /// Its public id.
+    pub id: SessionId,
+    /// The revision of its data, where the new session has taken them over: then all depends on their
+    /// being the same still. `None` where it ends whatever it has, and also if it has ended already.
+    pub data_revision: Option<i64>,
+}
+
+impl End {
+    /// The end of this one, whatever data it has.
+    pub fn new(id: SessionId) -> Self {
+        Self { id, data_revision: None }
+    }
+
+    /// The end of this one, if its data still have this revision.
+    pub fn at_revision(id: SessionId, data_revision: i64) -> Self {
+        Self { id, data_revision: Some(data_revision) }
+    }
+
+    /// Whether it may end, where this is the revision of what is stored, if it is.
+    pub(crate) fn allows(&self, stored: Option<i64>) -> bool {
+        self.data_revision.is_none() || self.data_revision == stored
+    }
 }
 
 /// Keeps sessions, and the data of guests. The [module](self) lists the rules; `locals::guide::stores`
@@ -99,8 +132,9 @@ pub struct Ends<'a> {
     note = "the stores are `SqlStore`, `RedisStore` and `MemoryStore`; your own implements `SessionStore` and `SessionUserStore<T>`"
 )]
 pub trait SessionStore: Any + Send + Sync {
-    /// Stores a new session, and ends others with it (rules 1, 2, 13).
-    fn create<'a>(&'a self, session: &'a SessionRecord, ends: Ends<'a>) -> StoreFuture<'a, ()>;
+    /// Stores a new session, and ends others with it; says whether it did, which it does not where
+    /// data that are taken over have changed (rules 1, 2, 12, 13).
+    fn create<'a>(&'a self, session: &'a SessionRecord, ends: Ends<'a>) -> StoreFuture<'a, bool>;
 
     /// Reads a session (rules 1, 3, 12).
     fn find(&self, id: SessionId) -> StoreFuture<'_, Option<SessionRecord>>;
@@ -127,6 +161,10 @@ pub trait SessionStore: Any + Send + Sync {
     /// Lists the sessions of a user, newest first (rules 8, 10).
     fn list_by_user<'a>(&'a self, user: &'a UserId) -> StoreFuture<'a, Vec<SessionRecord>>;
 
+    /// Lists the ids and times of the sessions of a user, in any order (rules 8, 10). Each log-in asks
+    /// for them, so a store reads no more than that.
+    fn list_times_by_user<'a>(&'a self, user: &'a UserId) -> StoreFuture<'a, Vec<SessionTimes>>;
+
     /// Deletes up to `limit` sessions and guests that have ended at `now`; says how many (rule 9).
     fn delete_expired(&self, now: Timestamp, limit: u32) -> StoreFuture<'_, u64>;
 
@@ -150,9 +188,9 @@ pub trait SessionStore: Any + Send + Sync {
 
 /// The sessions of a list that can be read. One that cannot harms no other.
 #[cfg(any(feature = "sql", feature = "redis"))]
-fn readable(
-    list: impl IntoIterator<Item = Result<SessionRecord, StoreError>>,
-) -> Result<Vec<SessionRecord>, StoreError> {
+fn readable<R>(
+    list: impl IntoIterator<Item = Result<R, StoreError>>,
+) -> Result<Vec<R>, StoreError> {
     let skip = |read| match read {
         Err(StoreError::Corrupt(cause)) => {
             crate::events::Event::RowUnreadable { cause: &cause }.record();
@@ -172,6 +210,6 @@ pub trait SessionUserStore<T>: SessionStore {
     /// Reads a session and its user (rules 11, 12).
     fn find_with_user(&self, id: SessionId) -> StoreFuture<'_, Option<(SessionRecord, T)>>;
 
-    /// Reads a user by their id (rule 21).
+    /// Reads a user by their id (rule 22).
     fn find_user<'a>(&'a self, id: &'a UserId) -> StoreFuture<'a, Option<T>>;
 }

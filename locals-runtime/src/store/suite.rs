@@ -151,6 +151,7 @@ macro_rules! store_suite {
             // Rule 8
             the_sessions_of_a_user_are_listed_newest_first,
             a_list_is_whole_and_has_nothing_of_others,
+            the_times_of_the_sessions_of_a_user_are_listed,
             // Rule 9
             a_session_expires_to_the_millisecond,
             expired_sessions_are_deleted_in_bounded_batches,
@@ -163,15 +164,19 @@ macro_rules! store_suite {
             a_session_comes_with_its_user_or_not_at_all,
             // Rule 12
             the_sessions_of_a_removed_user_are_gone,
-            a_session_of_a_user_who_never_was_is_not_found,
+            no_session_is_created_for_a_user_who_never_was,
+            no_session_is_created_for_a_user_who_is_gone,
             a_new_user_does_not_inherit_the_sessions_of_a_removed_one,
             // Rule 13
             a_create_ends_the_sessions_and_the_guest_it_names,
             a_create_takes_no_notice_of_unknown_ids,
             a_create_with_a_taken_id_ends_nothing,
-            a_create_that_fails_ends_nothing,
             creators_at_once_may_end_the_same_session,
             a_create_that_is_dropped_ends_nothing_without_it,
+            a_create_takes_over_the_data_it_has_read,
+            a_create_that_would_take_over_other_data_changes_nothing,
+            of_creators_at_once_one_takes_over_the_data,
+            a_write_and_a_create_that_takes_over_its_data_exclude_each_other,
             // Rule 14
             a_change_of_the_token_changes_nothing_else,
             a_rotation_comes_and_goes_with_the_token,

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use locals::{
     Auth, DataChange, StoreError, Timestamp, TokenChange, UserId,
-    store::{Ends, SessionStore, WithLoader},
+    store::{End, Ends, SessionStore, WithLoader},
 };
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -133,7 +133,7 @@ async fn a_log_in_that_cannot_end_the_old_session_leaves_no_new_one() {
     keys.cli(&["DEL", &keys.session(stuck.id)]);
     keys.cli(&["LPUSH", &keys.session(stuck.id), "no session"]);
 
-    let old = [ended.id, stuck.id];
+    let old = [ended.id, stuck.id].map(End::new);
     let mut ends = Ends::default();
     ends.sessions = &old;
     let refused = store.create(&new, ends).await;

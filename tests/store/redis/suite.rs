@@ -100,3 +100,13 @@ suites! {
     cluster_text: three_nodes::<String>();
     cluster_uuid: three_nodes::<uuid::Uuid>();
 }
+
+#[actix_web::test]
+async fn log_ins_at_once_leave_the_newest_sessions_on_one_server() {
+    crate::newest::remain(&one_server::<i64>(), Person { id: 1 }).await;
+}
+
+#[actix_web::test]
+async fn log_ins_at_once_leave_the_newest_sessions_on_a_cluster() {
+    crate::newest::remain(&three_nodes::<i64>(), Person { id: 1 }).await;
+}

@@ -5,11 +5,11 @@ use std::{fmt, sync::Arc, time::Duration};
 use ::redis::Cmd;
 use futures_util::future::join_all;
 
-use super::{Ends, SessionStore, StoreFuture, readable};
+use super::{End, Ends, SessionStore, StoreFuture, readable};
 use crate::{
     clock::{Timestamp, millis},
     error::StoreError,
-    session::{DataChange, GuestRecord, Renewal, SessionRecord, TokenChange},
+    session::{DataChange, GuestRecord, Renewal, SessionRecord, SessionTimes, TokenChange},
     token::SessionId,
     user::UserId,
 };
@@ -74,6 +74,11 @@ const CROWD: usize = 100;
 /// and the log-in fails, but those before it have ended. A log-in that is cut off in between, or
 /// whose new session cannot be deleted because the server is gone, leaves both: the old session,
 /// and a new one whose token nobody has been told, until it ends by its time.
+///
+/// Data that a log-in takes over are taken by one log-in alone: the guest and the session that had them
+/// end first, each only if its data are as they were read. Where the guest has ended and the session
+/// has changed meanwhile, the guest is put back. A request that writes to the guest in between makes
+/// another guest; and one that is cut off there leaves its data in a session that nobody opens.
 ///
 /// Redis must not evict these keys: `maxmemory-policy` must be `noeviction`, its default. An
 /// evicted session is a user signed out; an evicted index hides that user's sessions from lists,
@@ -225,6 +230,13 @@ impl RedisStore {
         value.map(|value| record::read(id, &value)).transpose()
     }
 
+    /// A session without its data.
+    async fn head(&self, id: SessionId) -> Result<Option<SessionRecord>, StoreError> {
+        let head = script(scripts::HEAD, &self.session_key(id));
+        let value: Option<Vec<u8>> = self.connection.read(&head).await?;
+        value.map(|value| record::read(id, &value)).transpose()
+    }
+
     async fn get(&self, key: String) -> Result<Option<Vec<u8>>, StoreError> {
         self.connection.read(::redis::cmd("GET").arg(key)).await
     }
@@ -336,13 +348,73 @@ impl RedisStore {
         }
     }
 
-    /// Ends what ends with the creation of a session.
-    async fn end_all(&self, ends: Ends<'_>) -> Result<(), StoreError> {
-        for id in ends.sessions {
-            self.delete(*id).await?;
+    /// Ends what ends with the creation of a session; `false` if one of those whose data are taken
+    /// over has changed. Nothing else has ended then, and a guest is put back.
+    async fn end_all(&self, ends: Ends<'_>) -> Result<bool, StoreError> {
+        let guest = match ends.guest {
+            Some(End { id, data_revision: Some(revision) }) => {
+                let Some(guest) = self.end_unchanged_guest(id, revision).await? else {
+                    return Ok(false);
+                };
+                Some((id, guest))
+            }
+            _ => None,
+        };
+        let sessions = self.end_unchanged_sessions(ends.sessions).await;
+        if let (Some((id, (value, left))), Ok(false) | Err(_)) = (guest, &sessions) {
+            self.put_back(self.guest_key(id), value, left).await;
         }
-        if let Some(id) = ends.guest {
+        if !sessions? {
+            return Ok(false);
+        }
+        for end in ends.sessions.iter().filter(|end| end.data_revision.is_none()) {
+            self.delete(end.id).await?;
+        }
+        if let Some(End { id, data_revision: None }) = ends.guest {
             self.delete_guest(id).await?;
+        }
+        Ok(true)
+    }
+
+    /// Ends a guest if its data have this revision; gives its value and how long it had to live.
+    async fn end_unchanged_guest(
+        &self,
+        id: SessionId,
+        revision: i64,
+    ) -> Result<Option<(Vec<u8>, i64)>, StoreError> {
+        let mut end = script(scripts::END_UNCHANGED, &self.guest_key(id));
+        self.connection.query(end.arg(revision).arg(scripts::REVISION_OF_GUEST)).await
+    }
+
+    /// Ends those of these sessions that are named with the revision of their data, as long as they
+    /// have it; `false` if one has not.
+    async fn end_unchanged_sessions(&self, sessions: &[End]) -> Result<bool, StoreError> {
+        for end in sessions {
+            let Some(revision) = end.data_revision else { continue };
+            let mut unchanged = script(scripts::END_UNCHANGED, &self.session_key(end.id));
+            unchanged.arg(revision).arg(scripts::REVISION_OF_SESSION);
+            let ended: Option<(Vec<u8>, i64)> = self.connection.query(&unchanged).await?;
+            let Some((value, _)) = ended else { return Ok(false) };
+            self.has_deleted(end.id, &value).await?;
+        }
+        Ok(true)
+    }
+
+    /// Puts a value back that was deleted a moment ago.
+    async fn put_back(&self, key: String, value: Vec<u8>, left: i64) {
+        let mut set = ::redis::cmd("SET");
+        set.arg(key).arg(value).arg("NX").arg("PX").arg(left.max(1));
+        if let Err(error) = self.connection.query::<Option<String>>(&set).await {
+            tracing::warn!(%error, "a log-in that was refused has lost the data of a guest");
+        }
+    }
+
+    /// What follows the deletion of a session that had this value.
+    async fn has_deleted(&self, id: SessionId, value: &[u8]) -> Result<(), StoreError> {
+        self.confirm(id).await?;
+        // One that cannot be read is deleted as well.
+        if let Ok(session) = record::read(id, value) {
+            self.leave(&session.user_id, &[id]).await;
         }
         Ok(())
     }
@@ -401,13 +473,13 @@ impl RedisStore {
 /// created afterwards; but then it is in the index, for the next. Whatever is cut off half-way
 /// leaves at most an entry without a session, which nobody sees and which goes with its time.
 impl SessionStore for RedisStore {
-    fn create<'a>(&'a self, session: &'a SessionRecord, ends: Ends<'a>) -> StoreFuture<'a, ()> {
+    fn create<'a>(&'a self, session: &'a SessionRecord, ends: Ends<'a>) -> StoreFuture<'a, bool> {
         Box::pin(async move {
             let exists = record::time_to_live(session);
             self.enter(&session.user_id, session.id, exists).await?;
             self.set_new(self.session_key(session.id), record::write(session)?, exists).await?;
             let ended = self.end_all(ends).await;
-            if ended.is_err()
+            if !matches!(ended, Ok(true))
                 && let Err(error) = self.delete(session.id).await
             {
                 tracing::warn!(%error, session = %session.id, "a log-in that failed leaves a session");
@@ -471,10 +543,10 @@ impl SessionStore for RedisStore {
         Box::pin(async move {
             let end = script(scripts::END, &self.session_key(id));
             let value: Option<Vec<u8>> = self.connection.query(&end).await?;
-            self.confirm(id).await?;
-            // One that cannot be read is deleted as well.
-            if let Some(Ok(session)) = value.as_ref().map(|value| record::read(id, value)) {
-                self.leave(&session.user_id, &[id]).await;
+            match &value {
+                Some(value) => self.has_deleted(id, value).await?,
+                // It may be of an attempt that was not confirmed.
+                None => self.confirm(id).await?,
             }
             Ok(value.is_some())
         })
@@ -521,6 +593,18 @@ impl SessionStore for RedisStore {
             list.retain(|session| session.user_id == *user);
             list.sort_by_key(|session| std::cmp::Reverse((session.created_at, session.id)));
             Ok(list)
+        })
+    }
+
+    fn list_times_by_user<'a>(&'a self, user: &'a UserId) -> StoreFuture<'a, Vec<SessionTimes>> {
+        Box::pin(async move {
+            let mut list = Vec::new();
+            for ids in self.index(user).await?.chunks(CROWD) {
+                let found = join_all(ids.iter().map(|&id| self.head(id))).await;
+                list.extend(readable(found.into_iter().filter_map(Result::transpose))?);
+            }
+            list.retain(|session| session.user_id == *user);
+            Ok(list.iter().map(SessionTimes::from).collect())
         })
     }
 

@@ -147,6 +147,13 @@ local long_ended = math.min(now, tonumber(ARGV[1])) - tonumber(ARGV[2])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', long_ended)
 return redis.call('ZCOUNT', KEYS[1], '(' .. ARGV[1], '+inf')";
 
+/// Gives the value of a session without its data.
+///
+/// `KEYS[1]` the session.
+pub(super) const HEAD: &str = "
+local value = redis.call('GET', KEYS[1])
+return value and string.match(value, '^[^\\n]*')";
+
 /// Deletes a session; gives the value it had.
 ///
 /// `KEYS[1]` the session.
@@ -154,6 +161,25 @@ pub(super) const END: &str = "
 local value = redis.call('GET', KEYS[1])
 redis.call('DEL', KEYS[1])
 return value";
+
+/// Deletes a session or a guest if its data have the revision that was read; gives the value it had
+/// and for how many milliseconds it would have lived, or nothing if it has another or is gone.
+///
+/// `KEYS[1]` the session or guest; `ARGV[1]` the revision; `ARGV[2]` the pattern that finds it.
+pub(super) const END_UNCHANGED: &str = "
+local value = redis.call('GET', KEYS[1])
+if not value or string.match(value, ARGV[2]) ~= ARGV[1] then
+    return false
+end
+local left = redis.call('PTTL', KEYS[1])
+redis.call('DEL', KEYS[1])
+return {value, left}";
+
+/// Where the revision stands in the value of a session.
+pub(super) const REVISION_OF_SESSION: &str = "^%-?%d+ %-?%d+ %-?%d+ (%-?%d+) ";
+
+/// Where the revision stands in the value of a guest.
+pub(super) const REVISION_OF_GUEST: &str = "^(%-?%d+) ";
 
 /// Deletes a session unless it is another user's; says whether it was there: 1 or 0, and -1 if
 /// it is another's.

@@ -97,15 +97,18 @@ pub struct Statements<S = SqlStr> {
     pub change_token: S,
     pub write_data: S,
     pub delete: S,
+    pub delete_unchanged: S,
     pub delete_by_user: S,
     pub delete_others: S,
     pub list_by_user: S,
+    pub list_times_by_user: S,
     pub delete_expired: S,
     pub create_guest: S,
     pub find_guest: S,
     pub write_guest: S,
     pub delete_guest: S,
     pub count_guests: S,
+    pub delete_guest_unchanged: S,
     pub delete_expired_guests: S,
 }
 
@@ -121,15 +124,18 @@ impl Sql {
             change_token: fill(templates.change_token),
             write_data: fill(templates.write_data),
             delete: fill(templates.delete),
+            delete_unchanged: fill(templates.delete_unchanged),
             delete_by_user: fill(templates.delete_by_user),
             delete_others: fill(templates.delete_others),
             list_by_user: fill(templates.list_by_user),
+            list_times_by_user: fill(templates.list_times_by_user),
             delete_expired: fill(templates.delete_expired),
             create_guest: fill(templates.create_guest),
             find_guest: fill(templates.find_guest),
             write_guest: fill(templates.write_guest),
             delete_guest: fill(templates.delete_guest),
             count_guests: fill(templates.count_guests),
+            delete_guest_unchanged: fill(templates.delete_guest_unchanged),
             delete_expired_guests: fill(templates.delete_expired_guests),
         }
     }
@@ -241,8 +247,19 @@ macro_rules! listed {
     };
 }
 
+/// The ids and times of the sessions of a user, who is bound.
+macro_rules! times {
+    ($user:literal) => {
+        concat!(
+            "SELECT id, created_at, idle_expires_at, absolute_expires_at, actor_session \
+             FROM user_sessions WHERE user_id = ",
+            $user
+        )
+    };
+}
+
 /// A parameter for each column, where parameters are not numbered.
-#[cfg(any(feature = "sqlite", feature = "mysql"))]
+#[cfg(feature = "mysql")]
 macro_rules! parameters {
     () => { for_columns!(parameters) };
     (@one $name:literal) => { ", ?" };
@@ -265,6 +282,9 @@ const PATIENCE: Option<Duration> = Some(super::open::PATIENCE);
 /// Bound keys are written `+?`: after `ANALYZE`, SQLite (with `STAT4`, as bundled) would
 /// otherwise prepare the join anew at every execution, to look at the value. Without a rowid, a
 /// session is found by one descent of one tree.
+///
+/// Foreign keys may be off on a connection of a pool that is the app's own. So the insert itself asks
+/// whether the user is there.
 #[cfg(feature = "sqlite")]
 pub const SQLITE: Sql = Sql {
     quote: '"',
@@ -281,9 +301,9 @@ pub const SQLITE: Sql = Sql {
         create: concat!(
             "INSERT INTO user_sessions (",
             columns!(),
-            ", id) VALUES (",
-            parameters!(),
-            ", ?)"
+            ", id) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, \
+             ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19 \
+             WHERE EXISTS (SELECT 1 FROM {users} WHERE {user_id} = +?2)"
         ),
         find: concat!("SELECT ", read_packed!(), joined!(), "+?"),
         renew: "UPDATE user_sessions \
@@ -295,9 +315,11 @@ pub const SQLITE: Sql = Sql {
         write_data: "UPDATE user_sessions SET data = ?, data_revision = data_revision + 1 \
                      WHERE id = +? AND data_revision = ?",
         delete: "DELETE FROM user_sessions WHERE id = +?",
+        delete_unchanged: "DELETE FROM user_sessions WHERE id = +? AND data_revision = ?",
         delete_by_user: "DELETE FROM user_sessions WHERE user_id = ?",
         delete_others: "DELETE FROM user_sessions WHERE user_id = ? AND id <> ?",
         list_by_user: concat!("SELECT ", read_packed!(), listed!("?")),
+        list_times_by_user: times!("?"),
         delete_expired: "DELETE FROM user_sessions WHERE id IN \
                          (SELECT id FROM user_sessions WHERE idle_expires_at <= ? LIMIT ?)",
         create_guest: "INSERT INTO guest_sessions \
@@ -309,6 +331,8 @@ pub const SQLITE: Sql = Sql {
                       WHERE id = +? AND data_revision = ?",
         delete_guest: "DELETE FROM guest_sessions WHERE id = +?",
         count_guests: "SELECT COUNT(*) FROM guest_sessions WHERE expires_at > ?",
+        delete_guest_unchanged: "DELETE FROM guest_sessions \
+                                 WHERE id = +? AND data_revision = ?",
         delete_expired_guests: "DELETE FROM guest_sessions WHERE id IN \
                                 (SELECT id FROM guest_sessions WHERE expires_at <= ? LIMIT ?)",
     },
@@ -438,9 +462,11 @@ pub const POSTGRES: Sql = Sql {
         write_data: "UPDATE user_sessions SET data = $1, data_revision = data_revision + 1 \
                      WHERE id = $2 AND data_revision = $3",
         delete: "DELETE FROM user_sessions WHERE id = $1",
+        delete_unchanged: "DELETE FROM user_sessions WHERE id = $1 AND data_revision = $2",
         delete_by_user: "DELETE FROM user_sessions WHERE user_id = $1",
         delete_others: "DELETE FROM user_sessions WHERE user_id = $1 AND id <> $2",
         list_by_user: concat!("SELECT ", read_apart!(), listed!("$1")),
+        list_times_by_user: times!("$1"),
         delete_expired: "DELETE FROM user_sessions WHERE id = ANY (ARRAY \
                          (SELECT id FROM user_sessions WHERE idle_expires_at <= $1 \
                           ORDER BY idle_expires_at LIMIT $2 FOR UPDATE SKIP LOCKED))",
@@ -453,6 +479,8 @@ pub const POSTGRES: Sql = Sql {
                       WHERE id = $4 AND data_revision = $5",
         delete_guest: "DELETE FROM guest_sessions WHERE id = $1",
         count_guests: "SELECT COUNT(*) FROM guest_sessions WHERE expires_at > $1",
+        delete_guest_unchanged: "DELETE FROM guest_sessions \
+                                 WHERE id = $1 AND data_revision = $2",
         delete_expired_guests: "DELETE FROM guest_sessions WHERE id = ANY (ARRAY \
                                 (SELECT id FROM guest_sessions WHERE expires_at <= $1 \
                                  ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED))",
@@ -558,9 +586,11 @@ pub const MYSQL: Sql = Sql {
         write_data: "UPDATE user_sessions SET data = ?, data_revision = data_revision + 1 \
                      WHERE id = ? AND data_revision = ?",
         delete: "DELETE FROM user_sessions WHERE id = ?",
+        delete_unchanged: "DELETE FROM user_sessions WHERE id = ? AND data_revision = ?",
         delete_by_user: "DELETE FROM user_sessions WHERE user_id = ?",
         delete_others: "DELETE FROM user_sessions WHERE user_id = ? AND id <> ?",
         list_by_user: concat!("SELECT ", read_apart!(), listed!("?")),
+        list_times_by_user: times!("?"),
         delete_expired: "DELETE FROM user_sessions WHERE idle_expires_at <= ? \
                          ORDER BY idle_expires_at LIMIT ?",
         create_guest: "INSERT INTO guest_sessions \
@@ -572,6 +602,8 @@ pub const MYSQL: Sql = Sql {
                       WHERE id = ? AND data_revision = ?",
         delete_guest: "DELETE FROM guest_sessions WHERE id = ?",
         count_guests: "SELECT COUNT(*) FROM guest_sessions WHERE expires_at > ?",
+        delete_guest_unchanged: "DELETE FROM guest_sessions \
+                                 WHERE id = ? AND data_revision = ?",
         delete_expired_guests: "DELETE FROM guest_sessions WHERE expires_at <= ? \
                                 ORDER BY expires_at LIMIT ?",
     },

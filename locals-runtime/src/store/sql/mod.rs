@@ -6,14 +6,17 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use sqlx::{FromRow, Pool, SqlStr, error::DatabaseError};
+use sqlx::{
+    FromRow, Pool, SqlStr,
+    error::{DatabaseError, ErrorKind},
+};
 use tokio::sync::Semaphore;
 
-use super::{Ends, SessionStore, SessionUserStore, StoreFuture, readable};
+use super::{End, Ends, SessionStore, SessionUserStore, StoreFuture, readable};
 use crate::{
     clock::Timestamp,
     error::{Error, StoreError},
-    session::{DataChange, GuestRecord, Renewal, SessionRecord, TokenChange},
+    session::{DataChange, GuestRecord, Renewal, SessionRecord, SessionTimes, TokenChange},
     token::SessionId,
     user::{AuthUser, UserId},
 };
@@ -34,8 +37,8 @@ pub use driver::Dialect;
 use driver::Value;
 pub(crate) use failure::advice;
 use record::{
-    guest_values, hash_value, id_value, integer, read_guest, read_record, record_values, time,
-    token_values,
+    guest_values, hash_value, id_value, integer, read_guest, read_record, read_times,
+    record_values, time, token_values,
 };
 use run::Step;
 use schema::Users;
@@ -123,11 +126,17 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
     ) -> Result<Vec<Step<'a>>, StoreError> {
         let user = self.user_value(&session.user_id).await?;
         let statements = &self.statements;
-        let create = (&statements.create, record_values(session, user));
+        let values = record_values(session, user);
+        let create = Step { sql: &statements.create, values, is_required: true };
         let mut sessions: Vec<_> = ends.sessions.iter().collect();
-        sessions.sort_unstable();
-        let sessions = sessions.into_iter().map(|id| (&statements.delete, vec![id_value(id)]));
-        let guest = ends.guest.as_ref().map(|id| (&statements.delete_guest, vec![id_value(id)]));
+        sessions.sort_unstable_by_key(|end| end.id);
+        let sessions = sessions
+            .into_iter()
+            .map(|end| end_step(end, &statements.delete, &statements.delete_unchanged));
+        let guest = ends
+            .guest
+            .as_ref()
+            .map(|end| end_step(end, &statements.delete_guest, &statements.delete_guest_unchanged));
         Ok([create].into_iter().chain(sessions).chain(guest).collect())
     }
 
@@ -142,13 +151,13 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
 }
 
 impl<D: Dialect, T: AuthUser> SessionStore for SqlStore<D, T> {
-    fn create<'a>(&'a self, session: &'a SessionRecord, ends: Ends<'a>) -> StoreFuture<'a, ()> {
+    fn create<'a>(&'a self, session: &'a SessionRecord, ends: Ends<'a>) -> StoreFuture<'a, bool> {
         Box::pin(async move {
-            let created = match &self.create_steps(session, &ends).await?[..] {
-                [(sql, values)] => self.execute(sql, values).await.map(drop),
+            let refused = match &self.create_steps(session, &ends).await?[..] {
+                [step] => self.execute(step.sql, &step.values).await.map(first_refused),
                 steps => self.execute_all(steps).await,
             };
-            created.map_err(transaction::taken)
+            created(refused)
         })
     }
 
@@ -209,6 +218,14 @@ impl<D: Dialect, T: AuthUser> SessionStore for SqlStore<D, T> {
         })
     }
 
+    fn list_times_by_user<'a>(&'a self, user: &'a UserId) -> StoreFuture<'a, Vec<SessionTimes>> {
+        Box::pin(async move {
+            let user = self.user_value(user).await?;
+            let rows = self.fetch(&self.statements.list_times_by_user, &[user]).await?;
+            readable(rows.iter().map(read_times::<D>))
+        })
+    }
+
     fn delete_expired(&self, now: Timestamp, limit: u32) -> StoreFuture<'_, u64> {
         Box::pin(async move {
             let sessions = &self.statements.delete_expired;
@@ -239,7 +256,7 @@ impl<D: Dialect, T: AuthUser> SessionStore for SqlStore<D, T> {
             let Some(replaces) = replaces.map(integer) else {
                 let values = [secret_hash, data, revision, end, id];
                 let created = self.changes_one(&self.statements.create_guest, &values).await;
-                return created.map_err(transaction::taken);
+                return created.map_err(refusal);
             };
             let values = [data, revision, end, id, replaces];
             self.changes_one(&self.statements.write_guest, &values).await
@@ -317,9 +334,44 @@ impl From<sqlx::Error> for Error {
     }
 }
 
-fn is_taken(error: &(dyn std::error::Error + 'static)) -> bool {
-    let error = error.downcast_ref::<sqlx::Error>().and_then(sqlx::Error::as_database_error);
-    error.is_some_and(DatabaseError::is_unique_violation)
+/// What ends one session or guest, by the statement for those that end in any case, or by the one for
+/// those whose data must not have changed.
+fn end_step<'a>(end: &'a End, always: &'a SqlStr, unchanged: &'a SqlStr) -> Step<'a> {
+    let id = id_value(&end.id);
+    match end.data_revision {
+        None => Step { sql: always, values: vec![id], is_required: false },
+        Some(revision) => {
+            Step { sql: unchanged, values: vec![id, integer(revision)], is_required: true }
+        }
+    }
+}
+
+/// What came of the steps of a creation, by the place of the one that was refused: the first, for want
+/// of the user, or one that ends what has changed meanwhile.
+fn created(refused: Result<Option<usize>, StoreError>) -> Result<bool, StoreError> {
+    match refused {
+        Ok(None) => Ok(true),
+        Ok(Some(0)) => Err(StoreError::UserGone),
+        Ok(Some(_)) => Ok(false),
+        Err(error) => Err(refusal(error)),
+    }
+}
+
+/// The place of the only step, if it has changed no row.
+fn first_refused(changed: u64) -> Option<usize> {
+    (changed == 0).then_some(0)
+}
+
+/// Tells a taken id, and a user who is not there, from faults. No other key than that of a session to
+/// its user is foreign.
+fn refusal(error: StoreError) -> StoreError {
+    let StoreError::Backend(cause) = &error else { return error };
+    let cause = cause.downcast_ref::<sqlx::Error>().and_then(sqlx::Error::as_database_error);
+    match cause.map(DatabaseError::kind) {
+        Some(ErrorKind::UniqueViolation) => StoreError::Collision,
+        Some(ErrorKind::ForeignKeyViolation) => StoreError::UserGone,
+        _ => error,
+    }
 }
 
 impl<D: Dialect, T> Clone for SqlStore<D, T> {

@@ -6,7 +6,7 @@ use super::{Dialect, driver::Value};
 use crate::{
     clock::Timestamp,
     error::StoreError,
-    session::{GuestRecord, Periods, Rotation, SessionRecord, TokenChange},
+    session::{GuestRecord, Periods, Rotation, SessionRecord, SessionTimes, TokenChange},
     token::{CredentialHash, SecretHash, SessionId},
     user::{AuthUser, UserKey},
 };
@@ -114,6 +114,24 @@ pub fn read_record<D: Dialect, T: AuthUser>(
             id: match id {
                 Some(id) => id,
                 None => SessionId::from_bytes(D::bytes(row, behind)?.try_into()?),
+            },
+        })
+    };
+    read().map_err(|error| corrupt(&error))
+}
+
+/// The times whose columns are those of every `list_times_by_user` of `dialect.rs`.
+pub fn read_times<D: Dialect>(row: &D::Row) -> Result<SessionTimes, StoreError> {
+    let read = || -> Result<SessionTimes, BoxDynError> {
+        let time = |column| D::integer(row, column).map(Timestamp::from_millis);
+        Ok(SessionTimes {
+            id: SessionId::from_bytes(D::bytes(row, 0)?.try_into()?),
+            created_at: time(1)?,
+            idle_expires_at: time(2)?,
+            absolute_expires_at: time(3)?,
+            actor_session: match D::optional_bytes(row, 4)? {
+                Some(id) => Some(SessionId::from_bytes(id.try_into()?)),
+                None => None,
             },
         })
     };

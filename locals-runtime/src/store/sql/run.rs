@@ -15,8 +15,13 @@ use crate::error::StoreError;
 /// How often a statement that lost a deadlock is tried. It has changed nothing, so it may be.
 const DEADLOCK_TRIES: u32 = 5;
 
-/// A statement of several that are done together, and its values.
-pub(super) type Step<'a> = (&'a SqlStr, Vec<Value<'a>>);
+/// A statement of several that are done together.
+pub(super) struct Step<'a> {
+    pub sql: &'a SqlStr,
+    pub values: Vec<Value<'a>>,
+    /// Whether none of them is done where this one changes no row.
+    pub is_required: bool,
+}
 
 impl<D: Dialect, T> SqlStore<D, T> {
     /// Reads. A read that meets a dead connection is done once more, on one that has shown to
@@ -60,8 +65,12 @@ impl<D: Dialect, T> SqlStore<D, T> {
         Ok(in_time::<D, _>(work).await?)
     }
 
-    /// Writes in one transaction: all steps are done, or none.
-    pub(super) async fn execute_all(&self, steps: &[Step<'_>]) -> Result<(), StoreError> {
+    /// Writes in one transaction: all steps are done, or none. Gives the place of the required one
+    /// that has changed no row, if none is done because of it.
+    pub(super) async fn execute_all(
+        &self,
+        steps: &[Step<'_>],
+    ) -> Result<Option<usize>, StoreError> {
         let work = async {
             let mut lease = self.living().await?;
             let mut tries = 1;
@@ -129,20 +138,28 @@ impl<D: Dialect> Drop for Lease<D> {
     }
 }
 
-/// Takes these steps and commits, or rolls back.
+/// Takes these steps and commits, or rolls back; says as `execute_all` does why.
 pub(super) async fn all_or_none<D: Dialect>(
     transaction: sqlx::Result<Transaction<'_, D>>,
     steps: &[Step<'_>],
-) -> sqlx::Result<()> {
+) -> sqlx::Result<Option<usize>> {
     let mut transaction = transaction?;
-    for (sql, values) in steps {
-        if let Err(error) = D::execute(&mut transaction, (*sql).clone(), values).await {
-            // The first error says more than one of giving up.
-            let _ = transaction.rollback().await;
-            return Err(error);
+    for (place, step) in steps.iter().enumerate() {
+        match D::execute(&mut transaction, step.sql.clone(), &step.values).await {
+            Ok(0) if step.is_required => {
+                transaction.rollback().await?;
+                return Ok(Some(place));
+            }
+            Ok(_) => {}
+            Err(error) => {
+                // The first error says more than one of giving up.
+                let _ = transaction.rollback().await;
+                return Err(error);
+            }
         }
     }
-    transaction.commit().await
+    transaction.commit().await?;
+    Ok(None)
 }
 
 /// Gives work its time, and no more. Where the driver keeps time itself, as that of SQLite does,

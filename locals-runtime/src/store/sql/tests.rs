@@ -45,13 +45,16 @@ async fn sqlite_finds_the_rows_of_every_statement_by_a_key() {
         (&statements.change_token, &[key]),
         (&statements.write_data, &[key]),
         (&statements.delete, &[key]),
+        (&statements.delete_unchanged, &[key]),
         (&statements.delete_by_user, &[by_user]),
         (&statements.delete_others, &[by_user]),
         (&statements.list_by_user, &[listed]),
+        (&statements.list_times_by_user, &[by_user]),
         (&statements.delete_expired, &[key, ended]),
         (&statements.find_guest, &[guest]),
         (&statements.write_guest, &[guest]),
         (&statements.delete_guest, &[guest]),
+        (&statements.delete_guest_unchanged, &[guest]),
         (&statements.delete_expired_guests, &[guest, ended_guests]),
     ] {
         let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {}", sql.as_str()));
@@ -143,6 +146,7 @@ async fn explain_postgres(url: String) {
         (&statements.delete_by_user, &["7"], &[by_user]),
         (&statements.delete_others, &["7", id], &[by_user]),
         (&statements.list_by_user, &["7"], &[by_user]),
+        (&statements.list_times_by_user, &["7"], &[by_user]),
         (
             &statements.delete_expired,
             &["2000", "1000"],
@@ -245,6 +249,7 @@ async fn explain_mysql(url: String) {
         (&statements.delete_by_user, &["7"], &[by_user]),
         (&statements.delete_others, &["7", id], &[by_user]),
         (&statements.list_by_user, &["7"], &[by_user]),
+        (&statements.list_times_by_user, &["7"], &[by_user]),
         (&statements.delete_expired, &["1000", "1000"], &[("user_sessions_by_expiry", "8")]),
     ] {
         let mut explain = format!("EXPLAIN {}", sql.as_str());
@@ -291,7 +296,8 @@ async fn in_a_transaction_of_the_app<D: Dialect>(store: SqlStore<D, Account>) {
     let (old, new) = (session(1), session(2));
     store.create(&old, Ends::default()).await.unwrap();
     let taken = SessionRecord { id: old.id, ..session(3) };
-    let ends = Ends { sessions: &[old.id], guest: Some(old.id) };
+    let ends = Ends { sessions: &[End::new(old.id)], guest: Some(End::new(old.id)) };
+    let changed = Ends { sessions: &[End::at_revision(old.id, 7)], guest: None };
     let change = TokenChange {
         authenticated_at: Timestamp::from_millis(1),
         ..TokenChange::new(&new, SecretHash::from_bytes([9; 32]))
@@ -300,7 +306,8 @@ async fn in_a_transaction_of_the_app<D: Dialect>(store: SqlStore<D, Account>) {
         let mut transaction = store.pool.begin().await.unwrap();
         let refused = store.create_on(&mut transaction, &taken, ends).await;
         assert!(matches!(refused, Err(StoreError::Collision)), "{refused:?}");
-        store.create_on(&mut transaction, &new, ends).await.unwrap();
+        assert!(!store.create_on(&mut transaction, &new, changed).await.unwrap());
+        assert!(store.create_on(&mut transaction, &new, ends).await.unwrap());
         for expected in [true, false] {
             let changed = store.change_token_on(&mut transaction, new.id, &change).await;
             assert_eq!(changed.unwrap(), expected, "it has this token once");

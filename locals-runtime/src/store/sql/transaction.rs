@@ -3,7 +3,7 @@
 use sqlx::{Connection, FromRow, SqlStr};
 
 use super::{
-    Dialect, SqlStore, Value, is_taken,
+    Dialect, SqlStore, Value, created, first_refused,
     record::{id_value, token_values},
     run::{all_or_none, in_time},
     unreadable_user,
@@ -24,15 +24,15 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
         connection: &mut D::Connection,
         session: &SessionRecord,
         ends: Ends<'_>,
-    ) -> Result<(), StoreError> {
-        let created = match &self.create_steps(session, &ends).await?[..] {
-            [(sql, values)] => execute_on::<D>(connection, sql, values).await.map(drop),
+    ) -> Result<bool, StoreError> {
+        let refused = match &self.create_steps(session, &ends).await?[..] {
+            [step] => execute_on::<D>(connection, step.sql, &step.values).await.map(first_refused),
             steps => {
                 let work = async { all_or_none(connection.begin().await, steps).await };
                 in_time::<D, _>(work).await.map_err(StoreError::from)
             }
         };
-        created.map_err(taken)
+        created(refused)
     }
 
     /// As [`SessionStore::change_token`](crate::store::SessionStore::change_token), on this
@@ -91,12 +91,4 @@ async fn execute_on<D: Dialect>(
     values: &[Value<'_>],
 ) -> Result<u64, StoreError> {
     Ok(in_time::<D, _>(D::execute(connection, sql.clone(), values)).await?)
-}
-
-/// Tells a taken id from other faults.
-pub(super) fn taken(error: StoreError) -> StoreError {
-    match error {
-        StoreError::Backend(error) if is_taken(error.as_ref()) => StoreError::Collision,
-        error => error,
-    }
 }

@@ -5,14 +5,15 @@
 use super::{
     Harness,
     support::{
-        CROWD, POLLS, answer, assert_gone, assert_guest, assert_kept, at_once, create, create_all,
-        drop_after, guest, ids, session, store_with_users, write_new,
+        CROWD, POLLS, answer, assert_gone, assert_guest, assert_kept, assert_listed, at_once,
+        create, create_all, data_for, drop_after, guest, session, store_with_users, the_one_of,
+        write_new,
     },
 };
 use crate::{
     error::StoreError,
-    session::SessionRecord,
-    store::{Ends, SessionStore},
+    session::{GuestRecord, SessionRecord},
+    store::{End, Ends, SessionStore},
 };
 
 /// Rule 13: those that are named end, and no others.
@@ -26,8 +27,9 @@ pub async fn a_create_ends_the_sessions_and_the_guest_it_names<H: Harness>(harne
         write_new(&store, &guest(number)).await;
     }
     let new = session(5, &ada);
-    let ends = Ends { sessions: &ended.each_ref().map(|it| it.id), guest: Some(guest(1).id) };
-    answer(store.create(&new, ends).await);
+    let sessions = ended.each_ref().map(|it| End::new(it.id));
+    let ends = Ends { sessions: &sessions, guest: Some(End::new(guest(1).id)) };
+    assert!(answer(store.create(&new, ends).await), "nothing stands in its way");
     assert_kept(&store, &new).await;
     for session in &ended {
         assert_gone(&store, session.id).await;
@@ -44,9 +46,9 @@ pub async fn a_create_takes_no_notice_of_unknown_ids<H: Harness>(harness: &H) {
     let (store, [ada]) = store_with_users(harness).await;
     let (old, unknown, new) = (session(1, &ada), session(2, &ada), session(3, &ada));
     answer(create(&store, &old).await);
-    let sessions = [unknown.id, old.id, unknown.id, old.id];
-    let ends = Ends { sessions: &sessions, guest: Some(guest(7).id) };
-    answer(store.create(&new, ends).await);
+    let sessions = [unknown.id, old.id, unknown.id, old.id].map(End::new);
+    let ends = Ends { sessions: &sessions, guest: Some(End::new(guest(7).id)) };
+    assert!(answer(store.create(&new, ends).await), "nothing stands in its way");
     assert_kept(&store, &new).await;
     assert_gone(&store, old.id).await;
 }
@@ -58,7 +60,7 @@ pub async fn a_create_with_a_taken_id_ends_nothing<H: Harness>(harness: &H) {
     create_all(&store, &[first.clone(), old.clone()]).await;
     write_new(&store, &guest(3)).await;
     let second = SessionRecord { id: first.id, ..session(4, &bob) };
-    let ends = Ends { sessions: &[old.id], guest: Some(guest(3).id) };
+    let ends = Ends { sessions: &[End::new(old.id)], guest: Some(End::new(guest(3).id)) };
     let refused = store.create(&second, ends).await;
     assert!(
         matches!(refused, Err(StoreError::Collision)),
@@ -69,31 +71,13 @@ pub async fn a_create_with_a_taken_id_ends_nothing<H: Harness>(harness: &H) {
     assert_guest(&store, &guest(3)).await;
 }
 
-/// Rule 13: a store may refuse the session of a user who is not there; then nothing has ended.
-pub async fn a_create_that_fails_ends_nothing<H: Harness>(harness: &H) {
-    let (store, [ada]) = store_with_users(harness).await;
-    let nobody = &ids::<H>()[1];
-    let (old, new) = (session(1, &ada), session(2, nobody));
-    answer(create(&store, &old).await);
-    write_new(&store, &guest(3)).await;
-    let ends = Ends { sessions: &[old.id], guest: Some(guest(3).id) };
-    let refused = store.create(&new, ends).await;
-    assert_gone(&store, new.id).await;
-    if refused.is_err() {
-        assert_kept(&store, &old).await;
-        assert_guest(&store, &guest(3)).await;
-    } else {
-        assert_gone(&store, old.id).await;
-        assert_eq!(answer(store.find_guest(guest(3).id).await), None, "the guest has ended");
-    }
-}
-
 /// Rule 13: two log-ins with one cookie end its session once, and neither hinders the other.
 pub async fn creators_at_once_may_end_the_same_session<H: Harness>(harness: &H) {
     let (store, [ada]) = store_with_users(harness).await;
     let old = [session(200, &ada), session(201, &ada)];
     create_all(&store, &old).await;
-    let (there, back) = ([old[0].id, old[1].id], [old[1].id, old[0].id]);
+    let there = [old[0].id, old[1].id].map(End::new);
+    let back = [old[1].id, old[0].id].map(End::new);
     let new: Vec<_> = (0..CROWD).map(|number| session(number, &ada)).collect();
     let ends = |new: &SessionRecord| Ends {
         sessions: if new.is_persistent { &there } else { &back },
@@ -101,7 +85,7 @@ pub async fn creators_at_once_may_end_the_same_session<H: Harness>(harness: &H) 
     };
     let creators = new.iter().map(|new| store.create(new, ends(new))).collect();
     for created in at_once(creators).await {
-        answer(created);
+        assert!(answer(created), "nothing stands in its way");
     }
     for session in &new {
         assert_kept(&store, session).await;
@@ -119,7 +103,7 @@ pub async fn a_create_that_is_dropped_ends_nothing_without_it<H: Harness>(harnes
         let (old, new) = (session(polls, &ada), session(polls + 100, &ada));
         answer(create(&store, &old).await);
         write_new(&store, &guest(polls)).await;
-        let ends = Ends { sessions: &[old.id], guest: Some(guest(polls).id) };
+        let ends = Ends { sessions: &[End::new(old.id)], guest: Some(End::new(guest(polls).id)) };
         drop_after(polls, store.create(&new, ends)).await;
         // Read first: what is still under way creates before it ends.
         let old_is_there = answer(store.find(old.id).await) == Some(old);
@@ -128,5 +112,113 @@ pub async fn a_create_that_is_dropped_ends_nothing_without_it<H: Harness>(harnes
             Some(found) => assert_eq!(found, new, "after {polls} polls"),
             None => assert!(old_is_there && guest_is_there, "after {polls} polls"),
         }
+    }
+}
+
+/// Rule 13: what is taken over as it was read ends, also where it has never been changed.
+pub async fn a_create_takes_over_the_data_it_has_read<H: Harness>(harness: &H) {
+    let (store, [ada, bob]) = store_with_users(harness).await;
+    let unchanged = SessionRecord { data: None, data_revision: 0, ..session(1, &ada) };
+    for (number, old) in (10..).zip([unchanged, session(2, &ada), session(3, &bob)]) {
+        let other = session(100 + number, &bob);
+        create_all(&store, &[old.clone(), other.clone()]).await;
+        let visitor = guest(number);
+        write_new(&store, &visitor).await;
+        let new = session(50 + number, &ada);
+        let sessions = [End::new(other.id), End::at_revision(old.id, old.data_revision)];
+        let guest = Some(End::at_revision(visitor.id, visitor.data_revision));
+        let created = store.create(&new, Ends { sessions: &sessions, guest }).await;
+        assert!(answer(created), "all revisions are those that were read");
+        assert_kept(&store, &new).await;
+        assert_gone(&store, old.id).await;
+        assert_gone(&store, other.id).await;
+        assert_eq!(answer(store.find_guest(visitor.id).await), None, "the guest has ended");
+    }
+}
+
+/// Rule 13: where one of those that are taken over has changed or is gone, nothing happens at all.
+pub async fn a_create_that_would_take_over_other_data_changes_nothing<H: Harness>(harness: &H) {
+    let (store, [ada, bob]) = store_with_users(harness).await;
+    let (old, other, new) = (session(5, &ada), session(6, &bob), session(7, &ada));
+    create_all(&store, &[old.clone(), other.clone()]).await;
+    let visitor = guest(9);
+    write_new(&store, &visitor).await;
+    let (session_now, guest_now) = (old.data_revision, visitor.data_revision);
+    let unknown = session(200, &ada).id;
+    for (session, guest) in [
+        (End::at_revision(old.id, session_now - 1), None),
+        (End::at_revision(old.id, session_now + 1), Some(End::new(visitor.id))),
+        (End::at_revision(old.id, 0), Some(End::at_revision(visitor.id, guest_now))),
+        (End::at_revision(unknown, session_now), Some(End::at_revision(visitor.id, guest_now))),
+        (End::at_revision(unknown, 0), None),
+        (End::at_revision(old.id, session_now), Some(End::at_revision(visitor.id, guest_now + 1))),
+        (End::at_revision(old.id, session_now), Some(End::at_revision(visitor.id, i64::MIN))),
+        (End::at_revision(old.id, session_now), Some(End::at_revision(unknown, guest_now))),
+        (End::new(old.id), Some(End::at_revision(unknown, 0))),
+    ] {
+        for sessions in [[End::new(other.id), session], [session, End::new(other.id)]] {
+            let created = store.create(&new, Ends { sessions: &sessions, guest }).await;
+            assert!(!answer(created), "{session:?} or {guest:?} is not as it is stored");
+            assert_gone(&store, new.id).await;
+            assert_kept(&store, &old).await;
+            assert_kept(&store, &other).await;
+            assert_guest(&store, &visitor).await;
+            assert_listed(&store, &ada, &[&old]).await;
+        }
+    }
+    let sessions = [End::at_revision(old.id, session_now)];
+    let guest = Some(End::at_revision(visitor.id, guest_now));
+    let created = store.create(&new, Ends { sessions: &sessions, guest }).await;
+    assert!(answer(created), "it is free still");
+}
+
+/// Rule 13: of log-ins at once that take over one guest, or one session, exactly one has its data.
+pub async fn of_creators_at_once_one_takes_over_the_data<H: Harness>(harness: &H) {
+    let (store, [ada]) = store_with_users(harness).await;
+    let (old, visitor) = (session(200, &ada), guest(201));
+    answer(create(&store, &old).await);
+    write_new(&store, &visitor).await;
+    let session_ends = [End::at_revision(old.id, old.data_revision)];
+    let guest_ends = Some(End::at_revision(visitor.id, visitor.data_revision));
+    for ends in
+        [Ends { sessions: &session_ends, guest: None }, Ends { sessions: &[], guest: guest_ends }]
+    {
+        let first = if ends.guest.is_some() { CROWD } else { 0 };
+        let new: Vec<_> = (first..first + CROWD).map(|number| session(number, &ada)).collect();
+        let creators = new.iter().map(|new| store.create(new, ends)).collect();
+        let winner = the_one_of(creators).await;
+        for (place, session) in new.iter().enumerate() {
+            if place == winner {
+                assert_kept(&store, session).await;
+            } else {
+                assert_gone(&store, session.id).await;
+            }
+        }
+    }
+    assert_gone(&store, old.id).await;
+    assert_eq!(answer(store.find_guest(visitor.id).await), None, "the guest has ended");
+}
+
+/// Rule 13: a write and a log-in that takes over what was there before: one of them is done.
+pub async fn a_write_and_a_create_that_takes_over_its_data_exclude_each_other<H: Harness>(
+    harness: &H,
+) {
+    let (store, [ada]) = store_with_users(harness).await;
+    for number in 0..CROWD {
+        let (old, new) = (session(number, &ada), session(100 + number, &ada));
+        answer(create(&store, &old).await);
+        let visitor = guest(number);
+        write_new(&store, &visitor).await;
+        let written = GuestRecord { data_revision: visitor.data_revision + 1, ..visitor.clone() };
+        let change = data_for(&old, 7);
+        let sessions = [End::at_revision(old.id, old.data_revision)];
+        let guest = End::at_revision(visitor.id, visitor.data_revision);
+        let (ends, write) = if number.is_multiple_of(2) {
+            let ends = Ends { sessions: &[], guest: Some(guest) };
+            (ends, store.write_guest(&written, Some(visitor.data_revision)))
+        } else {
+            (Ends { sessions: &sessions, guest: None }, store.write_data(old.id, &change))
+        };
+        the_one_of(vec![write, store.create(&new, ends)]).await;
     }
 }

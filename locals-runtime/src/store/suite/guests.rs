@@ -12,7 +12,7 @@ use super::{
 use crate::{
     error::StoreError,
     session::GuestRecord,
-    store::{Ends, SessionStore},
+    store::{End, Ends, SessionStore},
     token::{SecretHash, SessionId},
 };
 
@@ -269,7 +269,8 @@ pub async fn a_count_of_guests_follows_whatever_ends_them<H: Harness>(harness: &
     answer(store.delete_guest(guests[0].id).await);
     answer(store.delete_guest(guests[0].id).await);
     assert_eq!(count().await, 3, "one was deleted");
-    let merged = Ends { guest: Some(guests[1].id), ..Ends::default() };
+    let taken = End::at_revision(guests[1].id, guests[1].data_revision);
+    let merged = Ends { guest: Some(taken), ..Ends::default() };
     answer(store.create(&session(9, &ada), merged).await);
     assert_eq!(count().await, 2, "one was merged");
     assert_eq!(answer(store.delete_expired(guests[2].expires_at, 10).await), 1);

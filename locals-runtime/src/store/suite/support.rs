@@ -191,7 +191,10 @@ pub async fn store_with_all_users<H: Harness>(harness: &H) -> (H::Store, Vec<Ses
 
 /// Creates a session with which nothing ends.
 pub fn create<'a>(store: &'a impl SessionStore, session: &'a SessionRecord) -> StoreFuture<'a, ()> {
-    store.create(session, Ends::default())
+    Box::pin(async {
+        assert!(store.create(session, Ends::default()).await?, "nothing stands in its way");
+        Ok(())
+    })
 }
 
 pub async fn create_all(store: &impl SessionStore, sessions: &[SessionRecord]) {
@@ -203,6 +206,14 @@ pub async fn create_all(store: &impl SessionStore, sessions: &[SessionRecord]) {
 /// Stores a guest whose id is free.
 pub async fn write_new(store: &impl SessionStore, guest: &GuestRecord) {
     assert!(answer(store.write_guest(guest, None).await), "a new guest is stored");
+}
+
+#[track_caller]
+pub fn assert_user_gone<R: std::fmt::Debug>(created: &Result<R, StoreError>) {
+    assert!(
+        matches!(created, Err(StoreError::UserGone)),
+        "the user is not there, but `create` answers {created:?}"
+    );
 }
 
 /// What a store answered that had no reason to fail.

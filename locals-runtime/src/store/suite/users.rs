@@ -5,13 +5,14 @@
 use super::{
     Harness,
     support::{
-        DAY, answer, assert_gone, assert_guest, assert_kept, assert_listed, at, create, create_all,
-        guest, ids, session, store_with_all_users, store_with_users, write_new,
+        DAY, answer, assert_gone, assert_guest, assert_kept, assert_listed, assert_user_gone, at,
+        create, create_all, data_for, guest, ids, renewal_of, renewed, session,
+        store_with_all_users, store_with_users, write_new,
     },
 };
 use crate::{
-    session::{GuestRecord, SessionRecord},
-    store::SessionStore,
+    session::{GuestRecord, SessionRecord, SessionTimes},
+    store::{End, Ends, SessionStore},
 };
 
 // Rule 7
@@ -103,6 +104,35 @@ pub async fn a_list_is_whole_and_has_nothing_of_others<H: Harness>(harness: &H) 
     assert_listed(&store, &ada, &[&of_ada]).await;
     assert_listed(&store, &bob, &[&of_bob]).await;
     assert_listed(&store, &eve, &[]).await;
+}
+
+/// Rule 8: the times are those of the sessions that `list_by_user` gives.
+pub async fn the_times_of_the_sessions_of_a_user_are_listed<H: Harness>(harness: &H) {
+    let (store, [ada, bob, eve]) = store_with_users(harness).await;
+    let of_ada = [
+        session(1, &ada),
+        SessionRecord { actor_session: None, data: None, ..session(2, &ada) },
+        SessionRecord { created_at: at(-1), absolute_expires_at: at(0), ..session(3, &ada) },
+    ];
+    create_all(&store, &of_ada).await;
+    let of_bob = session(4, &bob);
+    answer(create(&store, &of_bob).await);
+    for (user, expected) in
+        [(&ada, &of_ada[..]), (&bob, std::slice::from_ref(&of_bob)), (&eve, &[])]
+    {
+        let mut listed = answer(store.list_times_by_user(user).await);
+        listed.sort_unstable_by_key(|times| times.id);
+        let expected: Vec<_> = expected.iter().map(SessionTimes::from).collect();
+        assert_eq!(listed, expected, "the times of the sessions of {user:?}");
+    }
+    let change = data_for(&of_ada[1], 7);
+    assert!(answer(store.write_data(of_ada[1].id, &change).await), "the revision was this one");
+    answer(store.delete(of_ada[0].id).await);
+    answer(store.renew(of_ada[2].id, renewal_of(&of_ada[2])).await);
+    let mut listed = answer(store.list_times_by_user(&ada).await);
+    listed.sort_unstable_by_key(|times| times.id);
+    let renewed = renewed(&of_ada[2], renewal_of(&of_ada[2]));
+    assert_eq!(listed, [&of_ada[1], &renewed].map(SessionTimes::from));
 }
 
 // Rule 9
@@ -247,16 +277,37 @@ pub async fn the_sessions_of_a_removed_user_are_gone<H: Harness>(harness: &H) {
     assert_kept(&store, &of_bob).await;
 }
 
-/// Rule 12: a store may refuse such a session or keep it, but nobody is signed in by it.
-pub async fn a_session_of_a_user_who_never_was_is_not_found<H: Harness>(harness: &H) {
+/// Rule 12: whose ids are alike, as above, are different users here too.
+pub async fn no_session_is_created_for_a_user_who_never_was<H: Harness>(harness: &H) {
     let (store, [ada]) = store_with_users(harness).await;
-    let nobody = &ids::<H>()[1];
-    let (session, of_ada) = (session(1, nobody), session(2, &ada));
-    let refused_or_kept = create(&store, &session).await;
-    drop(refused_or_kept);
-    assert_gone(&store, session.id).await;
+    for (number, nobody) in (1..).zip(&ids::<H>()[1..]) {
+        let session = session(number, nobody);
+        assert_user_gone(&create(&store, &session).await);
+        assert_gone(&store, session.id).await;
+        assert_listed(&store, nobody, &[]).await;
+    }
+    let of_ada = session(100, &ada);
     answer(create(&store, &of_ada).await);
     assert_kept(&store, &of_ada).await;
+}
+
+/// Rule 12: as after a password that was right a moment ago. What was to end has not ended.
+pub async fn no_session_is_created_for_a_user_who_is_gone<H: Harness>(harness: &H) {
+    let (store, [ada, bob]) = store_with_users(harness).await;
+    let (old, new) = (session(1, &bob), session(2, &ada));
+    answer(create(&store, &old).await);
+    write_new(&store, &guest(3)).await;
+    harness.remove_user(&store, ada.clone()).await;
+    let (ended, guest_ends) = ([End::new(old.id)], Some(End::new(guest(3).id)));
+    for ends in [Ends::default(), Ends { sessions: &ended, guest: guest_ends }] {
+        assert_user_gone(&store.create(&new, ends).await);
+        assert_gone(&store, new.id).await;
+        assert_kept(&store, &old).await;
+        assert_guest(&store, &guest(3)).await;
+    }
+    harness.add_user(&store, ada.clone()).await;
+    answer(create(&store, &new).await);
+    assert_kept(&store, &new).await;
 }
 
 /// Rule 12: databases give out the ids of deleted rows again.

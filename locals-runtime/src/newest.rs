@@ -1,0 +1,189 @@
+//! Which of a user's sessions are the newest: a pure decision of (sessions, now).
+//!
+//! Log-ins at once each decide it for themselves, on any node. They end exactly the others if all
+//! agree on one order of all sessions, which is that of their times of creation and, where these are
+//! equal, of their ids. So a log-in may find that its own session is not among the newest.
+
+use std::{
+    cmp::Reverse,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::atomic::{AtomicI64, Ordering},
+    time::Duration,
+};
+
+use crate::{clock::Timestamp, session::SessionTimes, token::SessionId, user::UserId};
+
+/// How far the clocks of the nodes may be apart, and one of them may go back, without a consequence.
+const TOLERANCE: Duration = Duration::from_mins(1);
+
+/// How many users' times of creation are told apart.
+const PLACES: usize = 256;
+
+/// The living sessions that a user has above the most they may have, the newest first, after this new
+/// one was created.
+///
+/// A session that was created further in the future than clocks are apart was created while a clock
+/// was wrong: it counts as older than all others, so that it displaces no real one. An impersonation
+/// does not count.
+pub(crate) fn surplus(
+    mut sessions: Vec<SessionTimes>,
+    new: SessionId,
+    most: usize,
+    now: Timestamp,
+) -> Vec<SessionId> {
+    sessions.retain(|session| {
+        let lives = now < session.idle_expires_at && now < session.absolute_expires_at;
+        lives && session.actor_session.is_none()
+    });
+    sessions.sort_unstable_by_key(|session| {
+        let is_credible = session.created_at <= now + TOLERANCE || session.id == new;
+        Reverse((is_credible, session.created_at, session.id))
+    });
+    sessions.into_iter().skip(most).map(|session| session.id).collect()
+}
+
+/// The times at which this process has created sessions, so that of two sessions of a user the later
+/// one is the newer one also within one millisecond, and where the clock has gone back a little.
+#[derive(Debug)]
+pub(crate) struct Creations {
+    /// The latest time for the users with each hash.
+    latest: [AtomicI64; PLACES],
+}
+
+impl Default for Creations {
+    fn default() -> Self {
+        Self { latest: [const { AtomicI64::new(i64::MIN) }; PLACES] }
+    }
+}
+
+impl Creations {
+    /// The time of creation of a session of this user that is created now.
+    pub(crate) fn next(&self, user: &UserId, now: Timestamp) -> Timestamp {
+        let mut hasher = DefaultHasher::new();
+        user.hash(&mut hasher);
+        let place = usize::try_from(hasher.finish() % PLACES as u64).unwrap_or(0);
+        let next = |latest| Some(after(Timestamp::from_millis(latest), now).as_millis());
+        let place = &self.latest[place];
+        let before = place.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
+        // It always gives the next one, and so is never refused.
+        let (Ok(before) | Err(before)) = before;
+        after(Timestamp::from_millis(before), now)
+    }
+}
+
+/// The time of what is created now, after something that was created at `latest`.
+fn after(latest: Timestamp, now: Timestamp) -> Timestamp {
+    if latest >= now && latest <= now + TOLERANCE { latest + Duration::from_millis(1) } else { now }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// One that is not among those below.
+    const NEW: SessionId = SessionId::from_bytes([255; 16]);
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    fn session(number: u8, created: i64) -> SessionTimes {
+        SessionTimes::new(
+            SessionId::from_bytes([number; 16]),
+            at(created),
+            at(10_000_000),
+            at(i64::MAX),
+        )
+    }
+
+    fn numbers(surplus: &[SessionId]) -> Vec<u8> {
+        surplus.iter().map(|id| id.as_bytes()[0]).collect()
+    }
+
+    #[test]
+    fn the_oldest_go_and_among_equal_ones_the_lower_id() {
+        let sessions = [(1, 5), (4, 5), (3, 9), (2, 7)].map(|(number, time)| session(number, time));
+        for (most, expected) in [(1, &[2, 4, 1][..]), (2, &[4, 1]), (3, &[1]), (4, &[]), (9, &[])] {
+            assert_eq!(numbers(&surplus(sessions.to_vec(), NEW, most, at(10))), expected);
+        }
+    }
+
+    #[test]
+    fn what_has_ended_and_impersonations_neither_count_nor_go() {
+        let mut ended = [session(1, 20), session(2, 21), session(3, 22)];
+        ended[0].idle_expires_at = at(30);
+        ended[1].absolute_expires_at = at(30);
+        ended[2].actor_session = Some(SessionId::from_bytes([9; 16]));
+        let all: Vec<_> = ended.into_iter().chain([session(4, 1), session(5, 2)]).collect();
+        assert_eq!(numbers(&surplus(all.clone(), NEW, 2, at(30))), [0; 0]);
+        assert_eq!(numbers(&surplus(all.clone(), NEW, 1, at(30))), [4]);
+        assert_eq!(numbers(&surplus(all, NEW, 2, at(29))), [5, 4]);
+    }
+
+    #[test]
+    fn a_session_from_the_future_counts_as_the_oldest_beyond_a_minute() {
+        for (created, expected) in [(60_010, 1), (60_011, 2), (i64::MAX, 2)] {
+            let sessions = vec![session(1, 10), session(2, created)];
+            assert_eq!(numbers(&surplus(sessions, NEW, 1, at(10))), [expected], "{created}");
+        }
+        let futures = vec![session(1, 90_000), session(2, 80_000)];
+        assert_eq!(numbers(&surplus(futures, NEW, 1, at(10))), [2], "also among each other");
+        let sessions = vec![session(1, 60_010), session(2, 60_011)];
+        let new = session(2, 0).id;
+        assert_eq!(numbers(&surplus(sessions, new, 1, at(10))), [1], "but for the new one");
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_a_minute_or_stands_still_makes_no_session_older() {
+        for (latest, now, expected) in [
+            (i64::MIN, 5, 5),
+            (4, 5, 5),
+            (5, 5, 6),
+            (6, 5, 7),
+            (60_005, 5, 60_006),
+            (60_006, 5, 5),
+            (i64::MAX, 5, 5),
+            (i64::MAX, i64::MAX, i64::MAX),
+        ] {
+            assert_eq!(after(at(latest), at(now)), at(expected), "{latest} {now}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn of_a_users_sessions_the_later_one_is_the_newer_one(
+            steps in prop::collection::vec(-60_000_i64..2_000, 1..50),
+        ) {
+            let creations = Creations::default();
+            let user = UserId::Integer(7);
+            let (mut furthest, mut last) = (1_000_000, at(i64::MIN));
+            for step in steps {
+                // Never further back than a minute from the latest that was shown.
+                let now = (furthest + step).max(last.as_millis() - 60_000);
+                furthest = furthest.max(now);
+                let next = creations.next(&user, at(now));
+                prop_assert!(next > last && next >= at(now) && next <= at(now + 60_001));
+                last = next;
+            }
+        }
+
+        #[test]
+        fn whoever_decides_with_whatever_they_see_the_newest_stay(
+            created in prop::collection::vec(0_i64..20, 1..12),
+            most in 1_usize..5,
+            seen in prop::collection::vec(any::<u16>(), 0..12),
+        ) {
+            let all: Vec<_> = (0..).zip(&created).map(|(number, time)| session(number, *time)).collect();
+            let gone = surplus(all.clone(), NEW, most, at(20));
+            prop_assert_eq!(all.len() - gone.len(), most.min(all.len()));
+            for seen in seen {
+                let some = all.iter().filter(|it| seen >> it.id.as_bytes()[0] & 1 == 1).copied();
+                for id in surplus(some.collect(), NEW, most, at(20)) {
+                    prop_assert!(gone.contains(&id), "one of the newest was ended");
+                }
+            }
+        }
+    }
+}

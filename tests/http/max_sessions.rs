@@ -1,0 +1,111 @@
+//! Which sessions remain where a user may have only so many: exactly the newest.
+
+use std::{cmp::Reverse, time::Duration};
+
+use actix_web::{get, http::StatusCode};
+use locals::{
+    Auth, Error, ManualClock, Session, Timestamp, User, require_user, store::MemoryStore,
+};
+
+use crate::{
+    app,
+    orders::{Orders, Stepped},
+    routes::login,
+    send,
+    support::{self, Account, DAY, Fixture, Reply, as_set},
+};
+
+const NOW: i64 = 1_800_000_000_000;
+
+#[get("/me")]
+#[require_user]
+async fn me(user: User<Account>) -> Result<String, Error> {
+    Ok(user.id.to_string())
+}
+
+/// Each on a node of its own, whose clock is so many milliseconds ahead; or all on one.
+async fn the_newest_remain(most: usize, clocks: &[i64], on_one_node: bool) {
+    let memory = MemoryStore::new();
+    let ada = Account::of(1);
+    memory.insert_user(ada.clone());
+    let store = Stepped::new(memory);
+    let node = |ahead: &i64| -> Auth<Account> {
+        let clock = ManualClock::at(Timestamp::from_millis(NOW + ahead));
+        Auth::builder(store.clone()).clock(clock).max_sessions(most).build().unwrap()
+    };
+    let mut nodes: Vec<_> = clocks.iter().map(node).collect();
+    if on_one_node {
+        let one = nodes[0].clone();
+        nodes.fill(one);
+    }
+    let mut orders = Orders::default();
+    loop {
+        let log_ins = nodes.iter().map(|node| Box::pin(node.create_session(&ada)));
+        let mut made = Vec::new();
+        store
+            .interleave(&mut orders, log_ins.collect(), async |_, session: Result<Session, _>| {
+                made.push(session.unwrap());
+            })
+            .await;
+        made.sort_by_key(|session| Reverse((session.created_at(), session.id())));
+        let newest: Vec<_> = made.iter().take(most).map(Session::id).collect();
+        let left = nodes[0].user_sessions(1).await.unwrap();
+        let left: Vec<_> = left.iter().map(|session| session.id).collect();
+        assert_eq!(left, newest, "{most} of {clocks:?}: {:?}", orders.chosen());
+        nodes[0].invalidate_user_sessions(1).await.unwrap();
+        if !orders.advance() {
+            return;
+        }
+    }
+}
+
+#[actix_web::test]
+async fn in_every_order_of_log_ins_at_once_exactly_the_newest_sessions_remain() {
+    for (most, clocks) in
+        [(1, &[0, 1][..]), (1, &[1, 0]), (1, &[0, 1, 2]), (2, &[0, 1, 2]), (2, &[2, 0, 1])]
+    {
+        the_newest_remain(most, clocks, false).await;
+    }
+    the_newest_remain(1, &[0, 0], true).await;
+    the_newest_remain(2, &[0, 0, 0], true).await;
+}
+
+/// Whether these are still signed in.
+macro_rules! are_in {
+    ($app:expr, $($reply:expr),+) => {
+        [$(send!($app, support::get("/me").insert_header(as_set($reply))).status == StatusCode::OK),+]
+    };
+}
+
+#[actix_web::test]
+async fn who_has_just_signed_in_is_in_whatever_the_clock_did_before() {
+    let moves = [0, 1, 59_999, 60_000, 60_001, 3_600_000, 40 * 86_400_000];
+    for back in moves {
+        let fixture = Fixture::configured(|builder| builder.max_sessions(1)).await;
+        fixture.account(1).await;
+        let app = app!(fixture, login, me);
+        let before = send!(app, support::post("/login/1"));
+        fixture.clock.set(Timestamp::from_millis(fixture.now().as_millis() - back));
+        let after = send!(app, support::post("/login/1"));
+        assert_eq!(are_in!(app, &before, &after), [false, true], "{back} ms back");
+        fixture.clock.advance(Duration::from_millis(1));
+        let last = send!(app, support::post("/login/1"));
+        assert_eq!(are_in!(app, &after, &last), [false, true], "after {back} ms back");
+    }
+}
+
+#[actix_web::test]
+async fn a_log_in_made_while_the_clock_was_ahead_displaces_no_real_one() {
+    let fixture = Fixture::configured(|builder| builder.max_sessions(2)).await;
+    fixture.account(1).await;
+    let app = app!(fixture, login, me);
+    let log_in = async || -> Reply { send!(app, support::post("/login/1")) };
+    let (now, first) = (fixture.now(), log_in().await);
+    fixture.clock.advance(10 * DAY);
+    let ahead = log_in().await;
+    fixture.clock.set(now + Duration::from_secs(1));
+    let second = log_in().await;
+    assert_eq!(are_in!(app, &first, &ahead, &second), [true, false, true]);
+    let third = log_in().await;
+    assert_eq!(are_in!(app, &first, &second, &third), [false, true, true]);
+}
