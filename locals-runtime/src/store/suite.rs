@@ -212,6 +212,8 @@ macro_rules! store_suite {
             guests_are_counted_until_their_end_to_the_millisecond,
             a_count_of_guests_follows_whatever_ends_them,
             guests_written_at_once_are_all_counted,
+            // Rule 22
+            a_user_is_found_by_their_id_alone,
         }
     };
 }

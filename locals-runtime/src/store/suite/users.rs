@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     session::{GuestRecord, SessionRecord, SessionTimes},
-    store::{End, Ends, SessionStore},
+    store::{End, Ends, SessionStore, SessionUserStore},
 };
 
 // Rule 7
@@ -319,4 +319,18 @@ pub async fn a_new_user_does_not_inherit_the_sessions_of_a_removed_one<H: Harnes
     harness.add_user(&store, ada.clone()).await;
     assert_gone(&store, session.id).await;
     assert_listed(&store, &ada, &[]).await;
+}
+
+// Rule 22
+
+/// Rule 22: whose ids are alike, as above, are different users here too.
+pub async fn a_user_is_found_by_their_id_alone<H: Harness>(harness: &H) {
+    let (store, [ada]) = store_with_users(harness).await;
+    let others = &ids::<H>()[1..];
+    for (is_there, id) in [(true, &ada)].into_iter().chain(others.iter().map(|id| (false, id))) {
+        let found = answer(store.find_user(id).await).map(|user| user.id().to_user_id());
+        assert_eq!(found, is_there.then(|| id.clone()), "{id:?}");
+    }
+    harness.remove_user(&store, ada.clone()).await;
+    assert!(answer(store.find_user(&ada).await).is_none(), "a user who was removed");
 }
