@@ -161,7 +161,7 @@ mod tests {
             let (mut furthest, mut last) = (1_000_000, at(i64::MIN));
             for step in steps {
                 // Never further back than a minute from the latest that was shown.
-                let now = (furthest + step).max(last.as_millis() - 60_000);
+                let now = (furthest + step).max(last.as_millis().saturating_sub(60_000));
                 furthest = furthest.max(now);
                 let next = creations.next(&user, at(now));
                 prop_assert!(next > last && next >= at(now) && next <= at(now + 60_001));
