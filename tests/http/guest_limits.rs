@@ -26,7 +26,7 @@ struct Note {
 async fn keep_note(bytes: web::Path<usize>, locals: Locals) -> Result<String, Error> {
     let text = "x".repeat(*bytes - EMPTY);
     match locals.update_guest(|note: &mut Note| note.text.clone_from(&text)).await {
-        Err(Error::TooMuchData { most }) => Ok(format!("at most {most}")),
+        Err(Error::TooMuchData { most, .. }) => Ok(format!("at most {most}")),
         written => written.map(|()| "kept".to_owned()),
     }
 }

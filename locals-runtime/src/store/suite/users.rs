@@ -13,6 +13,7 @@ use super::{
 use crate::{
     session::{GuestRecord, SessionRecord, SessionTimes},
     store::{End, Ends, SessionStore, SessionUserStore},
+    user::{AuthUser, UserKey},
 };
 
 // Rule 7
