@@ -267,6 +267,7 @@ pub mod guide {
         #[cfg_attr(doctest, cfg(false))]
         recipes = "docs/recipes.md";
         devices = "docs/devices.md";
+        accounts = "docs/accounts.md";
         session_data = "docs/session_data.md";
         guests = "docs/guests.md";
         rotation = "docs/rotation.md";

@@ -84,6 +84,11 @@ fn read_struct(
         let is_repeated = match &*name {
             "table" => table.replace(read_table(&setting, diagnostics)).is_some(),
             "session" => session.replace(read_session(&setting, diagnostics)).is_some(),
+            "id" | "credential" => {
+                let message = format!("`{name}` marks a field: write it above that field");
+                diagnostics.error(&setting, message);
+                false
+            }
             _ => {
                 let message = unknown("setting", &name, &["table", "session"]);
                 diagnostics.error(&setting, message);

@@ -119,6 +119,7 @@ pub enum Error {
         "`{verb}` was called after the headers of the response had been made, when its cookie could \
          no longer be written: call it before the handler returns"
     )]
+    #[non_exhaustive]
     ResponseStarted {
         /// What was called.
         verb: &'static str,
@@ -211,6 +212,17 @@ impl Error {
     /// A [`TooManyGuests`](Self::TooManyGuests), of a limit of so many.
     pub fn too_many_guests(most: u64) -> Self {
         Self::TooManyGuests { most }
+    }
+
+    /// A [`ResponseStarted`](Self::ResponseStarted), of this verb.
+    pub fn response_started(verb: &'static str) -> Self {
+        Self::ResponseStarted { verb }
+    }
+
+    /// A [`MissingCredential`](Self::MissingCredential): the type of user, and the fields that it
+    /// should have marked.
+    pub fn missing_credential(asked: &'static str, fields: &'static [&'static str]) -> Self {
+        Self::MissingCredential { asked, fields }
     }
 
     /// A [`CrossOrigin`](Self::CrossOrigin), for which this header decided.

@@ -364,7 +364,7 @@ impl Resolution {
         let Some(found) = found else { return Ok(Resolved::default()) };
         let has_opened = self.resolved().is_some_and(|found| found.admitted.is_some());
         let admitted = if has_opened {
-            sessions.admit_again(found, token).await?
+            sessions.admit_late(found, token).await?
         } else {
             sessions.admit(found, token).await?
         };

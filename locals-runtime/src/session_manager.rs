@@ -635,9 +635,21 @@ impl SessionManager {
         self.admit_by(self.0.settings.rotation, found, token).await
     }
 
-    /// As [`admit`](Self::admit), for a token that has been presented before. One that was exchanged
-    /// meanwhile is no reuse of it, however long ago that is: it was sent before.
+    /// As [`admit`](Self::admit), for a token that has been presented before: that another request has
+    /// exchanged it since, and it is old now, is no reuse of it.
     pub(crate) async fn admit_again(
+        &self,
+        found: Found,
+        token: &SessionToken,
+    ) -> Result<Option<Admitted>, StoreError> {
+        let Settings { lifetime, rotation, .. } = &self.0.settings;
+        let verdict = admission::admit(lifetime, *rotation, &found.record, token, self.now());
+        if verdict == Err(Denial::TokenReused) { Ok(None) } else { self.admit(found, token).await }
+    }
+
+    /// As [`admit`](Self::admit), for a token that has opened the session when this request began: if
+    /// another one has exchanged it since, it is still that of this request, however long it takes.
+    pub(crate) async fn admit_late(
         &self,
         found: Found,
         token: &SessionToken,

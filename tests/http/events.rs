@@ -8,7 +8,9 @@ use std::{
 };
 
 use actix_web::{get, http::StatusCode, post, web};
-use locals::{Error, Locals, Session, User, require_user, with_session};
+use locals::{
+    Auth, AuthUser, Error, Locals, Session, User, require_user, store::MemoryStore, with_session,
+};
 use tracing::{
     Dispatch, Level,
     field::{Field, Visit},
@@ -154,6 +156,15 @@ async fn missing(database: web::Data<sqlx::SqlitePool>, _locals: Locals) -> Resu
     Ok(find.fetch_one(&**database).await.map_err(Error::from)?)
 }
 
+/// A user whose row is asked about their sessions.
+#[derive(Clone, AuthUser)]
+struct Member {
+    id: i64,
+    #[auth_user(credential)]
+    hash: String,
+    is_active: bool,
+}
+
 /// Names and levels, as the page lists them.
 fn listed() -> BTreeMap<String, String> {
     let rows = PAGE.lines().filter_map(|line| line.strip_prefix("| `"));
@@ -287,6 +298,23 @@ async fn every_event_of_the_page_happens_under_its_name_and_level_and_no_other_d
     let cause = &failed["query_failed"].fields["cause"];
     assert!(cause.contains("no rows returned") && cause.contains("`fetch_optional`"), "{cause}");
     assert!(!failed.contains_key("store_failed"));
+
+    // Accounts.
+    let members = MemoryStore::new();
+    let builder = Auth::<Member>::builder(members.clone()).clock(fixture.clock.clone());
+    let auth = builder.active_users(|member| member.is_active).build().unwrap();
+    let member = Member { id: 1, hash: "old".to_owned(), is_active: true };
+    members.insert_user(member.clone());
+    let bound = auth.create_session(&member).await.unwrap();
+    for (name, changed) in [
+        ("user_inactive", Member { is_active: false, ..member.clone() }),
+        ("credential_changed", Member { hash: "new".to_owned(), ..member }),
+    ] {
+        members.insert_user(changed);
+        let token = bound.token().expose_secret();
+        assert!(auth.validate_session(token).await.unwrap().is_none(), "{name}");
+        assert_eq!(take()[name].fields["session"], bound.id().to_string());
+    }
 
     // Faults.
     sqlx::query("UPDATE user_sessions SET created_at = 'x' WHERE id = ?")
