@@ -43,7 +43,7 @@ impl<T: AuthUser> Auth<T> {
     ///
     /// ```
     /// use actix_web::{App, HttpRequest};
-    /// use locals::{Auth, AuthUser, Locals, UserId, store::MemoryStore};
+    /// use locals::{Auth, AuthUser, Locals, Session, UserId, store::MemoryStore};
     ///
     /// #[derive(Clone, AuthUser)]
     /// struct Account { id: i64 }
@@ -59,13 +59,20 @@ impl<T: AuthUser> Auth<T> {
     ///     let session = locals.get_session().await?;
     ///     match account {
     ///         // Of the same browser: who was there before may have been somebody else.
-    ///         Some(account) if session.is_none_or(|it| *it.user_id() != UserId::from(account.id)) => {
+    ///         Some(account) if session.is_none_or(|it| is_of_another(&it, &account)) => {
+    ///             // Who acts as another user is signed out of that first.
+    ///             locals.log_out().await?;
     ///             locals.log_in(&account).await?;
     ///         }
     ///         Some(_) => {}
     ///         None => locals.log_out().await?,
     ///     }
     ///     Ok(())
+    /// }
+    ///
+    /// /// Whether somebody else is at work: in a session of their own, or acting as another user.
+    /// fn is_of_another(session: &Session, account: &Account) -> bool {
+    ///     *session.actor().unwrap_or(session.user_id()) != UserId::from(account.id)
     /// }
     ///
     /// # let auth = Auth::<Account>::builder(MemoryStore::new()).build()?;
