@@ -192,7 +192,7 @@ impl SessionStore for FileStore {
                 session.secret_hash = change.secret_hash;
                 session.rotation = change.rotation;
                 session.authenticated_at = change.authenticated_at;
-                session.credential = change.credential;
+                session.credential = change.credential.or(session.credential);
             })
         })
     }

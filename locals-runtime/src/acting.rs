@@ -17,8 +17,14 @@ use crate::{
 };
 
 tokio::task_local! {
-    /// That of the request whose handler runs in this task.
-    static CURRENT: Arc<Acting>;
+    /// Those of the request whose handler runs in this task.
+    static CURRENT: Arc<Note>;
+}
+
+/// What is known of a request, for one `Auth` of the app, and for those of the guards around.
+struct Note {
+    acting: Arc<Acting>,
+    outer: Option<Arc<Note>>,
 }
 
 /// The presented session has not been read yet.
@@ -68,7 +74,7 @@ impl Acting {
         let Some(token) = self.token.as_ref().filter(|_| presented == UNKNOWN) else {
             return Ok(presented == YES);
         };
-        let found = self.sessions.find(token).await?;
+        let found = self.sessions.find_again(token).await?;
         let is_acting = found.is_some_and(|found| found.session.actor().is_some());
         self.presented_is_acting(is_acting);
         Ok(is_acting)
@@ -88,15 +94,24 @@ pub(crate) fn within<F: Future>(
     acting: Arc<Acting>,
     work: F,
 ) -> impl Future<Output = F::Output> + use<F> {
-    CURRENT.scope(acting, work)
+    let outer = CURRENT.try_with(Arc::clone).ok();
+    // That of the same request is known already, as where a guard is around the handler.
+    let is_known = outer.as_ref().is_some_and(|note| Arc::ptr_eq(&note.acting, &acting));
+    let note = match outer {
+        Some(note) if is_known => note,
+        outer => Arc::new(Note { acting, outer }),
+    };
+    CURRENT.scope(note, work)
 }
 
 /// As [`Acting::refuse`], for the request that is being handled in this task, if one is.
 pub(crate) async fn refuse() -> Result<(), Error> {
-    match CURRENT.try_with(Arc::clone) {
-        Ok(acting) => acting.refuse().await,
-        Err(_) => Ok(()),
+    let mut next = CURRENT.try_with(Arc::clone).ok();
+    while let Some(note) = next {
+        note.acting.refuse().await?;
+        next = note.outer.clone();
     }
+    Ok(())
 }
 
 /// As [`refuse`], and for a session in which somebody acts, wherever it is handled.

@@ -59,9 +59,11 @@ impl<T: AuthUser> Auth<T> {
     ///     let session = locals.get_session().await?;
     ///     match account {
     ///         // Of the same browser: who was there before may have been somebody else.
-    ///         Some(account) if session.is_none_or(|it| is_of_another(&it, &account)) => {
-    ///             // Who acts as another user is signed out of that first.
-    ///             locals.log_out().await?;
+    ///         Some(account) if session.as_ref().is_none_or(|it| is_of_another(it, &account)) => {
+    ///             if session.is_some() {
+    ///                 // Also of acting as another user, which would refuse the log-in.
+    ///                 locals.log_out().await?;
+    ///             }
     ///             locals.log_in(&account).await?;
     ///         }
     ///         Some(_) => {}

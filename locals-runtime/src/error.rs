@@ -114,7 +114,8 @@ pub enum Error {
     },
 
     /// A verb that writes a cookie was called after the headers of the response had been made, as in
-    /// a spawned task or a body that is streamed. Nothing was changed. 500.
+    /// a spawned task or a body that is streamed. 500. Nothing was changed, unless the headers were made
+    /// while the verb was at work: then a log-in has ended the sessions before it, and made none.
     #[error(
         "`{verb}` was called after the headers of the response had been made, when its cookie could \
          no longer be written: call it before the handler returns"

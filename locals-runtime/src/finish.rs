@@ -43,7 +43,7 @@ impl Finish {
         let cookies = resolution.cookies(head).await;
         // No other site may make a browser forget what is ours.
         let is_tidied = resolution.has_logged_out.get() && resolution.carrier == Carrier::Cookie;
-        // One that cleared nothing, for a stranger, would have removed the cookie of somebody else.
+        // Also where nothing was removed: it would have been for another visitor.
         let depends = resolution.resolved().is_some()
             || resolution.guest.initialized()
             || !matches!(resolution.decision(), Decision::None);
@@ -102,9 +102,9 @@ impl FinishedError {
         Self { error, finish: Finish::of(resolution, || head).await }.into()
     }
 
-    /// The error as the service inside gave it.
+    /// The error as the innermost service gave it.
     pub fn error(&self) -> &actix_web::Error {
-        &self.error
+        self.error.as_error::<Self>().map_or(&self.error, Self::error)
     }
 }
 
@@ -222,7 +222,8 @@ impl Resolution {
                 (Some(token), header)
             }
         };
-        // Nobody else's request makes a browser forget what it has not shown, unless it signs in.
+        // A page of another site may not make the browser forget cookies that it has not sent; a log-in
+        // that comes from there may.
         let may_withhold = token.is_some()
             && (self.carrier == Carrier::CrossOrigin
                 || (head.is_cross_site() && cookie.is_strict()));

@@ -104,8 +104,10 @@ impl Locals {
                 let now = self.auth().now();
                 self.auth().guests_taken_over().note(&guest.token, successor, now);
             }
+            self.refuse_if_finished("log_in")?;
             let created = self.auth().create_unless_changed(user, new, ends).await?;
             if let Some(session) = created {
+                self.undo_if_finished("log_in", &session).await?;
                 if merged.is_some() {
                     self.resolution.guest_decision.replace(GuestDecision::TakenOver);
                 }
@@ -213,8 +215,8 @@ impl Locals {
     /// Signs out: ends the session of this request, and the one from which it is an
     /// [impersonation](Self::impersonate), and removes the cookie. Without a session it ends none.
     /// Where the browser presents several tokens, it ends the session of each, and removes them all.
-    /// With the session ends the [guest](Self::guest) of this browser: the next person at it must not
-    /// find what was kept of this one.
+    /// The [guest](Self::guest) of this browser is ended, too: the next person who uses it must not find
+    /// what was kept of this one.
     ///
     /// If the browser had a session, the response also tells it to forget the pages it has in its cache
     /// (`Clear-Site-Data`). Chromium may still show the page before by "back", from memory; the guide
@@ -232,8 +234,8 @@ impl Locals {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Store`] if the store fails: the session lives and the cookie stays, so that
-    /// signing out can be tried again. [`Error::ResponseStarted`] when the cookie can no longer be
+    /// [`Error::Store`] if the store fails, or the row of the session cannot be read: the session lives
+    /// and the cookie stays, so that signing out can be tried again. [`Error::ResponseStarted`] when the cookie can no longer be
     /// removed: then end the session by
     /// [`invalidate_session`](crate::SessionManager::invalidate_session).
     pub async fn log_out(&self) -> Result<(), Error> {
@@ -253,8 +255,8 @@ impl Locals {
     }
 
     /// Ends all sessions of this request's user but this one, which gets a new token and is bound to the
-    /// [credential](AuthUser::CREDENTIAL) that the user has now; says how many there were. Zero without a session. Call it after a change of password (OWASP ASVS 5.0
-    /// §7.4.3).
+    /// [credential](AuthUser::CREDENTIAL) that the user has now; says how many there were. Zero without a
+    /// session. Call it after a change of password (OWASP ASVS 5.0 §7.4.3).
     ///
     /// ```
     /// # use locals::{Error, Locals};
@@ -286,8 +288,10 @@ impl Locals {
     }
 
     /// Ends all sessions of this request's user, this one too, and removes the cookie; says how
-    /// many there were. Zero without a session. Who acts as this user is signed out here as well, and the
-    /// [guest](Self::guest) of this browser ends, as by [`log_out`](Self::log_out).
+    /// many there were. Zero without a session. Where the browser presents several tokens, none of them
+    /// says who the user is: then it ends the sessions of these tokens. Who acts as this user is signed
+    /// out here as well, and the [guest](Self::guest) of this browser ends, as by
+    /// [`log_out`](Self::log_out).
     ///
     /// ```
     /// # use locals::{Error, Locals, require_user};
@@ -298,25 +302,32 @@ impl Locals {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Store`] if the store fails; [`Error::ResponseStarted`] when the cookie can no longer
-    /// be removed.
+    /// [`Error::Store`] if the store fails, or the row of the presented session cannot be read;
+    /// [`Error::ResponseStarted`] when the cookie can no longer be removed.
     pub async fn log_out_everywhere(&self) -> Result<u64, Error> {
         self.refuse_if_finished("log_out_everywhere")?;
+        self.refuse_unreadable().await?;
         let session = self.get_session().await?;
+        let (own, conflicting) = (self.own_sessions().await?, self.conflicting_sessions().await?);
         self.end_guest().await?;
-        let conflicting = self.end_conflicting_sessions().await?;
-        let Some(session) = session else {
-            self.logged_out();
-            return Ok(conflicting);
-        };
-        // Whoever acts as this user is signed out too, and first: with it ends what they act in.
-        if let Some(actor) = session.record.actor_session {
-            self.auth().invalidate_session(actor).await?;
+        let mut ended = 0;
+        if let Some(session) = &session {
+            // Whoever acts as this user is signed out too, and first: with it ends what they act in.
+            if let Some(actor) = session.record.actor_session {
+                self.auth().invalidate_session(actor).await?;
+            }
+            ended = self.auth().invalidate_user_sessions(session.user_id().clone()).await?;
         }
-        let ended = self.auth().invalidate_user_sessions(session.user_id().clone()).await?;
-        impersonation_ended(&session);
+        // What this browser presents besides, such as several tokens.
+        for id in own {
+            if self.auth().delete(id).await? {
+                Event::LogOut { session: id }.record();
+                ended += 1;
+            }
+        }
+        session.iter().chain(conflicting).for_each(impersonation_ended);
         self.logged_out();
-        Ok(ended + conflicting)
+        Ok(ended)
     }
 
     /// The living sessions of this request's user, newest first, this one marked. Empty without
@@ -380,6 +391,19 @@ impl Locals {
         self.resolution.auth.proxies().client(peer, self.request.headers())
     }
 
+    /// Ends a session that was created when its cookie could no longer be written.
+    pub(crate) async fn undo_if_finished(
+        &self,
+        verb: &'static str,
+        session: &Session,
+    ) -> Result<(), Error> {
+        let refused = self.refuse_if_finished(verb);
+        if refused.is_err() {
+            self.auth().delete(session.id()).await?;
+        }
+        refused
+    }
+
     pub(crate) fn refuse_if_finished(&self, verb: &'static str) -> Result<(), Error> {
         self.resolution.refuse_if_finished(verb)
     }
@@ -427,7 +451,14 @@ impl Locals {
             Decision::None | Decision::Clear { .. } => None,
         };
         let conflicting = self.conflicting_sessions().await?;
-        Ok(with_actors(presented.iter().chain(conflicting).chain(&set)))
+        let mut own = with_actors(presented.iter().chain(conflicting).chain(&set));
+        let closed = self.resolution.resolve().await?;
+        for id in closed.closed.iter().chain(self.closed_conflicts().await?) {
+            if !own.contains(id) {
+                own.push(*id);
+            }
+        }
+        Ok(own)
     }
 
     /// The session of a user who is signed in already, as between two factors. They keep its data.

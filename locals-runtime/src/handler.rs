@@ -3,6 +3,7 @@
 
 use std::{
     future::{Future, Ready, ready},
+    rc::Rc,
     sync::Arc,
 };
 
@@ -85,15 +86,25 @@ where
     H: FnOnce(G::Values, X::Values, HttpRequest) -> F,
     F: Future<Output = HttpResponse>,
 {
+    let resolution = &locals.resolution;
     let mut values = admit(locals, attribute, asks, given).await?;
+    let seen = resolution.resolved();
     // Only now is the body touched: nothing is read for a stranger.
     let extracted = match extracted.extract(request, &mut payload.into_inner()).await {
         Ok(extracted) => extracted,
         Err(error) => return Ok(HttpResponse::from_error(error)),
     };
     // While a body trickles in, a session may end, and a user lose a right.
-    if locals.resolution.is_stale() {
-        locals.resolution.read_again().await?;
+    if resolution.is_stale() {
+        resolution.read_again().await?;
+    }
+    // A guard around may have read it again, too.
+    let is_seen = match (&seen, &resolution.resolved()) {
+        (Some(seen), Some(now)) => Rc::ptr_eq(seen, now),
+        (seen, now) => seen.is_none() && now.is_none(),
+    };
+    if !is_seen {
+        resolution.ask_guards()?;
         values = admit(locals, attribute, asks, given).await?;
     }
     Ok(handler(values, extracted, request.clone()).await)

@@ -1,7 +1,7 @@
 //! Acting as another user, and who really acts.
 
 use crate::{
-    account::Found,
+    account::{Found, readable},
     cookie::Presented,
     error::{Error, StoreError},
     events::Event,
@@ -74,7 +74,9 @@ impl Locals {
             actor: Some(&own),
             data: None,
         };
+        self.refuse_if_finished("impersonate")?;
         let session = self.auth().create(user, new).await?;
+        self.undo_if_finished("impersonate", &session).await?;
         let (actor, user) = (own.user_id(), session.user_id());
         Event::ImpersonationBegan { session: session.id(), user, actor }.record();
         self.set_session(session.clone());
@@ -166,7 +168,7 @@ impl SessionManager {
         if !self.reads_users() {
             return Ok(true);
         }
-        let found = self.look_up(own.id()).await?;
+        let found = readable(self.look_up(own.id()).await)?;
         Ok(found.is_some_and(|found| found.standing.may_impersonate))
     }
 }

@@ -14,6 +14,7 @@ use actix_web::{
     HttpMessage,
     dev::{Payload, ServiceRequest},
     error::PayloadError,
+    http::header::{CONTENT_LENGTH, TRANSFER_ENCODING},
     web::Bytes,
 };
 use futures_core::Stream;
@@ -30,12 +31,14 @@ impl Refused {
     }
 }
 
-/// Asks the guards once more when the body of a request comes to its end, if that was late. Where
-/// they refuse, the body ends with an error, so that no handler is given it whole.
+/// Asks the guards once more when a piece of the body of a request, or its end, comes late. Where they
+/// refuse, an error takes its place.
 pub(crate) fn watch(request: &mut ServiceRequest, resolution: &Rc<Resolution>) -> Refused {
     let refused = Refused::default();
-    // What follows an upgrade is no body.
-    if request.head().upgrade() {
+    // What follows an upgrade is no body; but any client can ask for one, and send a body all the same.
+    let headers = request.headers();
+    let has_body = headers.contains_key(CONTENT_LENGTH) || headers.contains_key(TRANSFER_ENCODING);
+    if request.head().upgrade() && !has_body {
         return refused;
     }
     let payload = match request.take_payload() {
@@ -45,7 +48,7 @@ pub(crate) fn watch(request: &mut ServiceRequest, resolution: &Rc<Resolution>) -
                 body,
                 resolution: Rc::clone(resolution),
                 asking: None,
-                has_ended: false,
+                held: None,
                 refused: refused.clone(),
             }) as Pin<Box<dyn Stream<Item = _>>>,
         },
@@ -54,36 +57,45 @@ pub(crate) fn watch(request: &mut ServiceRequest, resolution: &Rc<Resolution>) -
     refused
 }
 
-/// A body whose end is watched.
+/// A piece of a body, or its end.
+type Item = Option<Result<Bytes, PayloadError>>;
+
+/// A body that is watched.
 struct Watched {
     body: Payload,
     resolution: Rc<Resolution>,
     asking: Option<Pin<Box<dyn Future<Output = Result<(), Refusal>>>>>,
-    has_ended: bool,
+    /// What came late, and is given on when the guards have agreed.
+    held: Option<Item>,
     refused: Refused,
 }
 
 impl Stream for Watched {
     type Item = Result<Bytes, PayloadError>;
 
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if !self.has_ended {
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Item> {
+        let Some(asking) = &mut self.asking else {
             let next = ready!(Pin::new(&mut self.body).poll_next(context));
-            if next.is_some() {
+            if !self.resolution.is_stale() {
                 return Poll::Ready(next);
             }
-            self.has_ended = true;
-            if self.resolution.is_stale() {
-                let resolution = Rc::clone(&self.resolution);
-                self.asking = Some(Box::pin(async move { resolution.read_again().await }));
-            }
-        }
-        let Some(asking) = &mut self.asking else { return Poll::Ready(None) };
+            // Before it is given on: who reads may stop at any piece, and take the body for whole.
+            self.held = Some(next);
+            let resolution = Rc::clone(&self.resolution);
+            self.asking = Some(Box::pin(async move { resolution.read_again().await }));
+            return self.poll_next(context);
+        };
         let answer = ready!(asking.as_mut().poll(context));
         self.asking = None;
-        Poll::Ready(answer.err().map(|refusal| {
-            self.refused.0.replace(Some(refusal));
-            Err(PayloadError::Io(io::Error::other("the session ended while the body was read")))
-        }))
+        let held = self.held.take();
+        Poll::Ready(match answer {
+            Ok(()) => held.flatten(),
+            Err(refusal) => {
+                self.refused.0.replace(Some(refusal));
+                Some(Err(PayloadError::Io(io::Error::other(
+                    "the session ended while the body was read",
+                ))))
+            }
+        })
     }
 }

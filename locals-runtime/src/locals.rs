@@ -6,6 +6,7 @@ use actix_web::HttpRequest;
 use tokio::sync::OnceCell;
 
 use crate::{
+    account::readable,
     auth::{AnyUser, UserType},
     error::Error,
     resolution::{Chosen, Decision, Resolution, typed},
@@ -179,9 +180,9 @@ impl Locals {
     }
 
     async fn user_of(&self, session: &Session) -> Result<Option<AnyUser>, Error> {
-        let found = self.resolution.auth.find_with_user(session.id()).await?;
+        let found = readable(self.resolution.auth.find_with_user(session.id()).await)?;
         let Some((found, user)) = found else { return Ok(None) };
-        Ok(self.auth().admit_again(found, &session.token).await?.map(|_| user))
+        Ok(readable(self.auth().admit_again(found, &session.token).await)?.map(|_| user))
     }
 
     /// A session as it is after what this request has written.

@@ -155,7 +155,14 @@ where
             let inside = acting::within(Arc::clone(&resolution.acting), inner.call(request));
             let mut response = match inside.await {
                 Ok(response) => response.map_into_boxed_body(),
-                Err(error) => return Err(FinishedError::of(error, &resolution, head).await),
+                Err(error) => {
+                    // Of a body that came late the refusal says more than what it made of the rest.
+                    let error = match refused.take() {
+                        Some(Refusal::Error(refusal, _)) => refusal.into(),
+                        Some(Refusal::SignedIn(_)) | None => error,
+                    };
+                    return Err(FinishedError::of(error, &resolution, head).await);
+                }
             };
             if let Some(refusal) = refused.take() {
                 let session = resolution.session();

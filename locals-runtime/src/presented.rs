@@ -14,7 +14,6 @@ use crate::{
     cookie::{Holder, Presented, SessionCookie},
     error::{Error, StoreError, chain},
     events::Event,
-    impersonation::impersonation_ended,
     locals::Locals,
     resolution::{Carrier, host},
     session::Session,
@@ -34,6 +33,8 @@ pub(crate) struct Conflicting {
 #[derive(Default)]
 struct Found {
     sessions: Vec<Session>,
+    /// Those that they could end although they open none, see [`Resolved`](crate::resolution::Resolved).
+    closed: Vec<SessionId>,
     /// There is a row among theirs that cannot be read.
     unreadable: bool,
 }
@@ -103,17 +104,9 @@ impl Locals {
         Ok(self.conflicting().await?.unreadable)
     }
 
-    /// Ends them, and those from which they are impersonations; says how many.
-    pub(crate) async fn end_conflicting_sessions(&self) -> Result<u64, Error> {
-        let sessions = self.conflicting_sessions().await?;
-        let mut ended = 0;
-        for id in with_actors(sessions) {
-            self.auth().invalidate_session(id).await?;
-            Event::LogOut { session: id }.record();
-            ended += 1;
-        }
-        sessions.iter().for_each(impersonation_ended);
-        Ok(ended)
+    /// Those that could end although none of the tokens opens them.
+    pub(crate) async fn closed_conflicts(&self) -> Result<&[SessionId], Error> {
+        Ok(&self.conflicting().await?.closed)
     }
 
     async fn conflicting(&self) -> Result<&Found, Error> {
@@ -122,7 +115,14 @@ impl Locals {
             let mut found = Found::default();
             for token in tokens {
                 let admitted = match self.auth().look_up(token.id()).await {
-                    Ok(Some(it)) => self.auth().admit(it, token).await,
+                    Ok(Some(it)) => {
+                        let closed = self.auth().closed(&it, token);
+                        let admitted = self.auth().admit(it, token).await;
+                        if matches!(admitted, Ok(None)) {
+                            found.closed.extend(closed);
+                        }
+                        admitted
+                    }
                     Ok(None) => Ok(None),
                     Err(error) => Err(error),
                 };
@@ -141,7 +141,7 @@ impl Locals {
         Box::pin(found.get_or_try_init(find)).await
     }
 
-    /// Ends the guests of a request that presents several: of these none is anybody's.
+    /// Ends the guests of a request that presents several: it is not known which of them is the visitor's.
     pub(crate) async fn end_conflicting_guests(&self) -> Result<(), Error> {
         let (cookie, headers) = (self.resolution.auth.guest_cookie(), self.request.headers());
         let is_conflicting = self.resolution.carrier == Carrier::Cookie

@@ -32,7 +32,7 @@ use crate::{
     presented::Conflicting,
     session::{Session, SessionRecord},
     session_manager::Admitted,
-    token::SessionToken,
+    token::{SessionId, SessionToken},
     user::{AuthUser, User},
 };
 
@@ -47,6 +47,8 @@ pub struct Resolution {
     pub(crate) presented: Presented,
     pub(crate) conflicting: Conflicting,
     scope: Scope,
+    /// When the request came. A token counts as it did then, however long the request takes.
+    began_at: Timestamp,
     resolved: OnceCell<Rc<Resolved>>,
     /// What was found when the presented session was read again.
     read_again: RefCell<Option<Rc<Resolved>>>,
@@ -97,6 +99,9 @@ pub struct Resolved {
     pub(crate) user: Option<AnyUser>,
     /// There is a row, and it cannot be read.
     pub(crate) unreadable: bool,
+    /// The sessions that the token could end although it opens none: of a user whose account is switched
+    /// off, or with another credential by now.
+    pub(crate) closed: Vec<SessionId>,
 }
 
 impl Resolved {
@@ -185,6 +190,7 @@ impl Resolution {
             Presented::Nothing | Presented::Malformed | Presented::Conflicting => None,
         };
         Ok(Rc::new(Self {
+            began_at: auth.sessions().now(),
             acting: Arc::new(Acting::new(auth.sessions().clone(), token)),
             auth,
             presented,
@@ -250,6 +256,7 @@ impl Resolution {
             presented,
             conflicting,
             scope: Scope::SessionAndUser,
+            began_at: self.began_at,
             resolved: OnceCell::new(),
             read_again: RefCell::default(),
             read_at: Cell::default(),
@@ -326,9 +333,15 @@ impl Resolution {
     /// Reads the presented session and its user again, and asks the guards around once more.
     pub(crate) async fn read_again(&self) -> Result<(), Refusal> {
         let read = Rc::new(Box::pin(self.read()).await?);
-        self.read_again.replace(Some(Rc::clone(&read)));
+        self.read_again.replace(Some(read));
+        self.ask_guards()
+    }
+
+    /// Asks the guards around of what has been read last.
+    pub(crate) fn ask_guards(&self) -> Result<(), Refusal> {
         let guards = self.guards.borrow().clone();
-        guards.iter().try_for_each(|guard| guard(&read))
+        let found = self.resolved().unwrap_or_default();
+        guards.iter().try_for_each(|guard| guard(&found))
     }
 
     async fn read(&self) -> Result<Resolved, Error> {
@@ -362,14 +375,11 @@ impl Resolution {
             self.auth.find_with_user(token.id()).await?.unzip()
         };
         let Some(found) = found else { return Ok(Resolved::default()) };
-        let has_opened = self.resolved().is_some_and(|found| found.admitted.is_some());
-        let admitted = if has_opened {
-            sessions.admit_late(found, token).await?
-        } else {
-            sessions.admit(found, token).await?
+        let closed = sessions.closed(&found, token);
+        let Some(admitted) = sessions.admit_since(found, token, self.began_at).await? else {
+            return Ok(Resolved { closed, ..Resolved::default() });
         };
-        let Some(admitted) = admitted else { return Ok(Resolved::default()) };
-        Ok(Resolved { admitted: Some(admitted), user, unreadable: false })
+        Ok(Resolved { admitted: Some(admitted), user, ..Resolved::default() })
     }
 }
 

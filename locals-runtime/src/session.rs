@@ -275,7 +275,8 @@ pub struct TokenChange {
     pub rotation: Option<Rotation>,
     /// When the user last proved who they are.
     pub authenticated_at: Timestamp,
-    /// The digest of the user's credential that the session has from now on.
+    /// The digest of the user's credential that the session has from now on; `None` to keep the stored
+    /// one, whatever it is by now.
     pub credential: Option<CredentialHash>,
 }
 
@@ -288,7 +289,7 @@ impl TokenChange {
             secret_hash,
             rotation: None,
             authenticated_at: session.authenticated_at,
-            credential: session.credential,
+            credential: None,
         }
     }
 }
@@ -598,7 +599,7 @@ mod tests {
         let clock = ManualClock::at(at(0));
         let users = Users::of::<Account>();
         let manager =
-            SessionManager::new(Arc::new(store), Arc::new(clock), Settings::default(), users);
+            SessionManager::new(Arc::new(store), None, Arc::new(clock), Settings::default(), users);
         let token: SessionToken = "a".repeat(64).parse().unwrap();
         let record = SessionRecord {
             id: token.id(),

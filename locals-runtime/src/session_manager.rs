@@ -1,6 +1,6 @@
 //! The server's side of sessions: everything that needs no request and no type of user.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use crate::{
     account::{Accounts, Found, Objection, Standing, readable},
@@ -436,7 +436,8 @@ impl SessionManager {
         let mut living = Vec::new();
         let mut list = self.0.store.list_by_user(&user).await?;
         if let Some(accounts) = &self.0.accounts {
-            let judged = accounts.judge(&user, list).await?.into_iter();
+            let judged = readable(accounts.judge(&user, list).await.map(Some))?;
+            let judged = judged.unwrap_or_default().into_iter();
             let opens =
                 |found: &Found| found.standing.objection != Some(Objection::CredentialChanged);
             list = judged.filter(opens).map(|found| found.record).collect();
@@ -591,7 +592,7 @@ impl SessionManager {
             return Ok(None);
         }
         let found = self.look_up(session.id).await?;
-        Ok(found.map_or(session.credential, |found| found.standing.credential))
+        Ok(found.and_then(|found| found.standing.credential))
     }
 
     /// Refuses a user whose account is switched off.
@@ -635,6 +636,18 @@ impl SessionManager {
         self.admit_by(self.0.settings.rotation, found, token).await
     }
 
+    /// As [`find_again`](Self::find_again), for a session that is about to be bound to the credential that
+    /// its user has now: that this is another one closes no session yet.
+    pub(crate) async fn find_to_bind(
+        &self,
+        token: &SessionToken,
+    ) -> Result<Option<Admitted>, StoreError> {
+        let Some(mut found) = readable(self.look_up(token.id()).await)? else { return Ok(None) };
+        found.standing.objection =
+            found.standing.objection.filter(|it| *it != Objection::CredentialChanged);
+        readable(self.admit_again(found, token).await)
+    }
+
     /// As [`admit`](Self::admit), for a token that has been presented before: that another request has
     /// exchanged it since, and it is old now, is no reuse of it.
     pub(crate) async fn admit_again(
@@ -647,16 +660,35 @@ impl SessionManager {
         if verdict == Err(Denial::TokenReused) { Ok(None) } else { self.admit(found, token).await }
     }
 
-    /// As [`admit`](Self::admit), for a token that has opened the session when this request began: if
-    /// another one has exchanged it since, it is still that of this request, however long it takes.
-    pub(crate) async fn admit_late(
+    /// As [`admit`](Self::admit), for a token that was presented at `began_at`: it counts as it did then,
+    /// however long the request has taken since. So one that another request has exchanged meanwhile is
+    /// no reuse.
+    pub(crate) async fn admit_since(
         &self,
         found: Found,
         token: &SessionToken,
+        began_at: Timestamp,
     ) -> Result<Option<Admitted>, StoreError> {
-        let rotation = self.0.settings.rotation;
-        let rotation = rotation.map(|policy| RotationPolicy { overlap: Duration::MAX, ..policy });
+        let taken = self.now().since(began_at);
+        let rotation = self.0.settings.rotation.map(|policy| {
+            let overlap = policy.overlap.saturating_add(taken);
+            RotationPolicy { overlap, ..policy }
+        });
         self.admit_by(rotation, found, token).await
+    }
+
+    /// The sessions that a token could end, where it may be that it opens none because of the row of a
+    /// user: its own, and before it the one from which it is an impersonation.
+    pub(crate) fn closed(&self, found: &Found, token: &SessionToken) -> Vec<SessionId> {
+        let Found { record, standing } = found;
+        if standing.objection.is_none() && record.actor_session.is_none() {
+            return Vec::new();
+        }
+        let Settings { lifetime, rotation, .. } = &self.0.settings;
+        match admission::admit(lifetime, *rotation, record, token, self.now()) {
+            Ok(_) => record.actor_session.into_iter().chain([record.id]).collect(),
+            Err(_) => Vec::new(),
+        }
     }
 
     async fn admit_by(

@@ -1,7 +1,7 @@
 //! New tokens for sessions that go on: replaced at once, or exchanged with an overlap.
 
 use crate::{
-    account::Found,
+    account::{Found, readable},
     clock::Timestamp,
     error::Error,
     events::Event,
@@ -26,7 +26,7 @@ impl SessionManager {
                 return Ok(Some(with_token(session, token, &change, true)));
             }
             // It has ended, or another request was faster.
-            match self.find_again(&session.token).await? {
+            match self.find_to_bind(&session.token).await? {
                 Some(found) => session = found.session,
                 None => return Ok(None),
             }
@@ -50,7 +50,9 @@ impl SessionManager {
         let mut is_over = false;
         loop {
             let now = self.now();
-            let Some(Found { record, standing }) = self.look_up(id).await? else { return Ok(None) };
+            let Some(Found { record, standing }) = readable(self.look_up(id).await)? else {
+                return Ok(None);
+            };
             if standing.objection.is_some() {
                 return Ok(None);
             }
@@ -80,7 +82,7 @@ impl SessionManager {
                 // No token of this session leads to the new one.
                 rotation: Some(Rotation { previous: secret_hash, salt, rotated_at: now }),
                 authenticated_at: record.authenticated_at,
-                credential: record.credential,
+                credential: None,
             };
             if self.put_token(&record, &change).await? {
                 let session = self.session(record, token.clone(), state, true, now, None);
@@ -112,7 +114,7 @@ impl SessionManager {
             secret_hash: token.secret_hash(),
             rotation: Some(Rotation { previous, salt, rotated_at: self.now() }),
             authenticated_at: session.authenticated_at(),
-            credential: session.record.credential,
+            credential: None,
         };
         if self.store().change_token(session.id(), &change).await? {
             let (id, user) = (session.id(), session.user_id());
@@ -134,7 +136,7 @@ pub(crate) fn new_token(
         secret_hash: token.secret_hash(),
         rotation: None,
         authenticated_at,
-        credential: record.credential,
+        credential: None,
     };
     Ok((token, change))
 }
@@ -149,7 +151,7 @@ pub(crate) fn with_token(
     session.record.secret_hash = change.secret_hash;
     session.record.rotation = change.rotation;
     session.record.authenticated_at = change.authenticated_at;
-    session.record.credential = change.credential;
+    session.record.credential = change.credential.or(session.record.credential);
     session.token = token;
     session.fresh = fresh;
     session
@@ -165,7 +167,7 @@ mod tests {
         log_in::LogInOptions,
         session_manager::NewSession,
         settings::Settings,
-        store::{Ends, MemoryStore},
+        store::MemoryStore,
         user::{AuthUser, Users},
     };
 
@@ -195,7 +197,7 @@ mod tests {
         let settings = Settings::default();
         let users = Users::of::<Account>();
         let sessions =
-            SessionManager::new(Arc::new(store), Arc::new(clock.clone()), settings, users);
+            SessionManager::new(Arc::new(store), None, Arc::new(clock.clone()), settings, users);
         (sessions, clock)
     }
 
@@ -234,7 +236,7 @@ mod tests {
         for _ in 0..20 {
             let options = LogInOptions::new().remember(false);
             let new = NewSession { options, actor: Some(&own), ..NewSession::default() };
-            let acting = sessions.create(&USER, new, Ends::default()).await.unwrap();
+            let acting = sessions.create(&USER, new).await.unwrap();
             let back = sessions.resume(own.id(), &acting, &acting.token).await.unwrap().unwrap();
             let record = row(&sessions, &own).await;
             let rotation = record.rotation.unwrap();

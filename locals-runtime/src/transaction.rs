@@ -9,7 +9,7 @@ use crate::{
     auth::Auth,
     credential::CredentialDigest,
     error::Error,
-    session::{Session, TokenChange},
+    session::Session,
     session_manager::NewSession,
     store::{Dialect, Ends, SqlStore},
     token::{CredentialHash, SessionId},
@@ -140,12 +140,9 @@ where
     pub async fn invalidate_other_sessions(&mut self, session: &Session) -> Result<u64, Error> {
         let (user, keep) = (session.user_id(), Some(session.id()));
         let ended = self.store.delete_by_user_on(self.connection, user, keep).await?;
-        if !T::CREDENTIAL.is_empty() {
-            let record = &session.record;
-            let mut change = TokenChange::new(record, record.secret_hash);
-            change.rotation = record.rotation;
-            change.credential = self.credential(session).await?;
-            self.store.change_token_on(self.connection, session.id(), &change).await?;
+        if let Some(credential) = self.credential(session).await? {
+            let id = session.id();
+            self.store.bind_credential_on(self.connection, id, &credential).await?;
         }
         Ok(ended)
     }
@@ -156,8 +153,7 @@ where
             return Ok(None);
         }
         let user = self.store.find_user_on(self.connection, session.user_id()).await?;
-        let bound = user.map(|user| CredentialDigest::of(session.id(), &user));
-        Ok(bound.unwrap_or(session.record.credential))
+        Ok(user.and_then(|user| CredentialDigest::of(session.id(), &user)))
     }
 
     /// Refuses a user whose account is switched off, by their row as this transaction sees it.

@@ -13,7 +13,9 @@ use locals::{
 use sqlx::Sqlite;
 
 use crate::{
-    app, send,
+    app,
+    routes::{logout, logout_everywhere},
+    send,
     support::{self, Reply, as_set, cookie, problem},
 };
 
@@ -439,6 +441,68 @@ async fn whoever_changes_their_own_password_stays_signed_in_by_every_verb_that_p
             assert_eq!(status!(app, "/me", cookie(&there)), 401, "{verb}");
         }
     }
+}
+
+#[actix_web::test]
+async fn an_exchange_of_the_token_does_not_bring_the_old_binding_back() {
+    for verb in ["within_invalidate_other_sessions", "reauthenticate", "log_out_other_sessions"] {
+        let rotating = |builder: AuthBuilder<Member>| builder.rotate_every(Duration::from_mins(10));
+        for all in Members::everywhere(rotating).await {
+            let all = Arc::new(all);
+            let here = all.auth.create_session(&Member::new(1)).await.unwrap();
+            // The request that changes the password is the one that exchanges the token.
+            all.clock.advance(Duration::from_mins(10));
+            let data = web::Data::new(Arc::clone(&all));
+            let app = app!(all; data, me, change_password);
+            let path = format!("/password/{verb}");
+            let reply = send!(app, support::post(&path).insert_header(cookie(&here)));
+            if reply.status == StatusCode::NOT_IMPLEMENTED {
+                continue;
+            }
+            assert_eq!(reply.status, StatusCode::NO_CONTENT, "{verb}: {reply:?}");
+            assert_eq!(status!(app, "/me", as_set(&reply)), 200, "{verb}");
+        }
+    }
+}
+
+#[actix_web::test]
+async fn who_signs_out_while_the_account_is_off_is_out_when_it_is_on_again() {
+    for path in ["/logout", "/logout-everywhere", "/login-as-2"] {
+        for all in Members::everywhere(only_active).await {
+            all.put(&Member::new(2)).await;
+            let own = all.auth.create_session(&Member::new(1)).await.unwrap();
+            let app = app!(all, me, logout, logout_everywhere, login_as_2);
+            all.put(&Member { is_active: false, ..Member::new(1) }).await;
+            let reply = send!(app, support::post(path).insert_header(cookie(&own)));
+            assert_eq!(reply.status, StatusCode::OK, "{path}: {reply:?}");
+            all.put(&Member::new(1)).await;
+            assert_eq!(status!(app, "/me", cookie(&own)), 401, "{path}");
+        }
+    }
+}
+
+#[actix_web::test]
+async fn who_signs_out_while_acting_as_an_account_that_is_off_ends_both_sessions() {
+    for off in [1, 9] {
+        for all in Members::everywhere(only_active).await {
+            let admin = all.auth.create_session(&Member::new(9)).await.unwrap();
+            let app = app!(all, me, impersonate, logout);
+            let begin = support::post("/impersonate/1").insert_header(cookie(&admin));
+            let acting = send!(app, begin);
+            all.put(&Member { is_active: false, ..Member::new(off) }).await;
+            send!(app, support::post("/logout").insert_header(as_set(&acting)));
+            all.put(&Member::new(off)).await;
+            assert_eq!(status!(app, "/me", as_set(&acting)), 401, "{off}");
+            assert_eq!(status!(app, "/me", cookie(&admin)), 401, "{off}");
+        }
+    }
+}
+
+#[post("/login-as-2")]
+#[with_session]
+async fn login_as_2(locals: Locals) -> Result<&'static str, Error> {
+    locals.log_in(&Member::new(2)).await?;
+    Ok("in")
 }
 
 #[actix_web::test]

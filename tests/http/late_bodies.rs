@@ -1,7 +1,11 @@
 //! What was found of a session counts for a second while the request is still being received: a
 //! session that ends while a body trickles in runs no handler.
 
-use std::{future::Future, time::Duration};
+use std::{
+    future::Future,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
 use actix_web::{
     App, FromRequest, HttpRequest, HttpResponse,
@@ -104,6 +108,17 @@ async fn streaming(mut body: web::Payload) -> HttpResponse {
     HttpResponse::Ok().body(length.to_string())
 }
 
+/// One that takes its body as it comes, also if it does not come whole.
+async fn tolerant(body: Result<String, actix_web::Error>) -> String {
+    body.unwrap_or_else(|_| "nothing".to_owned())
+}
+
+#[post("/tolerant")]
+#[require_user]
+async fn tolerant_user(_user: User<Account>, body: Result<String, actix_web::Error>) -> String {
+    body.unwrap_or_else(|_| "nothing".to_owned())
+}
+
 macro_rules! app {
     ($fixture:expr) => {
         init_service(
@@ -113,9 +128,15 @@ macro_rules! app {
                 .service(
                     web::scope("/guarded")
                         .wrap($fixture.auth.require_user().check(is_called_name_1))
-                        .service((save, anybody))
+                        .service((save, anybody, tolerant_user))
+                        .route("/tolerant-plain", web::post().to(tolerant))
                         .route("/plain", web::post().to(plain))
                         .route("/streaming", web::post().to(streaming)),
+                )
+                .service(
+                    web::scope("/inside")
+                        .wrap($fixture.auth.require_user())
+                        .service((save, by_name, proved, recent)),
                 ),
         )
         .await
@@ -147,7 +168,10 @@ fn trickling(meanwhile: impl Future<Output = ()> + 'static) -> Payload {
 }
 
 /// The paths at which only signed-in users are served, by an attribute, a guard, or both.
-const FOR_USERS: [&str; 8] = [
+const FOR_USERS: [&str; 11] = [
+    "/inside/save",
+    "/guarded/tolerant",
+    "/guarded/tolerant-plain",
     "/save",
     "/by-name",
     "/proved",
@@ -198,7 +222,17 @@ async fn so_does_one_whose_token_was_replaced_or_whose_time_is_over() {
 
 #[actix_web::test]
 async fn a_user_who_loses_a_right_meanwhile_is_refused_by_attribute_proof_and_guard() {
-    for path in ["/by-name", "/proved", "/guarded/save", "/guarded/plain", "/guarded/anybody"] {
+    for path in [
+        "/by-name",
+        "/proved",
+        "/guarded/save",
+        "/guarded/plain",
+        "/guarded/anybody",
+        "/guarded/tolerant",
+        // The guard around asks less than the attribute inside.
+        "/inside/by-name",
+        "/inside/proved",
+    ] {
         let fixture = Fixture::new().await;
         let session = fixture.session(1).await;
         let app = app!(fixture);
@@ -217,10 +251,58 @@ async fn a_log_in_that_grows_old_meanwhile_is_no_recent_one() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
     let clock = fixture.clock.clone();
-    let reply = trickle!(app!(fixture), "/recent", &session, async move {
-        clock.advance(Duration::from_mins(11));
+    for path in ["/recent", "/inside/recent"] {
+        fixture.clock.set(session.created_at());
+        let clock = clock.clone();
+        let reply = trickle!(app!(fixture), path, &session, async move {
+            clock.advance(Duration::from_mins(11));
+        });
+        assert!(reply.body.contains("reauthenticate"), "{path}: {reply:?}");
+    }
+}
+
+#[actix_web::test]
+async fn a_client_that_asks_for_an_upgrade_is_watched_while_it_sends_a_body() {
+    let fixture = Fixture::new().await;
+    let session = fixture.session(1).await;
+    let app = app!(fixture);
+    let (auth, clock, id) = (fixture.auth.clone(), fixture.clock.clone(), session.id());
+    let request = support::post("/guarded/plain").insert_header(cookie(&session));
+    let request = request.insert_header(("Connection", "upgrade"));
+    let reply = send_late!(app, request.insert_header(("Content-Length", "3")), async move {
+        auth.invalidate_session(id).await.unwrap();
+        clock.advance(LATE);
     });
-    assert!(reply.body.contains("reauthenticate"), "{reply:?}");
+    assert_eq!(reply.status, StatusCode::UNAUTHORIZED);
+}
+
+#[actix_web::test]
+async fn no_piece_of_a_body_that_came_too_late_is_given_on() {
+    /// Counts what it is given, although the body does not come to its end.
+    async fn count(mut body: web::Payload, seen: web::Data<AtomicUsize>) -> HttpResponse {
+        while let Some(Ok(chunk)) = body.next().await {
+            seen.fetch_add(chunk.len(), Ordering::SeqCst);
+        }
+        HttpResponse::Ok().finish()
+    }
+    let fixture = Fixture::new().await;
+    let session = fixture.session(1).await;
+    let seen = web::Data::new(AtomicUsize::new(0));
+    let app = init_service(
+        App::new().app_data(seen.clone()).configure(fixture.auth.configure()).service(
+            web::scope("/guarded")
+                .wrap(fixture.auth.require_user())
+                .route("/count", web::post().to(count)),
+        ),
+    )
+    .await;
+    let (auth, clock, id) = (fixture.auth.clone(), fixture.clock.clone(), session.id());
+    let reply = trickle!(app, "/guarded/count", &session, async move {
+        auth.invalidate_session(id).await.unwrap();
+        clock.advance(LATE);
+    });
+    assert_eq!(reply.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(seen.load(Ordering::SeqCst), 1, "what came in time");
 }
 
 #[actix_web::test]

@@ -402,6 +402,32 @@ async fn a_slow_request_whose_token_was_exchanged_meanwhile_ends_nothing() {
 }
 
 #[actix_web::test]
+async fn a_request_that_asks_late_for_the_first_time_is_judged_as_it_came() {
+    #[post("/upload")]
+    #[with_session]
+    async fn upload(locals: Locals, gate: web::Data<Gate>) -> Result<String, Error> {
+        gate.pass().await;
+        Ok(locals.get_session().await?.is_some().to_string())
+    }
+    let fixture = Fixture::configured(rotating).await;
+    let session = fixture.session(1).await;
+    let gate = web::Data::new(Gate::default());
+    let app = app!(fixture; gate, upload, me);
+    fixture.clock.advance(EVERY);
+    let slow = async { send!(app, support::post("/upload").insert_header(cookie(&session))) };
+    let meanwhile = async {
+        gate.reached().await;
+        let exchanged = send!(app, support::get("/me").insert_header(cookie(&session)));
+        fixture.clock.advance(3 * OVERLAP);
+        gate.open();
+        exchanged
+    };
+    let (reply, exchanged) = join(slow, meanwhile).await;
+    assert_eq!(reply.body, "true");
+    assert_eq!(send!(app, support::get("/me").insert_header(as_set(&exchanged))).body, "name-1");
+}
+
+#[actix_web::test]
 async fn a_session_that_cannot_be_ended_on_reuse_is_refused_and_ended_the_next_time() {
     let fixture = Fixture::configured(rotating).await;
     let session = fixture.session(1).await;

@@ -198,6 +198,49 @@ async fn who_has_just_begun_to_act_is_refused_within_the_same_request() {
 }
 
 #[actix_web::test]
+async fn to_clear_the_cookie_and_sign_out_everywhere_ends_the_impersonation_too() {
+    #[post("/both")]
+    #[require_user]
+    async fn both(auth: Auth<Account>, locals: Locals) -> Result<&'static str, Error> {
+        locals.clear_session();
+        locals.log_out_everywhere().await?;
+        auth.create_session(&Account::of(1)).await?;
+        Ok("")
+    }
+    let (fixture, admin, acting) = admin_acting_as_1().await;
+    let app = app!(fixture, both, me);
+    let reply = send!(app, support::post("/both").insert_header(acting.clone()));
+    assert_eq!(reply.status, StatusCode::OK);
+    let shown = send!(app, support::post("/me").insert_header(acting));
+    assert_eq!(shown.status, StatusCode::UNAUTHORIZED);
+    assert!(fixture.row(&admin).await.is_none());
+}
+
+#[actix_web::test]
+async fn a_handler_of_another_auth_inside_does_not_hide_that_somebody_acts() {
+    #[post("/inner")]
+    #[with_session]
+    async fn inner(database: web::Data<Database>) -> Result<&'static str, Error> {
+        database.auth.create_session(&Account::of(1)).await?;
+        Ok("")
+    }
+    let (fixture, _, acting) = admin_acting_as_1().await;
+    let database = database(&fixture);
+    let other = Fixture::new().await;
+    let app = actix_web::test::init_service(
+        actix_web::App::new().app_data(database).service(
+            web::scope("")
+                .wrap(fixture.auth.require_user())
+                .configure(other.auth.configure())
+                .service(inner),
+        ),
+    )
+    .await;
+    let reply = send!(app, support::post("/inner").insert_header(acting));
+    assert!(reply.body.contains("impersonating"), "{reply:?}");
+}
+
+#[actix_web::test]
 async fn who_has_stopped_acting_or_signed_out_may_sign_in_again() {
     #[post("/stop-and-in")]
     #[require_user]

@@ -181,7 +181,7 @@ impl<T: AuthUser> SessionStore for MemoryStore<T> {
                 session.secret_hash = change.secret_hash;
                 session.rotation = change.rotation;
                 session.authenticated_at = change.authenticated_at;
-                session.credential = change.credential;
+                session.credential = change.credential.or(session.credential);
             }))
         })
     }

@@ -33,9 +33,9 @@
 //!     number at once that name one revision, at most one creates. (A store that cannot change several
 //!     keys at once creates first and ends then, those with a revision first; where that fails or is
 //!     refused, it deletes the new session again.)
-//! 14. `change_token` replaces the hash of the secret, the rotation, the time of the last proof and
-//!     the digest of the credential of a session and nothing else, and only if the hash is still
-//!     the one it replaces. It says whether it did; from then on every reader is given the new ones.
+//! 14. `change_token` replaces the hash of the secret, the rotation, the time of the last proof and,
+//!     where it names one, the digest of the credential of a session and nothing else, and only if the
+//!     hash is still the one it replaces. It says whether it did; from then on every reader is given the new ones.
 //! 15. Of any number of changes of the token at once that replace one hash, exactly one does.
 //! 16. `write_data` replaces the data of a session, adds one to their revision and changes nothing
 //!     else, and only if the revision is still the one it replaces. It says whether it did.

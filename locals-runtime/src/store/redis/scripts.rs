@@ -64,21 +64,26 @@ return 1";
 
 /// Gives a session a new token, if it still has the one to replace.
 ///
-/// `KEYS[1]` the session; `ARGV[1]` the hash to replace; `ARGV[2]` hash, time and rotation.
+/// `KEYS[1]` the session; `ARGV[1]` the hash to replace; `ARGV[2]` hash, time and rotation, and
+/// behind a dot the digest of the credential; without it the session keeps the one that it has.
 pub(super) const CHANGE_TOKEN: &str = "
 local value = redis.call('GET', KEYS[1])
 if not value then
     return 0
 end
-local before, hash, behind =
-    string.match(value, '^(%-?%d+ %-?%d+ %-?%d+ %-?%d+) (%S+) %-?%d+ %S+ (.*)$')
+local before, hash, word, behind =
+    string.match(value, '^(%-?%d+ %-?%d+ %-?%d+ %-?%d+) (%S+) %-?%d+ (%S+) (.*)$')
 if not before then
     return -1
 end
 if hash ~= ARGV[1] then
     return 0
 end
-redis.call('SET', KEYS[1], before .. ' ' .. ARGV[2] .. ' ' .. behind, 'KEEPTTL')
+local token = ARGV[2]
+if not string.find(token, '.', 1, true) then
+    token = token .. (string.match(word, '%..*$') or '')
+end
+redis.call('SET', KEYS[1], before .. ' ' .. token .. ' ' .. behind, 'KEEPTTL')
 return 1";
 
 /// Replaces the data of a session, if they still have the revision to replace.

@@ -95,6 +95,7 @@ pub struct Statements<S = SqlStr> {
     pub find: S,
     pub renew: S,
     pub change_token: S,
+    pub bind_credential: S,
     pub write_data: S,
     pub delete: S,
     pub delete_unchanged: S,
@@ -122,6 +123,7 @@ impl Sql {
             find: fill(templates.find),
             renew: fill(templates.renew),
             change_token: fill(templates.change_token),
+            bind_credential: fill(templates.bind_credential),
             write_data: fill(templates.write_data),
             delete: fill(templates.delete),
             delete_unchanged: fill(templates.delete_unchanged),
@@ -310,8 +312,9 @@ pub const SQLITE: Sql = Sql {
                 SET active_expires_at = ?, idle_expires_at = ?, renewed_at = ? \
                 WHERE id = +? AND active_expires_at <= ? AND secret_hash = ?",
         change_token: "UPDATE user_sessions \
-                       SET secret_hash = ?, rotation = ?, authenticated_at = ?, credential = ? \
-                       WHERE id = +? AND secret_hash = ?",
+                       SET secret_hash = ?, rotation = ?, authenticated_at = ?, \
+                       credential = COALESCE(?, credential) WHERE id = +? AND secret_hash = ?",
+        bind_credential: "UPDATE user_sessions SET credential = ? WHERE id = +?",
         write_data: "UPDATE user_sessions SET data = ?, data_revision = data_revision + 1 \
                      WHERE id = +? AND data_revision = ?",
         delete: "DELETE FROM user_sessions WHERE id = +?",
@@ -457,8 +460,9 @@ pub const POSTGRES: Sql = Sql {
                 SET active_expires_at = $1, idle_expires_at = $2, renewed_at = $3 \
                 WHERE id = $4 AND active_expires_at <= $5 AND secret_hash = $6",
         change_token: "UPDATE user_sessions \
-                       SET secret_hash = $1, rotation = $2, authenticated_at = $3, credential = $4 \
-                       WHERE id = $5 AND secret_hash = $6",
+                       SET secret_hash = $1, rotation = $2, authenticated_at = $3, \
+                       credential = COALESCE($4, credential) WHERE id = $5 AND secret_hash = $6",
+        bind_credential: "UPDATE user_sessions SET credential = $1 WHERE id = $2",
         write_data: "UPDATE user_sessions SET data = $1, data_revision = data_revision + 1 \
                      WHERE id = $2 AND data_revision = $3",
         delete: "DELETE FROM user_sessions WHERE id = $1",
@@ -581,8 +585,9 @@ pub const MYSQL: Sql = Sql {
                 SET active_expires_at = ?, idle_expires_at = ?, renewed_at = ? \
                 WHERE id = ? AND active_expires_at <= ? AND secret_hash = ?",
         change_token: "UPDATE user_sessions \
-                       SET secret_hash = ?, rotation = ?, authenticated_at = ?, credential = ? \
-                       WHERE id = ? AND secret_hash = ?",
+                       SET secret_hash = ?, rotation = ?, authenticated_at = ?, \
+                       credential = COALESCE(?, credential) WHERE id = ? AND secret_hash = ?",
+        bind_credential: "UPDATE user_sessions SET credential = ? WHERE id = ?",
         write_data: "UPDATE user_sessions SET data = ?, data_revision = data_revision + 1 \
                      WHERE id = ? AND data_revision = ?",
         delete: "DELETE FROM user_sessions WHERE id = ?",

@@ -4,7 +4,7 @@ use sqlx::{Connection, FromRow, SqlStr};
 
 use super::{
     Dialect, SqlStore, Value, created, first_refused,
-    record::{id_value, token_values},
+    record::{credential_value, id_value, token_values},
     run::{all_or_none, in_time},
     unreadable_user,
 };
@@ -12,7 +12,7 @@ use crate::{
     error::StoreError,
     session::{SessionRecord, TokenChange},
     store::Ends,
-    token::SessionId,
+    token::{CredentialHash, SessionId},
     user::{AuthUser, UserId},
 };
 
@@ -45,6 +45,17 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
     ) -> Result<bool, StoreError> {
         let sql = &self.statements.change_token;
         Ok(execute_on::<D>(connection, sql, &token_values(&id, change)).await? == 1)
+    }
+
+    /// Binds a session to this credential, on this connection, whatever token it has.
+    pub(crate) async fn bind_credential_on(
+        &self,
+        connection: &mut D::Connection,
+        id: SessionId,
+        credential: &CredentialHash,
+    ) -> Result<(), StoreError> {
+        let values = [credential_value(Some(credential)), id_value(&id)];
+        execute_on::<D>(connection, &self.statements.bind_credential, &values).await.map(drop)
     }
 
     /// A user by their id, on this connection.

@@ -96,7 +96,7 @@ pub fn changed(session: &SessionRecord, change: &TokenChange) -> SessionRecord {
         secret_hash: change.secret_hash,
         rotation: change.rotation,
         authenticated_at: change.authenticated_at,
-        credential: change.credential,
+        credential: change.credential.or(session.credential),
         ..session.clone()
     }
 }
