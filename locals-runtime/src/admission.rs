@@ -77,7 +77,7 @@ fn token_state(
 ) -> Result<TokenState, Denial> {
     if record.secret_hash == token.secret_hash() {
         let issued = record.rotation.map_or_else(
-            // One whose time of creation was put after that of another begins its periods before it.
+            // The time of creation may have been put a little later, to come after that of another session.
             || record.authenticated_at.max(record.created_at.min(record.renewed_at)),
             |rotation| rotation.rotated_at,
         );

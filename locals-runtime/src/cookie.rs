@@ -15,8 +15,8 @@ use crate::{
 const MOST_TOKENS: usize = 8;
 
 /// How many bytes of a response's header the removals of cookies in other scopes may take in all, and
-/// how many of them the session's cookie leaves to that of a guest who is written too. Proxies take a header of 4 KiB at least (nginx:
-/// `proxy_buffer_size`), and answer 502 to a larger one.
+/// how many of them the session's cookie leaves to that of a guest who is written too. Proxies take a
+/// header of 4 KiB at least (nginx: `proxy_buffer_size`), and answer 502 to a larger one.
 pub(crate) const MOST_REMOVAL_BYTES: usize = 3072;
 pub(crate) const REMOVAL_BYTES_LEFT_TO_GUEST: usize = 1536;
 

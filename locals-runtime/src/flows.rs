@@ -99,7 +99,7 @@ impl Locals {
             let sessions: Vec<End> = own.iter().map(|id| end(*id, before.as_ref())).collect();
             let ends = Ends { sessions: &sessions, guest: merged };
             if let (Some(_), Some(guest)) = (merged, &guest) {
-                // Before it ends: another request may find it gone at once.
+                // Before the guest ends, because another request may find them gone at once.
                 let successor = SessionToken::generate()?;
                 let now = self.auth().now();
                 self.auth().guests_taken_over().note(&guest.token, successor, now);
@@ -369,7 +369,8 @@ impl Locals {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Store`] if the store fails.
+    /// [`Error::Store`] if the store fails; [`Error::ResponseStarted`] for the current session, when its
+    /// cookie can no longer be removed.
     pub async fn end_session(&self, id: SessionId) -> Result<bool, Error> {
         let list = self.sessions().await?;
         let Some(info) = list.iter().find(|info| info.id == id) else {

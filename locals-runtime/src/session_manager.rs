@@ -387,7 +387,9 @@ impl SessionManager {
         self.end_all(&user.into(), None).await
     }
 
-    /// Ends all other sessions of the user of this one; says how many there were.
+    /// Ends all other sessions of the user of this one; says how many there were. The session that is kept
+    /// is not bound to another [credential](AuthUser::CREDENTIAL): after a change of password use
+    /// [`reauthenticate`](Self::reauthenticate), which is.
     ///
     /// ```
     /// # use locals::{Auth, AuthUser, Error, Session};
