@@ -221,6 +221,7 @@ mod tests {
         for (created, proved) in [(1_000, 1_000), (1_000, 0), (0, 1_000)] {
             let times = SessionRecord {
                 created_at: at(created),
+                renewed_at: at(created),
                 authenticated_at: at(proved),
                 ..record(&token)
             };

@@ -619,6 +619,7 @@ mod tests {
             data: None,
             data_revision: 0,
             rotation: None,
+            credential: None,
         };
         manager.session(record, token, SessionState::Idle, true, at(3_500), None)
     }

@@ -113,8 +113,11 @@ pub(super) fn write(session: &SessionRecord) -> Result<String, StoreError> {
     let idle = session.idle_expires_at.as_millis();
     let renewed = session.renewed_at.as_millis();
     let revision = session.data_revision;
-    let token = TokenChange::new(session, session.secret_hash);
-    let token = changed_token(&TokenChange { rotation: session.rotation, ..token });
+    let token = changed_token(&TokenChange {
+        rotation: session.rotation,
+        credential: session.credential,
+        ..TokenChange::new(session, session.secret_hash)
+    });
     let mut value = format!("{active} {idle} {renewed} {revision} {token} {constant}");
     if let Some(data) = &session.data {
         value.push('\n');
