@@ -2,7 +2,7 @@
 
 use std::{any::Any, fmt};
 
-use sqlx::{FromRow, Transaction};
+use sqlx::Transaction;
 
 use crate::{
     acting,
@@ -11,7 +11,7 @@ use crate::{
     error::Error,
     session::Session,
     session_manager::NewSession,
-    store::{Dialect, Ends, SqlStore},
+    store::{Dialect, Ends, ReadRow, SqlStore},
     token::{CredentialHash, SessionId},
     token_change::{new_token, with_token},
     user::{AuthUser, UserId, UserKey},
@@ -69,11 +69,7 @@ impl<T: AuthUser> Auth<T> {
     }
 }
 
-impl<D, T> Within<'_, D, T>
-where
-    D: Dialect,
-    T: AuthUser + for<'r> FromRow<'r, D::Row>,
-{
+impl<D: Dialect, T: AuthUser> Within<'_, D, T> {
     /// As [`SessionManager::create_session`](crate::SessionManager::create_session). It ends no
     /// other session: what the user has above
     /// [`max_sessions`](crate::AuthBuilder::max_sessions) ends at their next log-in.
@@ -147,12 +143,20 @@ where
         Ok(ended)
     }
 
+    /// The row of a user as this transaction sees it.
+    async fn find_user(&mut self, id: &UserId) -> Result<Option<T>, Error> {
+        let read = self.auth.users().row_reader();
+        let read = read.and_then(|read| read.downcast::<ReadRow<D, T>>().ok());
+        let read = read.ok_or(Error::WrongStore { transaction: D::NAME })?;
+        Ok(self.store.find_user_on(self.connection, id, *read).await?)
+    }
+
     /// What the session is bound to from now on, by the row as this transaction sees it.
     async fn credential(&mut self, session: &Session) -> Result<Option<CredentialHash>, Error> {
         if T::CREDENTIAL.is_empty() {
             return Ok(None);
         }
-        let user = self.store.find_user_on(self.connection, session.user_id()).await?;
+        let user = self.find_user(session.user_id()).await?;
         Ok(user.and_then(|user| CredentialDigest::of(session.id(), &user)))
     }
 
@@ -167,15 +171,13 @@ where
             Some(row) => rules.is_active(row),
             None => {
                 let id = user.id().to_user_id();
-                let row = self.store.find_user_on(self.connection, &id).await?;
+                let row = self.find_user(&id).await?;
                 row.is_none_or(|row| rules.is_active(&row))
             }
         };
         if is_active { Ok(()) } else { Err(Error::InactiveUser) }
     }
-}
 
-impl<D: Dialect, T: AuthUser> Within<'_, D, T> {
     /// As [`SessionManager::invalidate_session`](crate::SessionManager::invalidate_session).
     ///
     /// # Errors

@@ -76,6 +76,8 @@ pub use memory::MemoryStore;
 #[cfg(feature = "redis")]
 pub use redis::RedisStore;
 #[cfg(feature = "sql")]
+pub(crate) use sql::ReadRow;
+#[cfg(feature = "sql")]
 pub(crate) use sql::advice as query_advice;
 #[cfg(feature = "sql")]
 pub use sql::{Dialect, SqlStore};
@@ -212,4 +214,11 @@ pub trait SessionUserStore<T>: SessionStore {
 
     /// Reads a user by their id (rule 22).
     fn find_user<'a>(&'a self, id: &'a UserId) -> StoreFuture<'a, Option<T>>;
+
+    /// How `SqlStore` makes a user of a row, for transactions of the app. No part of the public
+    /// interface.
+    #[doc(hidden)]
+    fn row_reader(&self) -> Option<Box<dyn Any>> {
+        None
+    }
 }

@@ -1,6 +1,7 @@
 //! Sessions, and guests, in tables beside the app's own users.
 
 use std::{
+    any::Any,
     fmt,
     marker::PhantomData,
     sync::{Arc, OnceLock},
@@ -301,7 +302,15 @@ where
             row.map(|row| T::from_row(&row).map_err(unreadable_user)).transpose()
         })
     }
+
+    fn row_reader(&self) -> Option<Box<dyn Any>> {
+        let read: ReadRow<D, T> = |row| T::from_row(row);
+        Some(Box::new(read))
+    }
 }
+
+/// How a user is made of a row.
+pub(crate) type ReadRow<D, T> = fn(&<D as sqlx::Database>::Row) -> sqlx::Result<T>;
 
 /// One user whose row does not fit their type is not signed in; a type that asks for a column that
 /// is not there is a fault of the app.

@@ -1,9 +1,9 @@
 //! Statements inside the app's own transaction.
 
-use sqlx::{Connection, FromRow, SqlStr};
+use sqlx::{Connection, SqlStr};
 
 use super::{
-    Dialect, SqlStore, Value, created, first_refused,
+    Dialect, ReadRow, SqlStore, Value, created, first_refused,
     record::{credential_value, id_value, token_values},
     run::{all_or_none, in_time},
     unreadable_user,
@@ -63,14 +63,12 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
         &self,
         connection: &mut D::Connection,
         id: &UserId,
-    ) -> Result<Option<T>, StoreError>
-    where
-        T: for<'r> FromRow<'r, D::Row>,
-    {
+        read: ReadRow<D, T>,
+    ) -> Result<Option<T>, StoreError> {
         let sql = self.users().await?.find_user.clone();
         let id = [self.user_value(id).await?];
         let row = in_time::<D, _>(D::fetch(connection, sql, &id)).await?.pop();
-        row.map(|row| T::from_row(&row).map_err(unreadable_user)).transpose()
+        row.map(|row| read(&row).map_err(unreadable_user)).transpose()
     }
 
     /// As [`SessionStore::delete`](crate::store::SessionStore::delete), on this connection.
