@@ -598,7 +598,7 @@ mod tests {
         let clock = ManualClock::at(at(0));
         let users = Users::of::<Account>();
         let manager =
-            SessionManager::new(Arc::new(store), Arc::new(clock), Settings::default(), users);
+            SessionManager::new(Arc::new(store), None, Arc::new(clock), Settings::default(), users);
         let token: SessionToken = "a".repeat(64).parse().unwrap();
         let record = SessionRecord {
             id: token.id(),
@@ -618,6 +618,7 @@ mod tests {
             data: None,
             data_revision: 0,
             rotation: None,
+            credential: None,
         };
         manager.session(record, token, SessionState::Idle, true, at(3_500), None)
     }

@@ -165,7 +165,7 @@ mod tests {
         log_in::LogInOptions,
         session_manager::NewSession,
         settings::Settings,
-        store::{Ends, MemoryStore},
+        store::MemoryStore,
         user::{AuthUser, Users},
     };
 
@@ -195,7 +195,7 @@ mod tests {
         let settings = Settings::default();
         let users = Users::of::<Account>();
         let sessions =
-            SessionManager::new(Arc::new(store), Arc::new(clock.clone()), settings, users);
+            SessionManager::new(Arc::new(store), None, Arc::new(clock.clone()), settings, users);
         (sessions, clock)
     }
 
@@ -234,7 +234,7 @@ mod tests {
         for _ in 0..20 {
             let options = LogInOptions::new().remember(false);
             let new = NewSession { options, actor: Some(&own), ..NewSession::default() };
-            let acting = sessions.create(&USER, new, Ends::default()).await.unwrap();
+            let acting = sessions.create(&USER, new).await.unwrap();
             let back = sessions.resume(own.id(), &acting, &acting.token).await.unwrap().unwrap();
             let record = row(&sessions, &own).await;
             let rotation = record.rotation.unwrap();
