@@ -84,6 +84,13 @@ impl Content {
         Some(Change::Session(session))
     }
 
+    /// A guest overwritten, if they are there and their data have this revision. The secret stays.
+    fn overwritten(&self, mut guest: GuestRecord, replaces: i64) -> Option<Change> {
+        let found = self.guests.get(&guest.id).filter(|found| found.data_revision == replaces)?;
+        guest.secret_hash = found.secret_hash;
+        Some(Change::Guest(guest))
+    }
+
     /// The end of each session that matches.
     fn ends(&self, matches: impl Fn(&SessionRecord) -> bool) -> impl Iterator<Item = Change> {
         let found = self.sessions.values().filter(move |session| matches(session));
@@ -141,7 +148,8 @@ impl FileStore {
 impl SessionStore for FileStore {
     fn create<'a>(&'a self, session: &'a SessionRecord, ends: Ends<'a>) -> StoreFuture<'a, bool> {
         let session = session.clone();
-        let (ended, guest) = (ends.sessions.to_vec(), ends.guest);
+        let ended = ends.sessions.to_vec();
+        let guest = ends.guest.map(|change| (change.replaces, change.record.clone()));
         let written = self.write(move |content| {
             if content.sessions.contains_key(&session.id) {
                 return Err(StoreError::Collision);
@@ -151,15 +159,17 @@ impl SessionStore for FileStore {
                 let stored = content.sessions.get(&end.id).map(|it| it.data_revision);
                 end.data_revision.is_none() || end.data_revision == stored
             };
-            let guest_is = |end: End| {
-                let stored = content.guests.get(&end.id).map(|it| it.data_revision);
-                end.data_revision.is_none() || end.data_revision == stored
-            };
-            if !ended.iter().all(session_is) || !guest.is_none_or(guest_is) {
+            if !ended.iter().all(session_is) {
                 return Ok(Step::new());
             }
+            let guest = match guest {
+                Some((replaces, guest)) => match content.overwritten(guest, replaces) {
+                    Some(change) => Some(change),
+                    None => return Ok(Step::new()),
+                },
+                None => None,
+            };
             let ended = ended.into_iter().map(|end| Change::NoSession(end.id));
-            let guest = guest.map(|end| Change::NoGuest(end.id));
             Ok(ended.chain(guest).chain([Change::Session(session)]).collect())
         });
         Box::pin(async move { Ok(written.await? > 0) })
@@ -260,18 +270,16 @@ impl SessionStore for FileStore {
         guest: &'a GuestRecord,
         replaces: Option<i64>,
     ) -> StoreFuture<'a, bool> {
-        let mut guest = guest.clone();
+        let guest = guest.clone();
         let written = self.write(move |content| {
-            let change = match (content.guests.get(&guest.id), replaces) {
-                (Some(_), None) => return Err(StoreError::Collision),
-                (None, None) => Some(guest),
-                (Some(found), Some(revision)) if found.data_revision == revision => {
-                    guest.secret_hash = found.secret_hash;
-                    Some(guest)
+            let change = match replaces {
+                Some(revision) => content.overwritten(guest, revision),
+                None if content.guests.contains_key(&guest.id) => {
+                    return Err(StoreError::Collision);
                 }
-                _ => None,
+                None => Some(Change::Guest(guest)),
             };
-            Ok(change.map(Change::Guest).into_iter().collect())
+            Ok(change.into_iter().collect())
         });
         Box::pin(async move { Ok(written.await? == 1) })
     }

@@ -187,7 +187,7 @@ impl Resolution {
     async fn cookies(&self, head: impl FnOnce() -> RequestHead) -> [Vec<HeaderValue>; 2] {
         let session = self.written().await.filter(|_| self.carrier != Carrier::Bearer);
         let guest = match &*self.guest_decision.borrow() {
-            GuestDecision::None | GuestDecision::TakenOver => None,
+            GuestDecision::None | GuestDecision::TakenOver(_) => None,
             GuestDecision::Ended => Some(Written::Removal),
             GuestDecision::Written(guest) => {
                 let life = guest.record.expires_at.since(self.auth.sessions().now());

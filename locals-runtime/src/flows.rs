@@ -16,10 +16,11 @@ use crate::{
     presented::with_actors,
     redirect::SafeRedirect,
     resolution::{Decision, GuestDecision},
-    session::{Session, SessionInfo, SessionRecord},
+    session::{GuestRecord, Session, SessionInfo, SessionRecord},
     session_manager::{Client, NewSession},
-    store::{End, Ends},
-    token::{SessionId, SessionToken},
+    store::{End, Ends, GuestChange},
+    successor::Successor,
+    token::SessionId,
     user::{AuthUser, UserKey},
 };
 
@@ -36,8 +37,9 @@ impl Locals {
     /// What the app keeps of a [guest](Self::guest) becomes the session's, if the app has said how.
     /// Who signs in again as the same user keeps their [session data](crate::SessionData). Exactly one
     /// log-in takes data over: of several at once, the others begin without. What another request writes
-    /// in the very moment of the log-in is taken over as well, or that request finds session or guest
-    /// ended. The cookie of the guest stays in the browser, where it opens nothing.
+    /// in the very moment of the log-in is taken over as well, or that request finds the session ended, or
+    /// begins a new guest. The cookie of the old guest stays in the browser: for a minute it leads to the
+    /// new one, if there is one, and then nowhere.
     ///
     /// ```
     /// # use actix_web::{Responder, post, web};
@@ -94,22 +96,20 @@ impl Locals {
             None => None,
         };
         for _ in 0..data::MOST_TRIES {
-            let (merged, data) = self.data_to_take_over(guest.as_deref(), before.as_ref())?;
+            let (left, data) = self.data_to_take_over(guest.as_deref(), before.as_ref())?;
             let new = NewSession { client: self.client(), options, actor: None, data };
             let sessions: Vec<End> = own.iter().map(|id| end(*id, before.as_ref())).collect();
-            let ends = Ends { sessions: &sessions, guest: merged };
-            if let (Some(_), Some(guest)) = (merged, &guest) {
-                // Before the guest ends, because another request may find them gone at once.
-                let successor = SessionToken::generate()?;
-                let now = self.auth().now();
-                self.auth().guests_taken_over().note(&guest.token, successor, now);
-            }
+            let change =
+                |(guest, left): (&Guest, _)| GuestChange::new(guest.record.data_revision, left);
+            let guest_change = guest.as_deref().zip(left.as_ref()).map(change);
+            let ends = Ends { sessions: &sessions, guest: guest_change };
             self.refuse_if_finished("log_in")?;
             let created = self.auth().create_unless_changed(user, new, ends).await?;
             if let Some(session) = created {
                 self.undo_if_finished("log_in", &session).await?;
-                if merged.is_some() {
-                    self.resolution.guest_decision.replace(GuestDecision::TakenOver);
+                if let (Some(_), Some(guest)) = (left, guest) {
+                    let taken_over = GuestDecision::TakenOver(guest.token.clone());
+                    self.resolution.guest_decision.replace(taken_over);
                 }
                 self.set_session(session.clone());
                 Event::LogIn { session: session.id(), user: session.user_id() }.record();
@@ -120,7 +120,7 @@ impl Locals {
                 before = self.auth().store().find(read.id).await?;
             }
             if let Some(read) = guest {
-                guest = self.find_guest(&read.token).await?;
+                guest = self.find_guest(&read.token).await?.guest;
             }
         }
         Err(data::too_busy())
@@ -471,21 +471,21 @@ impl Locals {
         Ok(same.map(|session| session.record))
     }
 
-    /// The end of the guest who signs in, if their data are taken over, and the data of the new
-    /// session.
+    /// What the row of the guest who signs in becomes, if their data are taken over, and the data of the
+    /// new session.
     fn data_to_take_over(
         &self,
         guest: Option<&Guest>,
         before: Option<&SessionRecord>,
-    ) -> Result<(Option<End>, Option<String>), Error> {
+    ) -> Result<(Option<GuestRecord>, Option<String>), Error> {
         let before = before.and_then(|session| session.data.clone());
         let (Some(merge), Some(guest)) = (self.resolution.auth.merge(), guest) else {
             return Ok((None, before));
         };
         match merge.session_data(&guest.record, before.as_deref()) {
             Ok(data) => {
-                let end = End::at_revision(guest.record.id, guest.record.data_revision);
-                Ok((Some(end), Some(data)))
+                let successor = Successor::generate()?;
+                Ok((Some(successor.record_after(&guest.record, self.auth().now())), Some(data)))
             }
             // Nobody is kept from signing in by what they have gathered: it stays the guest's.
             Err(Error::TooMuchData { most }) => {

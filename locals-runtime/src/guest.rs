@@ -13,7 +13,8 @@ use crate::{
     locals::Locals,
     resolution::{Carrier, Decision, GuestDecision},
     session::GuestRecord,
-    token::SessionToken,
+    successor::Successor,
+    token::{SessionId, SessionToken},
     turns::Turn,
 };
 
@@ -40,6 +41,49 @@ impl Guest {
         let mut record = self.record.clone();
         (record.data, record.data_revision) = (newest.data, newest.revision);
         Rc::new(Self { record, token: self.token.clone() })
+    }
+}
+
+/// How many log-ins in a row, each of which has taken the guest over, a token is followed through.
+const MOST_MOVES: usize = 8;
+
+/// What the token of a guest leads to.
+#[derive(Default)]
+pub(crate) struct FoundGuest {
+    /// The guest, if they are there.
+    pub guest: Option<Rc<Guest>>,
+    /// The token of one who is yet to come, and who follows a guest that a log-in has taken over.
+    successor: Option<SessionToken>,
+    /// The rows of those whom a log-in has taken over, each of which names the next.
+    moved: Vec<SessionId>,
+}
+
+impl FoundGuest {
+    /// Whom others may write to as well.
+    fn id(&self) -> Option<SessionId> {
+        let guest = self.guest.as_ref().map(|guest| guest.record.id);
+        guest.or_else(|| self.successor.as_ref().map(SessionToken::id))
+    }
+
+    /// The token of the guest, or of the one who begins now.
+    fn token(&self) -> Result<SessionToken, Error> {
+        match (&self.guest, &self.successor) {
+            (Some(guest), _) => Ok(guest.token.clone()),
+            (None, Some(successor)) => Ok(successor.clone()),
+            (None, None) => SessionToken::generate(),
+        }
+    }
+
+    /// All rows, in an order in which whatever is left of them leads to the rest.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = SessionId> {
+        let guest = self.guest.iter().map(|guest| guest.record.id);
+        guest.chain(self.moved.iter().rev().copied())
+    }
+}
+
+impl From<Rc<Guest>> for FoundGuest {
+    fn from(guest: Rc<Guest>) -> Self {
+        Self { guest: Some(guest), ..Self::default() }
     }
 }
 
@@ -135,14 +179,20 @@ impl Locals {
             return Err(Error::Forbidden);
         }
         self.refuse_if_finished("update_guest")?;
-        let mut guest = self.current_guest().await?;
-        let mut turn = match &guest {
-            Some(guest) => self.auth().turn(guest.record.id).await,
-            // Nobody else knows of one who is yet to come.
-            None => None,
-        };
-        guest = guest.map(|guest| guest.after(turn.as_mut()));
+        let mut found = self.known_guest().await?;
+        let (mut turn, mut turn_of) = (None, None);
         for _ in 0..data::MOST_TRIES {
+            // One at a time: those who follow a guest come after those who have written to them.
+            if turn_of != found.id() {
+                drop(turn.take());
+                turn_of = found.id();
+                // Nobody else knows of one who is yet to come and follows nobody.
+                turn = match turn_of {
+                    Some(id) => self.auth().turn(id).await,
+                    None => None,
+                };
+            }
+            let guest = found.guest.clone().map(|guest| guest.after(turn.as_mut()));
             let before = guest.as_ref().map(|guest| guest.record.data.as_str());
             let changed = data::changed(before, &mut change, self.most_guest_data(before));
             let (data, result) = changed.map_err(|error| self.of_guests(error))?;
@@ -154,10 +204,7 @@ impl Locals {
                 None => Some(self.auth().place_for_guest().await?),
             };
             let replaces = guest.as_ref().map(|guest| guest.record.data_revision);
-            let token = match &guest {
-                Some(guest) => guest.token.clone(),
-                None => self.new_guest_token()?,
-            };
+            let token = found.token()?;
             let record = GuestRecord {
                 id: token.id(),
                 secret_hash: token.secret_hash(),
@@ -182,7 +229,8 @@ impl Locals {
                 }
                 return Ok(result);
             }
-            guest = self.find_guest(&token).await?;
+            // Written, taken over or ended meanwhile.
+            found = Rc::new(self.find_guest(&token).await?);
         }
         Err(data::too_busy())
     }
@@ -194,12 +242,12 @@ impl Locals {
     /// store fails.
     pub async fn forget_guest(&self) -> Result<(), Error> {
         self.refuse_if_finished("forget_guest")?;
-        let guest = self.current_guest().await?;
+        let rows = self.guest_rows().await?;
         self.end_conflicting_guests().await?;
-        if let Some(guest) = &guest {
-            self.auth().delete_guest(guest.record.id).await?;
+        for id in &rows {
+            self.auth().delete_guest(*id).await?;
         }
-        if guest.is_some() || self.resolution.presents_guest(&self.request) {
+        if !rows.is_empty() || self.resolution.presents_guest(&self.request) {
             self.resolution.guest_decision.replace(GuestDecision::Ended);
         }
         Ok(())
@@ -241,39 +289,59 @@ impl Locals {
 
     /// The guest as this request has written them, or else as they are stored.
     pub(crate) async fn current_guest(&self) -> Result<Option<Rc<Guest>>, Error> {
+        Ok(self.known_guest().await?.guest.clone())
+    }
+
+    /// The same, and who follows.
+    async fn known_guest(&self) -> Result<Rc<FoundGuest>, Error> {
         let decision = self.resolution.guest_decision.borrow().clone();
         match decision {
             GuestDecision::None => {}
-            GuestDecision::Written(guest) => return Ok(Some(guest)),
-            GuestDecision::TakenOver | GuestDecision::Ended => return Ok(None),
+            GuestDecision::Written(guest) => return Ok(Rc::new(guest.into())),
+            GuestDecision::TakenOver(token) => return Ok(Rc::new(self.find_guest(&token).await?)),
+            GuestDecision::Ended => return Ok(Rc::default()),
         }
-        let guest = &self.resolution.guest;
-        let found = guest.get_or_try_init(|| async {
+        let found = self.resolution.guest.get_or_try_init(|| async {
             match self.resolution.guest_token(&self.request) {
-                Some(token) => self.find_guest(&token).await,
-                None => Ok(None),
+                Some(token) => Ok(Rc::new(self.find_guest(&token).await?)),
+                None => Ok(Rc::default()),
             }
         });
         found.await.cloned()
     }
 
-    /// The token of a guest who begins now. After a log-in has taken over the one whose token this
-    /// request brings, all requests that were sent before are given the same.
-    fn new_guest_token(&self) -> Result<SessionToken, Error> {
-        let old = self.resolution.guest_token(&self.request);
-        let (taken_over, now) = (self.auth().guests_taken_over(), self.auth().now());
-        let successor = old.and_then(|old| taken_over.successor(&old, now));
-        successor.map_or_else(SessionToken::generate, Ok)
+    /// All rows of this browser's guest.
+    async fn guest_rows(&self) -> Result<Vec<SessionId>, Error> {
+        let was_read = self.resolution.guest.initialized();
+        let mut rows: Vec<_> = self.known_guest().await?.rows().collect();
+        // Since it was read, the guest may have been taken over, and another have followed.
+        let presented = self.resolution.guest_token(&self.request).filter(|_| was_read);
+        if let Some(token) = presented {
+            rows.extend(self.find_guest(&token).await?.rows());
+        }
+        Ok(rows)
     }
 
-    pub(crate) async fn find_guest(
-        &self,
-        token: &SessionToken,
-    ) -> Result<Option<Rc<Guest>>, Error> {
-        let record = self.auth().store().find_guest(token.id()).await?;
-        let living = record.filter(|guest| {
-            guest.secret_hash == token.secret_hash() && self.auth().now() < guest.expires_at
-        });
-        Ok(living.map(|record| Rc::new(Guest { record, token: token.clone() })))
+    /// Whom a token leads to: the guest whose it is, or the one who follows them.
+    pub(crate) async fn find_guest(&self, token: &SessionToken) -> Result<FoundGuest, Error> {
+        let mut found = FoundGuest::default();
+        let mut token = token.clone();
+        while found.moved.len() < MOST_MOVES {
+            let Some(record) = self.auth().store().find_guest(token.id()).await? else {
+                found.successor = (!found.moved.is_empty()).then_some(token);
+                return Ok(found);
+            };
+            let is_living = self.auth().now() < record.expires_at;
+            if !is_living || record.secret_hash != token.secret_hash() {
+                return Ok(found);
+            }
+            let Some(successor) = Successor::read(&record.data) else {
+                found.guest = Some(Rc::new(Guest { record, token }));
+                return Ok(found);
+            };
+            found.moved.push(record.id);
+            token = successor.token(&token);
+        }
+        Ok(found)
     }
 }

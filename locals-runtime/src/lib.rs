@@ -46,8 +46,8 @@ mod session;
 mod session_manager;
 mod settings;
 pub mod store;
+mod successor;
 mod sweeper;
-mod taken_over;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod token;

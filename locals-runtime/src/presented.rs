@@ -150,8 +150,8 @@ impl Locals {
             return Ok(());
         }
         for token in cookie.read_all(headers).tokens {
-            if let Some(guest) = self.find_guest(&token).await? {
-                self.auth().store().delete_guest(guest.record.id).await?;
+            for id in self.find_guest(&token).await?.rows() {
+                self.auth().delete_guest(id).await?;
             }
         }
         Ok(())

@@ -27,7 +27,7 @@ use crate::{
     cookie::Presented,
     error::{Error, StoreError},
     events::Event,
-    guest::Guest,
+    guest::{FoundGuest, Guest},
     parameters::Asks,
     presented::Conflicting,
     session::{Session, SessionRecord},
@@ -62,7 +62,7 @@ pub struct Resolution {
     /// The session's row after a write of this request.
     pub(crate) written: RefCell<Option<Box<SessionRecord>>>,
     /// The guest as they were presented, once somebody has asked.
-    pub(crate) guest: OnceCell<Option<Rc<Guest>>>,
+    pub(crate) guest: OnceCell<Rc<FoundGuest>>,
     pub(crate) guest_decision: RefCell<GuestDecision>,
     pub(crate) carrier: Carrier,
     /// Whether the session was ended by the user's wish, so that this browser is tidied up.
@@ -137,9 +137,9 @@ pub(crate) enum GuestDecision {
     #[default]
     None,
     Written(Rc<Guest>),
-    /// Their data are those of a session now. Another request may have begun a new guest since, whose
-    /// cookie is not to be removed.
-    TakenOver,
+    /// Their data are those of a session now, and their token leads to who follows. Another request may
+    /// have begun that one since, whose cookie is not to be removed.
+    TakenOver(SessionToken),
     Ended,
 }
 

@@ -19,7 +19,6 @@ use crate::{
     session::{Renewal, Session, SessionInfo, SessionRecord, SessionState},
     settings::{Settings, TokenReuse},
     store::{Ends, SessionStore},
-    taken_over::TakenOver,
     token::{CredentialHash, SessionId, SessionToken},
     turns::{Turn, Turns},
     user::{AuthUser, UserId, UserKey, Users},
@@ -65,7 +64,6 @@ struct Inner {
     turns: Turns,
     guests: GuestRoom,
     creations: Creations,
-    guests_taken_over: TakenOver,
 }
 
 /// A session on its way into the store.
@@ -111,7 +109,6 @@ impl SessionManager {
             turns: Turns::default(),
             guests: GuestRoom::default(),
             creations: Creations::default(),
-            guests_taken_over: TakenOver::default(),
         }))
     }
 
@@ -167,9 +164,6 @@ impl SessionManager {
         let session = self.draft(user, new)?;
         if !self.0.store.create(&session.record, ends).await? {
             return Ok(None);
-        }
-        if ends.guest.is_some() {
-            self.0.guests.some_ended();
         }
         let created = Event::SessionCreated { session: session.id(), user: session.user_id() };
         created.record();
@@ -559,10 +553,6 @@ impl SessionManager {
 
     pub(crate) fn settings(&self) -> &Settings {
         &self.0.settings
-    }
-
-    pub(crate) fn guests_taken_over(&self) -> &TakenOver {
-        &self.0.guests_taken_over
     }
 
     pub(crate) fn endings(&self) -> &Endings {

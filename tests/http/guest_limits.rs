@@ -247,6 +247,13 @@ async fn there_is_room_again_when_a_guest_has_gone_in_whatever_way() {
         let both = format!("{guest}; {}", cookie(&session).1);
         let leaves = support::post(way).insert_header(("Cookie", both));
         assert_eq!(send!(app, leaves).status, StatusCode::OK, "{way}");
+        if way == "/login/1" {
+            // For a minute their row says who follows, and counts.
+            fixture.clock.advance(just_before(Duration::from_mins(1)));
+            assert_eq!(send!(app, support::post("/try/20")).status.as_u16(), 503);
+            fixture.clock.advance(Duration::from_millis(1));
+            assert_eq!(fixture.auth.delete_expired_sessions().await.unwrap(), 1);
+        }
         assert_eq!(guests(&fixture).await, 0, "{way}");
     }
     let last = send!(app, support::post("/try/20"));

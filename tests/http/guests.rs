@@ -2,9 +2,15 @@
 
 use std::time::Duration;
 
-use actix_web::{get, http::StatusCode, post, test::TestRequest, web};
+use actix_web::{
+    App, get,
+    http::StatusCode,
+    post,
+    test::{TestRequest, init_service},
+    web,
+};
 use futures_util::future::{join, join_all};
-use locals::{AuthBuilder, Error, Locals, Session, User, require_user, with_session};
+use locals::{Auth, AuthBuilder, Error, Locals, Session, User, require_user, with_session};
 use tokio::sync::Barrier;
 
 use crate::{
@@ -67,8 +73,14 @@ fn merging(builder: AuthBuilder<Account>) -> AuthBuilder<Account> {
     builder.merge_guest(|guest: Cart, cart: &mut Cart| cart.items.extend(guest.items))
 }
 
-/// How many guests are stored.
+/// How many guests are stored whose data no log-in has taken over.
 async fn guests(fixture: &Fixture) -> i64 {
+    let count = "SELECT COUNT(*) FROM guest_sessions WHERE data NOT LIKE 'moved %'";
+    sqlx::query_scalar(count).fetch_one(fixture.pool()).await.unwrap()
+}
+
+/// How many rows of guests there are, with those that only say who follows.
+async fn rows_of_guests(fixture: &Fixture) -> i64 {
     let count = sqlx::query_scalar("SELECT COUNT(*) FROM guest_sessions");
     count.fetch_one(fixture.pool()).await.unwrap()
 }
@@ -222,9 +234,9 @@ async fn a_log_in_that_is_not_stored_leaves_the_guest_as_it_was() {
     let guest = as_guest(&token(&send!(app, support::post("/add/7"))));
     fixture.store.collide();
     let not_created = send!(app, support::post("/login").insert_header(guest.clone()));
-    let undeletable = "CREATE TRIGGER undeletable BEFORE DELETE ON guest_sessions
+    let unchangeable = "CREATE TRIGGER unchangeable BEFORE UPDATE ON guest_sessions
         BEGIN SELECT RAISE(ABORT, 'disk full'); END";
-    sqlx::query(undeletable).execute(fixture.pool()).await.unwrap();
+    sqlx::query(unchangeable).execute(fixture.pool()).await.unwrap();
     let not_ended = send!(app, support::post("/login").insert_header(guest.clone()));
     for reply in [not_created, not_ended] {
         assert_eq!(reply.status, StatusCode::SERVICE_UNAVAILABLE);
@@ -397,6 +409,194 @@ async fn a_write_that_a_log_in_overtakes_begins_another_guest() {
     assert_eq!(reply.body, "1", "what was taken along is not there twice");
     assert_ne!(token(&reply), guest);
     assert_eq!(guests(&fixture).await, 1);
+}
+
+// Who follows.
+
+#[actix_web::test]
+async fn the_old_token_leads_to_one_successor_for_a_minute_and_then_nowhere() {
+    let fixture = Fixture::configured(merging).await;
+    fixture.account(1).await;
+    let app = app!(fixture, show, add, login);
+    let old = as_guest(&token(&send!(app, support::post("/add/7"))));
+    // Other processes, that know of each other by the store alone.
+    let node = |fixture: &Fixture| {
+        let builder = Auth::builder(fixture.store.clone()).clock(fixture.clock.clone());
+        merging(builder).build().unwrap()
+    };
+    let app_of = |auth: &Auth<Account>| {
+        init_service(App::new().configure(auth.configure()).service((show, add, login)))
+    };
+    let nodes = [node(&fixture), node(&fixture)];
+    let (second, third) = (app_of(&nodes[0]).await, app_of(&nodes[1]).await);
+    assert_eq!(send!(app, support::post("/login").insert_header(old.clone())).body, "[7]");
+    let read = || support::get("/cart").insert_header(old.clone());
+    let write = |item| support::post(&format!("/add/{item}")).insert_header(old.clone());
+    assert_eq!(send!(second, read()).body, "[]", "what was taken along is not there twice");
+
+    let first = send!(second, write(8));
+    let successor = as_guest(&token(&first));
+    assert_ne!(successor, old);
+    for (count, reply) in [(1, first), (2, send!(third, write(9))), (3, send!(app, write(10)))] {
+        assert_eq!(
+            (&reply.body, as_guest(&token(&reply))),
+            (&count.to_string(), successor.clone())
+        );
+    }
+    let minute = Duration::from_mins(1);
+    fixture.clock.advance(just_before(minute));
+    assert_eq!(send!(third, read()).body, "[8, 9, 10]");
+    fixture.clock.advance(Duration::from_millis(1));
+    assert_eq!(send!(third, read()).body, "[]");
+    let anew = send!(third, write(11));
+    assert_eq!(anew.body, "1");
+    assert!(![&old, &successor].contains(&&as_guest(&token(&anew))));
+    assert_eq!(send!(app, support::post("/login").insert_header(old.clone())).body, "[]");
+    let kept = send!(app, support::get("/cart").insert_header(successor));
+    assert_eq!(kept.body, "[8, 9, 10]", "who has their own token keeps it");
+}
+
+#[actix_web::test]
+async fn the_row_that_names_the_successor_holds_no_token_and_no_data() {
+    let fixture = Fixture::configured(merging).await;
+    fixture.account(1).await;
+    let app = app!(fixture, add, login);
+    let old = token(&send!(app, support::post("/add/1234567")));
+    assert_eq!(send!(app, support::post("/login").insert_header(as_guest(&old))).body, "[1234567]");
+    let row = "SELECT data FROM guest_sessions WHERE data LIKE 'moved %'";
+    let left: String = sqlx::query_scalar(row).fetch_one(fixture.pool()).await.unwrap();
+    let successor = token(&send!(app, support::post("/add/8").insert_header(as_guest(&old))));
+    assert!(!left.contains("1234567"), "{left}");
+    for secret in [&old, &successor] {
+        for place in 22..=56 {
+            assert!(!left.contains(&secret[place..place + 8]), "{left} has a part of {secret}");
+        }
+    }
+    // Nor does the row alone lead there: a token of the same id with another secret finds nobody.
+    let forged = format!("{}{}", &old[..24], "A".repeat(40));
+    let reply = send!(app, support::post("/add/9").insert_header(as_guest(&forged)));
+    assert_eq!(reply.body, "1");
+    assert_ne!(token(&reply), successor);
+}
+
+#[actix_web::test]
+async fn a_second_log_in_with_the_old_token_takes_over_who_follows_or_nobody() {
+    let fixture = Fixture::configured(merging).await;
+    fixture.account(1).await;
+    let app = app!(fixture, show, add, login);
+    let old = as_guest(&token(&send!(app, support::post("/add/7"))));
+    let log_in = || support::post("/login").insert_header(old.clone());
+    assert_eq!(send!(app, log_in()).body, "[7]");
+    assert_eq!(send!(app, log_in()).body, "[]");
+    let mut successors = Vec::new();
+    for item in ["8", "9"] {
+        let request = support::post(&format!("/add/{item}")).insert_header(old.clone());
+        let reply = send!(app, request);
+        assert_eq!(reply.body, "1", "another one after each log-in");
+        successors.push(token(&reply));
+        assert_eq!(send!(app, log_in()).body, format!("[{item}]"));
+        assert_eq!(send!(app, log_in()).body, "[]");
+    }
+    assert_ne!(successors[0], successors[1]);
+    assert_eq!((guests(&fixture).await, rows_of_guests(&fixture).await), (0, 3));
+}
+
+#[actix_web::test]
+async fn to_forget_or_sign_out_by_the_old_token_ends_who_follows_as_well() {
+    let fixture = Fixture::configured(merging).await;
+    fixture.account(1).await;
+    let app = app!(fixture, show, add, login, forget, routes::logout);
+    for verb in ["/forget", "/logout"] {
+        for writes in [false, true] {
+            let guest = token(&send!(app, support::post("/add/7")));
+            let signed_in = send!(app, support::post("/login").insert_header(as_guest(&guest)));
+            if writes {
+                send!(app, support::post("/add/8").insert_header(as_guest(&guest)));
+            }
+            let both = format!("{}; {}", as_set(&signed_in).1, as_guest(&guest).1);
+            let reply = send!(app, support::post(verb).insert_header(("Cookie", both)));
+            assert_eq!(reply.status, StatusCode::OK, "{verb}");
+            assert!(removes_the_guest(&reply), "{verb}");
+            assert_eq!(rows_of_guests(&fixture).await, 0, "{verb}");
+        }
+    }
+}
+
+#[actix_web::test]
+async fn what_is_written_after_the_log_in_of_one_request_is_the_successors() {
+    #[post("/login-and-add")]
+    #[with_session]
+    async fn login_and_add(locals: Locals) -> Result<String, Error> {
+        put(&locals, 7).await?;
+        locals.log_in(&Account::of(1)).await?;
+        Ok(put(&locals, 8).await?.to_string())
+    }
+    #[post("/login-and-forget")]
+    #[with_session]
+    async fn login_and_forget(locals: Locals) -> Result<String, Error> {
+        put(&locals, 7).await?;
+        locals.log_in(&Account::of(1)).await?;
+        put(&locals, 8).await?;
+        locals.forget_guest().await?;
+        Ok(format!("{:?}", locals.guest::<Cart>().await?.items))
+    }
+    let fixture = Fixture::configured(merging).await;
+    fixture.account(1).await;
+    let app = app!(fixture, show, add, login_and_add, login_and_forget);
+    let old = as_guest(&token(&send!(app, support::post("/add/6"))));
+    let reply = send!(app, support::post("/login-and-add").insert_header(old.clone()));
+    assert_eq!(reply.body, "1");
+    let late = send!(app, support::post("/add/9").insert_header(old));
+    assert_eq!((late.body.as_str(), token(&late)), ("2", token(&reply)));
+
+    sqlx::query("DELETE FROM guest_sessions").execute(fixture.pool()).await.unwrap();
+    let old = as_guest(&token(&send!(app, support::post("/add/6"))));
+    let reply = send!(app, support::post("/login-and-forget").insert_header(old));
+    assert_eq!((reply.body.as_str(), removes_the_guest(&reply)), ("[]", true));
+    assert_eq!(rows_of_guests(&fixture).await, 0);
+}
+
+#[actix_web::test]
+async fn after_a_successor_who_has_ended_another_guest_begins() {
+    let short = Duration::from_secs(20);
+    let fixture = Fixture::configured(|builder| merging(builder).guest_lifetime(short)).await;
+    fixture.account(1).await;
+    // Of an earlier deployment, whose guests lived longer.
+    let before = Auth::builder(fixture.store.clone()).clock(fixture.clock.clone());
+    let before = merging(before).build().unwrap();
+    let before = init_service(App::new().configure(before.configure()).service((add, login))).await;
+    let app = app!(fixture, add);
+    let old = as_guest(&token(&send!(before, support::post("/add/7"))));
+    send!(before, support::post("/login").insert_header(old.clone()));
+    let successor = token(&send!(app, support::post("/add/8").insert_header(old.clone())));
+    fixture.clock.advance(short);
+    let anew = send!(app, support::post("/add/9").insert_header(old));
+    assert_eq!(anew.body, "1");
+    assert_ne!(token(&anew), successor);
+}
+
+#[actix_web::test]
+async fn late_writes_at_once_are_all_the_successors() {
+    let fixture = Fixture::configured(merging).await;
+    fixture.account(1).await;
+    let all = web::Data::new(Barrier::new(20));
+    let app = app!(fixture; all, show, add, add_together, login);
+    let old = as_guest(&token(&send!(app, support::post("/add/0"))));
+    send!(app, support::post("/login").insert_header(old.clone()));
+    let replies =
+        join_all((1..=20).map(|item| {
+            let (app, old) = (&app, old.clone());
+            async move {
+                send!(*app, support::post(&format!("/add-together/{item}")).insert_header(old))
+            }
+        }));
+    let replies = replies.await;
+    let successor = token(&replies[0]);
+    assert!(replies.iter().all(|reply| token(reply) == successor));
+    let read = support::get("/cart").insert_header(as_guest(&successor));
+    let mut items: Vec<u32> = serde_json::from_str(&send!(app, read).body).unwrap();
+    items.sort_unstable();
+    assert_eq!(items, (1..=20).collect::<Vec<_>>());
 }
 
 // Who is none.

@@ -306,7 +306,7 @@ hold! {
     },
     a_write_of_a_guest_does_not_hinder_their_log_in: Case {
         at_once: &[(Visitor, "/add-as-guest/7"), (Visitor, "/login/1")],
-        with: &[(Visitor, "/add-as-guest/8")],
+        with: &[(Visitor, "/add-as-guest/8"), (Visitor, "/add-as-guest/9")],
         signed_in: &[(Visitor, yes)],
         may_arrive_last: none,
         ..CASE

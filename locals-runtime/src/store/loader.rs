@@ -4,7 +4,7 @@ use std::{fmt, future::Future, marker::PhantomData};
 
 use sha2::{Digest, Sha256};
 
-use super::{End, Ends, SessionStore, SessionUserStore, StoreFuture};
+use super::{Ends, GuestChange, SessionStore, SessionUserStore, StoreFuture};
 use crate::{
     clock::Timestamp,
     error::{BoxError, StoreError},
@@ -154,6 +154,11 @@ fn guest_id<T: AuthUser>(id: SessionId) -> SessionId {
     SessionId::from_bytes(std::array::from_fn(|place| hash[place]))
 }
 
+/// A guest as the store of sessions is given them.
+fn own_guest<T: AuthUser>(guest: &GuestRecord) -> GuestRecord {
+    GuestRecord { id: guest_id::<T>(guest.id), ..guest.clone() }
+}
+
 impl<S, L, T> SessionStore for WithLoader<S, L, T>
 where
     S: SessionStore,
@@ -163,13 +168,14 @@ where
     fn create<'a>(&'a self, session: &'a SessionRecord, ends: Ends<'a>) -> StoreFuture<'a, bool> {
         let user_id = stored::<T>(&session.user_id);
         let own = SessionRecord { user_id, ..session.clone() };
-        let guest = ends.guest.map(|end| End { id: guest_id::<T>(end.id), ..end });
-        let ends = Ends { guest, ..ends };
+        let guest = ends.guest.map(|change| (change.replaces, own_guest::<T>(change.record)));
         Box::pin(async move {
             if self.user(session).await?.is_none() {
                 return Err(StoreError::UserGone);
             }
-            self.sessions.create(&own, ends).await
+            let guest =
+                guest.as_ref().map(|(replaces, record)| GuestChange::new(*replaces, record));
+            self.sessions.create(&own, Ends { guest, ..ends }).await
         })
     }
 
@@ -231,7 +237,7 @@ where
         guest: &'a GuestRecord,
         replaces: Option<i64>,
     ) -> StoreFuture<'a, bool> {
-        let guest = GuestRecord { id: guest_id::<T>(guest.id), ..guest.clone() };
+        let guest = own_guest::<T>(guest);
         Box::pin(async move { self.sessions.write_guest(&guest, replaces).await })
     }
 

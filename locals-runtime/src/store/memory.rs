@@ -86,10 +86,21 @@ impl<T> Content<T> {
             .sessions
             .iter()
             .all(|end| end.allows(self.sessions.get(&end.id).map(|session| session.data_revision)));
-        let guest = ends.guest.is_none_or(|end| {
-            end.allows(self.guests.get(&end.id).map(|guest| guest.data_revision))
+        let guest = ends.guest.is_none_or(|change| {
+            let stored = self.guests.get(&change.record.id);
+            stored.is_some_and(|stored| stored.data_revision == change.replaces)
         });
         sessions && guest
+    }
+
+    /// Overwrites a guest if their data have this revision; says whether it did.
+    fn overwrite(&mut self, guest: &GuestRecord, replaces: i64) -> bool {
+        let stored = self.guests.get_mut(&guest.id);
+        let Some(stored) = stored.filter(|stored| stored.data_revision == replaces) else {
+            return false;
+        };
+        *stored = GuestRecord { secret_hash: stored.secret_hash, ..guest.clone() };
+        true
     }
 
     /// Changes a session if it is there and matches; says whether it did.
@@ -148,8 +159,8 @@ impl<T: AuthUser> SessionStore for MemoryStore<T> {
             for end in ends.sessions {
                 content.sessions.remove(&end.id);
             }
-            if let Some(end) = ends.guest {
-                content.guests.remove(&end.id);
+            if let Some(change) = ends.guest {
+                content.overwrite(change.record, change.replaces);
             }
             content.sessions.insert(session.id, session.clone());
             Ok(true)
@@ -254,12 +265,7 @@ impl<T: AuthUser> SessionStore for MemoryStore<T> {
                 insert(&mut content.guests, guest.id, guest)?;
                 return Ok(true);
             };
-            let stored = content.guests.get_mut(&guest.id);
-            let Some(stored) = stored.filter(|stored| stored.data_revision == revision) else {
-                return Ok(false);
-            };
-            *stored = GuestRecord { secret_hash: stored.secret_hash, ..guest.clone() };
-            Ok(true)
+            Ok(content.overwrite(guest, revision))
         })
     }
 

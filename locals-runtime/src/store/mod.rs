@@ -26,16 +26,18 @@
 //! 12. A session whose user is gone is not found; and `create` for a user who is not there fails with
 //!     [`StoreError::UserGone`] and changes nothing: none is created, and none ends. (A store that
 //!     does not hold the users leaves both to whoever joins it with them.)
-//! 13. `create` ends the sessions and the guest that its [`Ends`] name, in one step with it: where
-//!     it fails, none has ended and the new session is not there. Of unknown ids it takes no notice,
-//!     unless they are named with the revision of their data: if one of these has data of another
-//!     revision, or is gone, `create` says `false`, and nothing is created and nothing ends. Of any
-//!     number at once that name one revision, at most one creates. (A store that cannot change several
-//!     keys at once creates first and ends then, those with a revision first; where that fails or is
-//!     refused, it deletes the new session again.)
+//! 13. `create` ends the sessions that its [`Ends`] name, and overwrites the guest that they name as
+//!     `write_guest` does, in one step with it: where it fails, nothing of it is done. Of unknown
+//!     sessions it takes no notice, unless they are named with the revision of their data: if the data
+//!     of one of these, or of the guest, have another revision, or it is gone, `create` says `false`,
+//!     and nothing is done either. Of any number at once that name one revision, at most one creates.
+//!     (A store that cannot change several keys at once creates first, then overwrites the guest, ends
+//!     the sessions with a revision, and at last the others; where that fails or is refused, it deletes
+//!     the new session again, and puts the guest back.)
 //! 14. `change_token` replaces the hash of the secret, the rotation, the time of the last proof and,
 //!     where it names one, the digest of the credential of a session and nothing else, and only if the
-//!     hash is still the one it replaces. It says whether it did; from then on every reader is given the new ones.
+//!     hash is still the one it replaces. It says whether it did; from then on every reader is given
+//!     the new ones.
 //! 15. Of any number of changes of the token at once that replace one hash, exactly one does.
 //! 16. `write_data` replaces the data of a session, adds one to their revision and changes nothing
 //!     else, and only if the revision is still the one it replaces. It says whether it did.
@@ -49,7 +51,8 @@
 //!     only if the revision is still that one. It says whether it did and never creates. Of any
 //!     number at once that replace one revision, exactly one does.
 //! 20. `delete_guest` says whether the guest was there; once it has answered, the guest is gone.
-//! 21. `count_guests` says how many guests are there whose end is after `now`, to the millisecond.
+//! 21. `count_guests` says how many guests are there whose end is after `now`, to the millisecond. One
+//!     that a log-in has overwritten is among them until the end that it was given then.
 //! 22. `find_user` gives the user with this id, and nothing for an id that no user has.
 
 use std::{any::Any, future::Future, pin::Pin};
@@ -92,11 +95,28 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 pub struct Ends<'a> {
     /// These sessions.
     pub sessions: &'a [End],
-    /// This guest.
-    pub guest: Option<End>,
+    /// This guest, whose data the new session has taken over: their row is not deleted, but overwritten.
+    pub guest: Option<GuestChange<'a>>,
 }
 
-/// A session or a guest that ends with the creation of a session.
+/// How a guest is overwritten with the creation of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct GuestChange<'a> {
+    /// The revision of the data as they were read. All depends on their being the same still.
+    pub replaces: i64,
+    /// The new data, their revision and the new end; the id says whose, and the secret stays.
+    pub record: &'a GuestRecord,
+}
+
+impl<'a> GuestChange<'a> {
+    /// This record in place of that of the revision.
+    pub fn new(replaces: i64, record: &'a GuestRecord) -> Self {
+        Self { replaces, record }
+    }
+}
+
+/// A session that ends with the creation of another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct End {

@@ -168,7 +168,7 @@ macro_rules! store_suite {
             no_session_is_created_for_a_user_who_is_gone,
             a_new_user_does_not_inherit_the_sessions_of_a_removed_one,
             // Rule 13
-            a_create_ends_the_sessions_and_the_guest_it_names,
+            a_create_ends_the_sessions_and_overwrites_the_guest_it_names,
             a_create_takes_no_notice_of_unknown_ids,
             a_create_with_a_taken_id_ends_nothing,
             creators_at_once_may_end_the_same_session,

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use locals::{
     Auth, DataChange, StoreError, Timestamp, TokenChange, UserId,
-    store::{End, Ends, SessionStore, WithLoader},
+    store::{End, Ends, GuestChange, SessionStore, WithLoader},
 };
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -133,14 +133,22 @@ async fn a_log_in_that_cannot_end_the_old_session_leaves_no_new_one() {
     keys.cli(&["DEL", &keys.session(stuck.id)]);
     keys.cli(&["LPUSH", &keys.session(stuck.id), "no session"]);
 
+    let visitor = guest(4);
+    store.write_guest(&visitor, None).await.unwrap();
+    let mut left = visitor.clone();
+    (left.data, left.data_revision) = ("moved".to_owned(), visitor.data_revision + 1);
+
     let old = [ended.id, stuck.id].map(End::new);
     let mut ends = Ends::default();
     ends.sessions = &old;
+    ends.guest = Some(GuestChange::new(visitor.data_revision, &left));
     let refused = store.create(&new, ends).await;
 
     assert!(matches!(refused, Err(StoreError::Backend(_))), "{refused:?}");
     assert_eq!(store.find(new.id).await.unwrap(), None);
     assert_eq!(store.find(ended.id).await.unwrap(), None, "those before it have ended");
+    let found = store.find_guest(visitor.id).await.unwrap();
+    assert_eq!(found, Some(visitor), "the guest is put back");
     keys.cli(&["DEL", &keys.session(stuck.id)]);
     assert_eq!(store.list_by_user(&new.user_id).await.unwrap(), []);
 }

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use ::redis::Cmd;
 use futures_util::future::join_all;
 
-use super::{End, Ends, SessionStore, StoreFuture, readable};
+use super::{End, Ends, GuestChange, SessionStore, StoreFuture, readable};
 use crate::{
     clock::{Timestamp, millis},
     error::StoreError,
@@ -71,14 +71,15 @@ const CROWD: usize = 100;
 ///
 /// What a log-in ends are other keys, on other nodes of a cluster: they are deleted one by one
 /// after the new session has been created. If one of them fails, the new session is deleted again
-/// and the log-in fails, but those before it have ended. A log-in that is cut off in between, or
+/// and the log-in fails, but those before it have ended; a guest is put back. A log-in that is cut off in between, or
 /// whose new session cannot be deleted because the server is gone, leaves both: the old session,
 /// and a new one whose token nobody has been told, until it ends by its time.
 ///
-/// Data that a log-in takes over are taken by one log-in alone: the guest and the session that had them
-/// end first, each only if its data are as they were read. Where the guest has ended and the session
-/// has changed meanwhile, the guest is put back. A request that writes to the guest in between makes
-/// another guest; and one that is cut off there leaves its data in a session that nobody opens.
+/// Data that a log-in takes over are taken by one log-in alone: first the guest who had them is
+/// overwritten, then the session that had some ends, each only if its data are as they were read. Where
+/// the session has changed meanwhile, the guest is put back. A request that writes to the guest in
+/// between makes another guest; and a log-in that is cut off there leaves their data in a session that
+/// nobody opens.
 ///
 /// Redis must not evict these keys: `maxmemory-policy` must be `noeviction`, its default. An
 /// evicted session is a user signed out; an evicted index hides that user's sessions from lists,
@@ -349,63 +350,62 @@ impl RedisStore {
     }
 
     /// Ends what ends with the creation of a session; `false` if one of those whose data are taken
-    /// over has changed. Nothing else has ended then, and a guest is put back.
+    /// over has changed. Nothing else has ended then. Then, and after a fault, a guest is put back.
     async fn end_all(&self, ends: Ends<'_>) -> Result<bool, StoreError> {
-        let guest = match ends.guest {
-            Some(End { id, data_revision: Some(revision) }) => {
-                let Some(guest) = self.end_unchanged_guest(id, revision).await? else {
+        let before = match ends.guest {
+            Some(change) => {
+                let Some(before) = self.overwrite_guest(change).await? else {
                     return Ok(false);
                 };
-                Some((id, guest))
+                Some((before, change.record.data_revision))
             }
-            _ => None,
+            None => None,
         };
-        let sessions = self.end_unchanged_sessions(ends.sessions).await;
-        if let (Some((id, (value, left))), Ok(false) | Err(_)) = (guest, &sessions) {
-            self.put_back(self.guest_key(id), value, left).await;
+        let ended = self.end_sessions(ends.sessions).await;
+        if let (Some((guest, replaces)), Ok(false) | Err(_)) = (before, &ended) {
+            self.put_back(&guest, replaces).await;
         }
-        if !sessions? {
-            return Ok(false);
-        }
-        for end in ends.sessions.iter().filter(|end| end.data_revision.is_none()) {
-            self.delete(end.id).await?;
-        }
-        if let Some(End { id, data_revision: None }) = ends.guest {
-            self.delete_guest(id).await?;
-        }
-        Ok(true)
+        ended
     }
 
-    /// Ends a guest if its data have this revision; gives its value and how long it had to live.
-    async fn end_unchanged_guest(
+    /// Overwrites a guest if their data have the revision that was read; gives what was there.
+    async fn overwrite_guest(
         &self,
-        id: SessionId,
-        revision: i64,
-    ) -> Result<Option<(Vec<u8>, i64)>, StoreError> {
-        let mut end = script(scripts::END_UNCHANGED, &self.guest_key(id));
-        self.connection.query(end.arg(revision).arg(scripts::REVISION_OF_GUEST)).await
+        change: GuestChange<'_>,
+    ) -> Result<Option<GuestRecord>, StoreError> {
+        let before = self.find_guest(change.record.id).await?;
+        let Some(before) = before.filter(|guest| guest.data_revision == change.replaces) else {
+            return Ok(None);
+        };
+        // Where the revision is still that one, so is all the rest.
+        let is_written = self.write_guest(change.record, Some(change.replaces)).await?;
+        Ok(is_written.then_some(before))
     }
 
-    /// Ends those of these sessions that are named with the revision of their data, as long as they
-    /// have it; `false` if one has not.
-    async fn end_unchanged_sessions(&self, sessions: &[End]) -> Result<bool, StoreError> {
+    /// Ends these sessions, those first that are named with the revision of their data; `false`, and no
+    /// other has ended, if one of them has another.
+    async fn end_sessions(&self, sessions: &[End]) -> Result<bool, StoreError> {
         for end in sessions {
             let Some(revision) = end.data_revision else { continue };
             let mut unchanged = script(scripts::END_UNCHANGED, &self.session_key(end.id));
-            unchanged.arg(revision).arg(scripts::REVISION_OF_SESSION);
-            let ended: Option<(Vec<u8>, i64)> = self.connection.query(&unchanged).await?;
-            let Some((value, _)) = ended else { return Ok(false) };
+            let ended: Option<Vec<u8>> = self.connection.query(unchanged.arg(revision)).await?;
+            let Some(value) = ended else { return Ok(false) };
             self.has_deleted(end.id, &value).await?;
+        }
+        for end in sessions.iter().filter(|end| end.data_revision.is_none()) {
+            self.delete(end.id).await?;
         }
         Ok(true)
     }
 
-    /// Puts a value back that was deleted a moment ago.
-    async fn put_back(&self, key: String, value: Vec<u8>, left: i64) {
-        let mut set = ::redis::cmd("SET");
-        set.arg(key).arg(value).arg("NX").arg("PX").arg(left.max(1));
-        if let Err(error) = self.connection.query::<Option<String>>(&set).await {
-            tracing::warn!(%error, "a log-in that was refused has lost the data of a guest");
+    /// Puts a guest back who was overwritten a moment ago, by data of this revision.
+    async fn put_back(&self, guest: &GuestRecord, replaces: i64) {
+        match self.write_guest(guest, Some(replaces)).await {
+            Ok(true) => {}
+            Ok(false) => tracing::debug!("a guest has ended during a log-in that was refused"),
+            Err(error) => {
+                tracing::warn!(%error, "a log-in that was refused has lost the data of a guest");
+            }
         }
     }
 

@@ -167,24 +167,17 @@ local value = redis.call('GET', KEYS[1])
 redis.call('DEL', KEYS[1])
 return value";
 
-/// Deletes a session or a guest if its data have the revision that was read; gives the value it had
-/// and for how many milliseconds it would have lived, or nothing if it has another or is gone.
+/// Deletes a session if its data have the revision that was read; gives the value it had, or nothing
+/// if they have another or it is gone.
 ///
-/// `KEYS[1]` the session or guest; `ARGV[1]` the revision; `ARGV[2]` the pattern that finds it.
+/// `KEYS[1]` the session; `ARGV[1]` the revision.
 pub(super) const END_UNCHANGED: &str = "
 local value = redis.call('GET', KEYS[1])
-if not value or string.match(value, ARGV[2]) ~= ARGV[1] then
+if not value or string.match(value, '^%-?%d+ %-?%d+ %-?%d+ (%-?%d+) ') ~= ARGV[1] then
     return false
 end
-local left = redis.call('PTTL', KEYS[1])
 redis.call('DEL', KEYS[1])
-return {value, left}";
-
-/// Where the revision stands in the value of a session.
-pub(super) const REVISION_OF_SESSION: &str = "^%-?%d+ %-?%d+ %-?%d+ (%-?%d+) ";
-
-/// Where the revision stands in the value of a guest.
-pub(super) const REVISION_OF_GUEST: &str = "^(%-?%d+) ";
+return value";
 
 /// Deletes a session unless it is another user's; says whether it was there: 1 or 0, and -1 if
 /// it is another's.

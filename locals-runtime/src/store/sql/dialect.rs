@@ -109,7 +109,6 @@ pub struct Statements<S = SqlStr> {
     pub write_guest: S,
     pub delete_guest: S,
     pub count_guests: S,
-    pub delete_guest_unchanged: S,
     pub delete_expired_guests: S,
 }
 
@@ -137,7 +136,6 @@ impl Sql {
             write_guest: fill(templates.write_guest),
             delete_guest: fill(templates.delete_guest),
             count_guests: fill(templates.count_guests),
-            delete_guest_unchanged: fill(templates.delete_guest_unchanged),
             delete_expired_guests: fill(templates.delete_expired_guests),
         }
     }
@@ -334,8 +332,6 @@ pub const SQLITE: Sql = Sql {
                       WHERE id = +? AND data_revision = ?",
         delete_guest: "DELETE FROM guest_sessions WHERE id = +?",
         count_guests: "SELECT COUNT(*) FROM guest_sessions WHERE expires_at > ?",
-        delete_guest_unchanged: "DELETE FROM guest_sessions \
-                                 WHERE id = +? AND data_revision = ?",
         delete_expired_guests: "DELETE FROM guest_sessions WHERE id IN \
                                 (SELECT id FROM guest_sessions WHERE expires_at <= ? LIMIT ?)",
     },
@@ -483,8 +479,6 @@ pub const POSTGRES: Sql = Sql {
                       WHERE id = $4 AND data_revision = $5",
         delete_guest: "DELETE FROM guest_sessions WHERE id = $1",
         count_guests: "SELECT COUNT(*) FROM guest_sessions WHERE expires_at > $1",
-        delete_guest_unchanged: "DELETE FROM guest_sessions \
-                                 WHERE id = $1 AND data_revision = $2",
         delete_expired_guests: "DELETE FROM guest_sessions WHERE id = ANY (ARRAY \
                                 (SELECT id FROM guest_sessions WHERE expires_at <= $1 \
                                  ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED))",
@@ -607,8 +601,6 @@ pub const MYSQL: Sql = Sql {
                       WHERE id = ? AND data_revision = ?",
         delete_guest: "DELETE FROM guest_sessions WHERE id = ?",
         count_guests: "SELECT COUNT(*) FROM guest_sessions WHERE expires_at > ?",
-        delete_guest_unchanged: "DELETE FROM guest_sessions \
-                                 WHERE id = ? AND data_revision = ?",
         delete_expired_guests: "DELETE FROM guest_sessions WHERE expires_at <= ? \
                                 ORDER BY expires_at LIMIT ?",
     },

@@ -134,10 +134,11 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
         let sessions = sessions
             .into_iter()
             .map(|end| end_step(end, &statements.delete, &statements.delete_unchanged));
-        let guest = ends
-            .guest
-            .as_ref()
-            .map(|end| end_step(end, &statements.delete_guest, &statements.delete_guest_unchanged));
+        let guest = ends.guest.map(|change| Step {
+            sql: &statements.write_guest,
+            values: overwrite_values(change.record, change.replaces).into(),
+            is_required: true,
+        });
         Ok([create].into_iter().chain(sessions).chain(guest).collect())
     }
 
@@ -253,13 +254,12 @@ impl<D: Dialect, T: AuthUser> SessionStore for SqlStore<D, T> {
         replaces: Option<i64>,
     ) -> StoreFuture<'a, bool> {
         Box::pin(async move {
-            let [secret_hash, data, revision, end, id] = guest_values(guest);
-            let Some(replaces) = replaces.map(integer) else {
-                let values = [secret_hash, data, revision, end, id];
+            let Some(replaces) = replaces else {
+                let values = guest_values(guest);
                 let created = self.changes_one(&self.statements.create_guest, &values).await;
                 return created.map_err(refusal);
             };
-            let values = [data, revision, end, id, replaces];
+            let values = overwrite_values(guest, replaces);
             self.changes_one(&self.statements.write_guest, &values).await
         })
     }
@@ -343,7 +343,13 @@ impl From<sqlx::Error> for Error {
     }
 }
 
-/// What ends one session or guest, by the statement for those that end in any case, or by the one for
+/// The values of every `write_guest` of `dialect.rs`.
+fn overwrite_values(guest: &GuestRecord, replaces: i64) -> [Value<'_>; 5] {
+    let [_, data, revision, end, id] = guest_values(guest);
+    [data, revision, end, id, integer(replaces)]
+}
+
+/// What ends one session, by the statement for those that end in any case, or by the one for
 /// those whose data must not have changed.
 fn end_step<'a>(end: &'a End, always: &'a SqlStr, unchanged: &'a SqlStr) -> Step<'a> {
     let id = id_value(&end.id);

@@ -6,18 +6,18 @@ use super::{
     Harness,
     support::{
         CROWD, POLLS, answer, assert_gone, assert_guest, assert_kept, assert_listed, at_once,
-        create, create_all, data_for, drop_after, guest, session, store_with_users, the_one_of,
-        write_new,
+        create, create_all, data_for, drop_after, guest, session, store_with_users, taken_over,
+        the_one_of, write_new,
     },
 };
 use crate::{
     error::StoreError,
     session::{GuestRecord, SessionRecord},
-    store::{End, Ends, SessionStore},
+    store::{End, Ends, GuestChange, SessionStore},
 };
 
-/// Rule 13: those that are named end, and no others.
-pub async fn a_create_ends_the_sessions_and_the_guest_it_names<H: Harness>(harness: &H) {
+/// Rule 13: those that are named end, and no others. The guest keeps their secret.
+pub async fn a_create_ends_the_sessions_and_overwrites_the_guest_it_names<H: Harness>(harness: &H) {
     let (store, [ada, bob]) = store_with_users(harness).await;
     let ended = [session(1, &ada), session(2, &bob)];
     let kept = [session(3, &ada), session(4, &bob)];
@@ -28,13 +28,16 @@ pub async fn a_create_ends_the_sessions_and_the_guest_it_names<H: Harness>(harne
     }
     let new = session(5, &ada);
     let sessions = ended.each_ref().map(|it| End::new(it.id));
-    let ends = Ends { sessions: &sessions, guest: Some(End::new(guest(1).id)) };
+    let left = taken_over(&guest(1));
+    let with_another_secret = GuestRecord { secret_hash: guest(2).secret_hash, ..left.clone() };
+    let change = GuestChange::new(guest(1).data_revision, &with_another_secret);
+    let ends = Ends { sessions: &sessions, guest: Some(change) };
     assert!(answer(store.create(&new, ends).await), "nothing stands in its way");
     assert_kept(&store, &new).await;
     for session in &ended {
         assert_gone(&store, session.id).await;
     }
-    assert_eq!(answer(store.find_guest(guest(1).id).await), None, "the guest has ended");
+    assert_guest(&store, &left).await;
     for session in &kept {
         assert_kept(&store, session).await;
     }
@@ -47,7 +50,7 @@ pub async fn a_create_takes_no_notice_of_unknown_ids<H: Harness>(harness: &H) {
     let (old, unknown, new) = (session(1, &ada), session(2, &ada), session(3, &ada));
     answer(create(&store, &old).await);
     let sessions = [unknown.id, old.id, unknown.id, old.id].map(End::new);
-    let ends = Ends { sessions: &sessions, guest: Some(End::new(guest(7).id)) };
+    let ends = Ends { sessions: &sessions, guest: None };
     assert!(answer(store.create(&new, ends).await), "nothing stands in its way");
     assert_kept(&store, &new).await;
     assert_gone(&store, old.id).await;
@@ -60,7 +63,9 @@ pub async fn a_create_with_a_taken_id_ends_nothing<H: Harness>(harness: &H) {
     create_all(&store, &[first.clone(), old.clone()]).await;
     write_new(&store, &guest(3)).await;
     let second = SessionRecord { id: first.id, ..session(4, &bob) };
-    let ends = Ends { sessions: &[End::new(old.id)], guest: Some(End::new(guest(3).id)) };
+    let left = taken_over(&guest(3));
+    let change = GuestChange::new(guest(3).data_revision, &left);
+    let ends = Ends { sessions: &[End::new(old.id)], guest: Some(change) };
     let refused = store.create(&second, ends).await;
     assert!(
         matches!(refused, Err(StoreError::Collision)),
@@ -102,12 +107,15 @@ pub async fn a_create_that_is_dropped_ends_nothing_without_it<H: Harness>(harnes
     for polls in 0..POLLS.end * 4 {
         let (old, new) = (session(polls, &ada), session(polls + 100, &ada));
         answer(create(&store, &old).await);
-        write_new(&store, &guest(polls)).await;
-        let ends = Ends { sessions: &[End::new(old.id)], guest: Some(End::new(guest(polls).id)) };
+        let visitor = guest(polls);
+        write_new(&store, &visitor).await;
+        let left = taken_over(&visitor);
+        let change = GuestChange::new(visitor.data_revision, &left);
+        let ends = Ends { sessions: &[End::new(old.id)], guest: Some(change) };
         drop_after(polls, store.create(&new, ends)).await;
         // Read first: what is still under way creates before it ends.
         let old_is_there = answer(store.find(old.id).await) == Some(old);
-        let guest_is_there = answer(store.find_guest(guest(polls).id).await).is_some();
+        let guest_is_there = answer(store.find_guest(visitor.id).await) == Some(visitor);
         match answer(store.find(new.id).await) {
             Some(found) => assert_eq!(found, new, "after {polls} polls"),
             None => assert!(old_is_there && guest_is_there, "after {polls} polls"),
@@ -126,13 +134,14 @@ pub async fn a_create_takes_over_the_data_it_has_read<H: Harness>(harness: &H) {
         write_new(&store, &visitor).await;
         let new = session(50 + number, &ada);
         let sessions = [End::new(other.id), End::at_revision(old.id, old.data_revision)];
-        let guest = Some(End::at_revision(visitor.id, visitor.data_revision));
+        let left = taken_over(&visitor);
+        let guest = Some(GuestChange::new(visitor.data_revision, &left));
         let created = store.create(&new, Ends { sessions: &sessions, guest }).await;
         assert!(answer(created), "all revisions are those that were read");
         assert_kept(&store, &new).await;
         assert_gone(&store, old.id).await;
         assert_gone(&store, other.id).await;
-        assert_eq!(answer(store.find_guest(visitor.id).await), None, "the guest has ended");
+        assert_guest(&store, &left).await;
     }
 }
 
@@ -145,17 +154,22 @@ pub async fn a_create_that_would_take_over_other_data_changes_nothing<H: Harness
     write_new(&store, &visitor).await;
     let (session_now, guest_now) = (old.data_revision, visitor.data_revision);
     let unknown = session(200, &ada).id;
+    let (left, nobody) =
+        (taken_over(&visitor), GuestRecord { id: unknown, ..taken_over(&visitor) });
     for (session, guest) in [
         (End::at_revision(old.id, session_now - 1), None),
-        (End::at_revision(old.id, session_now + 1), Some(End::new(visitor.id))),
-        (End::at_revision(old.id, 0), Some(End::at_revision(visitor.id, guest_now))),
-        (End::at_revision(unknown, session_now), Some(End::at_revision(visitor.id, guest_now))),
+        (End::at_revision(old.id, session_now + 1), Some((guest_now, &left))),
+        (End::at_revision(old.id, 0), Some((guest_now, &left))),
+        (End::at_revision(unknown, session_now), Some((guest_now, &left))),
         (End::at_revision(unknown, 0), None),
-        (End::at_revision(old.id, session_now), Some(End::at_revision(visitor.id, guest_now + 1))),
-        (End::at_revision(old.id, session_now), Some(End::at_revision(visitor.id, i64::MIN))),
-        (End::at_revision(old.id, session_now), Some(End::at_revision(unknown, guest_now))),
-        (End::new(old.id), Some(End::at_revision(unknown, 0))),
+        (End::at_revision(old.id, session_now), Some((guest_now + 1, &left))),
+        (End::at_revision(old.id, session_now), Some((guest_now - 1, &left))),
+        (End::at_revision(old.id, session_now), Some((i64::MIN, &left))),
+        (End::at_revision(old.id, session_now), Some((guest_now, &nobody))),
+        (End::new(old.id), Some((0, &nobody))),
+        (End::new(old.id), Some((guest_now + 1, &left))),
     ] {
+        let guest = guest.map(|(replaces, record)| GuestChange::new(replaces, record));
         for sessions in [[End::new(other.id), session], [session, End::new(other.id)]] {
             let created = store.create(&new, Ends { sessions: &sessions, guest }).await;
             assert!(!answer(created), "{session:?} or {guest:?} is not as it is stored");
@@ -167,7 +181,7 @@ pub async fn a_create_that_would_take_over_other_data_changes_nothing<H: Harness
         }
     }
     let sessions = [End::at_revision(old.id, session_now)];
-    let guest = Some(End::at_revision(visitor.id, guest_now));
+    let guest = Some(GuestChange::new(guest_now, &left));
     let created = store.create(&new, Ends { sessions: &sessions, guest }).await;
     assert!(answer(created), "it is free still");
 }
@@ -179,9 +193,10 @@ pub async fn of_creators_at_once_one_takes_over_the_data<H: Harness>(harness: &H
     answer(create(&store, &old).await);
     write_new(&store, &visitor).await;
     let session_ends = [End::at_revision(old.id, old.data_revision)];
-    let guest_ends = Some(End::at_revision(visitor.id, visitor.data_revision));
+    let left = taken_over(&visitor);
+    let change = Some(GuestChange::new(visitor.data_revision, &left));
     for ends in
-        [Ends { sessions: &session_ends, guest: None }, Ends { sessions: &[], guest: guest_ends }]
+        [Ends { sessions: &session_ends, guest: None }, Ends { sessions: &[], guest: change }]
     {
         let first = if ends.guest.is_some() { CROWD } else { 0 };
         let new: Vec<_> = (first..first + CROWD).map(|number| session(number, &ada)).collect();
@@ -196,7 +211,7 @@ pub async fn of_creators_at_once_one_takes_over_the_data<H: Harness>(harness: &H
         }
     }
     assert_gone(&store, old.id).await;
-    assert_eq!(answer(store.find_guest(visitor.id).await), None, "the guest has ended");
+    assert_guest(&store, &left).await;
 }
 
 /// Rule 13: a write and a log-in that takes over what was there before: one of them is done.
@@ -212,7 +227,8 @@ pub async fn a_write_and_a_create_that_takes_over_its_data_exclude_each_other<H:
         let written = GuestRecord { data_revision: visitor.data_revision + 1, ..visitor.clone() };
         let change = data_for(&old, 7);
         let sessions = [End::at_revision(old.id, old.data_revision)];
-        let guest = End::at_revision(visitor.id, visitor.data_revision);
+        let left = taken_over(&visitor);
+        let guest = GuestChange::new(visitor.data_revision, &left);
         let (ends, write) = if number.is_multiple_of(2) {
             let ends = Ends { sessions: &[], guest: Some(guest) };
             (ends, store.write_guest(&written, Some(visitor.data_revision)))

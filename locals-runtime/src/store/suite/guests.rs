@@ -6,13 +6,14 @@ use super::{
     Harness,
     support::{
         CROWD, DAY, POLLS, answer, assert_gone, assert_guest, assert_kept, at, at_once, create,
-        data, drop_after, failed, guest, session, store_with_users, the_one_of, write_new,
+        data, drop_after, failed, guest, session, store_with_users, taken_over, the_one_of,
+        write_new,
     },
 };
 use crate::{
     error::StoreError,
     session::GuestRecord,
-    store::{End, Ends, SessionStore},
+    store::{Ends, GuestChange, SessionStore},
     token::{SecretHash, SessionId},
 };
 
@@ -253,7 +254,8 @@ pub async fn guests_are_counted_until_their_end_to_the_millisecond<H: Harness>(h
     assert_eq!(answer(store.count_guests(at(end + 1)).await), 1, "what is refused moves nothing");
 }
 
-/// Rule 21: those that were deleted, merged or swept are not counted, and a refused one is not twice.
+/// Rule 21: those that were deleted or swept are not counted, one that was merged until the end that it
+/// was given, and a refused one not twice.
 pub async fn a_count_of_guests_follows_whatever_ends_them<H: Harness>(harness: &H) {
     let (store, [ada]) = store_with_users(harness).await;
     let guests: Vec<_> = (1..=4).map(guest).collect();
@@ -269,10 +271,20 @@ pub async fn a_count_of_guests_follows_whatever_ends_them<H: Harness>(harness: &
     answer(store.delete_guest(guests[0].id).await);
     answer(store.delete_guest(guests[0].id).await);
     assert_eq!(count().await, 3, "one was deleted");
-    let taken = End::at_revision(guests[1].id, guests[1].data_revision);
-    let merged = Ends { guest: Some(taken), ..Ends::default() };
-    answer(store.create(&session(9, &ada), merged).await);
-    assert_eq!(count().await, 2, "one was merged");
+    let left = taken_over(&guests[1]);
+    let change = GuestChange::new(guests[1].data_revision, &left);
+    let merged = Ends { guest: Some(change), ..Ends::default() };
+    assert!(answer(store.create(&session(9, &ada), merged).await));
+    let end = left.expires_at.as_millis();
+    for (now, expected) in [(0, 3), (end - 1, 3), (end, 2)] {
+        assert_eq!(answer(store.count_guests(at(now)).await), expected, "merged, at {now}");
+    }
+    assert_eq!(
+        answer(store.delete_expired(left.expires_at, 10).await),
+        1,
+        "the one that was merged"
+    );
+    assert_eq!(count().await, 2);
     assert_eq!(answer(store.delete_expired(guests[2].expires_at, 10).await), 1);
     assert_eq!(count().await, 1, "one was swept");
 }

@@ -80,6 +80,16 @@ pub fn guest(number: u8) -> GuestRecord {
     }
 }
 
+/// What a log-in leaves of a guest whose data it has taken over.
+pub fn taken_over(guest: &GuestRecord) -> GuestRecord {
+    GuestRecord {
+        data: "moved elsewhere".to_owned(),
+        data_revision: guest.data_revision + 1,
+        expires_at: at(guest.expires_at.as_millis() - DAY / 2),
+        ..guest.clone()
+    }
+}
+
 /// A new token for a session, and all that goes with it.
 pub fn change_of(session: &SessionRecord, number: u8) -> TokenChange {
     TokenChange {

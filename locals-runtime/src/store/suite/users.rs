@@ -7,12 +7,12 @@ use super::{
     support::{
         DAY, answer, assert_gone, assert_guest, assert_kept, assert_listed, assert_user_gone, at,
         create, create_all, data_for, guest, ids, renewal_of, renewed, session,
-        store_with_all_users, store_with_users, write_new,
+        store_with_all_users, store_with_users, taken_over, write_new,
     },
 };
 use crate::{
     session::{GuestRecord, SessionRecord, SessionTimes},
-    store::{End, Ends, SessionStore, SessionUserStore},
+    store::{End, Ends, GuestChange, SessionStore, SessionUserStore},
     user::{AuthUser, UserKey},
 };
 
@@ -299,8 +299,9 @@ pub async fn no_session_is_created_for_a_user_who_is_gone<H: Harness>(harness: &
     answer(create(&store, &old).await);
     write_new(&store, &guest(3)).await;
     harness.remove_user(&store, ada.clone()).await;
-    let (ended, guest_ends) = ([End::new(old.id)], Some(End::new(guest(3).id)));
-    for ends in [Ends::default(), Ends { sessions: &ended, guest: guest_ends }] {
+    let (ended, left) = ([End::new(old.id)], taken_over(&guest(3)));
+    let change = Some(GuestChange::new(guest(3).data_revision, &left));
+    for ends in [Ends::default(), Ends { sessions: &ended, guest: change }] {
         assert_user_gone(&store.create(&new, ends).await);
         assert_gone(&store, new.id).await;
         assert_kept(&store, &old).await;
