@@ -27,7 +27,7 @@ const MOST: usize = 10_000;
 pub(crate) struct TakenOver(Mutex<HashMap<SessionId, Successor>>);
 
 struct Successor {
-    /// Who has not had the token of the old guest is not led to the new one.
+    /// A request that does not bring the token of the old guest is not given that of the new one.
     secret_hash: SecretHash,
     token: SessionToken,
     since: Timestamp,
