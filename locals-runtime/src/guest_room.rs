@@ -5,31 +5,44 @@ use std::{
     time::Duration,
 };
 
+use tokio::sync::{Notify, futures::Notified};
+
 use crate::clock::Timestamp;
 
 /// How long a count of the guests is good for, and how often a full store is logged.
 pub(crate) const COUNT_LASTS: Duration = Duration::from_mins(1);
 
-/// How many guests there are, as far as this process knows: those that were counted, and those that
-/// it has added since.
+/// How many guests there are, as far as this process knows: those that were counted, with those that
+/// it has added since and without those that it has ended.
 ///
 /// Within a process there are never more than there may be. Others may add as many more as they do
 /// between two counts.
 #[derive(Debug, Default)]
-pub(crate) struct GuestRoom(Mutex<State>);
+pub(crate) struct GuestRoom {
+    state: Mutex<State>,
+    /// Told when the first count is over, in whatever way.
+    counted: Notify,
+}
 
 #[derive(Debug, Default)]
 struct State {
     /// When the last count was asked for; `None` if there is to be another.
     counted_at: Option<Timestamp>,
+    /// Whether the first count is under way.
+    is_first_count: bool,
+    /// How many first counts have failed.
+    failures: u64,
     /// `None` before the first count.
     guests: Option<u64>,
     /// Those that are being written: a count may or may not find them.
     pending: u64,
     /// All that were ever given a place here.
     admitted: u64,
-    /// There may be fewer than `guests`: a full store is to be counted again before it is said to be.
+    /// There may be fewer than `guests`, because it is not known whether all of them were written or
+    /// seen twice: a full store is counted once more before it is said to be.
     may_be_fewer: bool,
+    /// When it was last counted once more for that.
+    counted_more_at: Option<Timestamp>,
     warned_at: Option<Timestamp>,
 }
 
@@ -43,6 +56,25 @@ pub(crate) enum Room<'a> {
     },
     /// The guests are to be counted.
     Unknown(Count<'a>),
+    /// Somebody else counts them for the first time: to be asked again after that.
+    BeingCounted(FirstCount<'a>),
+}
+
+/// Waits for the first count, which somebody else makes.
+#[derive(Debug)]
+pub(crate) struct FirstCount<'a> {
+    room: &'a GuestRoom,
+    is_over: Notified<'a>,
+    failures: u64,
+}
+
+impl FirstCount<'_> {
+    /// Waits until it is over; `false` if it has failed. Where it was given up by who has gone away, the
+    /// next one counts.
+    pub(crate) async fn has_not_failed(self) -> bool {
+        self.is_over.await;
+        self.room.state().failures == self.failures
+    }
 }
 
 impl GuestRoom {
@@ -56,16 +88,26 @@ impl GuestRoom {
                 state.pending += 1;
                 Room::Free(Place { room: self, is_taken: false })
             }
-            Some(_) if !state.may_be_fewer => {
+            Some(_) if !state.may_be_fewer || is_within(state.counted_more_at, now) => {
                 let is_news = !is_within(state.warned_at, now);
                 if is_news {
                     state.warned_at = Some(now);
                 }
                 Room::Full { is_news }
             }
-            _ => {
+            // Created while the state is locked, it misses no end.
+            _ if state.is_first_count => Room::BeingCounted(FirstCount {
+                room: self,
+                is_over: self.counted.notified(),
+                failures: state.failures,
+            }),
+            known => {
+                if known.is_some() {
+                    state.counted_more_at = Some(now);
+                }
                 // Meanwhile the others go by the last count, if there is one.
                 state.counted_at = state.guests.map(|_| now);
+                state.is_first_count = state.guests.is_none();
                 state.may_be_fewer = false;
                 let (admitted, pending) = (state.admitted, state.pending);
                 Room::Unknown(Count {
@@ -79,14 +121,16 @@ impl GuestRoom {
         }
     }
 
-    /// Notes that guests have ended.
-    pub(crate) fn some_ended(&self) {
-        self.state().may_be_fewer = true;
+    /// Notes that a guest who was there has ended. A count that is under way may have seen them, and
+    /// holds for its minute.
+    pub(crate) fn one_ended(&self) {
+        let mut state = self.state();
+        state.guests = state.guests.map(|guests| guests.saturating_sub(1));
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         // Numbers are never left half-way.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -127,19 +171,30 @@ pub(crate) struct Count<'a> {
 impl Count<'_> {
     /// What the store has counted.
     pub(crate) fn finish(mut self, counted: u64) {
-        self.is_done = true;
         let mut state = self.room.state();
         let unseen = self.pending + (state.admitted - self.admitted);
         state.guests = Some(counted.saturating_add(unseen));
         state.counted_at = Some(self.asked_at);
         state.may_be_fewer |= unseen > 0;
+        drop(state);
+        self.is_done = true;
+    }
+
+    /// The store could not say. Those who wait for the first count are not to ask it one after the
+    /// other.
+    pub(crate) fn fail(self) {
+        self.room.state().failures += 1;
     }
 }
 
 impl Drop for Count<'_> {
     fn drop(&mut self) {
+        let mut state = self.room.state();
         if !self.is_done {
-            self.room.state().counted_at = None;
+            state.counted_at = None;
+        }
+        if std::mem::take(&mut state.is_first_count) {
+            self.room.counted.notify_waiters();
         }
     }
 }
@@ -152,6 +207,8 @@ fn is_within(time: Option<Timestamp>, now: Timestamp) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::task::{Context, Poll, Waker};
+
     use super::*;
 
     fn at(second: i64) -> Timestamp {
@@ -202,7 +259,7 @@ mod tests {
             match room.enter(now, 1) {
                 Room::Unknown(count) => count.finish(1),
                 Room::Full { is_news } => break is_news,
-                Room::Free(place) => panic!("free: {place:?}"),
+                other => panic!("not full: {other:?}"),
             }
         };
         let news = [0, 1, 59, 60, 61, 119, 120].map(|second| is_news(at(second)));
@@ -210,17 +267,88 @@ mod tests {
     }
 
     #[test]
-    fn a_full_store_is_counted_again_once_guests_have_ended() {
+    fn a_guest_who_has_ended_leaves_room_without_another_count() {
         let room = GuestRoom::default();
-        unknown(room.enter(at(0), 1)).finish(1);
-        assert!(is_full(&room.enter(at(1), 1)));
-        room.some_ended();
-        unknown(room.enter(at(1), 1)).finish(1);
-        assert!(is_full(&room.enter(at(1), 1)));
-        room.some_ended();
-        unknown(room.enter(at(1), 1)).finish(0);
-        free(room.enter(at(1), 1)).take();
-        assert!(is_full(&room.enter(at(1), 1)));
+        unknown(room.enter(at(0), 2)).finish(2);
+        for second in 1..59 {
+            assert!(is_full(&room.enter(at(second), 2)));
+            room.one_ended();
+            free(room.enter(at(second), 2)).take();
+            assert!(is_full(&room.enter(at(second), 2)));
+        }
+        unknown(room.enter(at(60), 2)).finish(0);
+        room.one_ended();
+        free(room.enter(at(60), 2)).take();
+        free(room.enter(at(60), 2)).take();
+        assert!(is_full(&room.enter(at(60), 2)), "none that was not counted leaves room");
+    }
+
+    fn first_count(room: Room<'_>) -> FirstCount<'_> {
+        match room {
+            Room::BeingCounted(count) => count,
+            other => panic!("not being counted: {other:?}"),
+        }
+    }
+
+    /// What those who wait for a count find once it is over.
+    fn found(count: FirstCount<'_>) -> Option<bool> {
+        let waiting = std::pin::pin!(count.has_not_failed());
+        match waiting.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(found) => Some(found),
+            Poll::Pending => None,
+        }
+    }
+
+    #[test]
+    fn one_counts_first_and_the_others_wait_for_it() {
+        let room = GuestRoom::default();
+        let count = unknown(room.enter(at(0), 3));
+        let [early, late] = [0, 1].map(|second| first_count(room.enter(at(second), 3)));
+        assert_eq!(found(early), None);
+        count.finish(1);
+        assert_eq!(found(late), Some(true));
+        free(room.enter(at(1), 3)).take();
+        // Later ones go by the last count meanwhile.
+        let count = unknown(room.enter(at(60), 3));
+        free(room.enter(at(60), 3)).take();
+        drop(count);
+    }
+
+    #[test]
+    fn who_goes_away_during_the_first_count_leaves_it_to_the_next_one() {
+        let room = GuestRoom::default();
+        let count = unknown(room.enter(at(0), 1));
+        let waiting = first_count(room.enter(at(0), 1));
+        drop(count);
+        assert_eq!(found(waiting), Some(true));
+        let count = unknown(room.enter(at(0), 1));
+        drop(first_count(room.enter(at(0), 1)));
+        count.finish(1);
+        assert!(is_full(&room.enter(at(0), 1)));
+    }
+
+    #[test]
+    fn those_who_wait_for_a_first_count_that_fails_do_not_count_one_after_the_other() {
+        let room = GuestRoom::default();
+        let count = unknown(room.enter(at(0), 1));
+        let waiting = first_count(room.enter(at(0), 1));
+        count.fail();
+        assert_eq!(found(waiting), Some(false));
+        drop(unknown(room.enter(at(0), 1)));
+    }
+
+    #[test]
+    fn places_that_were_not_taken_have_a_full_store_counted_once_more_in_a_minute() {
+        let room = GuestRoom::default();
+        unknown(room.enter(at(0), 1)).finish(0);
+        drop(free(room.enter(at(1), 1)));
+        unknown(room.enter(at(2), 1)).finish(0);
+        for second in 3..60 {
+            if let Room::Free(place) = room.enter(at(second), 1) {
+                drop(place);
+            }
+            assert!(is_full(&room.enter(at(second), 1)), "at {second}");
+        }
     }
 
     #[test]
@@ -240,6 +368,7 @@ mod tests {
                     }
                     Room::Unknown(count) => count.finish(admitted),
                     Room::Full { .. } => {}
+                    Room::BeingCounted(count) => panic!("counted already: {count:?}"),
                 }
             }
             assert_eq!(admitted, 2, "neither one more nor one less, where {found} was found");

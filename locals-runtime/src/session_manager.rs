@@ -504,15 +504,27 @@ impl SessionManager {
                     }
                     return Err(Error::TooManyGuests { most });
                 }
-                Room::Unknown(count) => count.finish(self.0.store.count_guests(now).await?),
+                Room::Unknown(count) => match self.0.store.count_guests(now).await {
+                    Ok(counted) => count.finish(counted),
+                    Err(error) => {
+                        count.fail();
+                        return Err(error.into());
+                    }
+                },
+                Room::BeingCounted(count) => {
+                    if !count.has_not_failed().await {
+                        return Err(StoreError::backend("the guests could not be counted").into());
+                    }
+                }
             }
         }
     }
 
     /// Deletes the row of a guest.
     pub(crate) async fn delete_guest(&self, id: SessionId) -> Result<(), StoreError> {
-        self.0.store.delete_guest(id).await?;
-        self.0.guests.some_ended();
+        if self.0.store.delete_guest(id).await? {
+            self.0.guests.one_ended();
+        }
         Ok(())
     }
 

@@ -13,18 +13,36 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use crate::{clock::Clock, token::SessionId};
+use crate::{
+    clock::{Clock, SystemClock},
+    token::SessionId,
+};
 
-/// How long somebody waits for their turn. Then they write without one, and the revision decides: the
-/// one before may be held up by a store that does not answer, or by a handler that does not go on.
+/// How long one may have the turn while others wait. Then the first of those goes on, and the revision
+/// decides between the two: a store may not answer, or a handler not go on.
+///
+/// It is no limit of the whole wait. Were those at the end of a long queue to write without a turn, they
+/// would all write at once.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Who writes, and who waits for it. Clones share one state.
 #[derive(Clone, Default)]
-pub(crate) struct Turns(Arc<Mutex<HashMap<SessionId, Queue>>>);
+pub(crate) struct Turns(Arc<Mutex<State>>);
 
-/// Those who wait, in the order in which they came. Nobody is in it who has the turn.
-type Queue = VecDeque<oneshot::Sender<Turn>>;
+#[derive(Default)]
+struct State {
+    queues: HashMap<SessionId, Queue>,
+    /// How many turns there were, of all queues.
+    count: u64,
+}
+
+/// Who writes the data of one session or guest, and who waits for it.
+struct Queue {
+    /// The number of the turn that counts.
+    turn: u64,
+    /// Those who wait, in the order in which they came.
+    waiting: VecDeque<oneshot::Sender<Turn>>,
+}
 
 /// Data as the last who had the turn has written them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,50 +55,107 @@ pub(crate) struct Newest {
 pub(crate) struct Turn {
     turns: Turns,
     id: SessionId,
+    /// Another one counts once this was held for too long.
+    number: u64,
     newest: Option<Newest>,
-    /// Whether somebody else has it by now.
+    /// Whether it was refused, and handed on already.
     is_over: bool,
 }
 
 impl Turns {
-    /// Waits for the turn to write to this session or guest; `None` if that takes too long.
+    /// Waits for the turn to write to this session or guest.
     pub(crate) async fn take(&self, id: SessionId, clock: &dyn Clock) -> Option<Turn> {
-        let waiting = match self.queues().entry(id) {
-            Entry::Vacant(free) => {
-                free.insert(Queue::new());
-                None
-            }
-            Entry::Occupied(mut taken) => Some(wait(taken.get_mut())),
+        // Also where the clock of the app stands still nobody waits for ever.
+        self.take_by(id, [clock, &SystemClock]).await
+    }
+
+    /// The same, with a patience that is over by the first of two clocks.
+    async fn take_by(&self, id: SessionId, clocks: [&dyn Clock; 2]) -> Option<Turn> {
+        let mut waiting = match self.enter(id) {
+            Ok(turn) => return Some(turn),
+            Err(waiting) => waiting,
         };
-        let Some(waiting) = waiting else { return Some(self.turn(id)) };
-        tokio::select! {
-            biased;
-            turn = waiting => turn.ok(),
-            () = clock.wait_until(clock.now() + PATIENCE) => None,
+        loop {
+            let current = self.current(id);
+            let until = clocks.map(|clock| clock.now() + PATIENCE);
+            tokio::select! {
+                biased;
+                turn = &mut waiting => return turn.ok(),
+                () = clocks[0].wait_until(until[0]) => {}
+                () = clocks[1].wait_until(until[1]) => {}
+            }
+            // A clock that was set back ends the waiting, too.
+            let is_over = clocks.iter().zip(until).any(|(clock, until)| clock.now() >= until);
+            if let Some(current) = current.filter(|_| is_over) {
+                // Does nothing if the turn has moved meanwhile.
+                self.hand_on(id, current, None);
+            }
         }
     }
 
-    fn turn(&self, id: SessionId) -> Turn {
-        Turn { turns: self.clone(), id, newest: None, is_over: false }
+    /// The turn, if nobody has it, or else a place in the queue.
+    fn enter(&self, id: SessionId) -> Result<Turn, oneshot::Receiver<Turn>> {
+        let mut state = self.state();
+        let State { queues, count } = &mut *state;
+        match queues.entry(id) {
+            Entry::Vacant(free) => {
+                *count += 1;
+                free.insert(Queue { turn: *count, waiting: VecDeque::new() });
+                Ok(self.turn(id, *count))
+            }
+            Entry::Occupied(mut taken) => Err(wait(&mut taken.get_mut().waiting)),
+        }
     }
 
-    fn queues(&self) -> MutexGuard<'_, HashMap<SessionId, Queue>> {
-        // No operation leaves the map half-changed.
+    fn turn(&self, id: SessionId, number: u64) -> Turn {
+        Turn { turns: self.clone(), id, number, newest: None, is_over: false }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // No operation leaves it half-changed.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Who is next; `None`, and nobody has the turn any more, if nobody waits.
-    fn next(&self, id: SessionId) -> Option<oneshot::Sender<Turn>> {
-        let mut queues = self.queues();
-        let next = queues.get_mut(&id)?.pop_front();
-        if next.is_none() {
-            queues.remove(&id);
+    /// The number of the turn that counts.
+    fn current(&self, id: SessionId) -> Option<u64> {
+        self.state().queues.get(&id).map(|queue| queue.turn)
+    }
+
+    /// Gives the turn after this one to the first who waits, with what was written, unless this one does
+    /// not count any more.
+    fn hand_on(&self, id: SessionId, mut number: u64, mut newest: Option<Newest>) {
+        while let Some((next, following)) = self.next(id, number) {
+            let mut turn = self.turn(id, following);
+            turn.newest = newest.take();
+            match next.send(turn) {
+                Ok(()) => return,
+                // Whoever waited has gone away.
+                Err(mut unwanted) => {
+                    newest = unwanted.newest.take();
+                    unwanted.is_over = true;
+                    number = following;
+                }
+            }
         }
-        next
+    }
+
+    /// Who is next after the turn of this number, and the number of theirs; `None`, and nobody has the
+    /// turn any more, if nobody waits.
+    fn next(&self, id: SessionId, number: u64) -> Option<(oneshot::Sender<Turn>, u64)> {
+        let mut state = self.state();
+        let State { queues, count } = &mut *state;
+        let queue = queues.get_mut(&id).filter(|queue| queue.turn == number)?;
+        let Some(next) = queue.waiting.pop_front() else {
+            queues.remove(&id);
+            return None;
+        };
+        *count += 1;
+        queue.turn = *count;
+        Some((next, queue.turn))
     }
 }
 
-fn wait(queue: &mut Queue) -> oneshot::Receiver<Turn> {
+fn wait(queue: &mut VecDeque<oneshot::Sender<Turn>>) -> oneshot::Receiver<Turn> {
     // Those who have gone away leave their place when there is no room for others.
     if queue.len() == queue.capacity() {
         queue.retain(|waiting| !waiting.is_closed());
@@ -101,35 +176,27 @@ impl Turn {
         if id != self.id {
             return;
         }
-        let is_awaited = self.turns.queues().get(&self.id).is_some_and(|queue| !queue.is_empty());
+        let is_awaited = self
+            .turns
+            .state()
+            .queues
+            .get(&self.id)
+            .is_some_and(|queue| queue.turn == self.number && !queue.waiting.is_empty());
         self.newest = is_awaited.then(|| Newest { data: data.to_owned(), revision });
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        if self.is_over {
-            return;
-        }
-        let mut newest = self.newest.take();
-        while let Some(next) = self.turns.next(self.id) {
-            let mut turn = self.turns.turn(self.id);
-            turn.newest = newest.take();
-            match next.send(turn) {
-                Ok(()) => return,
-                // Whoever waited has gone away.
-                Err(mut unwanted) => {
-                    newest = unwanted.newest.take();
-                    unwanted.is_over = true;
-                }
-            }
+        if !self.is_over {
+            self.turns.hand_on(self.id, self.number, self.newest.take());
         }
     }
 }
 
 impl fmt::Debug for Turns {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Turns").field("taken", &self.queues().len()).finish()
+        f.debug_struct("Turns").field("taken", &self.state().queues.len()).finish()
     }
 }
 
@@ -164,7 +231,7 @@ mod tests {
     }
 
     fn take<'a>(turns: &'a Turns, id: SessionId, clock: &'a ManualClock) -> Waiting<'a> {
-        Box::pin(turns.take(id, clock))
+        Box::pin(turns.take_by(id, [clock, clock]))
     }
 
     /// Whose turn it is at once.
@@ -198,7 +265,7 @@ mod tests {
         current.has_written(ONE, "9", 9);
         assert_eq!(current.newest, None, "nobody waits for it");
         drop(current);
-        assert!(turns.queues().is_empty());
+        assert!(turns.state().queues.is_empty());
     }
 
     #[test]
@@ -242,24 +309,68 @@ mod tests {
                     drop(turn);
                 }
                 drop(waiting);
-                assert!(turns.queues().is_empty(), "{gone:b} {is_given}");
+                assert!(turns.state().queues.is_empty(), "{gone:b} {is_given}");
             }
         }
     }
 
+    fn is_ready(waiting: &mut Waiting<'_>) -> Option<Turn> {
+        match poll(waiting) {
+            Poll::Ready(turn) => Some(turn.expect("nobody writes beside the queue")),
+            Poll::Pending => None,
+        }
+    }
+
     #[test]
-    fn who_waits_too_long_writes_without_a_turn() {
+    fn a_queue_that_moves_is_waited_for_however_long_it_is() {
         let (turns, clock) = (Turns::default(), clock());
-        let first = turn(&turns, ONE, &clock);
-        let mut waiting = take(&turns, ONE, &clock);
-        assert!(poll(&mut waiting).is_pending());
-        clock.advance(PATIENCE.checked_sub(Duration::from_millis(1)).unwrap());
-        assert!(poll(&mut waiting).is_pending());
-        clock.advance(Duration::from_millis(1));
-        assert!(matches!(poll(&mut waiting), Poll::Ready(None)));
-        drop(waiting);
+        let mut current = turn(&turns, ONE, &clock);
+        let mut waiting: Vec<_> = (0..100).map(|_| take(&turns, ONE, &clock)).collect();
+        assert!(waiting.iter_mut().all(|waiting| poll(waiting).is_pending()));
+        while !waiting.is_empty() {
+            clock.advance(PATIENCE.checked_sub(Duration::from_millis(1)).unwrap());
+            assert!(waiting.iter_mut().all(|waiting| poll(waiting).is_pending()));
+            drop(current);
+            current = is_ready(&mut waiting.remove(0)).expect("it is its turn");
+        }
+        drop(current);
+    }
+
+    #[test]
+    fn behind_one_who_does_not_go_on_they_go_on_one_at_a_time() {
+        let (turns, clock) = (Turns::default(), clock());
+        let hung = turn(&turns, ONE, &clock);
+        let mut waiting: Vec<_> = (0..5).map(|_| take(&turns, ONE, &clock)).collect();
+        assert!(waiting.iter_mut().all(|waiting| poll(waiting).is_pending()));
+        clock.advance(PATIENCE);
+        // Whoever looks first: it is the first in the queue who goes on.
+        assert!(waiting.iter_mut().rev().take(4).all(|waiting| poll(waiting).is_pending()));
+        let first = is_ready(&mut waiting.remove(0)).expect("it has waited long enough");
+        assert!(waiting.iter_mut().all(|waiting| poll(waiting).is_pending()));
+        // What was held up has no turn to hand on any more.
+        drop(hung);
+        assert!(waiting.iter_mut().all(|waiting| poll(waiting).is_pending()));
         drop(first);
-        assert!(turns.queues().is_empty());
+        for mut next in waiting {
+            drop(is_ready(&mut next).expect("the one before has written"));
+        }
+        drop(turn(&turns, ONE, &clock));
+    }
+
+    #[test]
+    fn where_one_clock_stands_still_or_is_set_back_the_other_ends_the_wait() {
+        for moved in [0, 1] {
+            let turns = Turns::default();
+            let clocks = [clock(), clock()];
+            let hung = turn(&turns, ONE, &clocks[0]);
+            let mut waiting: Waiting<'_> = Box::pin(turns.take_by(ONE, [&clocks[0], &clocks[1]]));
+            assert!(is_ready(&mut waiting).is_none());
+            clocks[moved].set(Timestamp::from_millis(-60_000));
+            assert!(is_ready(&mut waiting).is_none(), "set back");
+            clocks[moved].advance(PATIENCE);
+            assert!(is_ready(&mut waiting).is_some());
+            drop(hung);
+        }
     }
 
     #[test]
@@ -269,7 +380,7 @@ mod tests {
         for _ in 0..10_000 {
             assert!(poll(&mut take(&turns, ONE, &clock)).is_pending());
         }
-        assert!(turns.queues()[&ONE].capacity() < 64);
+        assert!(turns.state().queues[&ONE].waiting.capacity() < 64);
         drop(first);
     }
 }

@@ -1,6 +1,11 @@
 //! What happens to sessions when users are changed on a connection that enforces no foreign keys, as
 //! that of the `sqlite3` shell.
 
+use std::{
+    io::{self, Write},
+    sync::{Arc, Mutex},
+};
+
 use locals::{
     Auth, AuthUser, Session, StoreError,
     store::{SessionUserStore, SqlStore},
@@ -332,6 +337,49 @@ async fn a_table_of_users_that_was_rebuilt_keeps_the_sessions_and_is_given_its_t
     by_hand(&store, "DELETE FROM accounts WHERE id = 2; INSERT INTO accounts (id) VALUES (2)")
         .await;
     assert!(!opens(&auth, &second).await);
+}
+
+/// What is logged while it is there.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What `migrate` logs.
+async fn said_by_migrate(store: &SqlStore<Sqlite, Account<i64>>) -> String {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
+    let logging = tracing::subscriber::set_default(subscriber);
+    store.migrate().await.unwrap();
+    drop(logging);
+    let text = log.0.lock().unwrap().clone();
+    String::from_utf8(text).unwrap()
+}
+
+#[actix_web::test]
+async fn migrate_warns_where_triggers_were_missing_and_sessions_are_there() {
+    let advice = "DELETE FROM user_sessions";
+    let (_directory, store) = database::<i64>(ACCOUNTS).await;
+    assert!(!said_by_migrate(&store).await.contains(advice), "the tables are new");
+    by_hand(&store, REBUILD).await;
+    assert!(!said_by_migrate(&store).await.contains(advice), "there are no sessions");
+    run(&store, "INSERT INTO accounts (id) VALUES (1)").await;
+    let auth = Auth::<Account<i64>>::builder(store.clone()).build().unwrap();
+    auth.create_session(&Account { id: 1 }).await.unwrap();
+    assert!(!said_by_migrate(&store).await.contains(advice), "the triggers are there");
+    by_hand(&store, REBUILD).await;
+    let said = said_by_migrate(&store).await;
+    assert!(said.contains(advice) && said.contains("accounts"), "{said}");
+    assert!(!said_by_migrate(&store).await.contains(advice), "they are back");
 }
 
 /// The users of `Account`, under the name that they have been given since.

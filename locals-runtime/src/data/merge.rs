@@ -1,6 +1,6 @@
 //! What is stored after a change: the stored form, with what the app has changed in it.
 
-use std::marker::PhantomData;
+use std::{cell::Cell, marker::PhantomData};
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -13,6 +13,10 @@ use super::{
 
 /// How many names are tried to find the one under which a field is stored.
 const MOST_NAMES: usize = 64;
+
+/// How often the whole is read for one write at most to find such names. What is not found then is caught
+/// where the result is read once more.
+const MOST_READINGS: usize = 512;
 
 /// The stored form with the difference between what its type made of it before a change and after.
 ///
@@ -27,7 +31,7 @@ pub(super) fn beside<D: DeserializeOwned>(
             json::take(&mut stored.json, object, name);
         }
     }
-    let mut merge = Merge::<D> { stored, of: PhantomData };
+    let mut merge = Merge::<D> { stored, readings: Cell::new(0), of: PhantomData };
     merge.change(&mut Path::new(), before, after);
     merge.stored.json
 }
@@ -48,6 +52,8 @@ pub(super) fn beside_foreign(stored: &Stored, before: &Value, after: &Value) -> 
 
 struct Merge<D> {
     stored: Stored,
+    /// How often the whole was read.
+    readings: Cell<usize>,
     of: PhantomData<fn() -> D>,
 }
 
@@ -62,13 +68,14 @@ impl<D: DeserializeOwned> Merge<D> {
             && is_object
             && !self.stored.is_kept(path)
         {
+            let foreign = self.foreign(path, before);
             for (name, value) in before.iter().filter(|(name, _)| !after.contains_key(*name)) {
-                self.take_away(path, before, name, value);
+                self.take_away(path, &foreign, name, value);
             }
             for (name, value) in after {
                 let old = before.get(name);
                 if old.is_none_or(|old| !json::same(old, value)) {
-                    self.put(path, before, name, value);
+                    self.put(path, before, &foreign, name, value);
                 }
             }
             return;
@@ -80,20 +87,35 @@ impl<D: DeserializeOwned> Merge<D> {
         }
     }
 
+    /// What is stored of an object beside the fields that its type has written: old names, and what the
+    /// type does not know or cannot read.
+    fn foreign(&self, object: &Path, before: &Fields) -> Vec<String> {
+        let fields = json::at(&self.stored.json, object).and_then(Value::as_object);
+        let names = fields.into_iter().flat_map(|fields| fields.keys());
+        names.filter(|name| !before.contains_key(*name)).cloned().collect()
+    }
+
     /// Takes a field away, whatever its name is in the stored form.
-    fn take_away(&mut self, object: &Path, before: &Fields, name: &str, value: &Value) {
-        while let Some(alias) = self.alias(object, before, name, value) {
+    fn take_away(&mut self, object: &Path, foreign: &[String], name: &str, value: &Value) {
+        while let Some(alias) = self.alias(object, foreign, name, value) {
             self.remove(object, &alias);
         }
         self.remove(object, name);
     }
 
     /// Puts a field where it is, or in the place of the one that has its old name.
-    fn put(&mut self, object: &mut Path, before: &Fields, name: &str, value: &Value) {
+    fn put(
+        &mut self,
+        object: &mut Path,
+        before: &Fields,
+        foreign: &[String],
+        name: &str,
+        value: &Value,
+    ) {
         let probe = before.get(name).unwrap_or(value);
         let mut place = child(object, name);
         let mut part = self.part(&place);
-        while let Some(alias) = self.alias(object, before, name, probe) {
+        while let Some(alias) = self.alias(object, foreign, name, probe) {
             if part.is_none() {
                 place = child(object, &alias);
                 part = self.part(&place);
@@ -131,19 +153,33 @@ impl<D: DeserializeOwned> Merge<D> {
 
     /// Another name under which a field is stored: one that the type reads as this field too, so that
     /// it finds it twice where both are there.
-    fn alias(&self, object: &Path, before: &Fields, name: &str, value: &Value) -> Option<String> {
+    fn alias(
+        &self,
+        object: &Path,
+        foreign: &[String],
+        name: &str,
+        value: &Value,
+    ) -> Option<String> {
+        // Before anything is copied: as a rule there are none, and a map may have thousands of keys.
+        if foreign.is_empty() || self.readings.get() >= MOST_READINGS {
+            return None;
+        }
         let fields = json::at(&self.stored.json, object)?.as_object()?;
         let is_twice = |json: &Value| {
+            self.readings.set(self.readings.get() + 1);
             part::first_fault::<D>(json).is_some_and(|fault| fault.is_twice(name, object))
         };
         let mut with = self.stored.mended.clone();
         json::put(&mut with, object, name, value.clone());
         let is_read = !fields.contains_key(name) && is_twice(&with);
-        let others = fields.keys().filter(|other| {
+        let others = foreign.iter().filter(|other| {
             let is_candidate = is_read || self.stored.is_kept(&child(object, other));
-            is_candidate && *other != name && !before.contains_key(*other)
+            is_candidate && *other != name && fields.contains_key(*other)
         });
         for other in others.take(MOST_NAMES) {
+            if self.readings.get() >= MOST_READINGS {
+                return None;
+            }
             let mut alone = with.clone();
             json::take(&mut alone, object, other);
             let mut both = alone.clone();

@@ -621,3 +621,46 @@ fn any_json() -> impl Strategy<Value = Value> {
         ]
     })
 }
+
+thread_local! {
+    static READINGS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
+/// A map that counts how often it is read as a whole.
+#[derive(Default, Serialize)]
+struct Counted(BTreeMap<String, u32>);
+
+impl<'de> Deserialize<'de> for Counted {
+    fn deserialize<R: serde::Deserializer<'de>>(from: R) -> Result<Self, R::Error> {
+        READINGS.set(READINGS.get() + 1);
+        BTreeMap::deserialize(from).map(Self)
+    }
+}
+
+/// How often data are read whole for one change.
+fn readings(json: &str, change: impl Fn(&mut BTreeMap<String, u32>)) -> usize {
+    READINGS.set(0);
+    after(json, |data: &mut Counted| change(&mut data.0));
+    READINGS.get()
+}
+
+#[test]
+fn how_often_data_are_read_for_a_write_does_not_grow_with_the_keys_that_change() {
+    let put = |count: u32| {
+        move |map: &mut BTreeMap<String, u32>| {
+            map.extend((0..count).map(|key| (key.to_string(), key + 1)));
+        }
+    };
+    let full: BTreeMap<_, u32> = (0..3_000).map(|key| (key.to_string(), 7)).collect();
+    let full = serde_json::to_string(&full).unwrap();
+    for json in ["{}", full.as_str()] {
+        assert_eq!(readings(json, put(3_000)), readings(json, put(1)), "put");
+    }
+    assert_eq!(readings(&full, BTreeMap::clear), readings(&full, put(1)), "taken away");
+    // Beside what cannot be read there may be an old name, which is looked for, but not for ever.
+    for bad in [1_u32, 100] {
+        let bad: BTreeMap<_, _> = (0..bad).map(|key| (format!("bad {key}"), "x")).collect();
+        let count = readings(&serde_json::to_string(&bad).unwrap(), put(700));
+        assert!(count < 1_000, "{count} readings");
+    }
+}

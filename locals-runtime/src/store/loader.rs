@@ -34,6 +34,10 @@ use crate::{
 ///     }
 /// }
 /// ```
+///
+/// A user who is not there is `Ok(None)`. Every error is an outage, answered by 503, whatever it is: also
+/// sqlx's `RowNotFound`. So ask by `fetch_optional`, and not by `fetch_one`, which would make a request of
+/// each deleted user fail instead of signing them out.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not load a `{T}`",
     note = "write a closure like `move |id: i64| async move {{ .. }}` that gives a `Result<Option<{T}>, E>`, or implement `UserLoader<{T}>`"

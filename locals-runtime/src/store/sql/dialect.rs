@@ -396,9 +396,10 @@ pub const SQLITE: Sql = Sql {
 /// What a foreign key does only on connections that have turned it on; the `sqlite3` shell has not.
 ///
 /// The first two end sessions when their user goes. The third is what makes an id safe to use again: a
-/// row that is new has no sessions, however those of its predecessor were left behind. `REPLACE`
-/// deletes rows without calling triggers, and restored or rebuilt tables had none. It is called
-/// after the row is there, so neither `ON CONFLICT DO UPDATE` nor `OR IGNORE` calls it.
+/// row that is new has no sessions of its predecessor, which may have been left behind: `REPLACE`
+/// deletes rows without calling triggers, and restored tables may have had none. A table that is rebuilt
+/// loses all three until `migrate`: sessions of ids that were given to others meanwhile cannot be told
+/// from those of users who stayed. It is called after the row is there, so neither `ON CONFLICT DO UPDATE` nor `OR IGNORE` calls it.
 ///
 /// `UPDATE OF` would miss `SET rowid = ..`, which changes an `INTEGER PRIMARY KEY` too. The app's
 /// column stands on the left of `=`, so that its collation decides, as in the join. Ids that only this

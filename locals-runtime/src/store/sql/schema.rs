@@ -150,6 +150,7 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
             run_all::<D>(connection, begin).await?;
             // What is missing is read behind the lock: another process may just have added it.
             let (mut changes, mut is_foreign) = (Vec::new(), false);
+            let (mut has_sessions, mut lacks_triggers) = (false, false);
             for table in &TABLES {
                 let name = (D::SQL.catalogue_name)(table.name);
                 let sql = D::SQL.columns.into_sql_str();
@@ -157,6 +158,10 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
                 let found = rows.iter().map(read_column::<D>).collect::<sqlx::Result<Vec<_>>>()?;
                 changes.extend(upgrades(table, &D::SQL.types, &found));
                 is_foreign |= is_of_others(table, &found);
+                if table.name == SESSIONS.name && D::SQL.triggers.is_some() && !found.is_empty() {
+                    let any = "SELECT 1 FROM user_sessions LIMIT 1".into_sql_str();
+                    has_sessions = !D::fetch(connection, any, &[]).await?.is_empty();
+                }
             }
             changes.extend(tables::<D, T>(&key));
             // What is not ours, as `check` will say, loses no rows by our triggers.
@@ -167,6 +172,7 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
                 let sql = catalogue.into_sql_str();
                 let rows = D::fetch(connection, sql, &[Value::Text(Some(&name))]).await?;
                 let found = rows.iter().map(read_trigger::<D>).collect::<sqlx::Result<Vec<_>>>()?;
+                lacks_triggers = triggers::<D, T>().any(|it| !it.is_among(&found));
                 changes.extend(triggers::<D, T>().filter(|it| !it.is_among(&found)).flat_map(
                     // One of this name may be there, of another version or on another table.
                     |Trigger { name, sql }| [format!("DROP TRIGGER IF EXISTS {name}"), sql],
@@ -175,7 +181,15 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
             for sql in changes {
                 D::execute(connection, AssertSqlSafe(sql).into_sql_str(), &[]).await?;
             }
-            run_all::<D>(connection, end).await
+            run_all::<D>(connection, end).await?;
+            if has_sessions && lacks_triggers {
+                tracing::warn!(
+                    table = T::TABLE,
+                    "triggers that end sessions with their users were missing and are put back: if \
+                     ids of users were given to others meanwhile, run `DELETE FROM user_sessions`"
+                );
+            }
+            Ok(())
         };
         let migrated: sqlx::Result<()> = migrated.await;
         if migrated.is_err() {
