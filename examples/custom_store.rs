@@ -182,7 +182,7 @@ impl SessionStore for FileStore {
 
     fn renew(&self, id: SessionId, renewal: Renewal) -> StoreFuture<'_, bool> {
         let still = move |session: &SessionRecord| {
-            session.active_expires_at <= renewal.replaces
+            session.active_expires_at == renewal.replaces
                 && session.secret_hash == renewal.secret_hash
         };
         self.write_one(move |content| {

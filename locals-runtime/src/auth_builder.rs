@@ -177,7 +177,8 @@ impl<T: AuthUser> AuthBuilder<T> {
     }
 
     /// How many sessions a user has at most; the oldest end when there are more. Of log-ins at once
-    /// exactly the newest remain, so that one may find its own session ended. 100 by default
+    /// exactly the newest remain, so that one may find its own session ended. For that each log-in reads
+    /// the ids and times of its user's sessions, before and after it. 100 by default
     /// (OWASP ASVS 5.0 §7.1.2 asks for a limit that is written down).
     pub fn max_sessions(mut self, most: usize) -> Self {
         self.settings.max_sessions = Some(most);

@@ -47,8 +47,8 @@ impl Session {
     /// the new one connects again. For connections that last, such as a `WebSocket` or server-sent
     /// events, which are answered once and then go on.
     ///
-    /// An end in this process is known at once; one in another process, or by other hands, within
-    /// a minute, for which the store is asked when the wait begins and then once a minute, for each
+    /// An end in this process is known at once; one in another process, or by a statement of
+    /// the app's own, within a minute, for which the store is asked when the wait begins and then once a minute, for each
     /// session at another moment of it; also when the clock is set back. Renewals by other requests count. While
     /// the store fails nothing ends. A token that is exchanged twice between two questions, where
     /// [`rotate_every`](crate::AuthBuilder::rotate_every) is below a minute, counts as replaced.

@@ -344,8 +344,8 @@ impl Error {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// A session with this id exists already. The new one was not stored.
-    #[error("a session with this id exists already")]
+    /// A session, or a guest, with this id exists already. The new one was not stored.
+    #[error("a session or a guest with this id exists already")]
     Collision,
 
     /// There is no such user (any more), so they can have no session. The new one was not stored.

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use crate::{
-    clock::Timestamp,
+    clock::{TOLERANCE, Timestamp},
     error::ConfigError,
-    session::{Periods, Renewal, SessionRecord, SessionState},
+    session::{Periods, Renewal, SessionRecord, SessionState, SessionTimes},
 };
 
 const DAY: Duration = Duration::from_hours(24);
@@ -130,7 +130,7 @@ impl Lifetime {
             active_expires_at: active.max(record.active_expires_at),
             idle_expires_at: idle.max(record.idle_expires_at),
             // From here counts the life of one that came from the future.
-            renewed_at: if is_set_right(record) {
+            renewed_at: if is_set_right(record.created_at, record.renewed_at) {
                 record.renewed_at
             } else {
                 now.max(record.renewed_at)
@@ -139,36 +139,64 @@ impl Lifetime {
     }
 }
 
-/// How far ahead of the clock a session may have been created before that clock is known to have
-/// been wrong, and not this one: more than a mistaken time zone makes.
+/// How far ahead of the clock a session may have been created before the clock that showed its
+/// creation is taken to have been wrong: by more than a mistaken time zone. The reverse, that this
+/// clock is the wrong one because it is far behind, cannot be told from that.
 const FUTURE: Duration = DAY;
 
 /// Whether a session was created by a clock that was days ahead, and not used since.
 fn is_from_the_future(record: &SessionRecord, now: Timestamp) -> bool {
-    !is_set_right(record) && record.created_at.since(now) > FUTURE
+    !is_set_right(record.created_at, record.renewed_at) && record.created_at.since(now) > FUTURE
 }
 
 /// Whether the life of a session that was created by a clock that was days ahead counts from its
-/// first use by a clock that was right.
-fn is_set_right(record: &SessionRecord) -> bool {
-    record.renewed_at < record.created_at
+/// first use by a clock that was right. The two times of any other session differ by no more than
+/// its creation was put later to come after that of another.
+fn is_set_right(created_at: Timestamp, renewed_at: Timestamp) -> bool {
+    created_at.since(renewed_at) > FUTURE
+}
+
+/// When the life of a session with these times began: at its creation, or at its first use by a
+/// clock that was right.
+pub(crate) fn beginning(created_at: Timestamp, renewed_at: Timestamp) -> Timestamp {
+    if is_set_right(created_at, renewed_at) { renewed_at } else { created_at }
 }
 
 /// When a session is dead however much it is used.
 pub(crate) fn absolute_end(record: &SessionRecord) -> Timestamp {
-    if is_set_right(record) {
-        record.renewed_at + record.absolute_expires_at.since(record.created_at)
+    end_of(&record.into())
+}
+
+/// As [`absolute_end`], of a session of which only these times were read.
+pub(crate) fn end_of(times: &SessionTimes) -> Timestamp {
+    let SessionTimes { created_at, renewed_at, absolute_expires_at, .. } = *times;
+    if is_set_right(created_at, renewed_at) {
+        renewed_at + absolute_expires_at.since(created_at)
     } else {
-        record.absolute_expires_at
+        absolute_expires_at
     }
 }
 
 /// How long ago at `now` the user has proved who they are. `None` if that was by a clock that was
 /// ahead: then it counts as old.
 pub(crate) fn age_of_proof(record: &SessionRecord, now: Timestamp) -> Option<Duration> {
+    let SessionRecord { created_at, authenticated_at, renewed_at, .. } = *record;
     // The clock comes to that time once more.
-    let is_of_the_future = is_set_right(record) && record.authenticated_at == record.created_at;
-    if is_of_the_future { None } else { record.authenticated_at.age_at(now) }
+    let is_of_the_future = is_set_right(created_at, renewed_at)
+        && authenticated_at.since(created_at) <= TOLERANCE
+        && created_at.since(authenticated_at) <= LATEST_PROOF;
+    if is_of_the_future { None } else { authenticated_at.age_at(now) }
+}
+
+/// How long before the creation of a session its proof may lie and still belong to it: as far as the
+/// clocks of two nodes are apart, and the creation is put later to come after that of another.
+const LATEST_PROOF: Duration = TOLERANCE.saturating_mul(2);
+
+/// The time of the proof that a session keeps when it is given a new token: 1970 in place of one that
+/// a clock showed that was ahead, so that it is not recent either when that time comes.
+pub(crate) fn kept_proof(record: &SessionRecord, now: Timestamp) -> Timestamp {
+    let is_credible = age_of_proof(record, now).is_some();
+    if is_credible { record.authenticated_at } else { Timestamp::from_millis(0) }
 }
 
 /// What a use of a session means.
@@ -185,8 +213,8 @@ pub(crate) enum Verdict {
 /// Where a session stands at `now`; `None` when it is dead.
 ///
 /// Each end is the first millisecond at which the period is over. The absolute end counts by
-/// itself, although renewal never moves the idle end past it: a row may have been written by
-/// other hands.
+/// itself, although renewal never moves the idle end past it: something other than this library may
+/// have written the row.
 pub(crate) fn state(record: &SessionRecord, now: Timestamp) -> Option<SessionState> {
     if now >= record.idle_expires_at || now >= absolute_end(record) {
         None
@@ -399,6 +427,44 @@ mod tests {
         assert_eq!(age_of_proof(&moved, proof + DAY), None);
         let proved = SessionRecord { authenticated_at: at(7), ..moved };
         assert_eq!(age_of_proof(&proved, at(10)), Some(Duration::from_millis(3)));
+    }
+
+    #[test]
+    fn a_session_whose_creation_was_put_later_is_renewed_as_any_other() {
+        let lifetime = Lifetime::default();
+        for later in [1, 60_001] {
+            let plain = record(&lifetime, at(0));
+            let put_later = SessionRecord { created_at: at(later), ..plain.clone() };
+            let now = at(0) + 3 * DAY;
+            assert_eq!(judge(&lifetime, &put_later, now), judge(&lifetime, &plain, now));
+            let Verdict::Renew(renewal) = judge(&lifetime, &put_later, now) else {
+                panic!("it is idle")
+            };
+            assert_eq!(renewal.renewed_at, now, "{later}");
+            assert_eq!(absolute_end(&put_later), plain.absolute_expires_at, "{later}");
+            assert_eq!(age_of_proof(&put_later, at(5)), Some(Duration::from_millis(5)));
+        }
+    }
+
+    #[test]
+    fn a_proof_near_the_creation_of_a_session_from_the_future_is_that_of_its_creation() {
+        let created = at(clock::millis(30 * DAY));
+        let made = SessionRecord { renewed_at: at(0), ..record(&Lifetime::default(), created) };
+        let near = |millis| at(created.as_millis() + millis);
+        for (proof, is_credible) in [
+            (near(-120_001), true),
+            (near(-120_000), false),
+            (near(-1_000), false),
+            (near(-1), false),
+            (near(1), false),
+            (near(60_000), false),
+            (near(60_001), true),
+        ] {
+            let made = SessionRecord { authenticated_at: proof, ..made.clone() };
+            assert_eq!(age_of_proof(&made, proof).is_some(), is_credible, "{proof:?}");
+            let kept = if is_credible { proof } else { at(0) };
+            assert_eq!(kept_proof(&made, proof), kept, "{proof:?}");
+        }
     }
 
     prop_compose! {

@@ -3,6 +3,10 @@
 //! Log-ins at once each decide it for themselves, on any node. They end exactly the others if all
 //! agree on one order of all sessions, which is that of their times of creation and, where these are
 //! equal, of their ids. So a log-in may find that its own session is not among the newest.
+//!
+//! A log-in that begins after another has been answered is the newer one: before its session is
+//! created, those of its user are read, and its time of creation is put after theirs where the clock
+//! that noted them was a little ahead of this one.
 
 use std::{
     cmp::Reverse,
@@ -11,20 +15,23 @@ use std::{
     time::Duration,
 };
 
-use crate::{clock::Timestamp, session::SessionTimes, token::SessionId, user::UserId};
-
-/// How far the clocks of the nodes may be apart, and one of them may go back, without a consequence.
-const TOLERANCE: Duration = Duration::from_mins(1);
+use crate::{
+    clock::{TOLERANCE, Timestamp},
+    lifecycle,
+    session::SessionTimes,
+    token::SessionId,
+    user::UserId,
+};
 
 /// How many users' times of creation are told apart.
 const PLACES: usize = 256;
 
-/// The living sessions that a user has above the most they may have, the newest first, after this new
+/// The living sessions that a user has above the most they may have, the oldest first, after this new
 /// one was created.
 ///
 /// A session that was created further in the future than clocks are apart was created while a clock
-/// was wrong: it counts as older than all others, so that it displaces no real one. An impersonation
-/// does not count.
+/// was wrong: it counts as older than all others, so that it displaces no real one. Once it has been
+/// used by a clock that was right, it counts as created then. An impersonation does not count.
 pub(crate) fn surplus(
     mut sessions: Vec<SessionTimes>,
     new: SessionId,
@@ -32,14 +39,25 @@ pub(crate) fn surplus(
     now: Timestamp,
 ) -> Vec<SessionId> {
     sessions.retain(|session| {
-        let lives = now < session.idle_expires_at && now < session.absolute_expires_at;
+        let lives = now < session.idle_expires_at && now < lifecycle::end_of(session);
         lives && session.actor_session.is_none()
     });
     sessions.sort_unstable_by_key(|session| {
-        let is_credible = session.created_at <= now + TOLERANCE || session.id == new;
-        Reverse((is_credible, session.created_at, session.id))
+        let created_at = beginning(session);
+        let is_credible = created_at <= now + TOLERANCE || session.id == new;
+        Reverse((is_credible, created_at, session.id))
     });
-    sessions.into_iter().skip(most).map(|session| session.id).collect()
+    sessions.into_iter().skip(most).rev().map(|session| session.id).collect()
+}
+
+/// When the newest of these sessions was created, of those that a new one of this time comes after:
+/// which no clock noted that was wrong.
+pub(crate) fn latest(sessions: &[SessionTimes], now: Timestamp) -> Option<Timestamp> {
+    sessions.iter().map(beginning).filter(|time| *time <= now + TOLERANCE).max()
+}
+
+fn beginning(session: &SessionTimes) -> Timestamp {
+    lifecycle::beginning(session.created_at, session.renewed_at)
 }
 
 /// The times at which this process has created sessions, so that of two sessions of a user the later
@@ -105,7 +123,7 @@ mod tests {
     #[test]
     fn the_oldest_go_and_among_equal_ones_the_lower_id() {
         let sessions = [(1, 5), (4, 5), (3, 9), (2, 7)].map(|(number, time)| session(number, time));
-        for (most, expected) in [(1, &[2, 4, 1][..]), (2, &[4, 1]), (3, &[1]), (4, &[]), (9, &[])] {
+        for (most, expected) in [(1, &[1, 4, 2][..]), (2, &[1, 4]), (3, &[1]), (4, &[]), (9, &[])] {
             assert_eq!(numbers(&surplus(sessions.to_vec(), NEW, most, at(10))), expected);
         }
     }
@@ -119,7 +137,7 @@ mod tests {
         let all: Vec<_> = ended.into_iter().chain([session(4, 1), session(5, 2)]).collect();
         assert_eq!(numbers(&surplus(all.clone(), NEW, 2, at(30))), [0; 0]);
         assert_eq!(numbers(&surplus(all.clone(), NEW, 1, at(30))), [4]);
-        assert_eq!(numbers(&surplus(all, NEW, 2, at(29))), [5, 4]);
+        assert_eq!(numbers(&surplus(all, NEW, 2, at(29))), [4, 5]);
     }
 
     #[test]
@@ -133,6 +151,47 @@ mod tests {
         let sessions = vec![session(1, 60_010), session(2, 60_011)];
         let new = session(2, 0).id;
         assert_eq!(numbers(&surplus(sessions, new, 1, at(10))), [1], "but for the new one");
+    }
+
+    /// Created by a clock that was days ahead, and used since by one that was right.
+    fn set_right(number: u8, created: i64, used: i64) -> SessionTimes {
+        SessionTimes { renewed_at: at(used), ..session(number, created) }
+    }
+
+    #[test]
+    fn a_session_that_was_set_right_is_as_old_as_its_first_use_also_when_its_day_comes() {
+        let day = 86_400_000;
+        let ahead = set_right(1, 30 * day, 5);
+        for (now, real) in [(20, 10), (30 * day, 29 * day), (30 * day + 5, 30 * day)] {
+            let sessions: Vec<_> = [ahead, session(2, real)]
+                .map(|it| SessionTimes { idle_expires_at: at(i64::MAX), ..it })
+                .into();
+            assert_eq!(numbers(&surplus(sessions.clone(), NEW, 1, at(now))), [1], "{now}");
+            assert_eq!(latest(&sessions, at(now)), Some(at(real)), "{now}");
+        }
+        // Its life ends where that which began at its first use does.
+        let ends = SessionTimes {
+            idle_expires_at: at(i64::MAX),
+            absolute_expires_at: at(60 * day),
+            ..ahead
+        };
+        for (now, count) in [(30 * day + 4, 1), (30 * day + 5, 0)] {
+            assert_eq!(surplus(vec![ends], NEW, 0, at(now)).len(), count, "{now}");
+        }
+    }
+
+    #[test]
+    fn a_new_session_comes_after_those_that_are_at_most_a_minute_ahead() {
+        for (created, expected) in [
+            (&[][..], None),
+            (&[9], Some(9)),
+            (&[9, 60_010, 12], Some(60_010)),
+            (&[9, 60_011], Some(9)),
+            (&[60_011], None),
+        ] {
+            let sessions: Vec<_> = (0..).zip(created).map(|(n, at)| session(n, *at)).collect();
+            assert_eq!(latest(&sessions, at(10)), expected.map(at), "{created:?}");
+        }
     }
 
     #[test]

@@ -45,8 +45,8 @@ pub struct SessionRecord {
     pub created_at: Timestamp,
     /// When the user last proved who they are.
     pub authenticated_at: Timestamp,
-    /// When its two periods last began: at its creation, and at each renewal. Before its creation
-    /// where that was noted by a clock that was days ahead: its life counts from here then.
+    /// When its two periods last began: at its creation, and at each renewal. More than a day before
+    /// its creation where that was noted by a clock that was days ahead: its life counts from here then.
     pub renewed_at: Timestamp,
     /// Until when it is active. Moved by renewal.
     pub active_expires_at: Timestamp,
@@ -117,6 +117,8 @@ pub struct SessionTimes {
     pub id: SessionId,
     /// When it was created.
     pub created_at: Timestamp,
+    /// When its two periods last began.
+    pub renewed_at: Timestamp,
     /// When it is dead unless it is used before.
     pub idle_expires_at: Timestamp,
     /// When it is dead however much it is used.
@@ -126,14 +128,22 @@ pub struct SessionTimes {
 }
 
 impl SessionTimes {
-    /// Those of a session with these ends, in which nobody acts but its user.
+    /// Those of a session with these ends that has not been renewed, and in which nobody acts but its
+    /// user.
     pub fn new(
         id: SessionId,
         created_at: Timestamp,
         idle_expires_at: Timestamp,
         absolute_expires_at: Timestamp,
     ) -> Self {
-        Self { id, created_at, idle_expires_at, absolute_expires_at, actor_session: None }
+        Self {
+            id,
+            created_at,
+            renewed_at: created_at,
+            idle_expires_at,
+            absolute_expires_at,
+            actor_session: None,
+        }
     }
 }
 
@@ -142,6 +152,7 @@ impl From<&SessionRecord> for SessionTimes {
         Self {
             id: session.id,
             created_at: session.created_at,
+            renewed_at: session.renewed_at,
             idle_expires_at: session.idle_expires_at,
             absolute_expires_at: session.absolute_expires_at,
             actor_session: session.actor_session,
@@ -234,8 +245,8 @@ impl fmt::Debug for Rotation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Renewal {
-    /// The end of the active period as it was read. A session that has moved past it since has
-    /// been renewed by somebody else, and is left as it is.
+    /// The end of the active period as it was read. A session that has another one by now has been
+    /// renewed by somebody else, and is left as it is.
     pub replaces: Timestamp,
     /// The hash of the token that was used. A session that has another one by now has been given
     /// its new token by somebody else, and is left to who has that.

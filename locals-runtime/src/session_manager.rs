@@ -1,6 +1,6 @@
 //! The server's side of sessions: everything that needs no request and no type of user.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     account::{Accounts, Found, Objection, Standing, readable},
@@ -15,7 +15,7 @@ use crate::{
     impersonation::Actor,
     lifecycle,
     log_in::{LogInOptions, Span},
-    newest::{Creations, surplus},
+    newest::{Creations, latest, surplus},
     session::{Renewal, Session, SessionInfo, SessionRecord, SessionState},
     settings::{Settings, TokenReuse},
     store::{Ends, SessionStore},
@@ -161,7 +161,8 @@ impl SessionManager {
             acting::refuse().await?;
         }
         self.expect_active(user).await?;
-        let session = self.draft(user, new)?;
+        let mut session = self.draft(user, new)?;
+        self.put_after_others(&mut session).await;
         if !self.0.store.create(&session.record, ends).await? {
             return Ok(None);
         }
@@ -214,6 +215,33 @@ impl SessionManager {
         Ok(self.session(record, token, SessionState::Active, true, now, actor))
     }
 
+    /// How many sessions the user of this new one may have, where it counts among them.
+    fn most_with(&self, new: &Session) -> Option<usize> {
+        self.0.settings.max_sessions.filter(|_| new.actor().is_none())
+    }
+
+    /// Puts the creation of a new session after those of its user's others, which a node may have
+    /// noted whose clock is a little ahead. Else the new one, although nobody signed in after it, might
+    /// not be among the newest and end itself. Where they cannot be read, this node's clock decides.
+    async fn put_after_others(&self, new: &mut Session) {
+        if self.most_with(new).is_none() {
+            return;
+        }
+        match self.0.store.list_times_by_user(new.user_id()).await {
+            Ok(sessions) => {
+                let latest = latest(&sessions, new.seen_at);
+                if let Some(latest) = latest.filter(|latest| *latest >= new.created_at()) {
+                    let next = latest + Duration::from_millis(1);
+                    new.record.created_at = self.0.creations.next(new.user_id(), next);
+                }
+            }
+            Err(error) => {
+                let (cause, doing) = (&chain(&error), "reading which sessions a user has");
+                Event::StoreFailed { cause, doing }.record();
+            }
+        }
+    }
+
     pub(crate) fn session(
         &self,
         record: SessionRecord,
@@ -230,8 +258,8 @@ impl SessionManager {
     /// if others have been created at the same time. It is housekeeping: if it fails, the next log-in
     /// does it.
     async fn keep_newest(&self, new: &Session) {
-        let most = self.0.settings.max_sessions.filter(|_| new.actor().is_none());
-        let (Some(most), user, now) = (most, new.user_id(), self.now()) else { return };
+        let (user, now) = (new.user_id(), self.now());
+        let Some(most) = self.most_with(new) else { return };
         let trimmed = async {
             let sessions = self.0.store.list_times_by_user(user).await?;
             for session in surplus(sessions, new.id(), most, now).into_iter().take(TRIM_BATCH) {

@@ -81,7 +81,7 @@ impl SessionManager {
                 secret_hash,
                 // No token of this session leads to the new one.
                 rotation: Some(Rotation { previous: secret_hash, salt, rotated_at: now }),
-                authenticated_at: record.authenticated_at,
+                authenticated_at: lifecycle::kept_proof(&record, now),
                 credential: None,
             };
             if self.put_token(&record, &change).await? {
@@ -109,11 +109,12 @@ impl SessionManager {
         let salt = token::salt()?;
         let token = session.token.exchanged(&salt);
         let previous = session.record.secret_hash;
+        let now = self.now();
         let change = TokenChange {
             replaces: previous,
             secret_hash: token.secret_hash(),
-            rotation: Some(Rotation { previous, salt, rotated_at: self.now() }),
-            authenticated_at: session.authenticated_at(),
+            rotation: Some(Rotation { previous, salt, rotated_at: now }),
+            authenticated_at: lifecycle::kept_proof(&session.record, now),
             credential: None,
         };
         if self.store().change_token(session.id(), &change).await? {

@@ -72,7 +72,8 @@ impl<T: AuthUser> Auth<T> {
 impl<D: Dialect, T: AuthUser> Within<'_, D, T> {
     /// As [`SessionManager::create_session`](crate::SessionManager::create_session). It ends no
     /// other session: what the user has above
-    /// [`max_sessions`](crate::AuthBuilder::max_sessions) ends at their next log-in.
+    /// [`max_sessions`](crate::AuthBuilder::max_sessions) ends at their next log-in, for which the
+    /// clock of this node alone says how new this one is.
     ///
     /// # Errors
     /// [`Error::UserGone`] for a user who is not there any more; [`Error::InactiveUser`] for one whose

@@ -125,6 +125,59 @@ async fn a_proof_that_was_30_days_ahead_is_not_recent_when_its_day_comes() {
 }
 
 #[actix_web::test]
+async fn a_proof_by_a_clock_that_was_ahead_is_not_recent_later_once_the_token_was_changed() {
+    let fixture = Fixture::configured(rotating).await;
+    let session = fixture.session(1).await;
+    let app = app!(fixture, me, recent, confirm);
+    let now = fixture.now();
+    fixture.clock.set(now + 10 * DAY);
+    let proved = send!(app, support::post("/confirm").insert_header(cookie(&session)));
+    fixture.clock.set(now);
+    let right = send!(app, support::get("/me").insert_header(as_set(&proved)));
+    assert!(!right.sets_no_cookie(), "the token is due");
+    fixture.clock.set(now + 10 * DAY);
+    let reply = send!(app, support::get("/recent").insert_header(as_set(&right)));
+    assert_eq!(reply.status, StatusCode::UNAUTHORIZED);
+    let row = fixture.row(&session).await.unwrap();
+    assert_eq!(row.authenticated_at, Timestamp::from_millis(0));
+}
+
+#[actix_web::test]
+async fn a_proof_just_before_a_log_in_that_was_ahead_is_not_recent_when_its_day_comes() {
+    for before in [Duration::ZERO, MOMENT, Duration::from_secs(1), MINUTE] {
+        let fixture = Fixture::new().await;
+        fixture.account(1).await;
+        let right = fixture.now();
+        fixture.clock.advance(10 * DAY);
+        let ahead = fixture.now();
+        let session = LoggedIn::at(&fixture, earlier(ahead, before)).await;
+        fixture.clock.set(right);
+        let app = app!(fixture, me, recent);
+        let used = || support::get("/me").insert_header(cookie(&session));
+        assert_eq!(send!(app, used()).body, "name-1");
+        // It stays in use until then.
+        fixture.clock.set(ahead);
+        assert_eq!(send!(app, used()).body, "name-1");
+        let reply = send!(app, support::get("/recent").insert_header(cookie(&session)));
+        assert_eq!(reply.status, StatusCode::UNAUTHORIZED, "{before:?}");
+    }
+}
+
+#[actix_web::test]
+async fn requests_at_once_begin_the_life_of_a_session_from_the_future_once() {
+    let fixture = Fixture::new().await;
+    let session = fixture.session(1).await;
+    set_back(&fixture.clock, 30 * DAY);
+    let app = app!(fixture, me);
+    let requests =
+        (0..20).map(|_| async { send!(app, support::get("/me").insert_header(cookie(&session))) });
+    for reply in futures_util::future::join_all(requests).await {
+        assert_eq!(reply.body, "name-1");
+    }
+    assert_eq!(fixture.store.renewals(), 1);
+}
+
+#[actix_web::test]
 async fn a_proof_may_be_a_minute_ahead_as_the_clocks_of_nodes_are() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;

@@ -4,7 +4,7 @@ use std::{cmp::Reverse, time::Duration};
 
 use actix_web::{get, http::StatusCode};
 use locals::{
-    Auth, Error, ManualClock, Session, Timestamp, User, require_user, store::MemoryStore,
+    Auth, Clock, Error, ManualClock, Session, Timestamp, User, require_user, store::MemoryStore,
 };
 
 use crate::{
@@ -23,8 +23,10 @@ async fn me(user: User<Account>) -> Result<String, Error> {
     Ok(user.id.to_string())
 }
 
-/// Each on a node of its own, whose clock is so many milliseconds ahead; or all on one.
-async fn the_newest_remain(most: usize, clocks: &[i64], on_one_node: bool) {
+/// Each on a node of its own, whose clock is so many milliseconds ahead; or all on one. Where every
+/// order would be too many, these are some of them, the same each time.
+async fn the_newest_remain(most: usize, clocks: &[i64], on_one_node: bool, mut drawn: u32) {
+    let is_drawn = drawn > 0;
     let memory = MemoryStore::new();
     let ada = Account::of(1);
     memory.insert_user(ada.clone());
@@ -38,7 +40,7 @@ async fn the_newest_remain(most: usize, clocks: &[i64], on_one_node: bool) {
         let one = nodes[0].clone();
         nodes.fill(one);
     }
-    let mut orders = Orders::default();
+    let mut orders = if is_drawn { Orders::drawn() } else { Orders::default() };
     loop {
         let log_ins = nodes.iter().map(|node| Box::pin(node.create_session(&ada)));
         let mut made = Vec::new();
@@ -53,7 +55,8 @@ async fn the_newest_remain(most: usize, clocks: &[i64], on_one_node: bool) {
         let left: Vec<_> = left.iter().map(|session| session.id).collect();
         assert_eq!(left, newest, "{most} of {clocks:?}: {:?}", orders.chosen());
         nodes[0].invalidate_user_sessions(1).await.unwrap();
-        if !orders.advance() {
+        drawn = drawn.saturating_sub(1);
+        if !orders.advance() || is_drawn && drawn == 0 {
             return;
         }
     }
@@ -61,13 +64,79 @@ async fn the_newest_remain(most: usize, clocks: &[i64], on_one_node: bool) {
 
 #[actix_web::test]
 async fn in_every_order_of_log_ins_at_once_exactly_the_newest_sessions_remain() {
-    for (most, clocks) in
-        [(1, &[0, 1][..]), (1, &[1, 0]), (1, &[0, 1, 2]), (2, &[0, 1, 2]), (2, &[2, 0, 1])]
-    {
-        the_newest_remain(most, clocks, false).await;
+    for clocks in [[0, 0], [0, 1], [1, 0], [0, 20_000], [20_000, 0], [0, 59_000], [59_000, 0]] {
+        the_newest_remain(1, &clocks, false, 0).await;
     }
-    the_newest_remain(1, &[0, 0], true).await;
-    the_newest_remain(2, &[0, 0, 0], true).await;
+    the_newest_remain(1, &[0, 0], true, 0).await;
+    for (most, clocks) in [
+        (1, [0, 1, 2]),
+        (2, [0, 1, 2]),
+        (2, [2, 0, 1]),
+        (1, [20_000, 0, 40_000]),
+        (2, [40_000, 20_000, 0]),
+    ] {
+        the_newest_remain(most, &clocks, false, 2_000).await;
+    }
+    the_newest_remain(2, &[0, 0, 0], true, 2_000).await;
+}
+
+#[actix_web::test]
+async fn a_log_in_is_newer_than_one_before_it_on_a_node_whose_clock_is_ahead() {
+    for ahead in [1, 10_000, 20_000, 59_999, 60_000] {
+        for most in 1..4 {
+            let memory = MemoryStore::new();
+            let ada = Account::of(1);
+            memory.insert_user(ada.clone());
+            let clocks = [NOW + ahead, NOW].map(|at| ManualClock::at(Timestamp::from_millis(at)));
+            let node = |clock: &ManualClock| -> Auth<Account> {
+                let builder = Auth::builder(memory.clone()).clock(clock.clone());
+                builder.max_sessions(most).build().unwrap()
+            };
+            // The fourth is a node that has just been started.
+            let [fast, slow, again, started] = [0, 1, 0, 1].map(|it| node(&clocks[it]));
+            let mut made = Vec::new();
+            for node in [&fast, &slow, &slow, &again, &started, &slow, &fast, &started] {
+                let session = node.create_session(&ada).await.unwrap();
+                made.insert(0, session.id());
+                made.truncate(most);
+                for node in [&fast, &slow] {
+                    let left = node.user_sessions(1).await.unwrap();
+                    let left: Vec<_> = left.iter().map(|session| session.id).collect();
+                    assert_eq!(left, made, "{most} with a clock {ahead} ms ahead");
+                }
+                for clock in &clocks {
+                    clock.advance(Duration::from_millis(50));
+                }
+            }
+            assert!(clocks[0].now() > clocks[1].now());
+        }
+    }
+}
+
+#[actix_web::test]
+async fn of_more_sessions_than_one_log_in_ends_the_oldest_go_first() {
+    let memory = MemoryStore::new();
+    let ada = Account::of(1);
+    memory.insert_user(ada.clone());
+    let clock = ManualClock::at(Timestamp::from_millis(NOW));
+    let node = |most| -> Auth<Account> {
+        Auth::builder(memory.clone()).clock(clock.clone()).max_sessions(most).build().unwrap()
+    };
+    let (before, after) = (node(1_000), node(10));
+    let mut made = Vec::new();
+    for _ in 0..130 {
+        made.insert(0, before.create_session(&ada).await.unwrap().id());
+        clock.advance(Duration::from_secs(1));
+    }
+    // A hundred at a log-in.
+    for left in [31, 10] {
+        made.insert(0, after.create_session(&ada).await.unwrap().id());
+        made.truncate(left);
+        let listed = after.user_sessions(1).await.unwrap();
+        let listed: Vec<_> = listed.iter().map(|session| session.id).collect();
+        assert_eq!(listed, made);
+        clock.advance(Duration::from_secs(1));
+    }
 }
 
 /// Whether these are still signed in.
@@ -108,4 +177,23 @@ async fn a_log_in_made_while_the_clock_was_ahead_displaces_no_real_one() {
     assert_eq!(are_in!(app, &first, &ahead, &second), [true, false, true]);
     let third = log_in().await;
     assert_eq!(are_in!(app, &first, &second, &third), [false, true, true]);
+}
+
+#[actix_web::test]
+async fn a_session_that_was_set_right_displaces_no_real_one_when_its_day_comes() {
+    let fixture = Fixture::configured(|builder| builder.max_sessions(2)).await;
+    fixture.account(1).await;
+    let app = app!(fixture, login, me);
+    let log_in = async || -> Reply { send!(app, support::post("/login/1")) };
+    let now = fixture.now();
+    fixture.clock.advance(10 * DAY);
+    let ahead = log_in().await;
+    fixture.clock.set(now);
+    assert_eq!(are_in!(app, &ahead), [true], "its life begins now");
+    fixture.clock.set(now + 9 * DAY);
+    let real = log_in().await;
+    // The day has come at which the first seems to have been created.
+    fixture.clock.set(now + 11 * DAY);
+    let last = log_in().await;
+    assert_eq!(are_in!(app, &ahead, &real, &last), [false, true, true]);
 }

@@ -174,7 +174,7 @@ impl<T: AuthUser> SessionStore for MemoryStore<T> {
     fn renew(&self, id: SessionId, renewal: Renewal) -> StoreFuture<'_, bool> {
         self.answer(|content| {
             let still = |session: &SessionRecord| {
-                session.active_expires_at <= renewal.replaces
+                session.active_expires_at == renewal.replaces
                     && session.secret_hash == renewal.secret_hash
             };
             Ok(content.change(id, still, |session| {

@@ -10,9 +10,11 @@
 //! 3. `find`, `renew`, `change_token` and `write_data` of an unknown id find nothing; they never
 //!    create.
 //! 4. `renew` sets the two expiries and the time of renewal that it names and nothing else, and
-//!    only if the end of the active period is still not past the one it replaces and the hash of
-//!    the secret is still the one it names. It says whether it did.
-//! 5. Of any number of renewals at once, exactly one does.
+//!    only if the end of the active period is still the one it replaces and the hash of the secret
+//!    is still the one it names. It says whether it did. The new ends may be earlier than the ones
+//!    before, and the session stays until these.
+//! 5. Of any number of renewals at once that replace one end of the active period by another, exactly
+//!    one does, whether the new one is later or earlier.
 //! 6. `delete` says whether the session was there; once it has answered, the session is gone
 //!    for every other operation that starts later, whatever else runs.
 //! 7. `delete_by_user` deletes all sessions of that user, but the one to keep, and no others.
@@ -184,7 +186,7 @@ pub trait SessionStore: Any + Send + Sync {
     fn list_by_user<'a>(&'a self, user: &'a UserId) -> StoreFuture<'a, Vec<SessionRecord>>;
 
     /// Lists the ids and times of the sessions of a user, in any order (rules 8, 10). Each log-in asks
-    /// for them, so a store reads no more than that.
+    /// for them twice, so a store reads no more than that.
     fn list_times_by_user<'a>(&'a self, user: &'a UserId) -> StoreFuture<'a, Vec<SessionTimes>>;
 
     /// Deletes up to `limit` sessions and guests that have ended at `now`; says how many (rule 9).

@@ -129,11 +129,13 @@ macro_rules! store_suite {
             // Rule 4
             a_renewal_sets_its_three_times_and_nothing_else,
             a_renewal_of_what_has_moved_on_is_refused_and_changes_nothing,
-            a_renewal_may_replace_an_end_that_is_earlier_still,
+            a_renewal_of_what_was_set_back_is_refused_and_changes_nothing,
+            a_renewal_to_earlier_ends_keeps_the_session_until_the_new_end,
             a_renewal_by_a_replaced_token_is_refused_and_changes_nothing,
             a_renewal_that_is_dropped_is_done_or_not_done,
             // Rule 5
             of_renewals_at_once_exactly_one_is_done,
+            of_renewals_to_earlier_ends_at_once_exactly_one_is_done,
             // Rule 6
             a_delete_says_whether_the_session_was_there,
             a_delete_takes_no_other_session,

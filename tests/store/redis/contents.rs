@@ -91,6 +91,32 @@ async fn every_key_expires_an_hour_and_more_after_the_session() {
 }
 
 #[actix_web::test]
+async fn a_renewal_to_earlier_ends_leaves_a_key_until_these() {
+    let keys = Keys::new();
+    let store = keys.store().await;
+    // Created by a clock that was 30 days ahead.
+    let mut session = session(0, 1_i64);
+    for time in [
+        &mut session.created_at,
+        &mut session.renewed_at,
+        &mut session.active_expires_at,
+        &mut session.idle_expires_at,
+        &mut session.absolute_expires_at,
+    ] {
+        *time = Timestamp::from_millis(time.as_millis() + 30 * DAY);
+    }
+    store.create(&session, Ends::default()).await.unwrap();
+    let mut renewal = renewal_of(&session);
+    renewal.active_expires_at = Timestamp::from_millis(DAY);
+    renewal.idle_expires_at = Timestamp::from_millis(8 * DAY);
+    renewal.renewed_at = Timestamp::from_millis(0);
+    assert!(store.renew(session.id, renewal).await.unwrap());
+    let left = time_to_live(&keys, &keys.session(session.id));
+    assert!(left > 8 * DAY && left <= 8 * DAY + HOUR, "{left}");
+    assert!(time_to_live(&keys, &keys.index("i:1")) > left, "the index lasts longer");
+}
+
+#[actix_web::test]
 async fn a_guest_expires_an_hour_and_more_after_its_end_on_the_clock_of_the_system() {
     let keys = Keys::new();
     let store = keys.store().await;

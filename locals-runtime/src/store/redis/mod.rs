@@ -502,13 +502,14 @@ impl SessionStore for RedisStore {
                 return Ok(false);
             };
             let session = record::read(id, &value)?;
-            if session.active_expires_at > renewal.replaces
+            if session.active_expires_at != renewal.replaces
                 || session.secret_hash != renewal.secret_hash
             {
                 return Ok(false);
             }
             let moved = millis(renewal.idle_expires_at.since(session.idle_expires_at));
-            let exists = left.max(GRACE).saturating_add(moved);
+            let least = record::time_to_live_of(&renewal);
+            let exists = left.max(GRACE).saturating_add(moved).max(least);
             self.enter(&session.user_id, id, exists).await?;
             let mut renew = script(scripts::RENEW, &key);
             renew
@@ -516,7 +517,7 @@ impl SessionStore for RedisStore {
                 .arg(renewal.active_expires_at.as_millis())
                 .arg(renewal.idle_expires_at.as_millis())
                 .arg(renewal.renewed_at.as_millis())
-                .arg(GRACE)
+                .arg(least)
                 .arg(LONGEST)
                 .arg(record::hash_text(&renewal.secret_hash));
             self.change(&renew, "session", id).await

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     clock::{Timestamp, millis},
     error::StoreError,
-    session::{GuestRecord, Periods, Rotation, SessionRecord, TokenChange},
+    session::{GuestRecord, Periods, Renewal, Rotation, SessionRecord, TokenChange},
     token::{CredentialHash, SecretHash, SessionId},
     user::UserId,
 };
@@ -65,6 +65,14 @@ pub(super) fn pattern(prefix: &str) -> String {
 /// For how many milliseconds Redis keeps a session that is created now.
 pub(super) fn time_to_live(session: &SessionRecord) -> i64 {
     let left = session.idle_expires_at.since(session.created_at);
+    millis(left).saturating_add(GRACE).min(LONGEST)
+}
+
+/// For how many milliseconds Redis keeps a session at least that is renewed now. The end of its idle
+/// period may have moved back, by more than the key has left to live: where the session was created by
+/// a clock that was ahead.
+pub(super) fn time_to_live_of(renewal: &Renewal) -> i64 {
+    let left = renewal.idle_expires_at.since(renewal.renewed_at);
     millis(left).saturating_add(GRACE).min(LONGEST)
 }
 

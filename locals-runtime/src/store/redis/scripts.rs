@@ -27,13 +27,10 @@ if redis.call('PTTL', KEYS[1]) < stay then
 end
 return 1";
 
-/// Moves the expiries of a session, if the end of its active period is still not past the one to
-/// replace and it still has the token that was used, and its time to live by as much as the end of
-/// the idle period; says whether it did: 1 or 0, and -1 if the value cannot be read. So do the
-/// others below that change a value.
-///
-/// Numbers of Lua are floats. They are equal where the integers differ only some 285,000 years
-/// from now; then the answer is no.
+/// Moves the expiries of a session, if the end of its active period is still the one to replace and
+/// it still has the token that was used, and its time to live by as much as the end of the idle
+/// period; says whether it did: 1 or 0, and -1 if the value cannot be read. So do the others below
+/// that change a value.
 ///
 /// `KEYS[1]` the session; `ARGV[1]` the end to replace; `ARGV[2]` and `ARGV[3]` the new ends of
 /// the active and the idle period; `ARGV[4]` the time of the renewal; `ARGV[5]` and `ARGV[6]` the
@@ -47,7 +44,7 @@ local active, idle, rest = string.match(value, '^(%-?%d+) (%-?%d+) %-?%d+ (.*)$'
 if not active then
     return -1
 end
-if active ~= ARGV[1] and tonumber(active) >= tonumber(ARGV[1]) then
+if active ~= ARGV[1] then
     return 0
 end
 if string.match(rest, '^%-?%d+ (%S+)') ~= ARGV[7] then

@@ -251,7 +251,8 @@ macro_rules! listed {
 macro_rules! times {
     ($user:literal) => {
         concat!(
-            "SELECT id, created_at, idle_expires_at, absolute_expires_at, actor_session \
+            "SELECT id, created_at, renewed_at, idle_expires_at, absolute_expires_at, \
+             actor_session \
              FROM user_sessions WHERE user_id = ",
             $user
         )
@@ -308,7 +309,7 @@ pub const SQLITE: Sql = Sql {
         find: concat!("SELECT ", read_packed!(), joined!(), "+?"),
         renew: "UPDATE user_sessions \
                 SET active_expires_at = ?, idle_expires_at = ?, renewed_at = ? \
-                WHERE id = +? AND active_expires_at <= ? AND secret_hash = ?",
+                WHERE id = +? AND active_expires_at = ? AND secret_hash = ?",
         change_token: "UPDATE user_sessions \
                        SET secret_hash = ?, rotation = ?, authenticated_at = ?, \
                        credential = COALESCE(?, credential) WHERE id = +? AND secret_hash = ?",
@@ -455,7 +456,7 @@ pub const POSTGRES: Sql = Sql {
         find: concat!("SELECT ", read_apart!(), joined!(), "$1"),
         renew: "UPDATE user_sessions \
                 SET active_expires_at = $1, idle_expires_at = $2, renewed_at = $3 \
-                WHERE id = $4 AND active_expires_at <= $5 AND secret_hash = $6",
+                WHERE id = $4 AND active_expires_at = $5 AND secret_hash = $6",
         change_token: "UPDATE user_sessions \
                        SET secret_hash = $1, rotation = $2, authenticated_at = $3, \
                        credential = COALESCE($4, credential) WHERE id = $5 AND secret_hash = $6",
@@ -578,7 +579,7 @@ pub const MYSQL: Sql = Sql {
         find: concat!("SELECT ", read_apart!(), joined!(), "?"),
         renew: "UPDATE user_sessions \
                 SET active_expires_at = ?, idle_expires_at = ?, renewed_at = ? \
-                WHERE id = ? AND active_expires_at <= ? AND secret_hash = ?",
+                WHERE id = ? AND active_expires_at = ? AND secret_hash = ?",
         change_token: "UPDATE user_sessions \
                        SET secret_hash = ?, rotation = ?, authenticated_at = ?, \
                        credential = COALESCE(?, credential) WHERE id = ? AND secret_hash = ?",

@@ -127,9 +127,10 @@ pub fn read_times<D: Dialect>(row: &D::Row) -> Result<SessionTimes, StoreError> 
         Ok(SessionTimes {
             id: SessionId::from_bytes(D::bytes(row, 0)?.try_into()?),
             created_at: time(1)?,
-            idle_expires_at: time(2)?,
-            absolute_expires_at: time(3)?,
-            actor_session: match D::optional_bytes(row, 4)? {
+            renewed_at: time(2)?,
+            idle_expires_at: time(3)?,
+            absolute_expires_at: time(4)?,
+            actor_session: match D::optional_bytes(row, 5)? {
                 Some(id) => Some(SessionId::from_bytes(id.try_into()?)),
                 None => None,
             },

@@ -237,7 +237,8 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
     }
 
     /// Compares the tables `user_sessions` and `guest_sessions`, and the triggers of SQLite, with what
-    /// this version expects. Call it at start-up if they are made by other hands.
+    /// this version expects. Call it at start-up if they are not made by
+    /// [`migrate`](Self::migrate).
     ///
     /// ```
     /// # use locals::{AuthUser, StoreError, store::SqlStore};

@@ -285,15 +285,58 @@ pub async fn a_renewal_of_what_has_moved_on_is_refused_and_changes_nothing<H: Ha
     assert_kept(&store, &renewed(&session, first)).await;
 }
 
-/// Rule 4: only a later end stands in the way of a renewal.
-pub async fn a_renewal_may_replace_an_end_that_is_earlier_still<H: Harness>(harness: &H) {
+/// Rule 4: an end that is earlier than the one to replace is another one, too.
+pub async fn a_renewal_of_what_was_set_back_is_refused_and_changes_nothing<H: Harness>(
+    harness: &H,
+) {
     let (store, [ada]) = store_with_users(harness).await;
     let session = session(1, &ada);
     answer(create(&store, &session).await);
     let later = Timestamp::from_millis(session.active_expires_at.as_millis() + 1);
     let renewal = Renewal { replaces: later, ..renewal_of(&session) };
-    assert!(answer(store.renew(session.id, renewal).await), "the active period ends before");
-    assert_kept(&store, &renewed(&session, renewal)).await;
+    assert!(!answer(store.renew(session.id, renewal).await), "the active period ends 1 ms before");
+    assert_kept(&store, &session).await;
+}
+
+/// Rule 4: a renewal to earlier ends, of a session that was created while a clock was ahead, keeps the
+/// session until its new end, and not for less.
+pub async fn a_renewal_to_earlier_ends_keeps_the_session_until_the_new_end<H: Harness>(
+    harness: &H,
+) {
+    let (store, [ada]) = store_with_users(harness).await;
+    let ahead = |time: Timestamp| at(time.as_millis() + DAY * 30);
+    let right = session(1, &ada);
+    let session = SessionRecord {
+        created_at: ahead(right.created_at),
+        renewed_at: ahead(right.renewed_at),
+        active_expires_at: ahead(right.active_expires_at),
+        idle_expires_at: ahead(right.idle_expires_at),
+        absolute_expires_at: ahead(right.absolute_expires_at),
+        ..right.clone()
+    };
+    answer(create(&store, &session).await);
+    let renewal = back_to(&session, &right, 0);
+    assert!(answer(store.renew(session.id, renewal).await), "the session was there to renew");
+    let session = renewed(&session, renewal);
+    assert_kept(&store, &session).await;
+    assert_listed(&store, &ada, &[&session]).await;
+    let last = at(right.idle_expires_at.as_millis() - 1);
+    assert_eq!(answer(store.delete_expired(last, 100).await), 0, "it has not ended yet");
+    assert_kept(&store, &session).await;
+    assert_eq!(answer(store.delete_expired(right.idle_expires_at, 100).await), 1, "it has");
+    assert_gone(&store, session.id).await;
+}
+
+/// The renewal of a session to the times of another one, and this many milliseconds later.
+fn back_to(session: &SessionRecord, right: &SessionRecord, millis: i64) -> Renewal {
+    let later = |time: Timestamp| at(time.as_millis() + millis);
+    Renewal {
+        replaces: session.active_expires_at,
+        secret_hash: session.secret_hash,
+        active_expires_at: later(right.active_expires_at),
+        idle_expires_at: later(right.idle_expires_at),
+        renewed_at: later(right.renewed_at),
+    }
 }
 
 /// Rule 4: who comes with a token that has been replaced is told so, and who has the new one is not
@@ -347,6 +390,26 @@ pub async fn of_renewals_at_once_exactly_one_is_done<H: Harness>(harness: &H) {
         renewed_at: at(DAY + i64::from(number)),
     };
     let renewals: Vec<_> = (0..CROWD).map(renewal).collect();
+    let racers = renewals.iter().map(|&renewal| store.renew(session.id, renewal)).collect();
+    let winner = the_one_of(racers).await;
+    assert_kept(&store, &renewed(&session, renewals[winner])).await;
+}
+
+/// Rule 5: also where the new ends are earlier than the ones before.
+pub async fn of_renewals_to_earlier_ends_at_once_exactly_one_is_done<H: Harness>(harness: &H) {
+    let (store, [ada]) = store_with_users(harness).await;
+    let right = session(1, &ada);
+    let session = SessionRecord {
+        created_at: at(DAY * 30),
+        renewed_at: at(DAY * 30),
+        active_expires_at: at(DAY * 31),
+        idle_expires_at: at(DAY * 38),
+        absolute_expires_at: at(DAY * 60),
+        ..right.clone()
+    };
+    answer(create(&store, &session).await);
+    let renewals: Vec<_> =
+        (0..CROWD).map(|number| back_to(&session, &right, number.into())).collect();
     let racers = renewals.iter().map(|&renewal| store.renew(session.id, renewal)).collect();
     let winner = the_one_of(racers).await;
     assert_kept(&store, &renewed(&session, renewals[winner])).await;
@@ -425,8 +488,8 @@ pub async fn a_delete_amid_renewals_is_final<H: Harness>(harness: &H) {
     let (store, [ada]) = store_with_users(harness).await;
     let session = session(1, &ada);
     answer(create(&store, &session).await);
-    // Each of them may be done, whatever was done before it.
-    let renewal = Renewal { replaces: at(DAY * 30), ..renewal_of(&session) };
+    // Each of them may be done, whatever was done before it: the end they replace stays.
+    let renewal = Renewal { active_expires_at: session.active_expires_at, ..renewal_of(&session) };
     let mut crowd: Vec<_> = (1..CROWD).map(|_| store.renew(session.id, renewal)).collect();
     let middle = crowd.len() / 2;
     crowd.insert(middle, store.delete(session.id));
