@@ -95,6 +95,11 @@ pub enum Error {
         most: u64,
     },
 
+    /// The guest whose data were to be written was ended by another request meanwhile, which has signed
+    /// out or forgotten them. 409.
+    #[error("the guest has ended meanwhile")]
+    GuestGone,
+
     /// Data of a session or a guest that cannot be written as JSON, such as a map whose keys are no
     /// texts, or that would not read back as they were, such as a float that is not a number. Nothing was
     /// changed. 500.
@@ -246,7 +251,7 @@ impl Error {
 impl Error {
     /// A short name that does not change between versions, for programs: `not_signed_in`,
     /// `reauthenticate`, `user_gone`, `forbidden`, `impersonating`, `inactive_user`, `cross_origin`,
-    /// `two_credentials`, `too_much_data`, `too_many_guests`, `unavailable` or `internal`.
+    /// `two_credentials`, `too_much_data`, `too_many_guests`, `guest_gone`, `unavailable` or `internal`.
     ///
     /// It stands in the body of the response, as `code`.
     pub fn code(&self) -> &'static str {
@@ -292,6 +297,7 @@ impl Error {
             Self::TooManyGuests { .. } => {
                 (StatusCode::SERVICE_UNAVAILABLE, "too_many_guests", "Too many visitors")
             }
+            Self::GuestGone => (StatusCode::CONFLICT, "guest_gone", "This visit has ended"),
             Self::Config(_)
             | Self::Query(_)
             | Self::UnwritableData(_)

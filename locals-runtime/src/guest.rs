@@ -161,7 +161,7 @@ impl Locals {
     /// written first, `change` is called again, with the newer data. So it may only change what it is
     /// given.
     ///
-    /// Of whom nothing is kept yet, nothing is kept either if `change` leaves the default.
+    /// A visitor of whom nothing is kept becomes no guest if `change` leaves the default as it is.
     ///
     /// # Errors
     /// [`Error::Forbidden`] for a request that has no cookies, because it brings a bearer token or
@@ -169,8 +169,9 @@ impl Locals {
     /// [limit](crate::AuthBuilder::guest_data_limit), 8 KiB by default, unless it is no more than there
     /// was; [`Error::TooManyGuests`] for a new guest where the store holds as many as it
     /// [may](crate::AuthBuilder::max_guests); [`Error::UnwritableData`] for what would not read back as
-    /// it is written; [`Error::ResponseStarted`] when no cookie can be written any more;
-    /// [`Error::Store`] if the store fails.
+    /// it is written; [`Error::GuestGone`] if another request has signed out or forgotten this guest
+    /// meanwhile; [`Error::ResponseStarted`] when no cookie can be written any more; [`Error::Store`]
+    /// if the store fails.
     pub async fn update_guest<G: GuestData, R>(
         &self,
         mut change: impl FnMut(&mut G) -> R,
@@ -231,6 +232,10 @@ impl Locals {
             }
             // Written, taken over or ended meanwhile.
             found = Rc::new(self.find_guest(&token).await?);
+            if replaces.is_some() && found.guest.is_none() && found.successor.is_none() {
+                // By a log-out: a new guest would be found by the next person at this browser.
+                return Err(Error::GuestGone);
+            }
         }
         Err(data::too_busy())
     }

@@ -122,6 +122,7 @@ async fn errors() -> Vec<(&'static str, Error)> {
         ("TwoAuthorizations", Error::TwoAuthorizations),
         ("TooMuchData", Error::too_much_data(65_536)),
         ("TooManyGuests", Error::too_many_guests(100_000)),
+        ("GuestGone", Error::GuestGone),
         ("Store", Error::Store(StoreError::backend("the cause"))),
         ("Query", sqlx::Error::RowNotFound.into()),
         ("Random", Error::Random("the cause".into())),

@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use actix_web::{get, http::StatusCode, post, web};
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use locals::{Auth, AuthBuilder, Error, Locals, with_session};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     app, routes, send,
-    support::{self, Account, DAY, FAULT, Fixture, Reply, as_set, cookie, just_before, problem},
+    support::{
+        self, Account, Cart, DAY, FAULT, Fixture, Gate, Reply, as_set, cookie, just_before, problem,
+    },
 };
 
 /// `{"text":""}`
@@ -332,6 +334,35 @@ async fn whoever_signs_out_leaves_no_guest_behind() {
         let others = send!(app, support::get("/note").insert_header(as_guest(&other)));
         assert_eq!(others.body, "20", "{verb}: of another browser");
     }
+}
+
+#[actix_web::test]
+async fn a_write_beside_a_log_out_begins_no_guest_for_the_next_person() {
+    #[post("/late")]
+    #[with_session]
+    async fn late(locals: Locals, gate: web::Data<Gate>) -> Result<&'static str, Error> {
+        locals.guest::<Cart>().await?;
+        gate.pass().await;
+        locals.update_guest(|cart: &mut Cart| cart.items.push(7)).await?;
+        Ok("written")
+    }
+    let fixture = Fixture::new().await;
+    let session = fixture.session(1).await;
+    let gate = web::Data::new(Gate::default());
+    let app = app!(fixture; gate, attempt, late, routes::logout);
+    let request = support::post("/try/20").insert_header(cookie(&session));
+    let guest = guest_of(&send!(app, request));
+    let both = || ("Cookie", format!("{}; {guest}", cookie(&session).1));
+    let late = async { send!(app, support::post("/late").insert_header(both())) };
+    let meanwhile = async {
+        gate.reached().await;
+        send!(app, support::post("/logout").insert_header(both()));
+        gate.open();
+    };
+    let (reply, ()) = join(late, meanwhile).await;
+    assert_eq!(reply.body, support::problem(409, "guest_gone", "This visit has ended"));
+    assert!(reply.guest_cookie().is_none());
+    assert_eq!(guests(&fixture).await, 0);
 }
 
 #[actix_web::test]
