@@ -121,11 +121,11 @@ async fn a_log_in_dropped_at_any_await_ends_the_old_session_or_creates_none<E: E
         let guest = GuestRecord::new(old.id, old.secret_hash, "{}", old.idle_expires_at);
         store.write_guest(&guest, None).await.unwrap();
         let new = session(3);
-        let ended = [other.id, old.id].map(End::new);
+        let replaced = [other.id, old.id].map(End::new);
         let mut ends = Ends::default();
         let mut left = guest.clone();
         left.data_revision = 1;
-        (ends.sessions, ends.guest) = (&ended, Some(GuestChange::new(0, &left)));
+        (ends.sessions, ends.guest) = (&replaced, Some(GuestChange::new(0, &left)));
         let done = polled(async { store.create(&new, ends).await.unwrap() }, times).await;
         let state = E::number(store.pool(), STATE).await;
         assert!(state == 10 || state == 21 && !done, "{state} after {times} polls");
