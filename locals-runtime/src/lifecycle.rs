@@ -477,6 +477,14 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_session_from_exactly_as_far_ahead_as_is_tolerated_is_an_ordinary_one() {
+        let ahead = at(0) + FUTURE;
+        assert_eq!(beginning(ahead, at(0)), ahead);
+        let further = ahead + Duration::from_millis(1);
+        assert_eq!(beginning(further, at(0)), at(0));
+    }
+
     proptest! {
         #[test]
         fn no_history_of_uses_outlives_the_absolute_end_or_shortens_a_session(

@@ -340,7 +340,7 @@ async fn whoever_signs_out_leaves_no_guest_behind() {
 async fn a_write_beside_a_log_out_begins_no_guest_for_the_next_person() {
     #[post("/late")]
     #[with_session]
-    async fn late(locals: Locals, gate: web::Data<Gate>) -> Result<&'static str, Error> {
+    async fn write_late(locals: Locals, gate: web::Data<Gate>) -> Result<&'static str, Error> {
         locals.guest::<Cart>().await?;
         gate.pass().await;
         locals.update_guest(|cart: &mut Cart| cart.items.push(7)).await?;
@@ -349,7 +349,7 @@ async fn a_write_beside_a_log_out_begins_no_guest_for_the_next_person() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
     let gate = web::Data::new(Gate::default());
-    let app = app!(fixture; gate, attempt, late, routes::logout);
+    let app = app!(fixture; gate, attempt, write_late, routes::logout);
     let request = support::post("/try/20").insert_header(cookie(&session));
     let guest = guest_of(&send!(app, request));
     let both = || ("Cookie", format!("{}; {guest}", cookie(&session).1));
