@@ -99,6 +99,7 @@
 //! | [`guide::guards`] | who is let in: redirects, roles, proofs, recent log-ins, scopes, answers |
 //! | [`guide::log_in`] | signing in and out, "stay signed in", a change of password |
 //! | [`guide::recipes`] | passwords, links by e-mail, OAuth, passkeys, two factors |
+//! | [`guide::accounts`] | accounts that are switched off, deleted, or get another password |
 //! | [`guide::devices`] | the list of one's sessions |
 //! | [`guide::session_data`] | what the app keeps with a session |
 //! | [`guide::guests`] | what it keeps before a log-in |

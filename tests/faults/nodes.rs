@@ -71,7 +71,8 @@ impl Node {
         };
         self.idle.borrow_mut().push(stream);
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        let set = head.split_once("__Host-session=").map(|(_, rest)| rest);
+        // The last: before it stands the removal in the scope that this app does not have.
+        let set = head.rsplit_once("__Host-session=").map(|(_, rest)| rest);
         (status, set.map(|rest| rest.split(';').next().unwrap().to_owned()))
     }
 

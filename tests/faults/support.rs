@@ -88,8 +88,8 @@ impl Client {
                 let text = |value: &actix_web::http::header::HeaderValue| {
                     value.to_str().unwrap().to_owned()
                 };
-                let (status, cookies) =
-                    (response.status(), headers.get_all(SET_COOKIE).map(text).collect());
+                let set = headers.get_all(SET_COOKIE).map(text);
+                let (status, cookies) = (response.status(), set.filter(|it| is_own(it)).collect());
                 let (retry_after, cache_control) =
                     (headers.get(RETRY_AFTER).map(text), headers.get(CACHE_CONTROL).map(text));
                 let body = to_bytes(response.into_body()).await.ok().unwrap();
@@ -144,6 +144,11 @@ pub struct Reply {
     pub retry_after: Option<String>,
     pub cache_control: Option<String>,
     pub body: String,
+}
+
+/// Whether a `Set-Cookie` is of the scope that these apps have, and no removal in another one.
+fn is_own(set: &str) -> bool {
+    !set.contains("Partitioned")
 }
 
 impl Reply {

@@ -88,7 +88,8 @@ impl Visitor {
 impl Answer {
     fn new(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
         let text = |name| headers.get(name).map(|value| value.to_str().unwrap().to_owned());
-        let cookie = text(SET_COOKIE.as_str());
+        // The last: before it stand removals in the scopes that this app does not have.
+        let cookie = headers.get_all(SET_COOKIE).last().map(|it| it.to_str().unwrap().to_owned());
         Self {
             status,
             body: String::from_utf8(body.to_vec()).unwrap(),
