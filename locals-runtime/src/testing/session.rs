@@ -2,7 +2,12 @@
 
 use std::{fmt::Display, future::Future, ops::Deref, panic::Location};
 
-use crate::{auth::Auth, error::chain, session::Session, user::AuthUser};
+use crate::{
+    auth::Auth,
+    error::{Error, chain},
+    session::Session,
+    user::{AuthUser, UserKey},
+};
 
 /// A session for tests, which knows the cookie that presents it. Made by [`Auth::test_session`];
 /// [`logged_in`](super::TestRequestExt::logged_in) adds it to a request.
@@ -67,7 +72,10 @@ impl<T: AuthUser> Auth<T> {
     }
 
     async fn try_test_session<U: AuthUser>(&self, user: &U) -> Result<TestSession, String> {
-        let session = self.create_session(user).await.map_err(|error| chain(&error))?;
+        let session = self.create_session(user).await.map_err(|error| match error {
+            Error::UserGone => no_such_user(user.id().to_user_id()),
+            error => chain(&error),
+        })?;
         let opened = self.validate_session_user(session.token().expose_secret()).await;
         if opened.map_err(|error| chain(&error))?.is_none() {
             return Err(no_such_user(session.user_id()));
@@ -78,7 +86,7 @@ impl<T: AuthUser> Auth<T> {
 
 fn no_such_user(user: impl Display) -> String {
     format!(
-        "the session opens nothing, because the store has no user {user}; add the user first, with \
+        "there is no session, because the store has no user {user}; add the user first, with \
          `MemoryStore::insert_user` or as the app does"
     )
 }
