@@ -36,15 +36,12 @@ fn decoded(name: &str) -> Vec<u8> {
         let encoded = encoded.and_then(|digits| std::str::from_utf8(digits).ok());
         // `from_str_radix` takes a sign, too.
         let encoded = encoded.filter(|digits| !digits.starts_with('+'));
-        match encoded.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(byte) => {
-                decoded.push(byte);
-                rest = &after[2..];
-            }
-            None => {
-                decoded.push(*byte);
-                rest = after;
-            }
+        if let Some(byte) = encoded.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            decoded.push(byte);
+            rest = &after[2..];
+        } else {
+            decoded.push(*byte);
+            rest = after;
         }
     }
     decoded
