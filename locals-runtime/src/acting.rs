@@ -109,7 +109,7 @@ pub(crate) async fn refuse() -> Result<(), Error> {
     let mut next = CURRENT.try_with(Arc::clone).ok();
     while let Some(note) = next {
         note.acting.refuse().await?;
-        next = note.outer.clone();
+        next = note.outer.as_ref().map(Arc::clone);
     }
     Ok(())
 }

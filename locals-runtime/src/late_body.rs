@@ -60,11 +60,14 @@ pub(crate) fn watch(request: &mut ServiceRequest, resolution: &Rc<Resolution>) -
 /// A piece of a body, or its end.
 type Item = Option<Result<Bytes, PayloadError>>;
 
+/// A question to the guards.
+type Asking = dyn Future<Output = Result<(), Refusal>>;
+
 /// A body that is watched.
 struct Watched {
     body: Payload,
     resolution: Rc<Resolution>,
-    asking: Option<Pin<Box<dyn Future<Output = Result<(), Refusal>>>>>,
+    asking: Option<Pin<Box<Asking>>>,
     /// What came late, and is given on when the guards have agreed.
     held: Option<Item>,
     refused: Refused,

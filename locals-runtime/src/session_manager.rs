@@ -606,13 +606,11 @@ impl SessionManager {
 
     /// A stored session, alive or not, and what its user's row says of it where that is asked.
     pub(crate) async fn look_up(&self, id: SessionId) -> Result<Option<Found>, StoreError> {
-        match &self.0.accounts {
-            Some(accounts) => accounts.find(id).await,
-            None => {
-                let record = self.0.store.find(id).await?;
-                Ok(record.map(|record| Found { record, standing: Standing::GOOD }))
-            }
+        if let Some(accounts) = &self.0.accounts {
+            return accounts.find(id).await;
         }
+        let record = self.0.store.find(id).await?;
+        Ok(record.map(|record| Found { record, standing: Standing::GOOD }))
     }
 
     /// What a session is bound to if its user proves now who they are.
@@ -701,9 +699,9 @@ impl SessionManager {
         token: &SessionToken,
         began_at: Timestamp,
     ) -> Result<Option<Admitted>, StoreError> {
-        let taken = self.now().since(began_at);
+        let so_far = self.now().since(began_at);
         let rotation = self.0.settings.rotation.map(|policy| {
-            let overlap = policy.overlap.saturating_add(taken);
+            let overlap = policy.overlap.saturating_add(so_far);
             RotationPolicy { overlap, ..policy }
         });
         self.admit_by(rotation, found, token).await

@@ -168,13 +168,11 @@ impl<D: Dialect, T: AuthUser> Within<'_, D, T> {
             return Ok(());
         }
         let row: &dyn Any = user;
-        let is_active = match row.downcast_ref() {
-            Some(row) => rules.is_active(row),
-            None => {
-                let id = user.id().to_user_id();
-                let row = self.find_user(&id).await?;
-                row.is_none_or(|row| rules.is_active(&row))
-            }
+        let is_active = if let Some(row) = row.downcast_ref() {
+            rules.is_active(row)
+        } else {
+            let row = self.find_user(&user.id().to_user_id()).await?;
+            row.is_none_or(|row| rules.is_active(&row))
         };
         if is_active { Ok(()) } else { Err(Error::InactiveUser) }
     }
