@@ -189,7 +189,8 @@ async fn me(session: Session) -> String {
 /// Runs a test in a new browser for each deployment, there and back.
 async fn deployed(test: impl AsyncFn(&Browser, [Scope; 2], [&Version; 2])) {
     let browser = Browser::start().await;
-    let all = async {
+    // In a box: it is large.
+    let all = Box::pin(async {
         for (one, other) in DEPLOYMENTS {
             for scopes in [[one, other], [other, one]] {
                 println!("{scopes:?}");
@@ -201,7 +202,7 @@ async fn deployed(test: impl AsyncFn(&Browser, [Scope; 2], [&Version; 2])) {
                 assert_eq!(after.sessions().await, 0, "{scopes:?}");
             }
         }
-    };
+    });
     keeping_pictures(&[&browser], env!("CARGO_TARGET_TMPDIR").as_ref(), all).await;
 }
 
