@@ -157,7 +157,7 @@ mod tests {
     #[test]
     fn a_clock_may_gain_a_minute_between_two_looks_and_not_a_millisecond_more() {
         for (gained, is_steady) in
-            [(MINUTE - MOMENT, true), (MINUTE, true), (MINUTE + MOMENT, false)]
+            [(MINUTE.checked_sub(MOMENT).unwrap(), true), (MINUTE, true), (MINUTE + MOMENT, false)]
         {
             let (mut watch, wall, start) = watch();
             let (later, passed) = (wall + 10 * MINUTE + gained, start + 10 * MINUTE);
@@ -182,10 +182,11 @@ mod tests {
         let (mut watch, wall, start) = watch();
         let jumped = at(wall, -1);
         assert!(!watch.is_steady(jumped, start));
-        assert!(!watch.is_steady(jumped + (RESPITE - MOMENT), start + RESPITE - MOMENT));
+        let nearly = RESPITE.checked_sub(MOMENT).unwrap();
+        assert!(!watch.is_steady(jumped + nearly, start + nearly));
         assert!(watch.is_steady(jumped + RESPITE, start + RESPITE));
         assert!(!watch.is_steady(jumped, start + RESPITE), "back again");
-        assert!(!watch.is_steady(jumped + RESPITE, start + 2 * RESPITE - MOMENT));
+        assert!(!watch.is_steady(jumped + RESPITE, start + RESPITE + nearly));
         assert!(watch.is_steady(jumped + RESPITE, start + 2 * RESPITE));
     }
 }

@@ -209,7 +209,7 @@ async fn the_guests_are_counted_once_a_minute_and_not_for_each_write() {
             }
             send!(app, support::get("/note"));
         }
-        assert_eq!((fixture.store.guest_counts(), guests(&fixture).await), (counts, expected));
+        assert_eq!((fixture.store.counted_guests(), guests(&fixture).await), (counts, expected));
         fixture.clock.advance(Duration::from_mins(1));
     }
 }

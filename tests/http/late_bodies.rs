@@ -24,13 +24,13 @@ use futures_util::{
 use locals::{Session, User, Verified, require_user, with_session};
 
 use crate::{
-    support::{self, Account, Fixture, Reply, cookie},
+    support::{self, Account, Fixture, Reply, cookie, just_before},
     verbs_of_impersonation::admin_acting_as_1,
 };
 
 /// Longer than what was found of the session counts.
 const LATE: Duration = Duration::from_millis(1_001);
-const IN_TIME: Duration = Duration::from_millis(1_000);
+const IN_TIME: Duration = Duration::from_secs(1);
 
 #[post("/save")]
 #[require_user]
@@ -373,7 +373,7 @@ async fn a_token_that_was_exchanged_meanwhile_is_still_that_of_the_session() {
         let fixture = Fixture::configured(|builder| builder.rotate_every(every)).await;
         let session = fixture.session(1).await;
         let app = app!(fixture);
-        fixture.clock.advance(every - Duration::from_millis(1));
+        fixture.clock.advance(just_before(every));
         let (auth, clock, token) = (fixture.auth.clone(), fixture.clock.clone(), cookie(&session));
         let exchanging = init_service(App::new().configure(auth.configure()).service(save)).await;
         let reply = trickle!(app, "/save", &session, async move {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use actix_web::{get, http::StatusCode, post, web};
+use actix_web::{get, http::StatusCode, post, test::TestRequest, web};
 use futures_util::future::{join, join_all};
 use locals::{
     Auth, AuthBuilder, Error, Locals, LogInOptions, User, require_user, store::MemoryStore,
@@ -264,7 +264,7 @@ async fn present(fixture: &Fixture, how: &str, token: &str) {
         "WebSocket" => {
             let upgrade = [("Connection", "Upgrade"), ("Upgrade", "websocket")];
             let request = support::get("/me").insert_header(cookie);
-            let request = upgrade.into_iter().fold(request, |it, header| it.insert_header(header));
+            let request = upgrade.into_iter().fold(request, TestRequest::insert_header);
             send!(app, request).status
         }
         "log-out" => {

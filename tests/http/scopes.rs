@@ -550,7 +550,7 @@ async fn what_a_response_shows_in_a_log_holds_no_token() {
         for cookie in reply.headers.get_all("Set-Cookie") {
             assert!(cookie.is_sensitive(), "{request}");
         }
-        for (_, token) in &jar.0 {
+        for token in jar.0.values() {
             assert!(!shown.contains(token), "{request}: {shown}");
         }
     }

@@ -290,7 +290,7 @@ struct Counts {
     reads: AtomicUsize,
     writes: AtomicUsize,
     changes: AtomicUsize,
-    guest_counts: AtomicUsize,
+    counted_guests: AtomicUsize,
     collides: AtomicBool,
     reads_fail: AtomicBool,
     writes_fail: AtomicBool,
@@ -314,8 +314,8 @@ impl Spy {
     }
 
     /// How often the guests were counted, which is apart from what single requests read.
-    pub fn guest_counts(&self) -> usize {
-        self.counts.guest_counts.load(Ordering::SeqCst)
+    pub fn counted_guests(&self) -> usize {
+        self.counts.counted_guests.load(Ordering::SeqCst)
     }
 
     pub fn calls(&self) -> usize {
@@ -323,8 +323,8 @@ impl Spy {
     }
 
     pub fn forget(&self) {
-        let Counts { reads, writes, changes, guest_counts, .. } = &*self.counts;
-        for count in [reads, writes, changes, guest_counts] {
+        let Counts { reads, writes, changes, counted_guests, .. } = &*self.counts;
+        for count in [reads, writes, changes, counted_guests] {
             count.store(0, Ordering::SeqCst);
         }
     }
@@ -488,7 +488,7 @@ impl SessionStore for Spy {
 
     fn count_guests(&self, now: Timestamp) -> StoreFuture<'_, u64> {
         Box::pin(async move {
-            self.counts.guest_counts.fetch_add(1, Ordering::SeqCst);
+            self.counts.counted_guests.fetch_add(1, Ordering::SeqCst);
             refuse_if(&self.counts.reads_fail)?;
             self.inner.count_guests(now).await
         })

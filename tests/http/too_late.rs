@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use actix_web::{HttpResponse, http::StatusCode, post, web};
 use futures_util::stream::once;
-use locals::{Error, Locals, Session, with_session};
+use locals::{Error, Locals, LogInOptions, Session, with_session};
 
 use crate::{
     app, send,
@@ -28,7 +28,9 @@ const REFUSED: [&str; 11] = [
 async fn run(verb: &str, locals: &Locals, own: Session) -> Result<(), Error> {
     match verb {
         "log_in" => locals.log_in(&Account::of(1)).await.map(drop),
-        "log_in_with" => locals.log_in_with(&Account::of(1), Default::default()).await.map(drop),
+        "log_in_with" => {
+            locals.log_in_with(&Account::of(1), LogInOptions::default()).await.map(drop)
+        }
         "log_out" => locals.log_out().await,
         "log_out_everywhere" => locals.log_out_everywhere().await.map(drop),
         "log_out_other_sessions" => locals.log_out_other_sessions().await.map(drop),
