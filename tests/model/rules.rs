@@ -64,8 +64,10 @@ impl Session {
 #[derive(Clone, Copy, PartialEq)]
 enum Carried {
     Nothing,
-    /// No token, two, or one that was never issued.
+    /// No token, or one that was never issued.
     Nonsense,
+    /// This one beside another: it opens nothing, and whoever has it may end its session.
+    Beside(usize),
     Token(usize),
 }
 
@@ -167,9 +169,10 @@ impl Model {
             Presented::Nothing => Carried::Nothing,
             Presented::NeverIssued | Presented::Garbage => Carried::Nonsense,
             Presented::Issued(back) => self.token(back).map_or(Carried::Nothing, Carried::Token),
-            Presented::Forged(back) | Presented::Beside(back) => {
+            Presented::Forged(back) => {
                 self.token(back).map_or(Carried::Nothing, |_| Carried::Nonsense)
             }
+            Presented::Beside(back) => self.token(back).map_or(Carried::Nothing, Carried::Beside),
         }
     }
 
@@ -193,6 +196,17 @@ impl Model {
         if is_reused && session.lives(self.now) && self.is_found(session.user) {
             self.end(|session, _| session == id);
         }
+    }
+
+    /// Ends the session of a token that comes beside another; says how many that were.
+    fn end_beside(&mut self, carried: Carried) -> u64 {
+        let Carried::Beside(token) = carried else { return 0 };
+        let opened = self.opened(Carried::Token(token));
+        self.end_reused(Carried::Token(token));
+        if let Some((id, _)) = opened {
+            self.end(|session, _| session == id);
+        }
+        opened.map_or(0, |_| 1)
     }
 
     /// Whether a session of this user is found.
@@ -227,16 +241,21 @@ impl Model {
             },
             Route::Sessions => (200, self.list_for(opened), self.used(opened)),
             Route::LogIn(user, _) if !self.may_log_in(user) => not_signed_in(),
-            Route::LogIn(user, stay) => (200, "in".into(), self.log_in(user, stay, opened)),
+            Route::LogIn(user, stay) => {
+                self.end_beside(carried);
+                (200, "in".into(), self.log_in(user, stay, opened))
+            }
             Route::LogOut => {
+                self.end_beside(carried);
                 if let Some((id, _)) = opened {
                     self.end(|session, _| session == id);
                 }
                 (200, "out".into(), removed(carried))
             }
             Route::LogOutEverywhere => {
+                let beside = self.end_beside(carried);
                 let ended = opened.map(|(id, _)| self.end_all_of(self.sessions[id].user, None));
-                (200, ended.unwrap_or(0).to_string(), removed(carried))
+                (200, ended.unwrap_or(beside).to_string(), removed(carried))
             }
             Route::LogOutOthers => match opened {
                 None => (200, "0".into(), Cookie::Kept),
