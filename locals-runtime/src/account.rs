@@ -23,9 +23,9 @@ pub(crate) struct AccountRules<T> {
 
 /// What the row of a session's user says of the session.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Standing {
+pub(crate) struct AccountStatus {
     /// Why the session opens nothing now.
-    pub objection: Option<Objection>,
+    pub denial: Option<AccountDenial>,
     /// Whether its user may act as others.
     pub may_impersonate: bool,
     /// What the session would be bound to if it began now.
@@ -34,7 +34,7 @@ pub(crate) struct Standing {
 
 /// Why a session that lives opens nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Objection {
+pub(crate) enum AccountDenial {
     /// Its user's account is switched off.
     Inactive,
     /// Its user has another password, or whatever it is bound to, than when it began.
@@ -45,12 +45,12 @@ pub(crate) enum Objection {
 #[derive(Debug)]
 pub(crate) struct Found {
     pub record: SessionRecord,
-    pub standing: Standing,
+    pub account: AccountStatus,
 }
 
-impl Standing {
+impl AccountStatus {
     /// That of all sessions, where the app asks nothing.
-    pub(crate) const GOOD: Self = Self { objection: None, may_impersonate: true, credential: None };
+    pub(crate) const GOOD: Self = Self { denial: None, may_impersonate: true, credential: None };
 }
 
 impl<T: AuthUser> AccountRules<T> {
@@ -64,17 +64,17 @@ impl<T: AuthUser> AccountRules<T> {
     }
 
     /// What the row of a session's user says of the session.
-    pub(crate) fn standing(&self, record: &SessionRecord, user: &T) -> Standing {
+    pub(crate) fn account(&self, record: &SessionRecord, user: &T) -> AccountStatus {
         let credential = CredentialDigest::of(record.id, user);
-        let objection = if !self.is_active(user) {
-            Some(Objection::Inactive)
+        let denial = if !self.is_active(user) {
+            Some(AccountDenial::Inactive)
         } else if credential.is_some() && record.credential != credential {
-            Some(Objection::CredentialChanged)
+            Some(AccountDenial::CredentialChanged)
         } else {
             None
         };
         let may_impersonate = self.impersonators.as_ref().is_none_or(|may| may(user));
-        Standing { objection, may_impersonate, credential }
+        AccountStatus { denial, may_impersonate, credential }
     }
 }
 
@@ -128,8 +128,8 @@ impl<T: AuthUser> Accounts for StoredAccounts<T> {
         Box::pin(async move {
             let found = self.users.find_with_user(id).await?;
             Ok(found.map(|(record, user)| {
-                let standing = self.rules.standing(&record, &user);
-                Found { record, standing }
+                let account = self.rules.account(&record, &user);
+                Found { record, account }
             }))
         })
     }
@@ -142,8 +142,8 @@ impl<T: AuthUser> Accounts for StoredAccounts<T> {
         Box::pin(async move {
             let Some(user) = self.users.find_user(user).await? else { return Ok(Vec::new()) };
             let judged = sessions.into_iter().map(|record| {
-                let standing = self.rules.standing(&record, &user);
-                Found { record, standing }
+                let account = self.rules.account(&record, &user);
+                Found { record, account }
             });
             Ok(judged.collect())
         })

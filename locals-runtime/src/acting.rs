@@ -5,7 +5,7 @@ use std::{
     future::Future,
     sync::{
         Arc,
-        atomic::{AtomicU8, Ordering},
+        atomic::{AtomicBool, AtomicU8, Ordering},
     },
 };
 
@@ -17,7 +17,7 @@ use crate::{
 };
 
 tokio::task_local! {
-    /// Those of the request whose handler runs in this task.
+    /// That of the request whose handler runs in this task.
     static CURRENT: Arc<Note>;
 }
 
@@ -40,13 +40,13 @@ pub(crate) struct Acting {
     sessions: SessionManager,
     token: Option<SessionToken>,
     in_presented: AtomicU8,
-    in_set: AtomicU8,
+    in_set: AtomicBool,
 }
 
 impl Acting {
     pub(crate) fn new(sessions: SessionManager, token: Option<SessionToken>) -> Self {
         let in_presented = AtomicU8::new(if token.is_some() { UNKNOWN } else { NO });
-        Self { sessions, token, in_presented, in_set: AtomicU8::new(NO) }
+        Self { sessions, token, in_presented, in_set: AtomicBool::new(false) }
     }
 
     /// What has been found of the presented session.
@@ -56,7 +56,7 @@ impl Acting {
 
     /// What is known of the session that the request has set, if any.
     pub(crate) fn set_session_is_acting(&self, is_acting: bool) {
-        self.in_set.store(if is_acting { YES } else { NO }, Ordering::Relaxed);
+        self.in_set.store(is_acting, Ordering::Relaxed);
     }
 
     /// The request has ended the impersonation.
@@ -67,7 +67,7 @@ impl Acting {
 
     /// Asks the store if nobody has asked yet.
     async fn is_acting(&self) -> Result<bool, StoreError> {
-        if self.in_set.load(Ordering::Relaxed) == YES {
+        if self.in_set.load(Ordering::Relaxed) {
             return Ok(true);
         }
         let presented = self.in_presented.load(Ordering::Relaxed);

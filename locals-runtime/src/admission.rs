@@ -123,24 +123,10 @@ mod tests {
 
     fn record(token: &SessionToken) -> SessionRecord {
         SessionRecord {
-            id: token.id(),
-            secret_hash: token.secret_hash(),
-            user_id: UserId::Integer(1),
-            created_at: at(0),
-            authenticated_at: at(0),
-            renewed_at: at(0),
             active_expires_at: at(100_000),
             idle_expires_at: at(200_000),
             absolute_expires_at: at(300_000),
-            periods: None,
-            is_persistent: true,
-            user_agent: None,
-            address: None,
-            actor_session: None,
-            data: None,
-            data_revision: 0,
-            rotation: None,
-            credential: None,
+            ..SessionRecord::new(token.id(), token.secret_hash(), 1_i64, at(0))
         }
     }
 

@@ -85,8 +85,8 @@ impl<T: AuthUser> Auth<T> {
     async fn find_with_user(&self, id: SessionId) -> Result<Option<(Found, T)>, StoreError> {
         let found = self.users.find_with_user(id).await?;
         Ok(found.map(|(record, user)| {
-            let standing = self.rules.standing(&record, &user);
-            (Found { record, standing }, user)
+            let account = self.rules.account(&record, &user);
+            (Found { record, account }, user)
         }))
     }
 

@@ -105,11 +105,11 @@ impl SessionManager {
         id: SessionId,
         hash: SecretHash,
     ) -> Result<Option<(Timestamp, SecretHash)>, StoreError> {
-        let Some(Found { record, standing }) = self.look_up(id).await? else { return Ok(None) };
+        let Some(Found { record, account }) = self.look_up(id).await? else { return Ok(None) };
         // A session whose token was replaced and then exchanged is not that of this one's holder.
         let is_exchanged = record.rotation.is_some_and(|rotation| rotation.previous == hash);
         let is_living = lifecycle::state(&record, self.now()).is_some()
-            && standing.objection.is_none()
+            && account.denial.is_none()
             && (record.secret_hash == hash || is_exchanged)
             && !matches!(self.actor(&record).await?, Actor::Gone);
         Ok(is_living.then_some((record.idle_expires_at, record.secret_hash)))

@@ -3,7 +3,6 @@
 
 use std::{
     future::{Future, Ready, ready},
-    rc::Rc,
     sync::Arc,
 };
 
@@ -56,7 +55,20 @@ where
         Err(error) => return auth.answers().refuse(&request, None, error.into()),
     };
     let resolution = &locals.resolution;
-    let work = run(&locals, &request, payload, &attribute, asks, &given, extracted, handler);
+    let work = async {
+        let mut values = admit(&locals, &attribute, asks, &given).await?;
+        let seen = resolution.resolved();
+        // Only now is the body touched: nothing is read for a stranger.
+        let extracted = match extracted.extract(&request, &mut payload.into_inner()).await {
+            Ok(extracted) => extracted,
+            Err(error) => return Ok(HttpResponse::from_error(error)),
+        };
+        // While a body arrives, a session may end, and a user lose a right.
+        if resolution.has_changed_since(seen).await? {
+            values = admit(&locals, &attribute, asks, &given).await?;
+        }
+        Ok::<_, Refusal>(handler(values, extracted, request.clone()).await)
+    };
     let ran = acting::within(Arc::clone(&resolution.acting), work).await;
     let session = resolution.session();
     let mut response = match ran {
@@ -65,49 +77,6 @@ where
     };
     finish(resolution, &request, response.headers_mut()).await;
     response
-}
-
-/// The guard, the extractors and the handler, in this order.
-#[expect(clippy::too_many_arguments, reason = "it is a part of `handle`, which is given them")]
-async fn run<A, G, X, H, F>(
-    locals: &Locals,
-    request: &HttpRequest,
-    payload: Payload,
-    attribute: &A,
-    asks: Asks,
-    given: &G,
-    extracted: X,
-    handler: H,
-) -> Result<HttpResponse, Refusal>
-where
-    A: Attribute,
-    G: Parts,
-    X: Extract,
-    H: FnOnce(G::Values, X::Values, HttpRequest) -> F,
-    F: Future<Output = HttpResponse>,
-{
-    let resolution = &locals.resolution;
-    let mut values = admit(locals, attribute, asks, given).await?;
-    let seen = resolution.resolved();
-    // Only now is the body touched: nothing is read for a stranger.
-    let extracted = match extracted.extract(request, &mut payload.into_inner()).await {
-        Ok(extracted) => extracted,
-        Err(error) => return Ok(HttpResponse::from_error(error)),
-    };
-    // While a body trickles in, a session may end, and a user lose a right.
-    if resolution.is_stale() {
-        resolution.read_again().await?;
-    }
-    // A guard around may have read it again, too.
-    let is_seen = match (&seen, &resolution.resolved()) {
-        (Some(seen), Some(now)) => Rc::ptr_eq(seen, now),
-        (seen, now) => seen.is_none() && now.is_none(),
-    };
-    if !is_seen {
-        resolution.ask_guards()?;
-        values = admit(locals, attribute, asks, given).await?;
-    }
-    Ok(handler(values, extracted, request.clone()).await)
 }
 
 /// The guard: reads what it must, and takes what the handler is given.

@@ -147,13 +147,13 @@ impl SessionManager {
         let Some(own) = record.actor_session else {
             return Ok(Actor::TheUser);
         };
-        let Some(Found { record: own, standing }) = self.look_up(own).await? else {
+        let Some(Found { record: own, account }) = self.look_up(own).await? else {
             return Ok(Actor::Gone);
         };
-        if lifecycle::state(&own, self.now()).is_none() || standing.objection.is_some() {
+        if lifecycle::state(&own, self.now()).is_none() || account.denial.is_some() {
             return Ok(Actor::Gone);
         }
-        if !standing.may_impersonate {
+        if !account.may_impersonate {
             // For good: it does not come back with the right.
             self.delete(record.id).await?;
             let (session, user, actor) = (record.id, &record.user_id, &own.user_id);
@@ -169,6 +169,6 @@ impl SessionManager {
             return Ok(true);
         }
         let found = readable(self.look_up(own.id()).await)?;
-        Ok(found.is_some_and(|found| found.standing.may_impersonate))
+        Ok(found.is_some_and(|found| found.account.may_impersonate))
     }
 }

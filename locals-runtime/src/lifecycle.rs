@@ -248,25 +248,12 @@ mod tests {
     fn record(lifetime: &Lifetime, created: Timestamp) -> SessionRecord {
         let absolute_expires_at = lifetime.end(created);
         let (active, idle) = lifetime.periods(created, absolute_expires_at);
+        let (id, hash) = (SessionId::from_bytes([1; 16]), SecretHash::from_bytes([2; 32]));
         SessionRecord {
-            id: SessionId::from_bytes([1; 16]),
-            secret_hash: SecretHash::from_bytes([2; 32]),
-            user_id: UserId::Integer(1),
-            created_at: created,
-            authenticated_at: created,
-            renewed_at: created,
             active_expires_at: active,
             idle_expires_at: idle,
             absolute_expires_at,
-            periods: None,
-            is_persistent: true,
-            user_agent: None,
-            address: None,
-            actor_session: None,
-            data: None,
-            data_revision: 0,
-            rotation: None,
-            credential: None,
+            ..SessionRecord::new(id, hash, 1_i64, created)
         }
     }
 

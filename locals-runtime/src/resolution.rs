@@ -337,8 +337,28 @@ impl Resolution {
         self.ask_guards()
     }
 
+    /// Whether the session has been read anew since it was seen as this, by a guard around or now, because
+    /// what was read is stale. The guards around are asked again then.
+    pub(crate) async fn has_changed_since(
+        &self,
+        seen: Option<Rc<Resolved>>,
+    ) -> Result<bool, Refusal> {
+        if self.is_stale() {
+            self.read_again().await?;
+            return Ok(true);
+        }
+        let is_seen = match (&seen, &self.resolved()) {
+            (Some(seen), Some(now)) => Rc::ptr_eq(seen, now),
+            (seen, now) => seen.is_none() && now.is_none(),
+        };
+        if !is_seen {
+            self.ask_guards()?;
+        }
+        Ok(!is_seen)
+    }
+
     /// Asks the guards around of what has been read last.
-    pub(crate) fn ask_guards(&self) -> Result<(), Refusal> {
+    fn ask_guards(&self) -> Result<(), Refusal> {
         let guards = self.guards.borrow().clone();
         let found = self.resolved().unwrap_or_default();
         guards.iter().try_for_each(|guard| guard(&found))

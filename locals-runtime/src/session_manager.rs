@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    account::{Accounts, Found, Objection, Standing, readable},
+    account::{AccountDenial, AccountStatus, Accounts, Found, readable},
     acting,
     admission::{self, Denial, RotationPolicy, TokenState},
     clock::{Clock, Timestamp},
@@ -463,7 +463,7 @@ impl SessionManager {
             let judged = readable(accounts.judge(&user, list).await.map(Some))?;
             let judged = judged.unwrap_or_default().into_iter();
             let opens =
-                |found: &Found| found.standing.objection != Some(Objection::CredentialChanged);
+                |found: &Found| found.account.denial != Some(AccountDenial::CredentialChanged);
             list = judged.filter(opens).map(|found| found.record).collect();
         }
         for record in list {
@@ -610,7 +610,7 @@ impl SessionManager {
             return accounts.find(id).await;
         }
         let record = self.0.store.find(id).await?;
-        Ok(record.map(|record| Found { record, standing: Standing::GOOD }))
+        Ok(record.map(|record| Found { record, account: AccountStatus::GOOD }))
     }
 
     /// What a session is bound to if its user proves now who they are.
@@ -622,7 +622,7 @@ impl SessionManager {
             return Ok(None);
         }
         let found = self.look_up(session.id).await?;
-        Ok(found.and_then(|found| found.standing.credential))
+        Ok(found.and_then(|found| found.account.credential))
     }
 
     /// Refuses a user whose account is switched off.
@@ -673,8 +673,8 @@ impl SessionManager {
         token: &SessionToken,
     ) -> Result<Option<Admitted>, StoreError> {
         let Some(mut found) = readable(self.look_up(token.id()).await)? else { return Ok(None) };
-        found.standing.objection =
-            found.standing.objection.filter(|it| *it != Objection::CredentialChanged);
+        found.account.denial =
+            found.account.denial.filter(|it| *it != AccountDenial::CredentialChanged);
         readable(self.admit_again(found, token).await)
     }
 
@@ -710,8 +710,8 @@ impl SessionManager {
     /// The sessions that a token could end, where it may be that it opens none because of the row of a
     /// user: its own, and before it the one from which it is an impersonation.
     pub(crate) fn closed(&self, found: &Found, token: &SessionToken) -> Vec<SessionId> {
-        let Found { record, standing } = found;
-        if standing.objection.is_none() && record.actor_session.is_none() {
+        let Found { record, account } = found;
+        if account.denial.is_none() && record.actor_session.is_none() {
             return Vec::new();
         }
         let Settings { lifetime, rotation, .. } = &self.0.settings;
@@ -724,7 +724,7 @@ impl SessionManager {
     async fn admit_by(
         &self,
         rotation: Option<RotationPolicy>,
-        Found { record, standing }: Found,
+        Found { record, account }: Found,
         token: &SessionToken,
     ) -> Result<Option<Admitted>, StoreError> {
         let now = self.now();
@@ -736,8 +736,8 @@ impl SessionManager {
                 return Ok(None);
             }
         };
-        if let Some(objection) = standing.objection {
-            objected(&record, objection);
+        if let Some(denial) = account.denial {
+            account_denied(&record, denial);
             return Ok(None);
         }
         let actor = match self.actor(&record).await? {
@@ -831,11 +831,11 @@ impl SessionManager {
 }
 
 /// What a session that opens nothing because of its user tells those who read the logs.
-fn objected(record: &SessionRecord, objection: Objection) {
+fn account_denied(record: &SessionRecord, denial: AccountDenial) {
     let (session, user) = (record.id, &record.user_id);
-    let event = match objection {
-        Objection::Inactive => Event::UserInactive { session, user },
-        Objection::CredentialChanged => Event::CredentialChanged { session, user },
+    let event = match denial {
+        AccountDenial::Inactive => Event::UserInactive { session, user },
+        AccountDenial::CredentialChanged => Event::CredentialChanged { session, user },
     };
     event.record();
 }

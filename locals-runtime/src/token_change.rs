@@ -50,10 +50,10 @@ impl SessionManager {
         let mut is_over = false;
         loop {
             let now = self.now();
-            let Some(Found { record, standing }) = readable(self.look_up(id).await)? else {
+            let Some(Found { record, account }) = readable(self.look_up(id).await)? else {
                 return Ok(None);
             };
-            if standing.objection.is_some() {
+            if account.denial.is_some() {
                 return Ok(None);
             }
             let Some(state) = lifecycle::state(&record, now) else { return Ok(None) };

@@ -366,41 +366,29 @@ async fn change_password(
     session: Session,
     locals: Locals,
 ) -> Result<HttpResponse, Error> {
-    let new = Member { password_hash: "another".to_owned(), ..Member::new(1) };
-    let Place::Sql(store) = &all.place else {
-        all.put(&new).await;
-        match &**verb {
-            "reauthenticate" => drop(locals.reauthenticate().await?),
-            "log_out_other_sessions" => drop(locals.log_out_other_sessions().await?),
-            "manager" => {
-                let session = locals.auth().reauthenticate(&session).await?;
-                locals.set_session(session.ok_or(Error::Unauthenticated)?);
-            }
-            _ => return Ok(HttpResponse::NotImplemented().finish()),
+    if verb.starts_with("within") {
+        let Place::Sql(store) = &all.place else {
+            return Ok(HttpResponse::NotImplemented().finish());
+        };
+        let mut transaction = store.pool().begin_with("BEGIN IMMEDIATE").await?;
+        sqlx::query("UPDATE members SET password_hash = 'another' WHERE id = 1")
+            .execute(&mut *transaction)
+            .await?;
+        let mut within = all.auth.within(&mut transaction)?;
+        if *verb != "within_reauthenticate" {
+            within.invalidate_other_sessions(&session).await?;
+        }
+        let after = match &**verb {
+            "within_invalidate_other_sessions" => None,
+            _ => within.reauthenticate(&session).await?,
+        };
+        transaction.commit().await?;
+        if let Some(after) = after {
+            locals.set_session(after);
         }
         return Ok(HttpResponse::NoContent().finish());
-    };
-    let mut transaction = store.pool().begin_with("BEGIN IMMEDIATE").await?;
-    sqlx::query("UPDATE members SET password_hash = 'another' WHERE id = 1")
-        .execute(&mut *transaction)
-        .await?;
-    let mut within = all.auth.within(&mut transaction)?;
-    let after = match &**verb {
-        "within_reauthenticate" => within.reauthenticate(&session).await?,
-        "within_invalidate_other_sessions" => {
-            within.invalidate_other_sessions(&session).await?;
-            None
-        }
-        "within_both" => {
-            within.invalidate_other_sessions(&session).await?;
-            within.reauthenticate(&session).await?
-        }
-        _ => None,
-    };
-    transaction.commit().await?;
-    if let Some(after) = after {
-        locals.set_session(after);
     }
+    all.put(&Member { password_hash: "another".to_owned(), ..Member::new(1) }).await;
     match &**verb {
         "reauthenticate" => drop(locals.reauthenticate().await?),
         "log_out_other_sessions" => drop(locals.log_out_other_sessions().await?),
@@ -408,7 +396,7 @@ async fn change_password(
             let session = locals.auth().reauthenticate(&session).await?;
             locals.set_session(session.ok_or(Error::Unauthenticated)?);
         }
-        _ => {}
+        other => unreachable!("no verb {other}"),
     }
     Ok(HttpResponse::NoContent().finish())
 }
