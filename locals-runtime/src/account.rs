@@ -64,7 +64,7 @@ impl<T: AuthUser> AccountRules<T> {
     }
 
     /// What the row of a session's user says of the session.
-    pub(crate) fn account(&self, record: &SessionRecord, user: &T) -> AccountStatus {
+    pub(crate) fn status_of(&self, record: &SessionRecord, user: &T) -> AccountStatus {
         let credential = CredentialDigest::of(record.id, user);
         let denial = if !self.is_active(user) {
             Some(AccountDenial::Inactive)
@@ -128,7 +128,7 @@ impl<T: AuthUser> Accounts for StoredAccounts<T> {
         Box::pin(async move {
             let found = self.users.find_with_user(id).await?;
             Ok(found.map(|(record, user)| {
-                let account = self.rules.account(&record, &user);
+                let account = self.rules.status_of(&record, &user);
                 Found { record, account }
             }))
         })
@@ -142,7 +142,7 @@ impl<T: AuthUser> Accounts for StoredAccounts<T> {
         Box::pin(async move {
             let Some(user) = self.users.find_user(user).await? else { return Ok(Vec::new()) };
             let judged = sessions.into_iter().map(|record| {
-                let account = self.rules.account(&record, &user);
+                let account = self.rules.status_of(&record, &user);
                 Found { record, account }
             });
             Ok(judged.collect())

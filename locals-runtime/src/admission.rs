@@ -112,7 +112,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{session::Rotation, user::UserId};
+    use crate::session::Rotation;
 
     const POLICY: RotationPolicy =
         RotationPolicy { every: Duration::from_mins(10), overlap: Duration::from_mins(1) };

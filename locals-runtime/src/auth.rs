@@ -85,7 +85,7 @@ impl<T: AuthUser> Auth<T> {
     async fn find_with_user(&self, id: SessionId) -> Result<Option<(Found, T)>, StoreError> {
         let found = self.users.find_with_user(id).await?;
         Ok(found.map(|(record, user)| {
-            let account = self.rules.account(&record, &user);
+            let account = self.rules.status_of(&record, &user);
             (Found { record, account }, user)
         }))
     }

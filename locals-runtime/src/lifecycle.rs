@@ -242,7 +242,6 @@ mod tests {
     use crate::{
         clock,
         token::{SecretHash, SessionId},
-        user::UserId,
     };
 
     fn record(lifetime: &Lifetime, created: Timestamp) -> SessionRecord {
