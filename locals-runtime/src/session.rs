@@ -581,24 +581,8 @@ mod tests {
         clock::ManualClock,
         settings::Settings,
         store::MemoryStore,
-        user::{AuthUser, Users},
+        user::{Users, test_user::Account},
     };
-
-    #[derive(Clone)]
-    struct Account {
-        id: i64,
-    }
-
-    impl AuthUser for Account {
-        type Id = i64;
-
-        const ID_COLUMN: &'static str = "id";
-        const TABLE: &'static str = "accounts";
-
-        fn id(&self) -> &i64 {
-            &self.id
-        }
-    }
 
     fn at(millis: i64) -> Timestamp {
         Timestamp::from_millis(millis)

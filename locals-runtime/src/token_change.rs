@@ -169,24 +169,8 @@ mod tests {
         session_manager::NewSession,
         settings::Settings,
         store::MemoryStore,
-        user::{AuthUser, Users},
+        user::{Users, test_user::Account},
     };
-
-    #[derive(Clone)]
-    struct Account {
-        id: i64,
-    }
-
-    impl AuthUser for Account {
-        type Id = i64;
-
-        const ID_COLUMN: &'static str = "id";
-        const TABLE: &'static str = "accounts";
-
-        fn id(&self) -> &i64 {
-            &self.id
-        }
-    }
 
     const STAFF: Account = Account { id: 1 };
     const USER: Account = Account { id: 2 };

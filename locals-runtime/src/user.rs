@@ -340,6 +340,28 @@ impl<T: Serialize> Serialize for User<T> {
     }
 }
 
+/// The user of the unit tests.
+#[cfg(test)]
+pub(crate) mod test_user {
+    use super::AuthUser;
+
+    #[derive(Clone)]
+    pub(crate) struct Account {
+        pub id: i64,
+    }
+
+    impl AuthUser for Account {
+        type Id = i64;
+
+        const ID_COLUMN: &'static str = "id";
+        const TABLE: &'static str = "accounts";
+
+        fn id(&self) -> &i64 {
+            &self.id
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,20 +3,7 @@
 use sqlx::{AssertSqlSafe, Row, SqlSafeStr};
 
 use super::*;
-use crate::{store::GuestChange, token::SecretHash};
-
-struct Account;
-
-impl AuthUser for Account {
-    type Id = i64;
-
-    const ID_COLUMN: &'static str = "id";
-    const TABLE: &'static str = "accounts";
-
-    fn id(&self) -> &i64 {
-        &1
-    }
-}
+use crate::{store::GuestChange, token::SecretHash, user::test_user::Account};
 
 #[cfg(feature = "sqlite")]
 #[actix_web::test]
