@@ -86,6 +86,6 @@ pub use crate::{
     settings::TokenReuse,
     sweeper::Sweeper,
     token::{CredentialHash, MalformedId, MalformedToken, SecretHash, SessionId, SessionToken},
-    user::{AuthUser, User, UserId, UserIdKind, UserKey, WrongIdKind},
+    user::{AuthUser, User, UserColumn, UserId, UserIdKind, UserKey, WrongIdKind},
     verified::{Check, Recent, Verified},
 };

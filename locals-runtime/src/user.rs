@@ -40,6 +40,16 @@ pub trait AuthUser: Send + Sync + 'static {
     /// The column of that table that holds the id.
     const ID_COLUMN: &'static str;
 
+    /// The table in which a [`SqlStore`](crate::store::SqlStore) keeps the sessions of these users:
+    /// `user_sessions`, unless `#[auth_user(sessions = "..")]` names another. Two types of user in one
+    /// database have two such tables.
+    const SESSIONS: &'static str = "user_sessions";
+
+    /// The columns that a row of this user is read from; `None` reads all that the table has.
+    ///
+    /// The derive names those of the fields, as `sqlx::FromRow` looks for them.
+    const COLUMNS: Option<&'static [UserColumn]> = None;
+
     /// The fields that sessions are bound to, in the order of their names: those marked
     /// `#[auth_user(credential)]`, such as the hash of the password. None by default.
     ///
@@ -52,6 +62,28 @@ pub trait AuthUser: Send + Sync + 'static {
 
     /// Adds the fields that [`CREDENTIAL`](Self::CREDENTIAL) names, in that order.
     fn credential(&self, _digest: &mut CredentialDigest) {}
+}
+
+/// A column that the row of a user is read from, see [`AuthUser::COLUMNS`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UserColumn {
+    /// Its name, as `sqlx::FromRow` looks for it.
+    pub name: &'static str,
+    /// Whether the row cannot be read without it. One of a field with `#[sqlx(default)]` may be missing.
+    pub is_required: bool,
+}
+
+impl UserColumn {
+    /// A column without which the row cannot be read.
+    pub const fn required(name: &'static str) -> Self {
+        Self { name, is_required: true }
+    }
+
+    /// A column that may be missing from the table.
+    pub const fn optional(name: &'static str) -> Self {
+        Self { name, is_required: false }
+    }
 }
 
 /// The id of a user, whatever its type.
