@@ -230,8 +230,8 @@ pub use locals_runtime::{
     MalformedToken, ManualClock, Periods, Recent, Renewal, Rotation, SafeRedirect, SameSite,
     SecretHash, Session, SessionData, SessionId, SessionInfo, SessionManager, SessionRecord,
     SessionState, SessionTimes, SessionToken, StoreError, Sweeper, SystemClock, Timestamp,
-    TokenChange, TokenReuse, UnsafeRedirect, User, UserId, UserIdKind, UserKey, Verified,
-    WrongIdKind, store,
+    TokenChange, TokenReuse, UnsafeRedirect, User, UserColumn, UserId, UserIdKind, UserKey,
+    Verified, WrongIdKind, store,
 };
 
 /// What generated code calls. No part of the public interface.
