@@ -1,6 +1,11 @@
 //! The user: the app's own type, its id, and how a handler holds it.
 
-use std::{any::type_name, fmt, ops::Deref, sync::Arc};
+use std::{
+    any::{Any, TypeId, type_name},
+    fmt,
+    ops::Deref,
+    sync::Arc,
+};
 
 use serde::Serialize;
 use uuid::Uuid;
@@ -59,6 +64,13 @@ pub trait AuthUser: Send + Sync + 'static {
 
     /// The id of this user.
     fn id(&self) -> &Self::Id;
+
+    /// How a row of this database becomes a user; `None` where nobody has said. No part of the public
+    /// interface.
+    #[doc(hidden)]
+    fn row_reader(_database: TypeId) -> Option<Box<dyn Any>> {
+        None
+    }
 
     /// Adds the fields that [`CREDENTIAL`](Self::CREDENTIAL) names, in that order.
     fn credential(&self, _digest: &mut CredentialDigest) {}

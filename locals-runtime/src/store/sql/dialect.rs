@@ -6,17 +6,25 @@ use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 use tokio::sync::Semaphore;
 
+use super::{
+    names::{Names, quoted},
+    settings::Settings,
+};
+
 /// A database as [`SqlStore`](super::SqlStore) speaks it: its statements and its types.
 ///
 /// In all statements `{users}` and `{user_id}` stand for the app's own table and its id column,
-/// and `{columns}` for all of its columns. They are named one by one: a statement that says `u.*`
-/// changes under the prepared one when the app adds a column.
+/// `{sessions}` and `{guests}` for the tables beside it, names such as `{sessions_by_user}` for their
+/// indexes and triggers, and `{columns}` for what is read of a user.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "they have nothing to do with each other")]
 pub struct Sql {
     /// What stands around names.
     pub quote: char,
     /// Whether a table may be named with the schema it is in.
     pub schemas: bool,
+    /// Whether names that differ in their case alone are one.
+    pub ignores_case: bool,
     /// How a column of a type named `UUID` takes its values.
     pub uuid: UuidForm,
     /// How long a statement may take. SQLite keeps its own time.
@@ -32,32 +40,89 @@ pub struct Sql {
     /// Whether the columns that are mostly as by default are read as one.
     pub is_packed: bool,
     pub templates: Statements<&'static str>,
+    /// Creates a session where no foreign key sees to it that its user is there.
+    pub create_unreferenced: &'static str,
+    /// Whether that statement takes the user once more, at its end.
+    pub repeats_user: bool,
+    /// Locks the row of a user, where a transaction that creates a session and then changes its user
+    /// would deadlock with another of the kind.
+    pub lock_user: Option<&'static str>,
+    /// Any one user.
+    pub any_user: &'static str,
 
-    /// Makes the tables and their indexes where they are missing; `{key}` stands for the type of
-    /// the app's id column.
-    pub tables: &'static [&'static str],
-    /// A table's name as the catalogue's statements want it bound.
-    pub catalogue_name: fn(&str) -> String,
-    /// Around a migration, so that many may start one at once: begin, end well, end badly.
-    pub migration: [&'static [&'static str]; 3],
-    /// The types of the columns, as `columns` names them.
+    /// Make the tables where they are missing; `{key}` stands for the type of the app's id column,
+    /// `{foreign_key}` for the foreign key.
+    pub create_sessions: &'static str,
+    pub create_guests: &'static str,
+    /// The foreign key as it stands in the table, after a comma.
+    pub foreign_key: &'static str,
+    pub indexes: &'static [Index],
+    /// Whether they stand in the table.
+    pub indexes_in_table: bool,
+    /// Whether a type of a key is as good as another of the same affinity.
+    pub keys_by_affinity: bool,
+    /// Changes the type of `user_id`; `{key}` stands for the new one.
+    pub change_key: Option<&'static str>,
+    /// Adds a foreign key to a table that has none.
+    pub add_foreign_key: Option<&'static str>,
+    /// Removes the foreign key named `{name}`, where it is in the way of a change of the key.
+    pub drop_foreign_key: Option<&'static str>,
+    pub migration: Migration,
+    /// The types of the columns, as the catalogue names them.
     pub types: Types,
-    /// The columns of a table: name, type, whether it may be null; the table is bound.
-    pub columns: &'static str,
-    /// The columns of the primary key of a table; the table is bound.
-    pub primary_key: &'static str,
-    /// The names of the indexes of a table; the table is bound.
-    pub indexes: &'static str,
-    /// How many foreign keys lead from `user_sessions.user_id` to the table bound, and cascade.
-    pub references: &'static str,
+    pub catalogue: Catalogue,
+    pub settings: Settings,
     /// What ends sessions where a connection may leave foreign keys unenforced.
     pub triggers: Option<Triggers>,
+}
+
+/// An index on a table of ours.
+#[derive(Debug)]
+pub struct Index {
+    /// Its name, as [`Names::derived`](super::names::Names::derived) makes it.
+    pub name: &'static str,
+    /// Whether it is on the table of guests.
+    pub on_guests: bool,
+    /// Makes it.
+    pub create: &'static str,
+}
+
+/// How tables are brought up to date while others use them.
+#[derive(Debug)]
+pub struct Migration {
+    /// Begins a transaction; `None` where the database commits by itself at each change of a table.
+    pub begin: Option<&'static str>,
+    /// Makes statements give up soon that wait for a lock: whoever comes later waits behind them.
+    pub hurry: Option<&'static str>,
+    /// Sees to it that one process migrates at a time: gives 1 if it is this one.
+    pub take_turn: Option<&'static str>,
+    /// Who has locks on the three tables bound, as sentences.
+    pub in_the_way: Option<&'static str>,
+}
+
+/// Questions to the catalogue.
+#[derive(Debug)]
+pub struct Catalogue {
+    /// A table's name as these statements want it bound.
+    pub name: fn(&str) -> String,
+    /// The columns of a table: name, type, whether it may be null, whether it has a default.
+    pub columns: &'static str,
+    /// The columns of the primary key of a table.
+    pub primary_key: &'static str,
+    /// The names of the indexes of a table that can be used.
+    pub indexes: &'static str,
+    /// The names of the foreign keys that lead from `user_id` of one table to another, and cascade; both
+    /// tables are bound.
+    pub references: &'static str,
+    /// How many keys say that a column of a table, both bound, is unique.
+    pub unique: &'static str,
 }
 
 /// Triggers on the app's own table.
 #[derive(Debug)]
 pub struct Triggers {
-    /// The name of each, and the SQL that makes it where it is missing.
+    /// The name of each, as [`Names::derived`](super::names::Names::derived) makes it, and the SQL that
+    /// makes it where it is missing.
     pub all: &'static [(&'static str, &'static str)],
     /// The triggers on a table: name and SQL; the table is bound.
     pub catalogue: &'static str,
@@ -113,12 +178,12 @@ pub struct Statements<S = SqlStr> {
 }
 
 impl Sql {
-    /// The statements for an app whose users live in `users`, with their id in `id`.
-    pub fn statements(&self, users: &str, id: &str) -> Statements {
-        let fill = |template| AssertSqlSafe(self.fill(template, users, id)).into_sql_str();
+    /// The statements of an app with these names.
+    pub fn statements(&self, names: &Names, has_foreign_key: bool) -> Statements {
+        let fill = |template| AssertSqlSafe(names.fill(template, &[])).into_sql_str();
         let templates = &self.templates;
         Statements {
-            create: fill(templates.create),
+            create: fill(if has_foreign_key { templates.create } else { self.create_unreferenced }),
             find: fill(templates.find),
             renew: fill(templates.renew),
             change_token: fill(templates.change_token),
@@ -138,30 +203,6 @@ impl Sql {
             count_guests: fill(templates.count_guests),
             delete_expired_guests: fill(templates.delete_expired_guests),
         }
-    }
-
-    /// A look-up of a user, whose table has these columns.
-    pub fn of_columns(&self, template: &str, users: &str, id: &str, columns: &[String]) -> SqlStr {
-        let columns: Vec<_> =
-            columns.iter().map(|name| format!("u.{}", self.quoted_part(name))).collect();
-        let sql = template.replace("{columns}", &columns.join(", "));
-        AssertSqlSafe(self.fill(&sql, users, id)).into_sql_str()
-    }
-
-    /// Puts the app's names into a statement, quoted, so that none can be anything but a name.
-    pub fn fill(&self, template: &str, users: &str, id: &str) -> String {
-        template.replace("{users}", &self.quoted(users)).replace("{user_id}", &self.quoted(id))
-    }
-
-    /// A name between quotes; the part before a dot is a name by itself.
-    pub fn quoted(&self, name: &str) -> String {
-        let parts = name.split('.').map(|part| self.quoted_part(part));
-        parts.collect::<Vec<_>>().join(".")
-    }
-
-    fn quoted_part(&self, part: &str) -> String {
-        let quote = self.quote.to_string();
-        format!("{quote}{}{quote}", part.replace(&quote, &quote.repeat(2)))
     }
 }
 
@@ -240,7 +281,7 @@ macro_rules! read_packed {
 macro_rules! listed {
     ($user:literal) => {
         concat!(
-            ", s.id AS session__id FROM user_sessions AS s WHERE s.user_id = ",
+            ", s.id AS session__id FROM {sessions} AS s WHERE s.user_id = ",
             $user,
             " ORDER BY s.created_at DESC, s.id DESC"
         )
@@ -253,7 +294,7 @@ macro_rules! times {
         concat!(
             "SELECT id, created_at, renewed_at, idle_expires_at, absolute_expires_at, \
              actor_session \
-             FROM user_sessions WHERE user_id = ",
+             FROM {sessions} WHERE user_id = ",
             $user
         )
     };
@@ -270,7 +311,7 @@ macro_rules! parameters {
 /// Everything behind `SELECT` of a look-up, but for the key.
 macro_rules! joined {
     () => {
-        " FROM user_sessions AS s JOIN {users} AS u ON u.{user_id} = s.user_id WHERE s.id = "
+        " FROM {sessions} AS s JOIN {users} AS u ON u.{user_id} = s.user_id WHERE s.id = "
     };
 }
 
@@ -290,6 +331,7 @@ const PATIENCE: Option<Duration> = Some(super::open::PATIENCE);
 pub const SQLITE: Sql = Sql {
     quote: '"',
     schemas: false,
+    ignores_case: true,
     uuid: UuidForm::Bytes,
     patience: None,
     writers: 1,
@@ -299,46 +341,43 @@ pub const SQLITE: Sql = Sql {
     find_user: "SELECT {columns} FROM {users} AS u WHERE u.{user_id} = ?",
     is_packed: true,
     templates: Statements {
-        create: concat!(
-            "INSERT INTO user_sessions (",
-            columns!(),
-            ", id) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, \
-             ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19 \
-             WHERE EXISTS (SELECT 1 FROM {users} WHERE {user_id} = +?2)"
-        ),
+        create: SQLITE_CREATE,
         find: concat!("SELECT ", read_packed!(), joined!(), "+?"),
-        renew: "UPDATE user_sessions \
+        renew: "UPDATE {sessions} \
                 SET active_expires_at = ?, idle_expires_at = ?, renewed_at = ? \
                 WHERE id = +? AND active_expires_at = ? AND secret_hash = ?",
-        change_token: "UPDATE user_sessions \
+        change_token: "UPDATE {sessions} \
                        SET secret_hash = ?, rotation = ?, authenticated_at = ?, \
                        credential = COALESCE(?, credential) WHERE id = +? AND secret_hash = ?",
-        bind_credential: "UPDATE user_sessions SET credential = ? WHERE id = +?",
-        write_data: "UPDATE user_sessions SET data = ?, data_revision = data_revision + 1 \
+        bind_credential: "UPDATE {sessions} SET credential = ? WHERE id = +?",
+        write_data: "UPDATE {sessions} SET data = ?, data_revision = data_revision + 1 \
                      WHERE id = +? AND data_revision = ?",
-        delete: "DELETE FROM user_sessions WHERE id = +?",
-        delete_unchanged: "DELETE FROM user_sessions WHERE id = +? AND data_revision = ?",
-        delete_by_user: "DELETE FROM user_sessions WHERE user_id = ?",
-        delete_others: "DELETE FROM user_sessions WHERE user_id = ? AND id <> ?",
+        delete: "DELETE FROM {sessions} WHERE id = +?",
+        delete_unchanged: "DELETE FROM {sessions} WHERE id = +? AND data_revision = ?",
+        delete_by_user: "DELETE FROM {sessions} WHERE user_id = ?",
+        delete_others: "DELETE FROM {sessions} WHERE user_id = ? AND id <> ?",
         list_by_user: concat!("SELECT ", read_packed!(), listed!("?")),
         list_times_by_user: times!("?"),
-        delete_expired: "DELETE FROM user_sessions WHERE id IN \
-                         (SELECT id FROM user_sessions WHERE idle_expires_at <= ? LIMIT ?)",
-        create_guest: "INSERT INTO guest_sessions \
+        delete_expired: "DELETE FROM {sessions} WHERE id IN \
+                         (SELECT id FROM {sessions} WHERE idle_expires_at <= ? LIMIT ?)",
+        create_guest: "INSERT INTO {guests} \
                        (secret_hash, data, data_revision, expires_at, id) \
                        VALUES (?, ?, ?, ?, ?)",
         find_guest: "SELECT secret_hash, data, data_revision, expires_at \
-                     FROM guest_sessions WHERE id = +?",
-        write_guest: "UPDATE guest_sessions SET data = ?, data_revision = ?, expires_at = ? \
+                     FROM {guests} WHERE id = +?",
+        write_guest: "UPDATE {guests} SET data = ?, data_revision = ?, expires_at = ? \
                       WHERE id = +? AND data_revision = ?",
-        delete_guest: "DELETE FROM guest_sessions WHERE id = +?",
-        count_guests: "SELECT COUNT(*) FROM guest_sessions WHERE expires_at > ?",
-        delete_expired_guests: "DELETE FROM guest_sessions WHERE id IN \
-                                (SELECT id FROM guest_sessions WHERE expires_at <= ? LIMIT ?)",
+        delete_guest: "DELETE FROM {guests} WHERE id = +?",
+        count_guests: "SELECT COUNT(*) FROM {guests} WHERE expires_at > ?",
+        delete_expired_guests: "DELETE FROM {guests} WHERE id IN \
+                                (SELECT id FROM {guests} WHERE expires_at <= ? LIMIT ?)",
     },
+    create_unreferenced: SQLITE_CREATE,
+    repeats_user: false,
+    lock_user: None,
+    any_user: "SELECT {columns} FROM {users} AS u LIMIT 1",
 
-    tables: &[
-        "CREATE TABLE IF NOT EXISTS user_sessions (
+    create_sessions: "CREATE TABLE IF NOT EXISTS {sessions} (
     id BLOB NOT NULL PRIMARY KEY,
     secret_hash BLOB NOT NULL,
     user_id {key} NOT NULL,
@@ -357,22 +396,45 @@ pub const SQLITE: Sql = Sql {
     data_revision INTEGER NOT NULL DEFAULT 0,
     rotation BLOB,
     credential BLOB,
-    data TEXT,
-    FOREIGN KEY (user_id) REFERENCES {users} ({user_id}) ON DELETE CASCADE
+    data TEXT{foreign_key}
 ) WITHOUT ROWID",
-        "CREATE INDEX IF NOT EXISTS user_sessions_by_user ON user_sessions (user_id)",
-        "CREATE INDEX IF NOT EXISTS user_sessions_by_expiry ON user_sessions (idle_expires_at)",
-        "CREATE TABLE IF NOT EXISTS guest_sessions (
+    create_guests: "CREATE TABLE IF NOT EXISTS {guests} (
     id BLOB NOT NULL PRIMARY KEY,
     secret_hash BLOB NOT NULL,
     data_revision INTEGER NOT NULL,
     expires_at INTEGER NOT NULL,
     data TEXT NOT NULL
 ) WITHOUT ROWID",
-        "CREATE INDEX IF NOT EXISTS guest_sessions_by_expiry ON guest_sessions (expires_at)",
+    foreign_key: ",
+    FOREIGN KEY (user_id) REFERENCES {users} ({user_id}) ON DELETE CASCADE",
+    indexes: &[
+        Index {
+            name: "sessions_by_user",
+            on_guests: false,
+            create: "CREATE INDEX IF NOT EXISTS {sessions_by_user} ON {sessions} (user_id)",
+        },
+        Index {
+            name: "sessions_by_expiry",
+            on_guests: false,
+            create: "CREATE INDEX IF NOT EXISTS {sessions_by_expiry} ON {sessions} (idle_expires_at)",
+        },
+        Index {
+            name: "guests_by_expiry",
+            on_guests: true,
+            create: "CREATE INDEX IF NOT EXISTS {guests_by_expiry} ON {guests} (expires_at)",
+        },
     ],
-    catalogue_name: str::to_owned,
-    migration: [&["BEGIN IMMEDIATE"], &["COMMIT"], &["ROLLBACK"]],
+    indexes_in_table: false,
+    keys_by_affinity: true,
+    change_key: None,
+    add_foreign_key: None,
+    drop_foreign_key: None,
+    migration: Migration {
+        begin: Some("BEGIN IMMEDIATE"),
+        hurry: None,
+        take_turn: None,
+        in_the_way: None,
+    },
     types: Types {
         id: "BLOB",
         hash: "BLOB",
@@ -381,18 +443,40 @@ pub const SQLITE: Sql = Sql {
         text: "TEXT",
         data: "TEXT",
     },
-    columns: "SELECT name, type, NOT \"notnull\" FROM pragma_table_info(?)",
-    primary_key: "SELECT name FROM pragma_table_info(?) WHERE pk > 0",
-    indexes: "SELECT name FROM pragma_index_list(?)",
-    references: "SELECT COUNT(*) FROM pragma_foreign_key_list('user_sessions') \
-                 WHERE \"from\" = 'user_id' AND on_delete = 'CASCADE' \
-                 AND \"table\" = ? COLLATE NOCASE",
+    catalogue: Catalogue {
+        name: str::to_owned,
+        // Of a virtual table, some columns are hidden; those that are generated are not.
+        columns: "SELECT name, type, NOT \"notnull\", dflt_value IS NOT NULL OR hidden > 1 \
+                  FROM pragma_table_xinfo(?) WHERE hidden <> 1",
+        primary_key: "SELECT name FROM pragma_table_info(?) WHERE pk > 0",
+        indexes: "SELECT name FROM pragma_index_list(?)",
+        references: "SELECT 'foreign key' FROM pragma_foreign_key_list(?) \
+                     WHERE \"from\" = 'user_id' AND on_delete = 'CASCADE' \
+                     AND \"table\" = ? COLLATE NOCASE",
+        unique: "SELECT (SELECT COUNT(*) FROM (SELECT MAX(name) AS key, COUNT(*) AS parts \
+                   FROM pragma_table_info(?1) WHERE pk > 0) \
+                   WHERE parts = 1 AND key = ?2 COLLATE NOCASE) \
+                 + (SELECT COUNT(*) FROM pragma_index_list(?1) AS l WHERE l.\"unique\" AND NOT l.partial \
+                   AND (SELECT COUNT(*) = 1 AND MAX(i.name) = ?2 COLLATE NOCASE \
+                        FROM pragma_index_info(l.name) AS i))",
+    },
+    settings: super::settings::SQLITE,
     triggers: Some(Triggers {
         all: SQLITE_TRIGGERS,
         catalogue: "SELECT name, sql FROM sqlite_schema \
                     WHERE type = 'trigger' AND tbl_name = ? COLLATE NOCASE",
     }),
 };
+
+/// Asks by itself whether the user is there.
+#[cfg(feature = "sqlite")]
+const SQLITE_CREATE: &str = concat!(
+    "INSERT INTO {sessions} (",
+    columns!(),
+    ", id) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, \
+             ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19 \
+             WHERE EXISTS (SELECT 1 FROM {users} WHERE {user_id} = +?2)"
+);
 
 /// What a foreign key does only on connections that have turned it on; the `sqlite3` shell has not.
 ///
@@ -408,23 +492,23 @@ pub const SQLITE: Sql = Sql {
 #[cfg(feature = "sqlite")]
 const SQLITE_TRIGGERS: &[(&str, &str)] = &[
     (
-        "user_sessions_user_deleted",
-        "CREATE TRIGGER IF NOT EXISTS user_sessions_user_deleted AFTER DELETE ON {users} BEGIN
-    DELETE FROM user_sessions WHERE OLD.{user_id} = user_id;
+        "sessions_user_deleted",
+        "CREATE TRIGGER IF NOT EXISTS {sessions_user_deleted} AFTER DELETE ON {users} BEGIN
+    DELETE FROM {sessions} WHERE OLD.{user_id} = user_id;
 END",
     ),
     (
-        "user_sessions_user_changed",
-        "CREATE TRIGGER IF NOT EXISTS user_sessions_user_changed AFTER UPDATE ON {users}
+        "sessions_user_changed",
+        "CREATE TRIGGER IF NOT EXISTS {sessions_user_changed} AFTER UPDATE ON {users}
 WHEN OLD.{user_id} COLLATE BINARY IS NOT NEW.{user_id} BEGIN
-    DELETE FROM user_sessions WHERE OLD.{user_id} = user_id;
-    DELETE FROM user_sessions WHERE NEW.{user_id} = user_id;
+    DELETE FROM {sessions} WHERE OLD.{user_id} = user_id;
+    DELETE FROM {sessions} WHERE NEW.{user_id} = user_id;
 END",
     ),
     (
-        "user_sessions_user_added",
-        "CREATE TRIGGER IF NOT EXISTS user_sessions_user_added AFTER INSERT ON {users} BEGIN
-    DELETE FROM user_sessions WHERE NEW.{user_id} = user_id;
+        "sessions_user_added",
+        "CREATE TRIGGER IF NOT EXISTS {sessions_user_added} AFTER INSERT ON {users} BEGIN
+    DELETE FROM {sessions} WHERE NEW.{user_id} = user_id;
 END",
     ),
 ];
@@ -438,6 +522,7 @@ END",
 pub const POSTGRES: Sql = Sql {
     quote: '"',
     schemas: true,
+    ignores_case: false,
     uuid: UuidForm::Native,
     patience: PATIENCE,
     writers: Semaphore::MAX_PERMITS,
@@ -448,46 +533,55 @@ pub const POSTGRES: Sql = Sql {
     is_packed: false,
     templates: Statements {
         create: concat!(
-            "INSERT INTO user_sessions (",
+            "INSERT INTO {sessions} (",
             columns!(),
             ", id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, \
              $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)"
         ),
         find: concat!("SELECT ", read_apart!(), joined!(), "$1"),
-        renew: "UPDATE user_sessions \
+        renew: "UPDATE {sessions} \
                 SET active_expires_at = $1, idle_expires_at = $2, renewed_at = $3 \
                 WHERE id = $4 AND active_expires_at = $5 AND secret_hash = $6",
-        change_token: "UPDATE user_sessions \
+        change_token: "UPDATE {sessions} \
                        SET secret_hash = $1, rotation = $2, authenticated_at = $3, \
                        credential = COALESCE($4, credential) WHERE id = $5 AND secret_hash = $6",
-        bind_credential: "UPDATE user_sessions SET credential = $1 WHERE id = $2",
-        write_data: "UPDATE user_sessions SET data = $1, data_revision = data_revision + 1 \
+        bind_credential: "UPDATE {sessions} SET credential = $1 WHERE id = $2",
+        write_data: "UPDATE {sessions} SET data = $1, data_revision = data_revision + 1 \
                      WHERE id = $2 AND data_revision = $3",
-        delete: "DELETE FROM user_sessions WHERE id = $1",
-        delete_unchanged: "DELETE FROM user_sessions WHERE id = $1 AND data_revision = $2",
-        delete_by_user: "DELETE FROM user_sessions WHERE user_id = $1",
-        delete_others: "DELETE FROM user_sessions WHERE user_id = $1 AND id <> $2",
+        delete: "DELETE FROM {sessions} WHERE id = $1",
+        delete_unchanged: "DELETE FROM {sessions} WHERE id = $1 AND data_revision = $2",
+        delete_by_user: "DELETE FROM {sessions} WHERE user_id = $1",
+        delete_others: "DELETE FROM {sessions} WHERE user_id = $1 AND id <> $2",
         list_by_user: concat!("SELECT ", read_apart!(), listed!("$1")),
         list_times_by_user: times!("$1"),
-        delete_expired: "DELETE FROM user_sessions WHERE id = ANY (ARRAY \
-                         (SELECT id FROM user_sessions WHERE idle_expires_at <= $1 \
+        delete_expired: "DELETE FROM {sessions} WHERE id = ANY (ARRAY \
+                         (SELECT id FROM {sessions} WHERE idle_expires_at <= $1 \
                           ORDER BY idle_expires_at LIMIT $2 FOR UPDATE SKIP LOCKED))",
-        create_guest: "INSERT INTO guest_sessions \
+        create_guest: "INSERT INTO {guests} \
                        (secret_hash, data, data_revision, expires_at, id) \
                        VALUES ($1, $2, $3, $4, $5)",
         find_guest: "SELECT secret_hash, data, data_revision, expires_at \
-                     FROM guest_sessions WHERE id = $1",
-        write_guest: "UPDATE guest_sessions SET data = $1, data_revision = $2, expires_at = $3 \
+                     FROM {guests} WHERE id = $1",
+        write_guest: "UPDATE {guests} SET data = $1, data_revision = $2, expires_at = $3 \
                       WHERE id = $4 AND data_revision = $5",
-        delete_guest: "DELETE FROM guest_sessions WHERE id = $1",
-        count_guests: "SELECT COUNT(*) FROM guest_sessions WHERE expires_at > $1",
-        delete_expired_guests: "DELETE FROM guest_sessions WHERE id = ANY (ARRAY \
-                                (SELECT id FROM guest_sessions WHERE expires_at <= $1 \
+        delete_guest: "DELETE FROM {guests} WHERE id = $1",
+        count_guests: "SELECT COUNT(*) FROM {guests} WHERE expires_at > $1",
+        delete_expired_guests: "DELETE FROM {guests} WHERE id = ANY (ARRAY \
+                                (SELECT id FROM {guests} WHERE expires_at <= $1 \
                                  ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED))",
     },
+    create_unreferenced: concat!(
+        "INSERT INTO {sessions} (",
+        columns!(),
+        ", id) SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, \
+         $10, $11, $12, $13, $14, $15, $16, $17, $18, $19 \
+         WHERE EXISTS (SELECT 1 FROM {users} WHERE {user_id} = $2)"
+    ),
+    repeats_user: false,
+    lock_user: None,
+    any_user: "SELECT {columns} FROM {users} AS u LIMIT 1",
 
-    tables: &[
-        "CREATE TABLE IF NOT EXISTS user_sessions (
+    create_sessions: "CREATE TABLE IF NOT EXISTS {sessions} (
     id BYTEA NOT NULL PRIMARY KEY,
     secret_hash BYTEA NOT NULL,
     user_id {key} NOT NULL,
@@ -506,26 +600,55 @@ pub const POSTGRES: Sql = Sql {
     data_revision BIGINT NOT NULL DEFAULT 0,
     rotation BYTEA,
     credential BYTEA,
-    data TEXT,
-    FOREIGN KEY (user_id) REFERENCES {users} ({user_id}) ON DELETE CASCADE
+    data TEXT{foreign_key}
 )",
-        "CREATE INDEX IF NOT EXISTS user_sessions_by_user ON user_sessions (user_id)",
-        "CREATE INDEX IF NOT EXISTS user_sessions_by_expiry ON user_sessions (idle_expires_at)",
-        "CREATE TABLE IF NOT EXISTS guest_sessions (
+    create_guests: "CREATE TABLE IF NOT EXISTS {guests} (
     id BYTEA NOT NULL PRIMARY KEY,
     secret_hash BYTEA NOT NULL,
     data_revision BIGINT NOT NULL,
     expires_at BIGINT NOT NULL,
     data TEXT NOT NULL
 )",
-        "CREATE INDEX IF NOT EXISTS guest_sessions_by_expiry ON guest_sessions (expires_at)",
+    foreign_key: ",
+    FOREIGN KEY (user_id) REFERENCES {users} ({user_id}) ON DELETE CASCADE",
+    indexes: &[
+        Index {
+            name: "sessions_by_user",
+            on_guests: false,
+            create: "CREATE INDEX IF NOT EXISTS {sessions_by_user} ON {sessions} (user_id)",
+        },
+        Index {
+            name: "sessions_by_expiry",
+            on_guests: false,
+            create: "CREATE INDEX IF NOT EXISTS {sessions_by_expiry} ON {sessions} (idle_expires_at)",
+        },
+        Index {
+            name: "guests_by_expiry",
+            on_guests: true,
+            create: "CREATE INDEX IF NOT EXISTS {guests_by_expiry} ON {guests} (expires_at)",
+        },
     ],
-    catalogue_name: |table| POSTGRES.quoted(table),
-    migration: [
-        &["BEGIN", "SELECT pg_advisory_xact_lock(hashtext('locals: user_sessions'))"],
-        &["COMMIT"],
-        &["ROLLBACK"],
-    ],
+    indexes_in_table: false,
+    keys_by_affinity: false,
+    change_key: Some("ALTER TABLE {sessions} ALTER COLUMN user_id TYPE {key}"),
+    add_foreign_key: Some(
+        "ALTER TABLE {sessions} ADD FOREIGN KEY (user_id) REFERENCES {users} ({user_id}) ON DELETE CASCADE",
+    ),
+    drop_foreign_key: None,
+    migration: Migration {
+        begin: Some("BEGIN"),
+        hurry: Some("SET LOCAL lock_timeout = '300ms'"),
+        take_turn: Some(
+            "SELECT pg_try_advisory_xact_lock(hashtext('locals: user_sessions'))::int::bigint",
+        ),
+        in_the_way: Some(
+            "SELECT format('process %s of %s (%s): %s', pid, usename, state, left(query, 100)) \
+             FROM pg_stat_activity \
+             WHERE pid <> pg_backend_pid() AND datname = current_database() AND pid IN \
+             (SELECT pid FROM pg_locks WHERE granted AND (locktype = 'advisory' OR relation IN \
+              (to_regclass($1), to_regclass($2), to_regclass($3)))) ORDER BY xact_start LIMIT 3",
+        ),
+    },
     types: Types {
         id: "bytea",
         hash: "bytea",
@@ -534,18 +657,27 @@ pub const POSTGRES: Sql = Sql {
         text: "text",
         data: "text",
     },
-    columns: "SELECT attname::text, format_type(atttypid, atttypmod), (NOT attnotnull)::int::bigint \
-              FROM pg_attribute \
-              WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
-    primary_key: "SELECT attname::text FROM pg_index JOIN pg_attribute \
-                  ON attrelid = indrelid AND attnum = ANY (indkey) \
-                  WHERE indrelid = to_regclass($1) AND indisprimary",
-    indexes: "SELECT relname::text FROM pg_index JOIN pg_class ON oid = indexrelid \
-              WHERE indrelid = to_regclass($1)",
-    references: "SELECT COUNT(*) FROM pg_constraint JOIN pg_attribute \
-                 ON attrelid = conrelid AND conkey = ARRAY[attnum] \
-                 WHERE contype = 'f' AND conrelid = to_regclass('user_sessions') \
-                 AND attname = 'user_id' AND confdeltype = 'c' AND confrelid = to_regclass($1)",
+    catalogue: Catalogue {
+        name: |table| quoted(table, '"'),
+        columns: "SELECT attname::text, format_type(atttypid, atttypmod), \
+                  (NOT attnotnull)::int::bigint, (atthasdef OR attidentity <> '')::int::bigint \
+                  FROM pg_attribute \
+                  WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
+        primary_key: "SELECT attname::text FROM pg_index JOIN pg_attribute \
+                      ON attrelid = indrelid AND attnum = ANY (indkey) \
+                      WHERE indrelid = to_regclass($1) AND indisprimary",
+        indexes: "SELECT relname::text FROM pg_index JOIN pg_class ON oid = indexrelid \
+                  WHERE indrelid = to_regclass($1) AND indisvalid",
+        references: "SELECT conname::text FROM pg_constraint JOIN pg_attribute \
+                     ON attrelid = conrelid AND conkey = ARRAY[attnum] \
+                     WHERE contype = 'f' AND conrelid = to_regclass($1) \
+                     AND attname = 'user_id' AND confdeltype = 'c' AND confrelid = to_regclass($2)",
+        unique: "SELECT COUNT(*) FROM pg_index JOIN pg_attribute \
+                 ON attrelid = indrelid AND attnum = indkey[0] \
+                 WHERE indrelid = to_regclass($1) AND attname = $2 AND indisunique \
+                 AND indnkeyatts = 1 AND indpred IS NULL AND indimmediate AND indisvalid",
+    },
+    settings: super::settings::POSTGRES,
     triggers: None,
 };
 
@@ -560,6 +692,7 @@ pub const POSTGRES: Sql = Sql {
 pub const MYSQL: Sql = Sql {
     quote: '`',
     schemas: false,
+    ignores_case: true,
     uuid: UuidForm::Text,
     patience: PATIENCE,
     writers: Semaphore::MAX_PERMITS,
@@ -570,45 +703,55 @@ pub const MYSQL: Sql = Sql {
     is_packed: false,
     templates: Statements {
         create: concat!(
-            "INSERT INTO user_sessions (",
+            "INSERT INTO {sessions} (",
             columns!(),
             ", id) VALUES (",
             parameters!(),
             ", ?)"
         ),
         find: concat!("SELECT ", read_apart!(), joined!(), "?"),
-        renew: "UPDATE user_sessions \
+        renew: "UPDATE {sessions} \
                 SET active_expires_at = ?, idle_expires_at = ?, renewed_at = ? \
                 WHERE id = ? AND active_expires_at = ? AND secret_hash = ?",
-        change_token: "UPDATE user_sessions \
+        change_token: "UPDATE {sessions} \
                        SET secret_hash = ?, rotation = ?, authenticated_at = ?, \
                        credential = COALESCE(?, credential) WHERE id = ? AND secret_hash = ?",
-        bind_credential: "UPDATE user_sessions SET credential = ? WHERE id = ?",
-        write_data: "UPDATE user_sessions SET data = ?, data_revision = data_revision + 1 \
+        bind_credential: "UPDATE {sessions} SET credential = ? WHERE id = ?",
+        write_data: "UPDATE {sessions} SET data = ?, data_revision = data_revision + 1 \
                      WHERE id = ? AND data_revision = ?",
-        delete: "DELETE FROM user_sessions WHERE id = ?",
-        delete_unchanged: "DELETE FROM user_sessions WHERE id = ? AND data_revision = ?",
-        delete_by_user: "DELETE FROM user_sessions WHERE user_id = ?",
-        delete_others: "DELETE FROM user_sessions WHERE user_id = ? AND id <> ?",
+        delete: "DELETE FROM {sessions} WHERE id = ?",
+        delete_unchanged: "DELETE FROM {sessions} WHERE id = ? AND data_revision = ?",
+        delete_by_user: "DELETE FROM {sessions} WHERE user_id = ?",
+        delete_others: "DELETE FROM {sessions} WHERE user_id = ? AND id <> ?",
         list_by_user: concat!("SELECT ", read_apart!(), listed!("?")),
         list_times_by_user: times!("?"),
-        delete_expired: "DELETE FROM user_sessions WHERE idle_expires_at <= ? \
+        delete_expired: "DELETE FROM {sessions} WHERE idle_expires_at <= ? \
                          ORDER BY idle_expires_at LIMIT ?",
-        create_guest: "INSERT INTO guest_sessions \
+        create_guest: "INSERT INTO {guests} \
                        (secret_hash, data, data_revision, expires_at, id) \
                        VALUES (?, ?, ?, ?, ?)",
         find_guest: "SELECT secret_hash, data, data_revision, expires_at \
-                     FROM guest_sessions WHERE id = ?",
-        write_guest: "UPDATE guest_sessions SET data = ?, data_revision = ?, expires_at = ? \
+                     FROM {guests} WHERE id = ?",
+        write_guest: "UPDATE {guests} SET data = ?, data_revision = ?, expires_at = ? \
                       WHERE id = ? AND data_revision = ?",
-        delete_guest: "DELETE FROM guest_sessions WHERE id = ?",
-        count_guests: "SELECT COUNT(*) FROM guest_sessions WHERE expires_at > ?",
-        delete_expired_guests: "DELETE FROM guest_sessions WHERE expires_at <= ? \
+        delete_guest: "DELETE FROM {guests} WHERE id = ?",
+        count_guests: "SELECT COUNT(*) FROM {guests} WHERE expires_at > ?",
+        delete_expired_guests: "DELETE FROM {guests} WHERE expires_at <= ? \
                                 ORDER BY expires_at LIMIT ?",
     },
+    create_unreferenced: concat!(
+        "INSERT INTO {sessions} (",
+        columns!(),
+        ", id) SELECT ",
+        parameters!(),
+        ", ? FROM DUAL WHERE EXISTS (SELECT 1 FROM {users} WHERE {user_id} = ?)"
+    ),
+    repeats_user: true,
+    // The foreign key takes a shared lock of the user's row, which two cannot both raise.
+    lock_user: Some("SELECT 1 FROM {users} WHERE {user_id} = ? FOR UPDATE"),
+    any_user: "SELECT {columns} FROM {users} AS u LIMIT 1",
 
-    tables: &[
-        "CREATE TABLE IF NOT EXISTS user_sessions (
+    create_sessions: "CREATE TABLE IF NOT EXISTS {sessions} (
     id BINARY(16) NOT NULL PRIMARY KEY,
     secret_hash BINARY(32) NOT NULL,
     user_id {key} NOT NULL,
@@ -628,25 +771,54 @@ pub const MYSQL: Sql = Sql {
     rotation BINARY(72),
     credential BINARY(32),
     data MEDIUMTEXT,
-    INDEX user_sessions_by_user (user_id),
-    INDEX user_sessions_by_expiry (idle_expires_at),
-    FOREIGN KEY (user_id) REFERENCES {users} ({user_id}) ON DELETE CASCADE
+    INDEX {sessions_by_user} (user_id),
+    INDEX {sessions_by_expiry} (idle_expires_at){foreign_key}
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4",
-        "CREATE TABLE IF NOT EXISTS guest_sessions (
+    create_guests: "CREATE TABLE IF NOT EXISTS {guests} (
     id BINARY(16) NOT NULL PRIMARY KEY,
     secret_hash BINARY(32) NOT NULL,
     data_revision BIGINT NOT NULL,
     expires_at BIGINT NOT NULL,
     data MEDIUMTEXT NOT NULL,
-    INDEX guest_sessions_by_expiry (expires_at)
+    INDEX {guests_by_expiry} (expires_at)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4",
+    foreign_key: ",
+    FOREIGN KEY (user_id) REFERENCES {users} ({user_id}) ON DELETE CASCADE",
+    indexes: &[
+        Index {
+            name: "sessions_by_user",
+            on_guests: false,
+            create: "CREATE INDEX {sessions_by_user} ON {sessions} (user_id)",
+        },
+        Index {
+            name: "sessions_by_expiry",
+            on_guests: false,
+            create: "CREATE INDEX {sessions_by_expiry} ON {sessions} (idle_expires_at)",
+        },
+        Index {
+            name: "guests_by_expiry",
+            on_guests: true,
+            create: "CREATE INDEX {guests_by_expiry} ON {guests} (expires_at)",
+        },
     ],
-    catalogue_name: str::to_owned,
-    migration: [
-        &["SELECT GET_LOCK('locals: user_sessions', 10)"],
-        &["SELECT RELEASE_LOCK('locals: user_sessions')"],
-        &["SELECT RELEASE_LOCK('locals: user_sessions')"],
-    ],
+    indexes_in_table: true,
+    keys_by_affinity: false,
+    change_key: Some("ALTER TABLE {sessions} MODIFY user_id {key} NOT NULL"),
+    add_foreign_key: Some(
+        "ALTER TABLE {sessions} ADD FOREIGN KEY (user_id) REFERENCES {users} ({user_id}) ON DELETE CASCADE",
+    ),
+    drop_foreign_key: Some("ALTER TABLE {sessions} DROP FOREIGN KEY {name}"),
+    migration: Migration {
+        begin: None,
+        hurry: Some("SET SESSION lock_wait_timeout = 1, innodb_lock_wait_timeout = 1"),
+        take_turn: Some("SELECT CAST(GET_LOCK('locals: user_sessions', 0) AS SIGNED)"),
+        in_the_way: Some(
+            "SELECT CONCAT('connection ', trx_mysql_thread_id, ': ', COALESCE(LEFT(trx_query, 100), '(idle)')) \
+             FROM information_schema.innodb_trx \
+             WHERE trx_mysql_thread_id <> CONNECTION_ID() AND ? <> '' AND ? <> '' AND ? <> '' \
+             ORDER BY trx_started LIMIT 3",
+        ),
+    },
     types: Types {
         id: "binary(16)",
         hash: "binary(32)",
@@ -655,23 +827,31 @@ pub const MYSQL: Sql = Sql {
         text: "varchar(255)",
         data: "mediumtext",
     },
-    columns: "SELECT CAST(column_name AS CHAR), \
-              CAST(CONCAT(column_type, IF(character_set_name IS NULL, '', \
-                CONCAT(' CHARACTER SET ', character_set_name, ' COLLATE ', collation_name))) AS CHAR), \
-              CAST(is_nullable = 'YES' AS SIGNED) \
-              FROM information_schema.columns \
-              WHERE table_schema = DATABASE() AND table_name = ? ORDER BY ordinal_position",
-    primary_key: "SELECT CAST(column_name AS CHAR) FROM information_schema.statistics \
-                  WHERE table_schema = DATABASE() AND table_name = ? \
-                  AND index_name = 'PRIMARY'",
-    indexes: "SELECT DISTINCT CAST(index_name AS CHAR) FROM information_schema.statistics \
-              WHERE table_schema = DATABASE() AND table_name = ?",
-    references: "SELECT COUNT(*) FROM information_schema.key_column_usage AS k \
-                 JOIN information_schema.referential_constraints AS r \
-                 ON r.constraint_name = k.constraint_name \
-                 WHERE k.table_schema = DATABASE() AND k.table_name = 'user_sessions' \
-                 AND r.constraint_schema = DATABASE() AND r.table_name = 'user_sessions' \
-                 AND k.column_name = 'user_id' AND r.delete_rule = 'CASCADE' \
-                 AND k.referenced_table_name = ?",
+    catalogue: Catalogue {
+        name: str::to_owned,
+        columns: "SELECT CAST(column_name AS CHAR), \
+                  CAST(CONCAT(column_type, IF(character_set_name IS NULL, '', \
+                    CONCAT(' CHARACTER SET ', character_set_name, ' COLLATE ', collation_name))) AS CHAR), \
+                  CAST(is_nullable = 'YES' AS SIGNED), \
+                  CAST(column_default IS NOT NULL OR extra LIKE '%GENERATED%' AS SIGNED) \
+                  FROM information_schema.columns \
+                  WHERE table_schema = DATABASE() AND table_name = ? ORDER BY ordinal_position",
+        primary_key: "SELECT CAST(column_name AS CHAR) FROM information_schema.statistics \
+                      WHERE table_schema = DATABASE() AND table_name = ? \
+                      AND index_name = 'PRIMARY'",
+        indexes: "SELECT DISTINCT CAST(index_name AS CHAR) FROM information_schema.statistics \
+                  WHERE table_schema = DATABASE() AND table_name = ?",
+        references: "SELECT CAST(k.constraint_name AS CHAR) FROM information_schema.key_column_usage AS k \
+                     JOIN information_schema.referential_constraints AS r \
+                     ON r.constraint_name = k.constraint_name AND r.table_name = k.table_name \
+                     WHERE k.table_schema = DATABASE() AND k.table_name = ? \
+                     AND r.constraint_schema = DATABASE() \
+                     AND k.column_name = 'user_id' AND r.delete_rule = 'CASCADE' \
+                     AND k.referenced_table_name = ?",
+        unique: "SELECT COUNT(*) FROM (SELECT index_name FROM information_schema.statistics \
+                 WHERE table_schema = DATABASE() AND table_name = ? AND non_unique = 0 \
+                 GROUP BY index_name HAVING COUNT(*) = 1 AND MAX(column_name) = ?) AS keys_of_one",
+    },
+    settings: super::settings::MYSQL,
     triggers: None,
 };

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::dialect::{Sql, UuidForm};
 use crate::{
+    error::StoreError,
     session::Rotation,
     user::{UserId, UserIdKind},
 };
@@ -23,12 +24,33 @@ pub enum Value<'a> {
     Text(Option<&'a str>),
     Rotation(Option<&'a Rotation>),
     Uuid(Uuid, UuidForm),
+    /// No UUID, in a column of this form.
+    NoUuid(UuidForm),
 }
 
 /// The operations of one driver, behind [`Dialect`], so that its long bounds reach no page of
 /// the documentation.
-pub trait Driver: sqlx::Database {
+pub trait Driver: sqlx::Database<Arguments: Send + 'static> {
     const SQL: &'static Sql;
+
+    /// Whether the server can be reached, and what stands in between does no harm.
+    fn examine(
+        options: &<Self::Connection as sqlx::Connection>::Options,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Forgets what is prepared on a connection.
+    fn forget_statements(
+        connection: &mut Self::Connection,
+    ) -> impl Future<Output = sqlx::Result<()>> + Send;
+
+    /// Runs a statement that gives nothing, unprepared.
+    fn run(
+        connection: &mut Self::Connection,
+        sql: &'static str,
+    ) -> impl Future<Output = sqlx::Result<()>> + Send;
+
+    /// Values as a statement takes them.
+    fn bind(values: &[Value<'_>]) -> sqlx::Result<Self::Arguments>;
 
     /// Whether a connection lives, and no transaction is open on it. A `begin` that is dropped
     /// before its answer comes gives one back in the middle of a transaction, and the driver does
@@ -39,14 +61,14 @@ pub trait Driver: sqlx::Database {
     fn execute(
         connection: &mut Self::Connection,
         sql: SqlStr,
-        values: &[Value<'_>],
+        arguments: Self::Arguments,
     ) -> impl Future<Output = sqlx::Result<u64>> + Send;
 
     /// Runs a statement and gives all its rows.
     fn fetch(
         connection: &mut Self::Connection,
         sql: SqlStr,
-        values: &[Value<'_>],
+        arguments: Self::Arguments,
     ) -> impl Future<Output = sqlx::Result<Vec<Self::Row>>> + Send;
 
     fn integer(row: &Self::Row, column: usize) -> sqlx::Result<i64>;
@@ -65,12 +87,31 @@ pub trait Driver: sqlx::Database {
 macro_rules! driver {
     (
         $database:ty, $connection:ty, $row:ty, $arguments:ty, $sql:ident,
-        |$ready:ident| $is_ready:expr
+        |$ready:ident| $is_ready:expr,
+        |$options:ident| $examine:expr
     ) => {
         impl Dialect for $database {}
 
         impl Driver for $database {
             const SQL: &'static Sql = &super::dialect::$sql;
+
+            async fn examine(
+                $options: &<$connection as sqlx::Connection>::Options,
+            ) -> Result<(), StoreError> {
+                $examine
+            }
+
+            async fn forget_statements(connection: &mut $connection) -> sqlx::Result<()> {
+                sqlx::Connection::clear_cached_statements(connection).await
+            }
+
+            async fn run(connection: &mut $connection, sql: &'static str) -> sqlx::Result<()> {
+                sqlx::raw_sql(sql).execute(connection).await.map(drop)
+            }
+
+            fn bind(values: &[Value<'_>]) -> sqlx::Result<$arguments> {
+                bind(values)
+            }
 
             async fn is_ready($ready: &mut $connection) -> bool {
                 $is_ready
@@ -79,18 +120,18 @@ macro_rules! driver {
             async fn execute(
                 connection: &mut $connection,
                 sql: SqlStr,
-                values: &[Value<'_>],
+                arguments: $arguments,
             ) -> sqlx::Result<u64> {
-                let query = sqlx::query_with(sql, bind::<$arguments>(values)?);
+                let query = sqlx::query_with(sql, arguments);
                 Ok(query.execute(connection).await?.rows_affected())
             }
 
             async fn fetch(
                 connection: &mut $connection,
                 sql: SqlStr,
-                values: &[Value<'_>],
+                arguments: $arguments,
             ) -> sqlx::Result<Vec<$row>> {
-                sqlx::query_with(sql, bind::<$arguments>(values)?).fetch_all(connection).await
+                sqlx::query_with(sql, arguments).fetch_all(connection).await
             }
 
             fn integer(row: &$row, column: usize) -> sqlx::Result<i64> {
@@ -138,7 +179,8 @@ driver!(
     sqlx::sqlite::SqliteArguments,
     SQLITE,
     // Its driver minds both itself.
-    |_connection| true
+    |_connection| true,
+    |_options| Ok(())
 );
 
 #[cfg(feature = "postgres")]
@@ -152,7 +194,8 @@ driver!(
     |connection| {
         use sqlx::Connection;
         matches!(connection.begin_with("").await, Err(sqlx::Error::BeginFailed))
-    }
+    },
+    |options| super::pooler::examine(options).await.map(drop)
 );
 
 #[cfg(feature = "mysql")]
@@ -163,7 +206,14 @@ driver!(
     sqlx::mysql::MySqlArguments,
     MYSQL,
     // Where no transaction is open, this does nothing.
-    |connection| sqlx::raw_sql("ROLLBACK").execute(connection).await.is_ok()
+    |connection| sqlx::raw_sql("ROLLBACK").execute(connection).await.is_ok(),
+    |options| {
+        use sqlx::Connection;
+        let connection = super::open::reach::<sqlx::MySqlConnection>(options).await?;
+        // It has answered; how it goes is of no weight.
+        let _ = connection.close().await;
+        Ok(())
+    }
 );
 
 fn bind<A>(values: &[Value<'_>]) -> sqlx::Result<A>
@@ -176,6 +226,7 @@ where
     for<'a> Option<&'a str>: Encode<'a, A::Database> + Type<A::Database>,
     for<'a> String: Encode<'a, A::Database> + Type<A::Database>,
     for<'a> Uuid: Encode<'a, A::Database> + Type<A::Database>,
+    for<'a> Option<Uuid>: Encode<'a, A::Database> + Type<A::Database>,
 {
     let mut arguments = A::default();
     arguments.reserve(values.len(), 0);
@@ -188,6 +239,9 @@ where
             Value::Uuid(value, UuidForm::Native) => arguments.add(value),
             Value::Uuid(value, UuidForm::Bytes) => arguments.add(value.as_bytes().as_slice()),
             Value::Uuid(value, UuidForm::Text) => arguments.add(value.hyphenated().to_string()),
+            Value::NoUuid(UuidForm::Native) => arguments.add(None::<Uuid>),
+            Value::NoUuid(UuidForm::Bytes) => arguments.add(None::<&[u8]>),
+            Value::NoUuid(UuidForm::Text) => arguments.add(None::<&str>),
         }
         .map_err(sqlx::Error::Encode)?;
     }

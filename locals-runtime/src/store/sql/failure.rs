@@ -2,6 +2,108 @@
 
 use sqlx::error::DatabaseError;
 
+/// What helps against an error of a statement of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Remedy {
+    /// The database gave it up for the sake of others, and did nothing of it: once more.
+    Again,
+    /// What the connection knows of the statement is no longer so: once more, prepared anew.
+    FreshStatement,
+    /// The connection is gone, or the server that was at its other end.
+    OtherConnection,
+    /// The server only reads, as one that is no longer the primary; nothing was done.
+    OtherServer,
+    /// Nothing; the connection may have to be closed, too.
+    None { closes: bool },
+}
+
+pub(super) fn remedy(error: &sqlx::Error) -> Remedy {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => {
+            Remedy::OtherConnection
+        }
+        sqlx::Error::Database(error) => remedy_of(&**error),
+        _ => Remedy::None { closes: false },
+    }
+}
+
+fn remedy_of(error: &dyn DatabaseError) -> Remedy {
+    #[cfg(feature = "mysql")]
+    if let Some(error) = error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>() {
+        match error.number() {
+            // A deadlock; a row that has changed since the transaction began to read.
+            1213 | 1020 => return Remedy::Again,
+            // `--read-only`, `innodb_read_only`, a transaction that may only read.
+            1290 | 1792 | 1836 => return Remedy::OtherServer,
+            // A statement that is no longer prepared, or must be prepared again.
+            1243 | 1615 => return Remedy::FreshStatement,
+            // Killed (MySQL, MariaDB), idle for too long, going down.
+            1317 | 1927 | 4031 | 1053 => return Remedy::OtherConnection,
+            _ => {}
+        }
+    }
+    match error.code().as_deref() {
+        // Serialisation failure, deadlock.
+        Some("40001" | "40P01") => Remedy::Again,
+        // "cached plan must not change result type".
+        Some("0A000") => Remedy::FreshStatement,
+        Some("25006") => Remedy::OtherServer,
+        Some(code) if is_mixed_up(code) => Remedy::None { closes: true },
+        // Class 08 is a connection exception; 57P is PostgreSQL's when it goes down, 70100 is MySQL's for
+        // a connection that was killed.
+        Some(code) if code.starts_with("08") || code.starts_with("57P") || code == "70100" => {
+            Remedy::OtherConnection
+        }
+        _ => Remedy::None { closes: false },
+    }
+}
+
+/// Whether a prepared statement is missing, there twice, or takes other values than its own: those of
+/// several clients meet on one connection of the server. Nobody knows what such a connection has done.
+fn is_mixed_up(state: &str) -> bool {
+    matches!(state, "26000" | "42P05" | "08P01")
+}
+
+/// Whether a statement names a column or a table that is not there, as after a change of the schema.
+pub(super) fn is_of_another_schema(error: &sqlx::Error) -> bool {
+    let sqlx::Error::Database(error) = error else { return false };
+    #[cfg(feature = "sqlite")]
+    if error.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some() {
+        return error.message().starts_with("no such column");
+    }
+    #[cfg(feature = "mysql")]
+    if let Some(error) = error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>() {
+        return error.number() == 1054;
+    }
+    error.code().is_some_and(|state| state == "42703")
+}
+
+/// Whether the database refuses something to the user that the app connects as.
+pub(super) fn is_refused(error: &sqlx::Error) -> bool {
+    let sqlx::Error::Database(error) = error else { return false };
+    #[cfg(feature = "mysql")]
+    if let Some(error) = error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>() {
+        // A database, a table, a column, a routine.
+        return matches!(error.number(), 1044 | 1142 | 1143 | 1370);
+    }
+    error.code().is_some_and(|state| state == "42501")
+}
+
+/// Whether a lock was not to be had in time.
+pub(super) fn is_locked(error: &sqlx::Error) -> bool {
+    let sqlx::Error::Database(error) = error else { return false };
+    #[cfg(feature = "mysql")]
+    if let Some(error) = error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>() {
+        return error.number() == 1205;
+    }
+    error.code().is_some_and(|state| state == "55P03")
+}
+
+/// What an app is told whose connections a pooler shares.
+pub(super) const POOLER: &str = "a pooler between the app and PostgreSQL shares connections between \
+     transactions and mixes up their prepared statements: in pgbouncer.ini, set \
+     `max_prepared_statements = 200` (PgBouncer 1.21 or later), or `pool_mode = session`";
+
 /// Whether the database, or the way to it, failed: then the same query may do later. Everything else
 /// would fail again, or is an answer that the app has to understand.
 pub(super) fn is_outage(error: &sqlx::Error) -> bool {
@@ -54,7 +156,7 @@ fn is_outage_in_mysql(number: u16) -> bool {
         // No lock in time; no room for locks.
         | 1205 | 1206
         // Read-only, as a replica is: `--read-only`, `innodb_read_only`.
-        | 1290 | 1836
+        | 1290 | 1792 | 1836
         // Interrupted; killed; no more time (MySQL, MariaDB); closed for being idle.
         | 1317 | 1927 | 1969 | 3024 | 4031
     )
@@ -76,7 +178,7 @@ fn is_outage_state(state: &str) -> bool {
     }
 }
 
-/// What the app can do about an error of a query of its own that is not as it expects.
+/// What can be done about an error, beside what it says itself.
 pub(crate) fn advice(error: &sqlx::Error) -> Option<&'static str> {
     match error {
         sqlx::Error::RowNotFound => {
@@ -84,6 +186,16 @@ pub(crate) fn advice(error: &sqlx::Error) -> Option<&'static str> {
         }
         sqlx::Error::Database(error) if error.is_unique_violation() => {
             Some("answer a value that is taken where `is_unique_violation()` says so")
+        }
+        sqlx::Error::Database(error) if error.code().is_some_and(|code| is_mixed_up(&code)) => {
+            Some(POOLER)
+        }
+        sqlx::Error::PoolTimedOut => Some(
+            "either all connections are in use, or the server refuses new ones: see its log, and the \
+             size of the pool",
+        ),
+        sqlx::Error::Database(_) if remedy(error) == Remedy::OtherServer => {
+            Some("the database can only be read, as one that is no longer the primary")
         }
         _ => None,
     }

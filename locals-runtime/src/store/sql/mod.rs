@@ -4,7 +4,11 @@ use std::{
     any::Any,
     fmt,
     marker::PhantomData,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, Mutex, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use sqlx::{
@@ -22,27 +26,36 @@ use crate::{
     user::{AuthUser, UserId},
 };
 
+mod catalogue;
+mod check;
 mod dialect;
 mod driver;
 mod failure;
+mod migrate;
+mod names;
 mod open;
+#[cfg(feature = "postgres")]
+mod pooler;
 mod record;
 mod run;
-mod schema;
+mod settings;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod transaction;
+mod users;
 
 use dialect::Statements;
 pub use driver::Dialect;
 use driver::Value;
 pub(crate) use failure::advice;
+use names::Names;
 use record::{
     guest_values, hash_value, id_value, integer, read_guest, read_record, read_times,
     record_values, time, token_values,
 };
 use run::Step;
-use schema::Users;
+use users::Users;
 
 /// Sessions in the table `user_sessions`, and guests in `guest_sessions`, in the database that
 /// holds the app's users.
@@ -70,20 +83,73 @@ use schema::Users;
 /// ```
 pub struct SqlStore<D: Dialect, T> {
     pool: Pool<D>,
-    statements: Arc<Statements>,
-    users: Arc<OnceLock<Users>>,
+    /// What clones have in common.
+    shared: Arc<Shared>,
+    user: PhantomData<fn() -> T>,
+}
+
+struct Shared {
+    names: Names,
+    statements: Statements,
+    has_foreign_key: bool,
+    /// What is known of the app's own table.
+    users: RwLock<Option<Arc<Users>>>,
+    /// Whether a user is made of more columns than their type says.
+    reads_all_columns: AtomicBool,
     /// Whose turn it is to write.
     turns: Arc<Semaphore>,
-    user: PhantomData<fn() -> T>,
+    /// When all connections turned out to lead to servers that only read.
+    demoted: Mutex<Option<Instant>>,
+}
+
+/// For how long it is believed that all connections lead to servers that only read. Until then a write
+/// fails at the first, and leaves the others to readers.
+const DEMOTION_LASTS: Duration = Duration::from_secs(1);
+
+impl Shared {
+    fn new<D: Dialect, T: AuthUser>(has_foreign_key: bool) -> Self {
+        let names = Names::of::<T>(D::SQL);
+        Self {
+            statements: D::SQL.statements(&names, has_foreign_key),
+            names,
+            has_foreign_key,
+            users: RwLock::default(),
+            reads_all_columns: AtomicBool::new(false),
+            turns: Arc::new(Semaphore::new(D::SQL.writers)),
+            demoted: Mutex::default(),
+        }
+    }
+
+    fn reads_all_columns(&self) {
+        self.reads_all_columns.store(true, Ordering::Relaxed);
+    }
+
+    fn is_reading_all_columns(&self) -> bool {
+        self.reads_all_columns.load(Ordering::Relaxed)
+    }
+
+    fn note_demotion(&self) {
+        if let Ok(mut demoted) = self.demoted.lock() {
+            *demoted = Some(Instant::now());
+        }
+    }
+
+    fn is_demoted(&self) -> bool {
+        let demoted = self.demoted.lock().ok().and_then(|demoted| *demoted);
+        demoted.is_some_and(|since| since.elapsed() < DEMOTION_LASTS)
+    }
 }
 
 impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
     /// A store in the database of a pool that the app has opened itself.
     ///
-    /// It is used as it is. For the settings that sessions want, let the store open it, as by
-    /// [`SqlStore::sqlite`], and share it through [`SqlStore::pool`]. On MySQL this mends one thing
-    /// more: a `begin` of the app that is dropped before it is answered gives back a connection
-    /// that goes on to read what was there then.
+    /// It is used as it is; [`check`](Self::check) and [`migrate`](Self::migrate) refuse one whose
+    /// connections have settings that sessions cannot live with. For those that they want, let the store
+    /// open it, as by [`SqlStore::sqlite`] or [`SqlStore::sqlite_with`], and share it through
+    /// [`SqlStore::pool`]. Not set otherwise are: how long a statement waits for a lock, by which requests
+    /// that have given up may wait on in the server; on PostgreSQL `synchronous_commit`; and on MySQL a
+    /// `begin` of the app that is dropped before it is answered gives back a connection that goes on to
+    /// read what was there then.
     ///
     /// ```
     /// # use locals::{AuthUser, store::SqlStore};
@@ -95,9 +161,31 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
     /// # }
     /// ```
     pub fn new(pool: Pool<D>) -> Self {
-        let statements = Arc::new(D::SQL.statements(T::TABLE, T::ID_COLUMN));
-        let turns = Arc::new(Semaphore::new(D::SQL.writers));
-        Self { pool, statements, users: Arc::default(), turns, user: PhantomData }
+        Self { pool, shared: Arc::new(Shared::new::<D, T>(true)), user: PhantomData }
+    }
+
+    /// The same store for a database in which `user_sessions` cannot have a foreign key to the users: the
+    /// table of users is a view, or distributed, or the service has none, such as Vitess.
+    ///
+    /// The sessions of users who are gone open nothing all the same, because they are read together with
+    /// their users. But the rows stay until they expire; on SQLite, the triggers are left out, too. And
+    /// if an id is given to another user, the old sessions become theirs: so let ids never come again, or
+    /// end a user's sessions where you delete them.
+    ///
+    /// Call it before the store is cloned.
+    ///
+    /// ```
+    /// # use locals::{AuthUser, StoreError, store::SqlStore};
+    /// # #[derive(sqlx::FromRow, AuthUser)]
+    /// # #[auth_user(table = "accounts")]
+    /// # struct Account { id: i64 }
+    /// # async fn example() -> Result<(), StoreError> {
+    /// let store = SqlStore::<_, Account>::sqlite("sqlite://app.db").await?.without_foreign_keys();
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn without_foreign_keys(self) -> Self {
+        Self { shared: Arc::new(Shared::new::<D, T>(false)), ..self }
     }
 
     /// The pool, for the app's own queries.
@@ -112,8 +200,8 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
     ) -> Result<(&'a SqlStr, Vec<Value<'a>>), StoreError> {
         let user = self.user_value(user).await?;
         Ok(match keep {
-            None => (&self.statements.delete_by_user, vec![user]),
-            Some(keep) => (&self.statements.delete_others, vec![user, id_value(keep)]),
+            None => (&self.shared.statements.delete_by_user, vec![user]),
+            Some(keep) => (&self.shared.statements.delete_others, vec![user, id_value(keep)]),
         })
     }
 
@@ -126,8 +214,8 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
         ends: &'a Ends<'a>,
     ) -> Result<Vec<Step<'a>>, StoreError> {
         let user = self.user_value(&session.user_id).await?;
-        let statements = &self.statements;
-        let values = record_values(session, user);
+        let statements = &self.shared.statements;
+        let values = self.create_values(session, user);
         let create = Step { sql: &statements.create, values, is_required: true };
         let mut sessions: Vec<_> = ends.sessions.iter().collect();
         sessions.sort_unstable_by_key(|end| end.id);
@@ -140,6 +228,15 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
             is_required: true,
         });
         Ok([create].into_iter().chain(sessions).chain(guest).collect())
+    }
+
+    /// The values of `create`.
+    fn create_values<'a>(&self, session: &'a SessionRecord, user: Value<'a>) -> Vec<Value<'a>> {
+        let mut values = record_values(session, user);
+        if D::SQL.repeats_user && !self.shared.has_foreign_key {
+            values.push(user);
+        }
+        values
     }
 
     async fn row(&self, sql: &SqlStr, id: SessionId) -> Result<Option<D::Row>, StoreError> {
@@ -165,7 +262,7 @@ impl<D: Dialect, T: AuthUser> SessionStore for SqlStore<D, T> {
 
     fn find(&self, id: SessionId) -> StoreFuture<'_, Option<SessionRecord>> {
         Box::pin(async move {
-            let row = self.row(&self.statements.find, id).await?;
+            let row = self.row(&self.shared.statements.find, id).await?;
             row.map(|row| read_record::<D, T>(&row, 0, Some(id))).transpose()
         })
     }
@@ -180,25 +277,27 @@ impl<D: Dialect, T: AuthUser> SessionStore for SqlStore<D, T> {
                 time(renewal.replaces),
                 hash_value(&renewal.secret_hash),
             ];
-            self.changes_one(&self.statements.renew, &values).await
+            self.changes_one(&self.shared.statements.renew, &values).await
         })
     }
 
     fn change_token<'a>(&'a self, id: SessionId, change: &'a TokenChange) -> StoreFuture<'a, bool> {
         Box::pin(async move {
-            self.changes_one(&self.statements.change_token, &token_values(&id, change)).await
+            self.changes_one(&self.shared.statements.change_token, &token_values(&id, change)).await
         })
     }
 
     fn write_data<'a>(&'a self, id: SessionId, change: &'a DataChange) -> StoreFuture<'a, bool> {
         Box::pin(async move {
             let values = [Value::Text(Some(&change.data)), id_value(&id), integer(change.replaces)];
-            self.changes_one(&self.statements.write_data, &values).await
+            self.changes_one(&self.shared.statements.write_data, &values).await
         })
     }
 
     fn delete(&self, id: SessionId) -> StoreFuture<'_, bool> {
-        Box::pin(async move { self.changes_one(&self.statements.delete, &[id_value(&id)]).await })
+        Box::pin(
+            async move { self.changes_one(&self.shared.statements.delete, &[id_value(&id)]).await },
+        )
     }
 
     fn delete_by_user<'a>(
@@ -215,7 +314,7 @@ impl<D: Dialect, T: AuthUser> SessionStore for SqlStore<D, T> {
     fn list_by_user<'a>(&'a self, user: &'a UserId) -> StoreFuture<'a, Vec<SessionRecord>> {
         Box::pin(async move {
             let user = self.user_value(user).await?;
-            let rows = self.fetch(&self.statements.list_by_user, &[user]).await?;
+            let rows = self.fetch(&self.shared.statements.list_by_user, &[user]).await?;
             readable(rows.iter().map(|row| read_record::<D, T>(row, 0, None)))
         })
     }
@@ -223,27 +322,27 @@ impl<D: Dialect, T: AuthUser> SessionStore for SqlStore<D, T> {
     fn list_times_by_user<'a>(&'a self, user: &'a UserId) -> StoreFuture<'a, Vec<SessionTimes>> {
         Box::pin(async move {
             let user = self.user_value(user).await?;
-            let rows = self.fetch(&self.statements.list_times_by_user, &[user]).await?;
+            let rows = self.fetch(&self.shared.statements.list_times_by_user, &[user]).await?;
             readable(rows.iter().map(read_times::<D>))
         })
     }
 
     fn delete_expired(&self, now: Timestamp, limit: u32) -> StoreFuture<'_, u64> {
         Box::pin(async move {
-            let sessions = &self.statements.delete_expired;
+            let sessions = &self.shared.statements.delete_expired;
             let sessions = self.execute(sessions, &[time(now), integer(limit.into())]).await?;
             let left = i64::from(limit).saturating_sub_unsigned(sessions);
             if left <= 0 {
                 return Ok(sessions);
             }
-            let guests = &self.statements.delete_expired_guests;
+            let guests = &self.shared.statements.delete_expired_guests;
             Ok(sessions + self.execute(guests, &[time(now), integer(left)]).await?)
         })
     }
 
     fn find_guest(&self, id: SessionId) -> StoreFuture<'_, Option<GuestRecord>> {
         Box::pin(async move {
-            let row = self.row(&self.statements.find_guest, id).await?;
+            let row = self.row(&self.shared.statements.find_guest, id).await?;
             row.map(|row| read_guest::<D>(&row, id)).transpose()
         })
     }
@@ -256,23 +355,23 @@ impl<D: Dialect, T: AuthUser> SessionStore for SqlStore<D, T> {
         Box::pin(async move {
             let Some(replaces) = replaces else {
                 let values = guest_values(guest);
-                let created = self.changes_one(&self.statements.create_guest, &values).await;
+                let created = self.changes_one(&self.shared.statements.create_guest, &values).await;
                 return created.map_err(refusal);
             };
             let values = overwrite_values(guest, replaces);
-            self.changes_one(&self.statements.write_guest, &values).await
+            self.changes_one(&self.shared.statements.write_guest, &values).await
         })
     }
 
     fn delete_guest(&self, id: SessionId) -> StoreFuture<'_, bool> {
-        Box::pin(
-            async move { self.changes_one(&self.statements.delete_guest, &[id_value(&id)]).await },
-        )
+        Box::pin(async move {
+            self.changes_one(&self.shared.statements.delete_guest, &[id_value(&id)]).await
+        })
     }
 
     fn count_guests(&self, now: Timestamp) -> StoreFuture<'_, u64> {
         Box::pin(async move {
-            let rows = self.fetch(&self.statements.count_guests, &[time(now)]).await?;
+            let rows = self.fetch(&self.shared.statements.count_guests, &[time(now)]).await?;
             let count = rows.first().map(|row| D::integer(row, 0)).transpose()?;
             Ok(count.unwrap_or_default().unsigned_abs())
         })
@@ -286,20 +385,19 @@ where
 {
     fn find_with_user(&self, id: SessionId) -> StoreFuture<'_, Option<(SessionRecord, T)>> {
         Box::pin(async move {
-            let users = self.users().await?;
-            let Some(row) = self.row(&users.find_with_user, id).await? else {
-                return Ok(None);
+            let read = |row: &D::Row, users: &Users| {
+                let user = T::from_row(row).map_err(unreadable_user)?;
+                Ok((read_record::<D, T>(row, users.columns, Some(id))?, user))
             };
-            let user = T::from_row(&row).map_err(unreadable_user)?;
-            Ok(Some((read_record::<D, T>(&row, users.columns, Some(id))?, user)))
+            self.ask(|users| &users.find_with_user, &[id_value(&id)], read).await
         })
     }
 
     fn find_user<'a>(&'a self, id: &'a UserId) -> StoreFuture<'a, Option<T>> {
         Box::pin(async move {
             let id = self.user_value(id).await?;
-            let row = self.fetch(&self.users().await?.find_user, &[id]).await?.pop();
-            row.map(|row| T::from_row(&row).map_err(unreadable_user)).transpose()
+            let read = |row: &D::Row, _: &Users| T::from_row(row).map_err(unreadable_user);
+            self.ask(|users| &users.find_user, &[id], read).await
         })
     }
 
@@ -391,13 +489,7 @@ fn refusal(error: StoreError) -> StoreError {
 
 impl<D: Dialect, T> Clone for SqlStore<D, T> {
     fn clone(&self) -> Self {
-        Self {
-            pool: self.pool.clone(),
-            statements: Arc::clone(&self.statements),
-            users: Arc::clone(&self.users),
-            turns: Arc::clone(&self.turns),
-            user: PhantomData,
-        }
+        Self { pool: self.pool.clone(), shared: Arc::clone(&self.shared), user: PhantomData }
     }
 }
 

@@ -3,17 +3,31 @@
 use std::{
     future::Future,
     io::{self, ErrorKind},
+    pin::Pin,
     sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
 };
 
-use sqlx::{Connection, SqlSafeStr, SqlStr, Transaction, pool::PoolConnection};
-use tokio::{sync::OwnedSemaphorePermit, time::timeout};
+use sqlx::{Connection, SqlSafeStr, SqlStr, pool::PoolConnection};
+use tokio::{
+    runtime::Handle,
+    sync::OwnedSemaphorePermit,
+    time::{sleep, timeout},
+};
 
-use super::{Dialect, SqlStore, Value};
+use super::{
+    Dialect, SqlStore, Value,
+    failure::{Remedy, remedy},
+};
 use crate::error::StoreError;
 
-/// How often a statement that lost a deadlock is tried. It has changed nothing, so it may be.
-const DEADLOCK_TRIES: u32 = 5;
+/// How often a statement is tried that the database gave up for the sake of others. It has changed
+/// nothing, so it may be.
+const CONFLICT_TRIES: u32 = 30;
+
+/// The longest pause before another try.
+const LONGEST_PAUSE: u64 = 64;
 
 /// A statement of several that are done together.
 pub(super) struct Step<'a> {
@@ -23,81 +37,172 @@ pub(super) struct Step<'a> {
     pub is_required: bool,
 }
 
+/// What is done on a connection. It owns all it needs, so that it can go on by itself.
+pub(super) trait Work<D: Dialect>: Send + 'static {
+    type Output: Send + 'static;
+
+    /// Whether it may be done once more where nobody knows whether it was done. If not, its connection
+    /// has to show first that it lives.
+    const IS_READ: bool;
+
+    fn run(
+        self,
+        connection: &mut D::Connection,
+    ) -> impl Future<Output = sqlx::Result<Self::Output>> + Send;
+}
+
+/// Reads rows.
+struct Fetch<D: Dialect>(SqlStr, D::Arguments);
+
+impl<D: Dialect> Work<D> for Fetch<D> {
+    type Output = Vec<D::Row>;
+
+    const IS_READ: bool = true;
+
+    async fn run(self, connection: &mut D::Connection) -> sqlx::Result<Vec<D::Row>> {
+        D::fetch(connection, self.0, self.1).await
+    }
+}
+
+/// Writes, and says how many rows changed.
+struct Execute<D: Dialect>(SqlStr, D::Arguments);
+
+impl<D: Dialect> Work<D> for Execute<D> {
+    type Output = u64;
+
+    const IS_READ: bool = false;
+
+    async fn run(self, connection: &mut D::Connection) -> sqlx::Result<u64> {
+        D::execute(connection, self.0, self.1).await
+    }
+}
+
+/// Writes in one transaction, or in a part of one: all steps are done, or none. Gives the place of the
+/// required one that has changed no row, if none is done because of it.
+pub(super) struct All<D: Dialect> {
+    steps: Vec<(SqlStr, D::Arguments, bool)>,
+    /// Begins the transaction; `None` inside one of the app, where a savepoint does.
+    begin: Option<SqlStr>,
+}
+
+impl<D: Dialect> All<D> {
+    pub(super) fn new(steps: &[Step<'_>], begin: Option<SqlStr>) -> sqlx::Result<Self> {
+        let bind = |step: &Step| Ok((step.sql.clone(), D::bind(&step.values)?, step.is_required));
+        Ok(Self { steps: steps.iter().map(bind).collect::<sqlx::Result<_>>()?, begin })
+    }
+}
+
+impl<D: Dialect> Work<D> for All<D> {
+    type Output = Option<usize>;
+
+    const IS_READ: bool = false;
+
+    async fn run(self, connection: &mut D::Connection) -> sqlx::Result<Option<usize>> {
+        let mut transaction = match self.begin {
+            Some(begin) => connection.begin_with(begin).await?,
+            None => connection.begin().await?,
+        };
+        for (place, (sql, arguments, is_required)) in self.steps.into_iter().enumerate() {
+            match D::execute(&mut transaction, sql, arguments).await {
+                Ok(0) if is_required => {
+                    transaction.rollback().await?;
+                    return Ok(Some(place));
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    // The first error says more than one of giving up.
+                    let _ = transaction.rollback().await;
+                    return Err(error);
+                }
+            }
+        }
+        transaction.commit().await?;
+        Ok(None)
+    }
+}
+
 impl<D: Dialect, T> SqlStore<D, T> {
-    /// Reads. A read that meets a dead connection is done once more, on one that has shown to
-    /// live.
+    /// Reads.
     pub(super) async fn fetch(
         &self,
         sql: &SqlStr,
         values: &[Value<'_>],
     ) -> Result<Vec<D::Row>, StoreError> {
-        let work = async {
-            let mut lease = Lease::new(self.pool.acquire().await?);
-            let mut result = D::fetch(&mut lease.connection, sql.clone(), values).await;
-            if result.as_ref().is_err_and(is_lost) {
-                drop(lease);
-                lease = self.living().await?;
-                result = D::fetch(&mut lease.connection, sql.clone(), values).await;
-            }
-            lease.end(result)
-        };
-        Ok(in_time::<D, _>(work).await?)
+        self.run(|| Ok(Fetch::<D>(sql.clone(), D::bind(values)?))).await
     }
 
-    /// Writes; says how many rows changed. It is never done again on another connection: the
-    /// lost one may have done it. So the connection shows that it lives before it is used.
+    /// Writes; says how many rows changed.
     pub(super) async fn execute(
         &self,
         sql: &SqlStr,
         values: &[Value<'_>],
     ) -> Result<u64, StoreError> {
-        let work = async {
-            let mut lease = self.living().await?;
-            let mut tries = 1;
-            loop {
-                let result = D::execute(&mut lease.connection, sql.clone(), values).await;
-                if tries == DEADLOCK_TRIES || !result.as_ref().is_err_and(is_deadlock) {
-                    return lease.end(result);
-                }
-                tries += 1;
-            }
-        };
-        Ok(in_time::<D, _>(work).await?)
+        self.run(|| Ok(Execute::<D>(sql.clone(), D::bind(values)?))).await
     }
 
-    /// Writes in one transaction: all steps are done, or none. Gives the place of the required one
-    /// that has changed no row, if none is done because of it.
+    /// Writes in one transaction; says as [`All`] does what came of it.
     pub(super) async fn execute_all(
         &self,
         steps: &[Step<'_>],
     ) -> Result<Option<usize>, StoreError> {
-        let work = async {
-            let mut lease = self.living().await?;
-            let mut tries = 1;
-            loop {
-                let transaction = lease.connection.begin_with(D::SQL.begin.into_sql_str()).await;
-                let result = all_or_none(transaction, steps).await;
-                if tries == DEADLOCK_TRIES || !result.as_ref().is_err_and(is_deadlock) {
-                    return lease.end(result);
-                }
-                tries += 1;
-            }
-        };
-        Ok(in_time::<D, _>(work).await?)
+        self.run(|| All::<D>::new(steps, Some(D::SQL.begin.into_sql_str()))).await
     }
 
-    /// A connection that has answered just now, outside any transaction, and the turn to write.
-    pub(super) async fn living(&self) -> sqlx::Result<Lease<D>> {
-        let work = async {
-            // Before the connection: who waits for a turn keeps no reader from one.
-            let turn = Arc::clone(&self.turns).acquire_owned().await.ok();
+    /// Does some work, in time: again where that is safe, and on another connection where it helps.
+    async fn run<W: Work<D>>(
+        &self,
+        work: impl Fn() -> sqlx::Result<W>,
+    ) -> Result<W::Output, StoreError> {
+        let attempts = async {
+            let mut tries = Tries::new(self.pool.size());
+            let mut held = None;
+            let mut turn = None;
             loop {
-                let mut lease = Lease::new(self.pool.acquire().await?);
-                if D::is_ready(&mut lease.connection).await {
-                    lease.turn = turn;
-                    return Ok(lease);
+                let lease = match held.take() {
+                    Some(lease) => lease,
+                    None if W::IS_READ => Lease::new(self.pool.acquire().await?),
+                    None => self.writer(&mut turn).await?,
+                };
+                let must_live = !W::IS_READ || tries.has_lost_one;
+                let attempt = attempt(lease, must_live, work()?);
+                // The driver of SQLite minds by itself what becomes of a statement.
+                let (lease, result) = match D::SQL.patience {
+                    None => attempt.await,
+                    Some(_) => Finishing::new(attempt).await,
+                };
+                let error = match result {
+                    Ok(Some(output)) => return Ok(output),
+                    Ok(None) => continue,
+                    Err(error) => error,
+                };
+                match tries.next::<D>(&error, W::IS_READ, self.shared.is_demoted()) {
+                    Next::GiveUp => {
+                        if remedy(&error) == Remedy::OtherServer {
+                            self.shared.note_demotion();
+                        }
+                        return Err(error);
+                    }
+                    Next::Elsewhere => {}
+                    Next::Here(pause) => {
+                        held = Some(lease);
+                        if let Some(pause) = pause {
+                            sleep(pause).await;
+                        }
+                    }
                 }
             }
+        };
+        Ok(in_time::<D, _>(attempts).await?)
+    }
+
+    /// A connection, and the turn to write.
+    async fn writer(&self, turn: &mut Option<OwnedSemaphorePermit>) -> sqlx::Result<Lease<D>> {
+        let work = async {
+            // Before the connection: who waits for a turn keeps no reader from one.
+            if turn.is_none() {
+                *turn = Arc::clone(&self.shared.turns).acquire_owned().await.ok();
+            }
+            Ok(Lease::new(self.pool.acquire().await?))
         };
         // Both together take no longer than the pool lets the one take.
         let patience = self.pool.options().get_acquire_timeout();
@@ -105,69 +210,190 @@ impl<D: Dialect, T> SqlStore<D, T> {
             .await
             .unwrap_or_else(|_| Err(late("neither turn nor connection to write in time")))
     }
+
+    /// A connection for a migration, which takes its time, and the turn to write.
+    pub(super) async fn living(&self) -> sqlx::Result<(Lease<D>, Option<OwnedSemaphorePermit>)> {
+        let mut turn = None;
+        loop {
+            let mut lease = self.writer(&mut turn).await?;
+            if D::is_ready(&mut lease.connection).await {
+                return Ok((lease, turn));
+            }
+        }
+    }
+}
+
+/// Tries something once; `None` says that the connection does not live.
+async fn attempt<D: Dialect, W: Work<D>>(
+    mut lease: Lease<D>,
+    must_live: bool,
+    work: W,
+) -> (Lease<D>, sqlx::Result<Option<W::Output>>) {
+    let result = in_own_time::<D, _>(async {
+        let connection = &mut lease.connection;
+        if must_live && !D::is_ready(connection).await {
+            return Ok(None);
+        }
+        work.run(connection).await.map(Some)
+    })
+    .await;
+    match &result {
+        Ok(None) => {}
+        Ok(Some(_)) => lease.has_ended = true,
+        Err(error) => match remedy(error) {
+            Remedy::OtherConnection | Remedy::OtherServer | Remedy::None { closes: true } => {}
+            Remedy::FreshStatement => {
+                lease.has_ended = D::forget_statements(&mut lease.connection).await.is_ok();
+            }
+            Remedy::Again | Remedy::None { closes: false } => lease.has_ended = true,
+        },
+    }
+    (lease, result)
+}
+
+/// How often something has been tried, and how.
+struct Tries {
+    conflicts: u32,
+    has_lost_one: bool,
+    has_stale: bool,
+    /// How many connections may still turn out to lead to a server that only reads.
+    others: u32,
+}
+
+enum Next {
+    GiveUp,
+    /// On this connection, after this time.
+    Here(Option<Duration>),
+    Elsewhere,
+}
+
+impl Tries {
+    /// Where the pool has so many connections.
+    fn new(connections: u32) -> Self {
+        Self { conflicts: 1, has_lost_one: false, has_stale: false, others: connections + 1 }
+    }
+
+    fn next<D: Dialect>(&mut self, error: &sqlx::Error, is_read: bool, is_demoted: bool) -> Next {
+        match remedy(error) {
+            Remedy::Again if self.conflicts < CONFLICT_TRIES => {
+                self.conflicts += 1;
+                Next::Here(D::SQL.patience.map(|_| pause(self.conflicts)))
+            }
+            // A write may have been done on the connection that was lost.
+            Remedy::OtherConnection if is_read && !self.has_lost_one => {
+                self.has_lost_one = true;
+                Next::Elsewhere
+            }
+            Remedy::OtherServer if !is_demoted && self.others > 0 => {
+                self.others -= 1;
+                Next::Elsewhere
+            }
+            Remedy::FreshStatement if !self.has_stale => {
+                self.has_stale = true;
+                Next::Here(None)
+            }
+            _ => Next::GiveUp,
+        }
+    }
+}
+
+/// A time before the next try, so that those who have met do not meet again.
+fn pause(tries: u32) -> Duration {
+    let longest = (1_u64 << tries.min(16)).min(LONGEST_PAUSE) * 1000;
+    let random = getrandom::u32().unwrap_or(u32::MAX / 2);
+    Duration::from_micros(u64::from(random) % longest)
+}
+
+/// Work that goes on in a task of its own when whoever waits for it has gone.
+///
+/// A client that goes away would cancel a statement otherwise, and a connection that is left in the
+/// middle of one has to be closed.
+struct Finishing<F: Future + Send + 'static>(Option<Pin<Box<F>>>)
+where
+    F::Output: Send;
+
+impl<F: Future + Send + 'static> Finishing<F>
+where
+    F::Output: Send,
+{
+    fn new(work: F) -> Self {
+        Self(Some(Box::pin(work)))
+    }
+}
+
+impl<F: Future + Send + 'static> Future for Finishing<F>
+where
+    F::Output: Send,
+{
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let Some(work) = &mut self.0 else { return Poll::Pending };
+        let poll = work.as_mut().poll(context);
+        if poll.is_ready() {
+            self.0 = None;
+        }
+        poll
+    }
+}
+
+impl<F: Future + Send + 'static> Drop for Finishing<F>
+where
+    F::Output: Send,
+{
+    fn drop(&mut self) {
+        // Where the runtime is at its end, so is the connection.
+        if let Some(work) = self.0.take()
+            && let Ok(runtime) = Handle::try_current()
+        {
+            runtime.spawn(work);
+        }
+    }
 }
 
 /// A connection that is closed, and not given back, unless its statement has come to its end.
-/// One that was left in the middle, by time running out or by a request that went away, would
-/// take the old answer for that of the next statement.
+/// One that was left in the middle would take the old answer for that of the next statement.
 pub(super) struct Lease<D: Dialect> {
     pub(super) connection: PoolConnection<D>,
-    /// Given on with the connection.
-    turn: Option<OwnedSemaphorePermit>,
-    ended: bool,
+    pub(super) has_ended: bool,
 }
 
 impl<D: Dialect> Lease<D> {
     fn new(connection: PoolConnection<D>) -> Self {
         // The driver of SQLite minds this itself, and a database in memory must not be closed.
-        Self { connection, turn: None, ended: D::SQL.patience.is_none() }
-    }
-
-    /// Takes note of how the statement ended, and gives that on.
-    pub(super) fn end<R>(mut self, result: sqlx::Result<R>) -> sqlx::Result<R> {
-        self.ended |= !matches!(&result, Err(error) if is_lost(error));
-        result
+        Self { connection, has_ended: D::SQL.patience.is_none() }
     }
 }
 
 impl<D: Dialect> Drop for Lease<D> {
     fn drop(&mut self) {
-        if !self.ended {
+        if !self.has_ended {
             self.connection.close_on_drop();
         }
     }
 }
 
-/// Takes these steps and commits, or rolls back; says as `execute_all` does why.
-pub(super) async fn all_or_none<D: Dialect>(
-    transaction: sqlx::Result<Transaction<'_, D>>,
-    steps: &[Step<'_>],
-) -> sqlx::Result<Option<usize>> {
-    let mut transaction = transaction?;
-    for (place, step) in steps.iter().enumerate() {
-        match D::execute(&mut transaction, step.sql.clone(), &step.values).await {
-            Ok(0) if step.is_required => {
-                transaction.rollback().await?;
-                return Ok(Some(place));
-            }
-            Ok(_) => {}
-            Err(error) => {
-                // The first error says more than one of giving up.
-                let _ = transaction.rollback().await;
-                return Err(error);
-            }
-        }
-    }
-    transaction.commit().await?;
-    Ok(None)
-}
-
-/// Gives work its time, and no more. Where the driver keeps time itself, as that of SQLite does,
+/// Gives a request its time, and no more. Where the driver keeps time itself, as that of SQLite does,
 /// there is no clock beside it.
 pub(super) async fn in_time<D: Dialect, R>(
     work: impl Future<Output = sqlx::Result<R>>,
 ) -> sqlx::Result<R> {
-    match D::SQL.patience {
+    within(D::SQL.patience, work).await
+}
+
+/// Gives a statement its time: longer than the request that waits for it has, so that the server, which
+/// knows how long a lock is waited for, can give up first. Then the connection lives on.
+async fn in_own_time<D: Dialect, R>(
+    work: impl Future<Output = sqlx::Result<R>>,
+) -> sqlx::Result<R> {
+    within(D::SQL.patience.map(|patience| patience * 2), work).await
+}
+
+async fn within<R>(
+    patience: Option<Duration>,
+    work: impl Future<Output = sqlx::Result<R>>,
+) -> sqlx::Result<R> {
+    match patience {
         None => work.await,
         Some(patience) => {
             timeout(patience, work).await.unwrap_or_else(|_| Err(late("no answer in time")))
@@ -177,23 +403,4 @@ pub(super) async fn in_time<D: Dialect, R>(
 
 fn late(what: &str) -> sqlx::Error {
     sqlx::Error::Io(io::Error::new(ErrorKind::TimedOut, what))
-}
-
-/// Whether the connection is gone, or the server that was at its other end.
-fn is_lost(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => true,
-        // Class 08 is a connection exception; 57P is PostgreSQL's when it goes down, 70100 and
-        // 1927 are those of MySQL and MariaDB for a connection that was killed.
-        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
-            code.starts_with("08") || code.starts_with("57P") || code == "70100" || code == "1927"
-        }),
-        _ => false,
-    }
-}
-
-fn is_deadlock(error: &sqlx::Error) -> bool {
-    // Serialisation failure (both), deadlock (PostgreSQL).
-    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-    code.is_some_and(|code| code == "40001" || code == "40P01")
 }

@@ -23,7 +23,7 @@ async fn sqlite_finds_the_rows_of_every_statement_by_a_key() {
     let guest = "SEARCH guest_sessions USING PRIMARY KEY (id=?)";
     let ended_guests = "SEARCH guest_sessions USING COVERING INDEX guest_sessions_by_expiry \
                         (expires_at<?)";
-    let statements = &store.statements;
+    let statements = &store.shared.statements;
     let users = store.users().await.unwrap();
     for (sql, expected) in [
         (&statements.find, &[session, user][..]),
@@ -114,7 +114,7 @@ async fn explain_postgres(url: String) {
     let guest = ("guest_sessions_pkey", "id =");
     let user = ("accounts_pkey", "id =");
     let by_user = ("user_sessions_by_user", "user_id =");
-    let statements = &store.statements;
+    let statements = &store.shared.statements;
     let users = store.users().await.unwrap();
     for (sql, values, expected) in [
         (&statements.find, &[id][..], &[session, user][..]),
@@ -219,7 +219,7 @@ async fn explain_mysql(url: String) {
     let living = living.as_str();
     let session = ("PRIMARY", "16");
     let by_user = ("user_sessions_by_user", "8");
-    let statements = &store.statements;
+    let statements = &store.shared.statements;
     let users = store.users().await.unwrap();
     for (sql, values, expected) in [
         (&statements.find, &[living][..], &[session, ("PRIMARY", "8")][..]),

@@ -1,11 +1,13 @@
 //! Statements inside the app's own transaction.
 
-use sqlx::{Connection, SqlStr};
+use sqlx::{AssertSqlSafe, Connection, SqlSafeStr, SqlStr};
 
 use super::{
-    Dialect, ReadRow, SqlStore, Value, created, first_refused,
+    Dialect, ReadRow, SqlStore, Value, created,
+    failure::{Remedy, is_of_another_schema, remedy},
+    first_refused,
     record::{credential_value, id_value, token_values},
-    run::{all_or_none, in_time},
+    run::{All, Work, in_time},
     unreadable_user,
 };
 use crate::{
@@ -25,14 +27,31 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
         session: &SessionRecord,
         ends: Ends<'_>,
     ) -> Result<bool, StoreError> {
+        self.lock_user_on(connection, &session.user_id).await?;
         let refused = match &self.create_steps(session, &ends).await?[..] {
             [step] => execute_on::<D>(connection, step.sql, &step.values).await.map(first_refused),
             steps => {
-                let work = async { all_or_none(connection.begin().await, steps).await };
+                let work = async { All::<D>::new(steps, None)?.run(connection).await };
                 in_time::<D, _>(work).await.map_err(StoreError::from)
             }
         };
         created(refused)
+    }
+
+    /// Locks the row of a user, where one transaction that creates a session and then writes to the user
+    /// would otherwise deadlock with another.
+    async fn lock_user_on(
+        &self,
+        connection: &mut D::Connection,
+        user: &UserId,
+    ) -> Result<(), StoreError> {
+        let Some(lock) = D::SQL.lock_user.filter(|_| self.shared.has_foreign_key) else {
+            return Ok(());
+        };
+        let sql = AssertSqlSafe(self.shared.names.fill(lock, &[])).into_sql_str();
+        let arguments = D::bind(&[self.user_value(user).await?])?;
+        in_time::<D, _>(D::fetch(connection, sql, arguments)).await?;
+        Ok(())
     }
 
     /// As [`SessionStore::change_token`](crate::store::SessionStore::change_token), on this
@@ -43,7 +62,7 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
         id: SessionId,
         change: &TokenChange,
     ) -> Result<bool, StoreError> {
-        let sql = &self.statements.change_token;
+        let sql = &self.shared.statements.change_token;
         Ok(execute_on::<D>(connection, sql, &token_values(&id, change)).await? == 1)
     }
 
@@ -55,7 +74,9 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
         credential: &CredentialHash,
     ) -> Result<(), StoreError> {
         let values = [credential_value(Some(credential)), id_value(&id)];
-        execute_on::<D>(connection, &self.statements.bind_credential, &values).await.map(drop)
+        execute_on::<D>(connection, &self.shared.statements.bind_credential, &values)
+            .await
+            .map(drop)
     }
 
     /// A user by their id, on this connection.
@@ -65,9 +86,16 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
         id: &UserId,
         read: ReadRow<D, T>,
     ) -> Result<Option<T>, StoreError> {
-        let sql = self.users().await?.find_user.clone();
         let id = [self.user_value(id).await?];
-        let row = in_time::<D, _>(D::fetch(connection, sql, &id)).await?.pop();
+        let users = self.users().await?;
+        let mut result = fetch_on::<D>(connection, &users.find_user, &id).await;
+        let is_stale = |error: &sqlx::Error| remedy(error) == Remedy::FreshStatement;
+        if result.as_ref().is_err_and(|error| is_stale(error) || is_of_another_schema(error)) {
+            D::forget_statements(connection).await?;
+            let users = self.read_users().await?;
+            result = fetch_on::<D>(connection, &users.find_user, &id).await;
+        }
+        let row = result?.pop();
         row.map(|row| read(&row).map_err(unreadable_user)).transpose()
     }
 
@@ -77,7 +105,7 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
         connection: &mut D::Connection,
         id: SessionId,
     ) -> Result<bool, StoreError> {
-        let sql = &self.statements.delete;
+        let sql = &self.shared.statements.delete;
         Ok(execute_on::<D>(connection, sql, &[id_value(&id)]).await? == 1)
     }
 
@@ -94,10 +122,29 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
     }
 }
 
+/// Reads behind a savepoint: the app, and another try, may go on after a failure.
+async fn fetch_on<D: Dialect>(
+    connection: &mut D::Connection,
+    sql: &SqlStr,
+    values: &[Value<'_>],
+) -> sqlx::Result<Vec<D::Row>> {
+    let work = async {
+        let mut savepoint = connection.begin().await?;
+        let rows = D::fetch(&mut savepoint, sql.clone(), D::bind(values)?).await;
+        if rows.is_ok() {
+            savepoint.commit().await?;
+        } else {
+            savepoint.rollback().await?;
+        }
+        rows
+    };
+    in_time::<D, _>(work).await
+}
+
 async fn execute_on<D: Dialect>(
     connection: &mut D::Connection,
     sql: &SqlStr,
     values: &[Value<'_>],
 ) -> Result<u64, StoreError> {
-    Ok(in_time::<D, _>(D::execute(connection, sql.clone(), values)).await?)
+    Ok(in_time::<D, _>(D::execute(connection, sql.clone(), D::bind(values)?)).await?)
 }

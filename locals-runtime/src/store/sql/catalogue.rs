@@ -1,0 +1,135 @@
+//! What the catalogue says of tables.
+
+use sqlx::{SqlSafeStr, SqlStr};
+
+use super::{Dialect, SqlStore, Value};
+use crate::{error::StoreError, user::AuthUser};
+
+/// A column as the catalogue describes it.
+#[derive(Debug, Clone)]
+pub struct Column {
+    pub name: String,
+    pub declared: String,
+    pub nullable: bool,
+    pub has_default: bool,
+}
+
+#[cfg(test)]
+impl Column {
+    pub fn named(name: &str) -> Self {
+        Self { name: name.to_owned(), declared: String::new(), nullable: false, has_default: false }
+    }
+}
+
+/// A table of ours as it was found; without columns, if it is not there.
+#[derive(Debug, Default)]
+pub struct Found {
+    pub columns: Vec<Column>,
+    pub primary_key: Vec<String>,
+    pub indexes: Vec<String>,
+    /// The foreign keys from `user_id` to the table of users.
+    pub references: Vec<String>,
+}
+
+impl Found {
+    pub fn is_there(&self) -> bool {
+        !self.columns.is_empty()
+    }
+
+    pub fn column(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|column| column.name == name)
+    }
+
+    pub fn has_index(&self, name: &str) -> bool {
+        self.indexes.iter().any(|index| index == name)
+    }
+}
+
+/// The catalogue as one connection sees it, such as behind a lock.
+pub struct On<'a, D: Dialect>(pub &'a mut D::Connection);
+
+impl<D: Dialect> On<'_, D> {
+    /// Asks about tables, or about a table and a column.
+    async fn rows(&mut self, sql: &'static str, names: &[&str]) -> sqlx::Result<Vec<D::Row>> {
+        let values: Vec<_> = names.iter().map(|name| Value::Text(Some(name))).collect();
+        D::fetch(self.0, sql.into_sql_str(), D::bind(&values)?).await
+    }
+
+    /// The columns of a table.
+    pub async fn columns(&mut self, table: &str) -> sqlx::Result<Vec<Column>> {
+        let rows = self.rows(D::SQL.catalogue.columns, &[&named::<D>(table)]).await?;
+        rows.iter().map(read_column::<D>).collect()
+    }
+
+    /// One of our tables, whose users are in that table.
+    pub async fn table(&mut self, table: &str, users: &str) -> sqlx::Result<Found> {
+        let columns = self.columns(table).await?;
+        if columns.is_empty() {
+            return Ok(Found::default());
+        }
+        let catalogue = &D::SQL.catalogue;
+        let (table, users) = (&*named::<D>(table), &*named::<D>(users));
+        Ok(Found {
+            columns,
+            primary_key: texts::<D>(&self.rows(catalogue.primary_key, &[table]).await?)?,
+            indexes: texts::<D>(&self.rows(catalogue.indexes, &[table]).await?)?,
+            references: texts::<D>(&self.rows(catalogue.references, &[table, users]).await?)?,
+        })
+    }
+
+    /// Whether no two rows of a table have the same value in this column, as a key says.
+    pub async fn is_unique(&mut self, table: &str, column: &str) -> sqlx::Result<bool> {
+        let rows = self.rows(D::SQL.catalogue.unique, &[&named::<D>(table), column]).await?;
+        Ok(rows.first().map(|row| D::integer(row, 0)).transpose()?.unwrap_or_default() > 0)
+    }
+
+    /// The triggers on a table: name and SQL.
+    pub async fn triggers(&mut self, table: &str) -> sqlx::Result<Vec<(String, String)>> {
+        let Some(triggers) = &D::SQL.triggers else { return Ok(Vec::new()) };
+        pairs::<D>(&self.rows(triggers.catalogue, &[&named::<D>(table)]).await?)
+    }
+
+    /// The settings that a store relies on.
+    pub async fn settings(&mut self) -> sqlx::Result<Vec<(String, String)>> {
+        pairs::<D>(&self.rows(D::SQL.settings.query, &[]).await?)
+    }
+
+    /// Who has locks on these tables, as sentences.
+    pub async fn in_the_way(&mut self, tables: [&str; 3]) -> sqlx::Result<Vec<String>> {
+        let Some(sql) = D::SQL.migration.in_the_way else { return Ok(Vec::new()) };
+        let tables = tables.map(named::<D>);
+        texts::<D>(&self.rows(sql, &[&tables[0], &tables[1], &tables[2]]).await?)
+    }
+}
+
+impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
+    /// The columns of a table.
+    pub(super) async fn columns(&self, table: &str) -> Result<Vec<Column>, StoreError> {
+        let sql: SqlStr = D::SQL.catalogue.columns.into_sql_str();
+        let rows = self.fetch(&sql, &[Value::Text(Some(&named::<D>(table)))]).await?;
+        Ok(rows.iter().map(read_column::<D>).collect::<Result<_, _>>()?)
+    }
+}
+
+/// A table's name as the catalogue's statements want it.
+fn named<D: Dialect>(table: &str) -> String {
+    (D::SQL.catalogue.name)(table)
+}
+
+fn read_column<D: Dialect>(row: &D::Row) -> sqlx::Result<Column> {
+    Ok(Column {
+        name: D::text(row, 0)?.unwrap_or_default(),
+        declared: D::text(row, 1)?.unwrap_or_default(),
+        nullable: D::integer(row, 2)? != 0,
+        has_default: D::integer(row, 3)? != 0,
+    })
+}
+
+fn texts<D: Dialect>(rows: &[D::Row]) -> sqlx::Result<Vec<String>> {
+    rows.iter().map(|row| D::text(row, 0).map(Option::unwrap_or_default)).collect()
+}
+
+fn pairs<D: Dialect>(rows: &[D::Row]) -> sqlx::Result<Vec<(String, String)>> {
+    let text = |row, column| D::text(row, column).map(Option::unwrap_or_default);
+    rows.iter().map(|row| Ok((text(row, 0)?, text(row, 1)?))).collect()
+}

@@ -1,0 +1,261 @@
+//! Whether an app can start: what requests will do is compared, and tried.
+
+use std::any::TypeId;
+
+use sqlx::{
+    SqlStr,
+    error::{DatabaseError, ErrorKind},
+};
+
+use super::{
+    Dialect, ReadRow, SqlStore, Value,
+    catalogue::On,
+    failure::{is_outage, is_refused},
+    guest_values, hash_value, id_value, integer,
+    migrate::find,
+    overwrite_values,
+    tables::guests_table,
+    time, token_values, unreadable_user,
+};
+use crate::{
+    clock::Timestamp,
+    error::StoreError,
+    session::{GuestRecord, SessionRecord, TokenChange},
+    token::{SecretHash, SessionId},
+    user::AuthUser,
+};
+
+impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
+    /// Tries what requests will do: the settings of the connections, the tables of sessions and of
+    /// guests, and the triggers of SQLite, are compared with what this version expects; each statement is
+    /// run, so that it changes nothing; and a user is read, if there is one. Call it at start-up if the
+    /// tables are not made by [`migrate`](Self::migrate).
+    ///
+    /// ```
+    /// # use locals::{AuthUser, StoreError, store::SqlStore};
+    /// # #[derive(sqlx::FromRow, AuthUser)]
+    /// # #[auth_user(table = "accounts")]
+    /// # struct Account { id: i64 }
+    /// # async fn example(store: SqlStore<sqlx::Sqlite, Account>) -> Result<(), StoreError> {
+    /// store.check().await?; // an error ends the program, and says what differs
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`StoreError::Schema`] says in one line what differs and what to do;
+    /// [`StoreError::Backend`] if the database fails.
+    pub async fn check(&self) -> Result<(), StoreError> {
+        self.examine_connections().await?;
+        let key = self.expect_users().await?;
+        self.compare(&key, false).await?;
+        self.try_requests().await
+    }
+
+    /// Whether the database can be reached, and its connections keep what a store relies on.
+    pub(super) async fn examine_connections(&self) -> Result<(), StoreError> {
+        D::examine(&self.pool.connect_options()).await?;
+        let mut connection = self.pool.acquire().await?;
+        let found = On::<D>(&mut connection).settings().await?;
+        let complaints = D::SQL.settings.complaints(&found, self.shared.has_foreign_key);
+        if complaints.is_empty() { Ok(()) } else { Err(StoreError::Schema(complaints.join("; "))) }
+    }
+
+    /// Reads how the table of users is, and says how its id is declared.
+    pub(super) async fn expect_users(&self) -> Result<String, StoreError> {
+        let key = self.read_users().await?.key.clone();
+        if self.shared.has_foreign_key {
+            let mut connection = self.pool.acquire().await?;
+            if !On::<D>(&mut connection).is_unique(T::TABLE, T::ID_COLUMN).await? {
+                return Err(StoreError::Schema(format!(
+                    "`{table}.{id}` is not unique, so that no foreign key can refer to it: make it the \
+                     primary key, or a key by itself (`CREATE UNIQUE INDEX .. ON {table} ({id})`); for a \
+                     view, see `SqlStore::without_foreign_keys`",
+                    table = T::TABLE,
+                    id = T::ID_COLUMN
+                )));
+            }
+        }
+        Ok(key)
+    }
+
+    /// Compares the tables with what this version expects.
+    pub(super) async fn compare(&self, key: &str, is_migrated: bool) -> Result<(), StoreError> {
+        let mut connection = self.pool.acquire().await?;
+        let found = find::<D, T>(&mut connection).await?;
+        drop(connection);
+        let schema = self.schema(key);
+        let guests = guests_table::<T>();
+        let mut complaints = Vec::new();
+        let mut is_mended = true;
+        for (name, table, of_guests) in
+            [(T::SESSIONS, &found.sessions, false), (&guests, &found.guests, true)]
+        {
+            if !table.is_there() {
+                complaints.push(format!("the table `{name}` is missing"));
+                continue;
+            }
+            let differences = schema.differences::<D, T>(&found, of_guests);
+            if differences.is_empty() {
+                continue;
+            }
+            is_mended &= differences.iter().all(|difference| difference.is_mended);
+            let texts: Vec<_> = differences.into_iter().map(|difference| difference.text).collect();
+            complaints.push(format!(
+                "the table `{name}` differs from what this version of `locals` expects: {}",
+                texts.join(", ")
+            ));
+        }
+        if complaints.is_empty() {
+            return Ok(());
+        }
+        let remedy = if is_mended && !is_migrated {
+            "call `store.migrate()` at start-up, or see the SQL of `store.migration_sql()`"
+        } else {
+            "`migrate` does not change that: rename or drop that table (its users sign in once more), name \
+             another with `#[auth_user(sessions = \"..\")]`, or see the SQL of `store.migration_sql()`"
+        };
+        Err(StoreError::Schema(format!("{}; {remedy}", complaints.join("; "))))
+    }
+
+    /// Runs each statement for a session, a guest and a user who are not there, and reads a user.
+    pub(super) async fn try_requests(&self) -> Result<(), StoreError> {
+        self.try_statements().await.map_err(|error| cannot::<T>(error))?;
+        self.try_user().await
+    }
+
+    async fn try_statements(&self) -> Result<(), StoreError> {
+        let (id, hash, then) = (
+            SessionId::from_bytes([0; 16]),
+            SecretHash::from_bytes([0; 32]),
+            Timestamp::from_millis(0),
+        );
+        let session = SessionRecord::new(id, hash, 0_i64, then);
+        let change = TokenChange::new(&session, hash);
+        let guest = GuestRecord::new(id, hash, "", then);
+        let (user, own) = (self.no_user().await?, id_value(&id));
+        let statements = &self.shared.statements;
+        let users = self.users().await?;
+
+        for sql in [&users.find_with_user, &statements.find, &statements.find_guest] {
+            self.fetch(sql, &[own]).await?;
+        }
+        for sql in [&users.find_user, &statements.list_by_user, &statements.list_times_by_user] {
+            self.fetch(sql, &[user]).await?;
+        }
+        self.fetch(&statements.count_guests, &[time(then)]).await?;
+
+        let create = self.create_values(&session, user);
+        let created = self.execute(&statements.create, &create).await;
+        // No user is no value for the column, which the database looks at last.
+        created.map(drop).or_else(|error| if is_null(&error) { Ok(()) } else { Err(error) })?;
+        let renew = [time(then), time(then), time(then), own, time(then), hash_value(&hash)];
+        let text = Value::Text(Some(""));
+        let writes: [(&SqlStr, &[Value<'_>]); 11] = [
+            (&statements.renew, &renew),
+            (&statements.change_token, &token_values(&id, &change)),
+            (&statements.bind_credential, &[hash_value(&hash), own]),
+            (&statements.write_data, &[text, own, integer(-1)]),
+            (&statements.delete, &[own]),
+            (&statements.delete_unchanged, &[own, integer(-1)]),
+            (&statements.delete_by_user, &[user]),
+            (&statements.delete_others, &[user, own]),
+            (&statements.write_guest, &overwrite_values(&guest, -1)),
+            (&statements.delete_guest, &[own]),
+            (&statements.delete_expired, &[integer(i64::MIN), integer(1)]),
+        ];
+        for (sql, values) in writes {
+            self.execute(sql, values).await?;
+        }
+        self.execute(&statements.delete_expired_guests, &[integer(i64::MIN), integer(1)]).await?;
+        self.try_guest(&guest).await
+    }
+
+    /// Creates a guest, and takes that back.
+    async fn try_guest(&self, guest: &GuestRecord) -> Result<(), StoreError> {
+        let statements = &self.shared.statements;
+        let mut values = guest_values(guest);
+        // No revision is no value for the column.
+        values[2] = Value::Integer(None);
+        let created = self.execute(&statements.create_guest, &values).await;
+        created.map(drop).or_else(|error| if is_null(&error) { Ok(()) } else { Err(error) })
+    }
+
+    /// Reads any one user, as a request does.
+    async fn try_user(&self) -> Result<(), StoreError> {
+        let users = self.users().await?;
+        let reader = T::row_reader(TypeId::of::<D>());
+        let reader = reader.and_then(|reader| reader.downcast::<ReadRow<D, T>>().ok());
+        let Some(read) = reader else { return Ok(()) };
+        let row = self.ask(
+            |users| &users.any,
+            &[],
+            |row, _| read(row).map(drop).map_err(unreadable_user),
+        );
+        match row.await {
+            Ok(Some(())) => Ok(()),
+            // Without a row, what the type says has to do.
+            Ok(None) => {
+                users.missing.first().map_or(Ok(()), |column| Err(missing_column::<T>(column)))
+            }
+            Err(StoreError::Corrupt(cause)) if cause.contains("mismatched types") => {
+                Err(StoreError::Schema(format!(
+                    "a row of the table of users `{}` cannot be read: {cause}: change the type of the field \
+                     or that of the column",
+                    T::TABLE
+                )))
+            }
+            // This one cannot sign in; others can.
+            Err(StoreError::Corrupt(cause)) => {
+                crate::events::Event::RowUnreadable { cause: &cause }.record();
+                Ok(())
+            }
+            Err(StoreError::Backend(cause)) => match cause.downcast_ref() {
+                Some(sqlx::Error::ColumnNotFound(column)) => Err(missing_column::<T>(column)),
+                _ => Err(cannot::<T>(StoreError::Backend(cause))),
+            },
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Says what to do about a statement that does not run.
+fn cannot<T: AuthUser>(error: StoreError) -> StoreError {
+    let StoreError::Backend(cause) = &error else { return error };
+    let Some(cause) = cause.downcast_ref::<sqlx::Error>() else { return error };
+    if is_refused(cause) {
+        let columns = T::COLUMNS
+            .map(|columns| columns.iter().map(|column| column.name).collect::<Vec<_>>().join(", "));
+        return StoreError::Schema(format!(
+            "the database refuses something to the user that the app connects as ({cause}): grant \
+             SELECT, INSERT, UPDATE and DELETE on `{}` and `{}`, and SELECT on `{}`{}",
+            T::SESSIONS,
+            guests_table::<T>(),
+            T::TABLE,
+            columns.map(|columns| format!(" (at least on {columns})")).unwrap_or_default()
+        ));
+    }
+    if is_outage(cause) {
+        return error;
+    }
+    StoreError::Schema(format!(
+        "a statement that requests need does not run here ({cause}): compare the tables with \
+         `store.migration_sql()`"
+    ))
+}
+
+fn missing_column<T: AuthUser>(column: &str) -> StoreError {
+    StoreError::Schema(format!(
+        "the table of users `{}` has no column `{column}`, which `{}` reads: add it, name the right one with \
+         `#[sqlx(rename = \"..\")]` on the field, or say with `#[auth_user(columns(..))]` what a `FromRow` of \
+         your own reads",
+        T::TABLE,
+        std::any::type_name::<T>()
+    ))
+}
+
+fn is_null(error: &StoreError) -> bool {
+    let StoreError::Backend(cause) = error else { return false };
+    let cause = cause.downcast_ref::<sqlx::Error>().and_then(sqlx::Error::as_database_error);
+    cause.map(DatabaseError::kind).is_some_and(|kind| matches!(kind, ErrorKind::NotNullViolation))
+}

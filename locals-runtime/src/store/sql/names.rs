@@ -1,0 +1,139 @@
+//! What the tables, indexes and triggers of one app are called.
+
+use std::borrow::Cow;
+
+use super::dialect::Sql;
+use crate::user::AuthUser;
+
+/// The names of one app, as statements take them: quoted, so that none can be anything but a name.
+#[derive(Debug, Clone)]
+pub struct Names {
+    users: String,
+    user_id: String,
+    sessions: String,
+    guests: String,
+    /// The names of indexes and triggers begin with these.
+    sessions_base: String,
+    guests_base: String,
+    quote: char,
+}
+
+/// The table of guests that goes with a table of sessions.
+pub fn guests_of(sessions: &str) -> Cow<'_, str> {
+    if sessions == DEFAULT_SESSIONS {
+        Cow::Borrowed("guest_sessions")
+    } else {
+        Cow::Owned(format!("{sessions}_guests"))
+    }
+}
+
+const DEFAULT_SESSIONS: &str = "user_sessions";
+
+impl Names {
+    pub fn of<T: AuthUser>(sql: &Sql) -> Self {
+        let guests = guests_of(T::SESSIONS);
+        Self {
+            users: quoted(T::TABLE, sql.quote),
+            user_id: quoted_part(T::ID_COLUMN, sql.quote),
+            sessions: quoted(T::SESSIONS, sql.quote),
+            sessions_base: base(T::SESSIONS).to_owned(),
+            guests_base: base(&guests).to_owned(),
+            guests: quoted(&guests, sql.quote),
+            quote: sql.quote,
+        }
+    }
+
+    /// The name of an index or a trigger, such as `sessions_by_user`, as the catalogue has it.
+    pub fn derived(&self, name: &str) -> String {
+        let bases = [("sessions_", &self.sessions_base), ("guests_", &self.guests_base)];
+        let found = bases.iter().find_map(|(prefix, base)| {
+            name.strip_prefix(prefix).map(|suffix| format!("{base}_{suffix}"))
+        });
+        found.unwrap_or_default()
+    }
+
+    /// Puts these names, and what else is given, into a template.
+    ///
+    /// Each placeholder is read once: what is put in is a name, and never a placeholder again.
+    pub fn fill(&self, template: &str, others: &[(&str, &str)]) -> String {
+        let mut filled = String::with_capacity(template.len() + 64);
+        let mut rest = template;
+        while let Some((before, behind)) = rest.split_once('{') {
+            filled.push_str(before);
+            let (name, behind) = behind.split_once('}').unwrap_or((behind, ""));
+            filled.push_str(&self.value(name, others));
+            rest = behind;
+        }
+        filled.push_str(rest);
+        filled
+    }
+
+    fn value<'a>(&'a self, placeholder: &str, others: &[(&str, &'a str)]) -> Cow<'a, str> {
+        Cow::Borrowed(match placeholder {
+            "users" => &self.users,
+            "user_id" => &self.user_id,
+            "sessions" => &self.sessions,
+            "guests" => &self.guests,
+            other => match others.iter().find(|(name, _)| *name == other) {
+                Some((_, value)) => value,
+                None => return Cow::Owned(quoted_part(&self.derived(other), self.quote)),
+            },
+        })
+    }
+}
+
+/// A name between quotes; the part before a dot is a name by itself.
+pub fn quoted(name: &str, quote: char) -> String {
+    let parts = name.split('.').map(|part| quoted_part(part, quote));
+    parts.collect::<Vec<_>>().join(".")
+}
+
+pub fn quoted_part(part: &str, quote: char) -> String {
+    let quote = quote.to_string();
+    format!("{quote}{}{quote}", part.replace(&quote, &quote.repeat(2)))
+}
+
+/// A table's name without the schema it is in.
+fn base(table: &str) -> &str {
+    table.rsplit_once('.').map_or(table, |(_, name)| name)
+}
+
+#[cfg(all(test, feature = "sqlite"))]
+mod tests {
+    use super::*;
+    use crate::store::sql::dialect::SQLITE;
+
+    struct Staff;
+
+    impl AuthUser for Staff {
+        type Id = i64;
+
+        const ID_COLUMN: &'static str = "{users}";
+        const SESSIONS: &'static str = "staff_sessions";
+        const TABLE: &'static str = "st\"aff";
+
+        fn id(&self) -> &i64 {
+            &7
+        }
+    }
+
+    #[test]
+    fn a_name_is_quoted_and_never_read_as_a_placeholder() {
+        let names = Names::of::<Staff>(&SQLITE);
+        let filled =
+            names.fill("{columns} FROM {users} WHERE {user_id} = ?", &[("columns", "{x}")]);
+        assert_eq!(filled, r#"{x} FROM "st""aff" WHERE "{users}" = ?"#);
+    }
+
+    #[test]
+    fn the_names_of_indexes_and_guests_follow_that_of_the_sessions() {
+        let names = Names::of::<Staff>(&SQLITE);
+        let filled =
+            names.fill("{sessions_by_user} ON {sessions}, {guests_by_expiry} ON {guests}", &[]);
+        assert_eq!(
+            filled,
+            r#""staff_sessions_by_user" ON "staff_sessions", "#.to_owned()
+                + r#""staff_sessions_guests_by_expiry" ON "staff_sessions_guests""#
+        );
+    }
+}

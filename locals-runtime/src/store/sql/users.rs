@@ -1,0 +1,354 @@
+//! The app's own table of users: what statements need to know of it, as the catalogue has it.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
+
+use super::{
+    Dialect, SqlStore, Value, catalogue::Column, dialect::UuidForm, failure::is_of_another_schema,
+    names::quoted_part,
+};
+use crate::{
+    error::StoreError,
+    user::{AuthUser, UserColumn, UserId, UserIdKind, UserKey},
+};
+
+/// For how long it is believed that a column is missing that may yet come.
+const MISSING_LASTS: Duration = Duration::from_mins(1);
+
+/// What statements need to know of the app's own table.
+#[derive(Debug)]
+pub struct Users {
+    pub find_with_user: SqlStr,
+    pub find_user: SqlStr,
+    /// Any one user.
+    pub any: SqlStr,
+    /// How many columns they name.
+    pub columns: usize,
+    pub uuid_form: UuidForm,
+    /// How the id column is declared.
+    pub key: String,
+    /// The columns that the user type asks for, and that are not there. Then all are read: its `FromRow`
+    /// may know better.
+    pub missing: Vec<&'static str>,
+    /// Whether only those columns are read that the type asks for.
+    is_selective: bool,
+    /// When a column was missing that the type can do without.
+    lacks_optional_since: Option<Instant>,
+}
+
+impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
+    /// What is known of the app's own table: read from the database by `migrate`, by `check`, or else by
+    /// the first request, and once more when it turns out to be no longer so.
+    pub(super) async fn users(&self) -> Result<Arc<Users>, StoreError> {
+        let known = self.shared.users.read().ok().and_then(|users| users.clone());
+        match known {
+            Some(users) if users.is_up_to_date() => Ok(users),
+            _ => self.read_users().await,
+        }
+    }
+
+    /// Reads the catalogue anew.
+    pub(super) async fn read_users(&self) -> Result<Arc<Users>, StoreError> {
+        let users = Arc::new(self.describe_users().await?);
+        if let Ok(mut known) = self.shared.users.write() {
+            *known = Some(Arc::clone(&users));
+        }
+        Ok(users)
+    }
+
+    /// Reads a row of a user, by the statement that this picks, and makes something of it. Where the
+    /// table has changed since the catalogue was read, that is done once more.
+    pub(super) async fn ask<R>(
+        &self,
+        statement: fn(&Users) -> &SqlStr,
+        values: &[Value<'_>],
+        read: impl Fn(&D::Row, &Users) -> Result<R, StoreError>,
+    ) -> Result<Option<R>, StoreError> {
+        let mut users = self.users().await?;
+        loop {
+            let answer = match self.fetch(statement(&users), values).await {
+                Ok(mut rows) => rows.pop().map(|row| read(&row, &users)).transpose(),
+                Err(error) => Err(error),
+            };
+            match answer {
+                Err(error) if self.is_outdated(&users, &error) => {
+                    let newer = self.read_users().await?;
+                    if newer.has_same_statements(&users) {
+                        return Err(error);
+                    }
+                    users = newer;
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    /// Whether an error says that the table is not, or is not read, as these statements have it.
+    pub(super) fn is_outdated(&self, users: &Users, error: &StoreError) -> bool {
+        let StoreError::Backend(cause) = error else { return false };
+        match cause.downcast_ref() {
+            // A `FromRow` that reads more than the type says: give it everything.
+            Some(sqlx::Error::ColumnNotFound(_)) if users.is_selective => {
+                self.shared.reads_all_columns();
+                true
+            }
+            Some(error) => is_of_another_schema(error),
+            None => false,
+        }
+    }
+
+    async fn describe_users(&self) -> Result<Users, StoreError> {
+        let (table, id) = (T::TABLE, T::ID_COLUMN);
+        for (what, table) in [("users", table), ("sessions", T::SESSIONS)] {
+            if table.contains('.') && !D::SQL.schemas {
+                return Err(StoreError::Schema(format!(
+                    "the table of {what} is named `{table}`, but the tables of one {} connection are \
+                     in one database: name it without what stands before the dot",
+                    D::NAME
+                )));
+            }
+        }
+        let columns = self.columns(table).await?;
+        if columns.is_empty() {
+            return Err(StoreError::Schema(format!(
+                "the table of users `{table}` is missing: create it before `{}`, or name the right \
+                 one with `#[auth_user(table = \"..\")]`",
+                T::SESSIONS
+            )));
+        }
+        let key = id_column::<D>(table, id, &columns)?;
+        if !fits(T::Id::KIND, &key.declared) {
+            return Err(wrong_kind(table, id, T::Id::KIND, &key.declared));
+        }
+        let asked = if self.shared.is_reading_all_columns() { None } else { T::COLUMNS };
+        let selection = select(&columns, asked, D::SQL.ignores_case);
+        let listed: Vec<_> = selection.columns.iter().map(Selected::sql::<D>).collect();
+        let others = [("columns", &*listed.join(", "))];
+        let fill =
+            |template| AssertSqlSafe(self.shared.names.fill(template, &others)).into_sql_str();
+        Ok(Users {
+            find_with_user: fill(D::SQL.find_with_user),
+            find_user: fill(D::SQL.find_user),
+            any: fill(D::SQL.any_user),
+            columns: listed.len(),
+            uuid_form: uuid_form::<D>(&key.declared),
+            key: key.declared.clone(),
+            is_selective: asked.is_some() && selection.missing.is_empty(),
+            missing: selection.missing,
+            lacks_optional_since: selection.lacks_optional.then(Instant::now),
+        })
+    }
+
+    /// The id of a user as a statement takes it.
+    pub(super) async fn user_value<'a>(&self, id: &'a UserId) -> Result<Value<'a>, StoreError> {
+        Ok(match id {
+            UserId::Integer(id) => Value::Integer(Some(*id)),
+            UserId::Text(id) => Value::Text(Some(id)),
+            UserId::Uuid(id) => Value::Uuid(*id, self.users().await?.uuid_form),
+        })
+    }
+
+    /// The id of no user, of the right type.
+    pub(super) async fn no_user(&self) -> Result<Value<'static>, StoreError> {
+        Ok(match T::Id::KIND {
+            UserIdKind::Integer => Value::Integer(None),
+            UserIdKind::Text => Value::Text(None),
+            UserIdKind::Uuid => Value::NoUuid(self.users().await?.uuid_form),
+        })
+    }
+}
+
+impl Users {
+    fn is_up_to_date(&self) -> bool {
+        self.lacks_optional_since.is_none_or(|since| since.elapsed() < MISSING_LASTS)
+    }
+
+    fn has_same_statements(&self, other: &Self) -> bool {
+        self.find_with_user.as_str() == other.find_with_user.as_str()
+    }
+}
+
+/// The id column among these.
+fn id_column<'a, D: Dialect>(
+    table: &str,
+    id: &str,
+    columns: &'a [Column],
+) -> Result<&'a Column, StoreError> {
+    let exact = columns.iter().find(|column| column.name == id);
+    let similar = || columns.iter().find(|column| column.name.eq_ignore_ascii_case(id));
+    match (exact, similar()) {
+        (Some(column), _) => Ok(column),
+        (None, Some(column)) if D::SQL.ignores_case => Ok(column),
+        (None, Some(Column { name, .. })) => Err(StoreError::Schema(format!(
+            "the table of users `{table}` has no column `{id}`, but `{name}`, which is another name \
+             in {}: mark the field of the id with `#[auth_user(id = \"{name}\")]` and \
+             `#[sqlx(rename = \"{name}\")]`",
+            D::NAME
+        ))),
+        (None, None) => Err(StoreError::Schema(format!(
+            "the table of users `{table}` has no column `{id}`: mark the field of the id with \
+             `#[auth_user(id)]`, or name its column with `#[auth_user(id = \"..\")]`"
+        ))),
+    }
+}
+
+fn wrong_kind(table: &str, id: &str, kind: UserIdKind, declared: &str) -> StoreError {
+    let kind = match kind {
+        UserIdKind::Integer => "an integer",
+        UserIdKind::Text => "a `String`",
+        UserIdKind::Uuid => "a `Uuid`",
+    };
+    StoreError::Schema(format!(
+        "`{table}.{id}` is {declared}, but the user's id in Rust is {kind}: change one of them"
+    ))
+}
+
+/// Which columns are read of a user.
+#[derive(Debug, PartialEq, Eq)]
+struct Selection<'a> {
+    columns: Vec<Selected<'a>>,
+    /// Those that the type asks for in vain. Then `columns` are all.
+    missing: Vec<&'static str>,
+    lacks_optional: bool,
+}
+
+/// A column of the table, and the name that the type knows it by.
+#[derive(Debug, PartialEq, Eq)]
+struct Selected<'a> {
+    column: &'a str,
+    name: &'a str,
+}
+
+impl Selected<'_> {
+    fn sql<D: Dialect>(&self) -> String {
+        let column = quoted_part(self.column, D::SQL.quote);
+        if self.name == self.column {
+            return format!("u.{column}");
+        }
+        format!("u.{column} AS {}", quoted_part(self.name, D::SQL.quote))
+    }
+}
+
+/// Picks those that the type asks for, in the order of the table; all, if it does not say.
+///
+/// They are named one by one in either case: a statement that says `u.*` changes under the prepared one
+/// when the app adds a column.
+fn select<'a>(
+    found: &'a [Column],
+    asked: Option<&'static [UserColumn]>,
+    ignores_case: bool,
+) -> Selection<'a> {
+    let all = |missing| Selection {
+        columns: found.iter().map(|Column { name, .. }| Selected { column: name, name }).collect(),
+        missing,
+        lacks_optional: false,
+    };
+    let Some(asked) = asked else { return all(Vec::new()) };
+    let place = |asked: &UserColumn| {
+        let exact = found.iter().position(|column| column.name == asked.name);
+        let similar =
+            || found.iter().position(|column| column.name.eq_ignore_ascii_case(asked.name));
+        if ignores_case { exact.or_else(similar) } else { exact }
+    };
+    let mut places: Vec<_> = asked.iter().map(|asked| (place(asked), asked)).collect();
+    let is_missing =
+        |(place, asked): &&(Option<usize>, &UserColumn)| place.is_none() && asked.is_required;
+    let missing: Vec<_> = places.iter().filter(is_missing).map(|(_, asked)| asked.name).collect();
+    if !missing.is_empty() {
+        return all(missing);
+    }
+    places.sort_by_key(|(place, _)| *place);
+    let selected = |(place, asked): &(Option<usize>, &'static UserColumn)| {
+        place.map(|place| Selected { column: &found[place].name, name: asked.name })
+    };
+    Selection {
+        columns: places.iter().filter_map(selected).collect(),
+        missing,
+        lacks_optional: places.iter().any(|(place, _)| place.is_none()),
+    }
+}
+
+fn uuid_form<D: Dialect>(declared: &str) -> UuidForm {
+    match family(declared) {
+        Some(UserIdKind::Text) => UuidForm::Text,
+        Some(UserIdKind::Uuid) => D::SQL.uuid,
+        Some(UserIdKind::Integer) | None => UuidForm::Bytes,
+    }
+}
+
+/// Which kind of id a type is made for; `None` for bytes and for types that hold anything.
+fn family(declared: &str) -> Option<UserIdKind> {
+    let declared = declared.to_ascii_lowercase();
+    let has = |part| declared.contains(part);
+    if has("uuid") {
+        Some(UserIdKind::Uuid)
+    } else if has("int") || has("serial") {
+        Some(UserIdKind::Integer)
+    } else if has("char") || has("text") || has("clob") {
+        Some(UserIdKind::Text)
+    } else {
+        None
+    }
+}
+
+fn fits(kind: UserIdKind, declared: &str) -> bool {
+    match (kind, family(declared)) {
+        (_, None) | (UserIdKind::Uuid, Some(UserIdKind::Text)) => true,
+        (kind, Some(family)) => kind == family,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn columns(names: &[&str]) -> Vec<Column> {
+        names.iter().map(|name| Column::named(name)).collect()
+    }
+
+    const ASKED: &[UserColumn] =
+        &[UserColumn::required("email"), UserColumn::required("id"), UserColumn::optional("plan")];
+
+    fn names<'a>(selection: &Selection<'a>) -> Vec<&'a str> {
+        selection.columns.iter().map(|selected| selected.column).collect()
+    }
+
+    #[test]
+    fn only_what_the_type_asks_for_is_read_in_the_order_of_the_table() {
+        let found = columns(&["id", "avatar", "plan", "email"]);
+        let selection = select(&found, Some(ASKED), false);
+        assert_eq!(names(&selection), ["id", "plan", "email"]);
+        assert!(!selection.lacks_optional);
+    }
+
+    #[test]
+    fn a_column_that_is_optional_may_be_missing() {
+        let found = columns(&["id", "email"]);
+        let selection = select(&found, Some(ASKED), false);
+        assert_eq!((names(&selection), selection.lacks_optional), (vec!["id", "email"], true));
+    }
+
+    #[test]
+    fn all_columns_are_read_where_one_is_missing_or_the_type_does_not_say() {
+        let found = columns(&["id", "mail"]);
+        let selection = select(&found, Some(ASKED), false);
+        assert_eq!(
+            (names(&selection), &selection.missing[..]),
+            (vec!["id", "mail"], &["email"][..])
+        );
+        assert_eq!(names(&select(&found, None, false)), ["id", "mail"]);
+    }
+
+    #[test]
+    fn case_counts_where_the_database_says_so() {
+        let found = columns(&["ID", "Email"]);
+        let selection = select(&found, Some(ASKED), true);
+        let email = Selected { column: "Email", name: "email" };
+        assert_eq!(selection.columns, [Selected { column: "ID", name: "id" }, email]);
+        assert_eq!(select(&found, Some(ASKED), false).missing, ["email", "id"]);
+    }
+}
