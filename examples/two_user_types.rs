@@ -3,15 +3,15 @@
 //! `cargo run --example two_user_types`, then open the address it prints, and `/staff/` there. Sign
 //! in to both in one browser: neither session knows of the other.
 //!
-//! Each type has an `Auth`, a cookie and a table of users. A `SqlStore` keeps the sessions of one
-//! table of users, so each type has a database, too: here a file.
+//! Each type has an `Auth`, a cookie, a table of users and, in the same database, a table of sessions.
 
-use std::{env, path::Path};
+use std::env;
 
 use actix_web::{App, HttpServer, Responder, get, post, web};
 use locals::{
     Auth, AuthUser, CookieConfig, Error, Locals, User, require_user, store::SqlStore, with_session,
 };
+use sqlx::SqlitePool;
 
 #[derive(sqlx::FromRow, AuthUser)]
 #[auth_user(table = "customers")]
@@ -21,7 +21,7 @@ struct Customer {
 }
 
 #[derive(sqlx::FromRow, AuthUser)]
-#[auth_user(table = "staff")]
+#[auth_user(table = "staff", sessions = "staff_sessions")]
 struct Employee {
     id: i64,
     name: String,
@@ -90,13 +90,12 @@ async fn logout(locals: Locals) -> Result<impl Responder, Error> {
     Ok(web::Redirect::to(".").see_other())
 }
 
-/// An `Auth` with a database of its own, in which the table of users is made by this SQL.
-async fn auth<T>(file: &Path, users: &'static str, cookie: &str) -> Result<Auth<T>, Failure>
+/// An `Auth` for one type of user.
+async fn auth<T>(pool: &SqlitePool, cookie: &str) -> Result<Auth<T>, Failure>
 where
     T: AuthUser + for<'r> sqlx::FromRow<'r, sqlx::sqlite::SqliteRow>,
 {
-    let store = SqlStore::sqlite(&file.display().to_string()).await?;
-    sqlx::raw_sql(users).execute(store.pool()).await?;
+    let store = SqlStore::new(pool.clone());
     store.migrate().await?;
     // The names differ, so that one browser holds both. Plain HTTP, for this demonstration: behind
     // HTTPS leave `secure` as it is, and begin the names with `__Host-`.
@@ -108,15 +107,15 @@ type Failure = Box<dyn std::error::Error>;
 
 #[actix_web::main]
 async fn main() -> Result<(), Failure> {
-    let file = |name| env::temp_dir().join(name);
-    let customers = "CREATE TABLE IF NOT EXISTS customers \
-        (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT); \
-        INSERT OR IGNORE INTO customers VALUES (1, 'Ada')";
-    let customers: Auth<Customer> = auth(&file("locals-shop.db"), customers, "customer").await?;
-    let staff = "CREATE TABLE IF NOT EXISTS staff \
-        (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT); \
+    let file = env::temp_dir().join("locals-shop.db");
+    let store = SqlStore::<_, Customer>::sqlite(&file.display().to_string()).await?;
+    let users = "CREATE TABLE IF NOT EXISTS customers (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT); \
+        INSERT OR IGNORE INTO customers VALUES (1, 'Ada'); \
+        CREATE TABLE IF NOT EXISTS staff (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT); \
         INSERT OR IGNORE INTO staff VALUES (1, 'Grace')";
-    let staff: Auth<Employee> = auth(&file("locals-staff.db"), staff, "employee").await?;
+    sqlx::raw_sql(users).execute(store.pool()).await?;
+    let customers: Auth<Customer> = auth(store.pool(), "customer").await?;
+    let staff: Auth<Employee> = auth(store.pool(), "employee").await?;
 
     let address = env::var("ADDR").unwrap_or_else(|_| "127.0.0.1:8080".to_owned());
     println!("Open http://{address} and http://{address}/staff/");

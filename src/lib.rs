@@ -259,6 +259,7 @@ pub mod guide {
         sessions = "docs/sessions.md", "Sessions and their life, as a picture": "docs/life.svg";
         #[cfg_attr(doctest, cfg(feature = "store-suite"))]
         stores = "docs/stores.md";
+        poolers = "docs/poolers.md";
         proxies = "docs/proxies.md";
         nodes = "docs/nodes.md";
         errors = "docs/errors.md";

@@ -110,18 +110,17 @@ impl<T: AuthUser> SqlStore<sqlx::Sqlite, T> {
         database: sqlx::sqlite::SqliteConnectOptions,
         connections: u32,
     ) -> Result<Self, StoreError> {
-        use sqlx::{
-            ConnectOptions,
-            sqlite::{SqliteJournalMode, SqliteSynchronous},
-        };
+        use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 
-        let url = database.to_url_lossy().to_string();
+        // The options have no other way to say so.
+        let is_in_memory = format!("{database:?}").contains("in_memory: true")
+            || database.get_filename().as_os_str() == ":memory:";
         let database = database
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(PATIENCE);
-        let options = if url.contains(":memory:") || url.contains("mode=memory") {
+        let options = if is_in_memory {
             // Each connection would be a database of its own, and gone with it.
             options(1).idle_timeout(None).max_lifetime(None)
         } else {
