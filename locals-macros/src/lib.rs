@@ -13,6 +13,7 @@ mod expand;
 mod handler;
 mod literals;
 mod paths;
+mod user_key;
 
 use crate::{
     args::Args,
@@ -125,7 +126,8 @@ pub fn require_user(args: TokenStream, item: TokenStream) -> TokenStream {
 /// | `#[auth_user(id = "account_id")]` | the field of the id, where its column is named otherwise | the field's name |
 /// | `#[auth_user(credential)]` | a field that sessions are bound to, such as the hash of the password; as many as you like | none |
 ///
-/// The id is `i64`, `i32`, `String` or `Uuid`.
+/// The id is an integer (`i64`, `i32`, `i16`, `u64` or `u32`), `String`, `Uuid`, or a type of the app's
+/// own around one of them that derives [`UserKey`](macro@UserKey).
 ///
 /// A session opens nothing any more when a field marked as credential has another value than when the
 /// session began, whoever has changed it: a password that is set by hand, in SQL, signs the user out
@@ -147,6 +149,31 @@ pub fn require_user(args: TokenStream, item: TokenStream) -> TokenStream {
 pub fn auth_user(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as syn::DeriveInput);
     auth_user::derive(&input).into()
+}
+
+/// Makes a struct with one field the type of users' ids, so that an id of something else is none.
+///
+/// The field is of a type that ids have: `i64`, `i32`, `i16`, `u64`, `u32`, `String`, `Uuid`, or another
+/// that derives this. The trait [`UserKey`](trait.UserKey.html) is implemented, and
+/// `From<AccountId> for UserId` and `TryFrom<UserId> for AccountId`.
+///
+/// ```
+/// use locals::{AuthUser, UserKey};
+///
+/// #[derive(Clone, Copy, sqlx::Type, UserKey)]
+/// #[sqlx(transparent)]
+/// struct AccountId(i64);
+///
+/// #[derive(sqlx::FromRow, AuthUser)]
+/// struct Account {
+///     id: AccountId,
+///     email: String,
+/// }
+/// ```
+#[proc_macro_derive(UserKey)]
+pub fn user_key(input: TokenStream) -> TokenStream {
+    let input = parse_macro_input!(input as syn::DeriveInput);
+    user_key::derive(&input).into()
 }
 
 /// What an attribute makes of the item below it.

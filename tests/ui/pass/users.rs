@@ -27,6 +27,19 @@ struct Raw {
     r#type: String,
 }
 
+#[derive(Clone, locals::UserKey)]
+struct AccountId(u32);
+
+#[derive(Clone, locals::UserKey)]
+struct Wrapped {
+    r#type: AccountId,
+}
+
+#[derive(AuthUser)]
+struct OfOwnType {
+    id: Wrapped,
+}
+
 fn main() {
     assert_eq!((Default::TABLE, Default::ID_COLUMN), ("users", "id"));
     assert_eq!((Marked::TABLE, Marked::ID_COLUMN), ("accounts", "number"));
@@ -36,4 +49,7 @@ fn main() {
     assert_eq!(Marked { id: String::new(), number: 2 }.id(), &2_i32);
     assert!(Column { key: uuid::Uuid::nil() }.id().is_nil());
     assert_eq!(Raw { r#type: "a".into() }.id(), "a");
+    let id = Wrapped { r#type: AccountId(7) };
+    assert_eq!(locals::UserId::from(OfOwnType { id }.id().clone()), locals::UserId::Integer(7));
+    assert!(Wrapped::try_from(locals::UserId::Integer(-7)).is_err());
 }
