@@ -23,6 +23,11 @@ pub fn credential_digest() -> TokenStream {
     quote!(::locals::CredentialDigest)
 }
 
+/// A column of a user's row.
+pub fn user_column() -> TokenStream {
+    quote!(::locals::UserColumn)
+}
+
 /// The trait that `#[derive(UserKey)]` implements.
 pub fn user_key() -> TokenStream {
     quote!(::locals::UserKey)
