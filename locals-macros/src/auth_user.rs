@@ -318,6 +318,7 @@ fn expand(input: &DeriveInput, user: AuthUser) -> TokenStream {
     let sessions = sessions.map(|table| quote!(const SESSIONS: &'static str = #table;));
     let columns = user.columns.map(|columns| expand_columns(&columns));
     let credential = expand_credential(&user.credential);
+    let private = paths::private();
     quote! {
         #session_data
 
@@ -334,6 +335,12 @@ fn expand(input: &DeriveInput, user: AuthUser) -> TokenStream {
             }
 
             #credential
+
+            fn row_reader(
+                database: ::core::any::TypeId,
+            ) -> ::core::option::Option<::std::boxed::Box<dyn ::core::any::Any>> {
+                #private::read_row!(Self, database)
+            }
         }
     }
 }

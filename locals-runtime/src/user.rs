@@ -1,6 +1,11 @@
 //! The user: the app's own type, its id, and how a handler holds it.
 
-use std::{any::type_name, fmt, ops::Deref, sync::Arc};
+use std::{
+    any::{Any, TypeId, type_name},
+    fmt,
+    ops::Deref,
+    sync::Arc,
+};
 
 use serde::Serialize;
 
@@ -11,6 +16,7 @@ use crate::{
 };
 
 mod id;
+pub mod row_reader;
 
 pub use id::{UserId, UserIdKind, UserKey, WrongIdKind};
 
@@ -66,6 +72,14 @@ pub trait AuthUser: Send + Sync + 'static {
 
     /// Adds the fields that [`CREDENTIAL`](Self::CREDENTIAL) names, in that order.
     fn credential(&self, _digest: &mut CredentialDigest) {}
+
+    /// How a user is made of a row of the `sqlx` database with this id, as a boxed
+    /// `fn(&D::Row) -> sqlx::Result<Self>`; `None` where it is not known. Written by the derive. No part
+    /// of the public interface.
+    #[doc(hidden)]
+    fn row_reader(_database: TypeId) -> Option<Box<dyn Any>> {
+        None
+    }
 }
 
 /// A column that the row of a user is read from, see [`AuthUser::COLUMNS`].

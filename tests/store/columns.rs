@@ -1,8 +1,10 @@
 //! What the derive says of the rows of a user, held against what `sqlx::FromRow` does with them.
 
+use std::any::{Any, TypeId};
+
 use locals::{AuthUser, UserColumn};
 use sqlx::{
-    AssertSqlSafe, Connection, FromRow, Row, SqliteConnection, sqlite::SqliteRow,
+    AssertSqlSafe, Connection, Database, FromRow, Row, Sqlite, SqliteConnection, sqlite::SqliteRow,
 };
 
 /// The columns, those that may be missing with a `?` behind.
@@ -225,4 +227,45 @@ fn all_columns_are_read_where_the_derive_cannot_know_them() {
 fn the_table_of_the_sessions_can_be_named() {
     assert_eq!((Plain::TABLE, Plain::SESSIONS), ("users", "user_sessions"));
     assert_eq!((Staff::TABLE, Staff::SESSIONS), ("shop.staff", "shop.staff_sessions"));
+}
+
+/// What the derive knows of how a row of this database becomes a user.
+fn reader<D: Database, T: AuthUser>() -> Option<fn(&D::Row) -> sqlx::Result<T>> {
+    T::row_reader(TypeId::of::<D>()).map(|reader| {
+        let reader: Box<dyn Any> = reader;
+        *reader.downcast().expect("a reader of rows of this database")
+    })
+}
+
+#[actix_web::test]
+async fn the_derive_knows_how_a_row_becomes_a_user() {
+    let read = reader::<Sqlite, Renamed>().unwrap();
+    let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+    let sql = "SELECT 7 AS account_id, 1 AS \"E-Mail\", 2 AS age";
+    let row = sqlx::query(sql).fetch_one(&mut connection).await.unwrap();
+    assert_eq!(read(&row).unwrap().id(), &7);
+
+    #[cfg(feature = "postgres")]
+    assert!(reader::<sqlx::Postgres, Renamed>().is_some());
+    #[cfg(feature = "mysql")]
+    assert!(reader::<sqlx::MySql, Renamed>().is_some());
+    assert!(Renamed::row_reader(TypeId::of::<i64>()).is_none());
+}
+
+#[test]
+fn the_derive_knows_where_no_row_becomes_a_user() {
+    assert!(reader::<Sqlite, All>().is_none());
+    #[cfg(feature = "postgres")]
+    assert!(reader::<sqlx::Postgres, All>().is_none());
+    #[cfg(feature = "mysql")]
+    assert!(reader::<sqlx::MySql, All>().is_none());
+}
+
+#[test]
+fn the_derive_tells_the_rows_of_one_database_from_those_of_another() {
+    assert!(reader::<Sqlite, Named>().is_some());
+    #[cfg(feature = "postgres")]
+    assert!(reader::<sqlx::Postgres, Named>().is_none());
+    #[cfg(feature = "mysql")]
+    assert!(reader::<sqlx::MySql, Named>().is_none());
 }
