@@ -214,7 +214,7 @@
 //! | `store-suite` | [`store::suite`], the tests that every store must pass |
 //! | `testing` | `locals::testing`, for tests of your app |
 
-pub use locals_macros::{AuthUser, require_user, with_session};
+pub use locals_macros::{AuthUser, UserKey, require_user, with_session};
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 pub use locals_runtime::Within;
 #[cfg(feature = "device-names")]

@@ -1,26 +1,38 @@
 //! `#[derive(AuthUser)]`.
 
 use proc_macro2::TokenStream;
-use quote::{quote, quote_spanned};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::{
     Attribute, Data, DeriveInput, Expr, ExprLit, ExprPath, Field, Fields, Ident, Lit, LitStr, Meta,
-    Token, Type, ext::IdentExt, punctuated::Punctuated, spanned::Spanned,
+    Token, Type, punctuated::Punctuated, spanned::Spanned,
 };
 
 use crate::{
+    columns::{Column, Container, IdColumn, Listed, name_of},
     diagnostics::{Diagnostics, unknown},
     paths,
 };
 
 const DEFAULT_TABLE: &str = "users";
+const DEFAULT_SESSIONS: &str = "user_sessions";
 const DEFAULT_ID: &str = "id";
 
 /// What the implementation is made of.
 struct AuthUser<'a> {
-    table: String,
-    session_data: Option<ExprPath>,
+    settings: Settings,
     id: Option<IdField<'a>>,
+    /// None stands for all that the table has.
+    columns: Option<Vec<Column>>,
     credential: Vec<&'a Field>,
+}
+
+/// What stands above the struct.
+#[derive(Default)]
+struct Settings {
+    table: Option<String>,
+    sessions: Option<String>,
+    session_data: Option<ExprPath>,
+    columns: Option<Listed>,
 }
 
 struct IdField<'a> {
@@ -45,93 +57,163 @@ fn read<'a>(input: &'a DeriveInput, diagnostics: &mut Diagnostics) -> AuthUser<'
             "a user type has no generic parameters: it is one row of one table",
         );
     }
-    let (table, session_data) = read_struct(&input.attrs, diagnostics);
-    let mut credential = Vec::new();
-    let id = match &input.data {
+    let settings = read_struct(&input.attrs, diagnostics);
+    let mut user = AuthUser { settings, id: None, columns: None, credential: Vec::new() };
+    match &input.data {
         Data::Struct(data) => match &data.fields {
-            Fields::Named(fields) => {
-                read_fields(&input.ident, &fields.named, &mut credential, diagnostics)
-            }
-            Fields::Unnamed(_) | Fields::Unit => {
-                diagnostics.error(
-                    &input.ident,
-                    "a user is a struct with named fields, one of which is its id: write \
-                     `struct Account { id: i64, .. }`",
-                );
-                None
-            }
-        },
-        Data::Enum(_) | Data::Union(_) => {
-            diagnostics.error(
+            Fields::Named(fields) => user.read_fields(input, &fields.named, diagnostics),
+            Fields::Unnamed(_) | Fields::Unit => diagnostics.error(
                 &input.ident,
-                "only a struct can be a user: write `struct Account { id: i64, .. }`",
-            );
-            None
-        }
-    };
-    credential.sort_by_key(|field| name_of_field(field));
-    AuthUser { table, session_data, id, credential }
+                "a user is a struct with named fields, one of which is its id: write \
+                 `struct Account { id: i64, .. }`",
+            ),
+        },
+        Data::Enum(_) | Data::Union(_) => diagnostics.error(
+            &input.ident,
+            "only a struct can be a user: write `struct Account { id: i64, .. }`",
+        ),
+    }
+    user
 }
 
-/// `#[auth_user(table = "..", session = ..)]`.
-fn read_struct(
-    attributes: &[Attribute],
-    diagnostics: &mut Diagnostics,
-) -> (String, Option<ExprPath>) {
-    let (mut table, mut session) = (None, None);
+/// `#[auth_user(table = "..", sessions = "..", session = .., columns(..))]`.
+fn read_struct(attributes: &[Attribute], diagnostics: &mut Diagnostics) -> Settings {
+    let mut found = Settings::default();
+    let mut seen = Vec::new();
     for setting in settings(attributes, diagnostics) {
-        let name = name_of(&setting);
-        let is_repeated = match &*name {
-            "table" => table.replace(read_table(&setting, diagnostics)).is_some(),
-            "session" => session.replace(read_session(&setting, diagnostics)).is_some(),
+        let name = name_of_setting(&setting);
+        match &*name {
+            "table" => found.table = read_table(&setting, diagnostics),
+            "sessions" => found.sessions = read_sessions(&setting, diagnostics),
+            "session" => found.session_data = read_session(&setting, diagnostics),
+            "columns" => found.columns = Listed::read(&setting, diagnostics),
             "id" | "credential" => {
                 let message = format!("`{name}` marks a field: write it above that field");
                 diagnostics.error(&setting, message);
-                false
+                continue;
             }
             _ => {
-                let message = unknown("setting", &name, &["table", "session"]);
-                diagnostics.error(&setting, message);
-                false
+                let known = ["table", "sessions", "session", "columns"];
+                diagnostics.error(&setting, unknown("setting", &name, &known));
+                continue;
             }
-        };
-        if is_repeated {
-            diagnostics.error(&setting, format!("`{name}` stands here twice"));
         }
+        if seen.contains(&name) {
+            diagnostics.error(&setting, format!("`{name}` stands here twice"));
+        } else if matches!(&*name, "table" | "sessions") && found.table() == found.sessions() {
+            let table = found.table();
+            let message = format!(
+                "users and their sessions are in two tables, and both are named `{table}`: name \
+                 another with `sessions = \"..\"`"
+            );
+            diagnostics.error(&setting, message);
+        }
+        seen.push(name);
     }
-    (table.flatten().unwrap_or_else(|| DEFAULT_TABLE.to_owned()), session.flatten())
+    found
+}
+
+impl Settings {
+    fn table(&self) -> &str {
+        self.table.as_deref().unwrap_or(DEFAULT_TABLE)
+    }
+
+    fn sessions(&self) -> &str {
+        self.sessions.as_deref().unwrap_or(DEFAULT_SESSIONS)
+    }
 }
 
 fn read_table(setting: &Meta, diagnostics: &mut Diagnostics) -> Option<String> {
     let name = text(setting, "table = \"accounts\"", diagnostics)?;
-    if name.value().split('.').count() > 2 || !name.value().split('.').all(is_identifier) {
+    Some(name_of_table(&name, diagnostics))
+}
+
+fn read_sessions(setting: &Meta, diagnostics: &mut Diagnostics) -> Option<String> {
+    if let Meta::NameValue(pair) = setting
+        && let Expr::Path(data) = &pair.value
+    {
+        let data = data.to_token_stream();
+        let message = format!(
+            "`sessions` names the table of the sessions: write \
+             `#[auth_user(sessions = \"staff_sessions\")]`; the type of what the app keeps with each \
+             session is `session = {data}`"
+        );
+        diagnostics.error(setting, message);
+        return None;
+    }
+    let name = text(setting, "sessions = \"staff_sessions\"", diagnostics)?;
+    Some(name_of_table(&name, diagnostics))
+}
+
+fn name_of_table(name: &LitStr, diagnostics: &mut Diagnostics) -> String {
+    let parts = name.value();
+    if parts.split('.').count() > 2 || !parts.split('.').all(is_identifier) {
         diagnostics.error(
-            &name,
+            name,
             "not the name of a table: write letters, digits and `_`, with the schema and `.` \
              before it if there is one",
         );
     }
-    Some(name.value())
+    parts
 }
 
 fn read_session(setting: &Meta, diagnostics: &mut Diagnostics) -> Option<ExprPath> {
-    if let Meta::NameValue(pair) = setting
-        && let Expr::Path(data) = &pair.value
-    {
-        return Some(data.clone());
+    if let Meta::NameValue(pair) = setting {
+        match &pair.value {
+            Expr::Path(data) => return Some(data.clone()),
+            Expr::Lit(ExprLit { lit: Lit::Str(table), .. }) => {
+                let table = table.to_token_stream();
+                let message = format!(
+                    "`session` is the type of what the app keeps with each session: write \
+                     `#[auth_user(session = Cart)]`; the table of the sessions is \
+                     `sessions = {table}`"
+                );
+                diagnostics.error(setting, message);
+                return None;
+            }
+            _ => {}
+        }
     }
     diagnostics.error(setting, "a type is missing: write `#[auth_user(session = Cart)]`");
     None
 }
 
-/// The field marked `#[auth_user(id)]`, or else the one named `id`; and those marked
+impl<'a> AuthUser<'a> {
+    fn read_fields(
+        &mut self,
+        input: &'a DeriveInput,
+        fields: &'a Punctuated<Field, Token![,]>,
+        diagnostics: &mut Diagnostics,
+    ) {
+        let row = Container::read(&input.attrs);
+        let marked = read_marks(fields, &mut self.credential, diagnostics);
+        let is_id = |field: &&Field| name_of(field) == DEFAULT_ID;
+        let marked = marked.or_else(|| Some((fields.iter().find(is_id)?, None)));
+        if marked.is_none() {
+            diagnostics.error(
+                &input.ident,
+                "no field is named `id`: mark the one that holds the id with `#[auth_user(id)]`",
+            );
+        }
+        let id = marked.map(|(field, named)| row.id(field, named, diagnostics));
+        self.columns = match self.settings.columns.take() {
+            None => row.columns(fields, id.as_ref()),
+            Some(listed) => listed.columns(id.as_ref(), diagnostics),
+        };
+        self.id = id.and_then(|IdColumn { field, column }| {
+            Some(IdField { name: field.ident.as_ref()?, ty: &field.ty, column })
+        });
+        self.credential.sort_by_key(|field| name_of(field));
+    }
+}
+
+/// The field marked `#[auth_user(id)]`, with the column that it names; and those marked
 /// `#[auth_user(credential)]`.
-fn read_fields<'a>(
-    user: &Ident,
+fn read_marks<'a>(
     fields: &'a Punctuated<Field, Token![,]>,
     credential: &mut Vec<&'a Field>,
     diagnostics: &mut Diagnostics,
-) -> Option<IdField<'a>> {
+) -> Option<(&'a Field, Option<String>)> {
     let mut marked = None;
     for field in fields {
         for setting in settings(&field.attrs, diagnostics) {
@@ -140,29 +222,18 @@ fn read_fields<'a>(
                 continue;
             }
             if !setting.path().is_ident("id") {
-                let message = unknown("setting", &name_of(&setting), &["id", "credential"]);
-                diagnostics.error(setting, message);
+                let name = name_of_setting(&setting);
+                diagnostics.error(setting, unknown("setting", &name, &["id", "credential"]));
                 continue;
             }
             if marked.is_some() {
                 diagnostics.error(&setting, "a user has one id: another is marked before");
                 continue;
             }
-            marked = id_field(field).map(|id| match read_column(&setting, diagnostics) {
-                Some(column) => IdField { column, ..id },
-                None => id,
-            });
+            marked = Some((field, read_column(&setting, diagnostics)));
         }
     }
-    let named = || fields.iter().filter_map(id_field).find(|id| *id.name == DEFAULT_ID);
-    let id = marked.or_else(named);
-    if id.is_none() {
-        diagnostics.error(
-            user,
-            "no field is named `id`: mark the one that holds the id with `#[auth_user(id)]`",
-        );
-    }
-    id
+    marked
 }
 
 /// `#[auth_user(credential)]`.
@@ -180,15 +251,6 @@ fn read_credential<'a>(
         return;
     }
     credential.push(field);
-}
-
-fn name_of_field(field: &Field) -> String {
-    field.ident.as_ref().map(|name| name.unraw().to_string()).unwrap_or_default()
-}
-
-fn id_field(field: &Field) -> Option<IdField<'_>> {
-    let name = field.ident.as_ref()?;
-    Some(IdField { name, ty: &field.ty, column: name.unraw().to_string() })
 }
 
 /// `#[auth_user(id = "column")]`, where the column is not named as the field.
@@ -226,7 +288,7 @@ fn text(setting: &Meta, example: &str, diagnostics: &mut Diagnostics) -> Option<
     None
 }
 
-fn name_of(setting: &Meta) -> String {
+fn name_of_setting(setting: &Meta) -> String {
     setting.path().get_ident().map(ToString::to_string).unwrap_or_default()
 }
 
@@ -237,13 +299,13 @@ fn is_identifier(name: &str) -> bool {
 
 fn expand(input: &DeriveInput, user: AuthUser) -> TokenStream {
     let auth_user = paths::auth_user();
-    let (name, table) = (&input.ident, user.table);
+    let (name, table) = (&input.ident, user.settings.table());
     // Without an id the mistake is reported; the trait is there all the same.
     let (ty, column, id) = match user.id {
         Some(IdField { name, ty, column }) => (quote!(#ty), column, quote!(&self.#name)),
         None => (quote!(i64), DEFAULT_ID.to_owned(), quote!(::core::unreachable!())),
     };
-    let session_data = user.session_data.map(|data| {
+    let session_data = user.settings.session_data.as_ref().map(|data| {
         let session_data = paths::session_data();
         quote_spanned! {data.span()=>
             #[automatically_derived]
@@ -252,7 +314,11 @@ fn expand(input: &DeriveInput, user: AuthUser) -> TokenStream {
             }
         }
     });
+    let sessions = user.settings.sessions.as_ref();
+    let sessions = sessions.map(|table| quote!(const SESSIONS: &'static str = #table;));
+    let columns = user.columns.map(|columns| expand_columns(&columns));
     let credential = expand_credential(&user.credential);
+    let private = paths::private();
     quote! {
         #session_data
 
@@ -261,13 +327,37 @@ fn expand(input: &DeriveInput, user: AuthUser) -> TokenStream {
             type Id = #ty;
             const TABLE: &'static str = #table;
             const ID_COLUMN: &'static str = #column;
+            #sessions
+            #columns
 
             fn id(&self) -> &Self::Id {
                 #id
             }
 
             #credential
+
+            fn row_reader(
+                database: ::core::any::TypeId,
+            ) -> ::core::option::Option<::std::boxed::Box<dyn ::core::any::Any>> {
+                #private::read_row!(Self, database)
+            }
         }
+    }
+}
+
+/// The columns that a row is read from.
+fn expand_columns(columns: &[Column]) -> TokenStream {
+    let user_column = paths::user_column();
+    let columns = columns.iter().map(|Column { name, is_required }| {
+        if *is_required {
+            quote!(#user_column::required(#name))
+        } else {
+            quote!(#user_column::optional(#name))
+        }
+    });
+    quote! {
+        const COLUMNS: ::core::option::Option<&'static [#user_column]> =
+            ::core::option::Option::Some(&[#(#columns),*]);
     }
 }
 
@@ -277,7 +367,7 @@ fn expand_credential(fields: &[&Field]) -> Option<TokenStream> {
         return None;
     }
     let digest = paths::credential_digest();
-    let names = fields.iter().map(|field| name_of_field(field));
+    let names = fields.iter().map(|field| name_of(field));
     // At the type of the field, where the compiler says what types it may have.
     let added = fields.iter().map(|field| {
         let name = &field.ident;

@@ -8,11 +8,13 @@ use syn::parse_macro_input;
 mod args;
 mod auth_user;
 mod check;
+mod columns;
 mod diagnostics;
 mod expand;
 mod handler;
 mod literals;
 mod paths;
+mod user_key;
 
 use crate::{
     args::Args,
@@ -120,18 +122,15 @@ pub fn require_user(args: TokenStream, item: TokenStream) -> TokenStream {
 /// | attribute | on | default |
 /// |---|---|---|
 /// | `#[auth_user(table = "accounts")]` | the struct | `users` |
+/// | `#[auth_user(sessions = "staff_sessions")]` | the struct; the table in which `SqlStore` keeps their sessions | `user_sessions` |
+/// | `#[auth_user(columns("id", "email"))]` | the struct; the columns that its row is read from, or `columns(all)` | those of the fields |
 /// | `#[auth_user(session = Cart)]` | the struct; what the app keeps with each session, see [`SessionData`](trait.SessionData.html) | nothing |
 /// | `#[auth_user(id)]` | the field of the id | the field named `id` |
-/// | `#[auth_user(id = "account_id")]` | the field of the id, where its column is named otherwise | the field's name |
+/// | `#[auth_user(id = "account_id")]` | the field of the id, where its column is named otherwise | that of the field |
 /// | `#[auth_user(credential)]` | a field that sessions are bound to, such as the hash of the password; as many as you like | none |
 ///
-/// The id is `i64`, `i32`, `String` or `Uuid`.
-///
-/// A session opens nothing any more when a field marked as credential has another value than when the
-/// session began, whoever has changed it: a password that is set by hand, in SQL, signs the user out
-/// everywhere. What is kept of the fields is a digest. Sessions from before the first field was
-/// marked have none, and open nothing either. Every type of user from which a session is made marks
-/// the same fields.
+/// The id is an integer (`i64`, `i32`, `i16`, `u64` or `u32`), `String`, `Uuid`, or a type of the app's
+/// own around one of them that derives [`UserKey`](macro@UserKey).
 ///
 /// ```
 /// use locals::AuthUser;
@@ -143,10 +142,92 @@ pub fn require_user(args: TokenStream, item: TokenStream) -> TokenStream {
 ///     email: String,
 /// }
 /// ```
+///
+/// # Columns
+///
+/// `SqlStore` reads those columns of the table that `sqlx::FromRow` looks for, and no others. So a
+/// migration may add, drop and change the others while the app runs, a role of the database need not be
+/// allowed to read them, and what is large costs nothing.
+///
+/// They are the names of the fields, as `#[sqlx(..)]` says it: with `rename` and `rename_all`, which
+/// name the column of the id, too; without those that `skip`; and those with `default` only where the
+/// table has them. A field with `flatten` may be made of any columns, so all are read.
+///
+/// A `FromRow` that is written by hand may read other columns than the fields are named. Then name
+/// them, with that of the id, or read all:
+///
+/// ```
+/// use locals::AuthUser;
+/// use sqlx::{FromRow, Row, sqlite::SqliteRow};
+///
+/// #[derive(AuthUser)]
+/// #[auth_user(columns("id", "first_name", "last_name"))] // or `columns(all)`
+/// struct Account {
+///     id: i64,
+///     name: String,
+/// }
+///
+/// impl FromRow<'_, SqliteRow> for Account {
+///     fn from_row(row: &SqliteRow) -> sqlx::Result<Self> {
+///         let (first, last): (&str, &str) = (row.try_get("first_name")?, row.try_get("last_name")?);
+///         Ok(Self { id: row.try_get("id")?, name: format!("{first} {last}") })
+///     }
+/// }
+/// ```
+///
+/// # Sessions of several types of user
+///
+/// The sessions of two types of user in one database are in two tables. Whoever is signed in as one is
+/// nobody to the other:
+///
+/// ```
+/// use locals::AuthUser;
+///
+/// #[derive(sqlx::FromRow, AuthUser)]
+/// #[auth_user(table = "customers")]
+/// struct Customer { id: i64 }
+///
+/// #[derive(sqlx::FromRow, AuthUser)]
+/// #[auth_user(table = "staff", sessions = "staff_sessions")]
+/// struct Employee { id: i64 }
+/// ```
+///
+/// # Credentials
+///
+/// A session opens nothing any more when a field marked as credential has another value than when the
+/// session began, whoever has changed it: a password that is set by hand, in SQL, signs the user out
+/// everywhere. What is kept of the fields is a digest. Sessions from before the first field was
+/// marked have none, and open nothing either. Every type of user from which a session is made marks
+/// the same fields.
 #[proc_macro_derive(AuthUser, attributes(auth_user))]
 pub fn auth_user(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as syn::DeriveInput);
     auth_user::derive(&input).into()
+}
+
+/// Makes a struct with one field the type of users' ids, so that an id of something else is none.
+///
+/// The field is of a type that ids have: `i64`, `i32`, `i16`, `u64`, `u32`, `String`, `Uuid`, or another
+/// that derives this. The trait [`UserKey`](trait.UserKey.html) is implemented, and
+/// `From<AccountId> for UserId` and `TryFrom<UserId> for AccountId`.
+///
+/// ```
+/// use locals::{AuthUser, UserKey};
+///
+/// #[derive(Clone, Copy, sqlx::Type, UserKey)]
+/// #[sqlx(transparent)]
+/// struct AccountId(i64);
+///
+/// #[derive(sqlx::FromRow, AuthUser)]
+/// struct Account {
+///     id: AccountId,
+///     email: String,
+/// }
+/// ```
+#[proc_macro_derive(UserKey)]
+pub fn user_key(input: TokenStream) -> TokenStream {
+    let input = parse_macro_input!(input as syn::DeriveInput);
+    user_key::derive(&input).into()
 }
 
 /// What an attribute makes of the item below it.

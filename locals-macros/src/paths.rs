@@ -22,3 +22,28 @@ pub fn session_data() -> TokenStream {
 pub fn credential_digest() -> TokenStream {
     quote!(::locals::CredentialDigest)
 }
+
+/// A column of a user's row.
+pub fn user_column() -> TokenStream {
+    quote!(::locals::UserColumn)
+}
+
+/// The trait that `#[derive(UserKey)]` implements.
+pub fn user_key() -> TokenStream {
+    quote!(::locals::UserKey)
+}
+
+/// The id of a user, whatever its type.
+pub fn user_id() -> TokenStream {
+    quote!(::locals::UserId)
+}
+
+/// The kinds of ids.
+pub fn user_id_kind() -> TokenStream {
+    quote!(::locals::UserIdKind)
+}
+
+/// The error of an id of another kind.
+pub fn wrong_id_kind() -> TokenStream {
+    quote!(::locals::WrongIdKind)
+}

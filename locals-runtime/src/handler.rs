@@ -10,8 +10,10 @@ use actix_web::{FromRequest, Responder, dev};
 pub use actix_web::{HttpRequest, HttpResponse, web::Payload};
 
 pub use crate::{
+    __row_reader as read_row,
     attribute::{RequireUser, WithSession},
     parameters::{extracted, given},
+    user::row_reader,
 };
 
 use crate::{

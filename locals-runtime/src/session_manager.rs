@@ -132,6 +132,7 @@ impl SessionManager {
     /// # Errors
     /// [`Error::UserGone`] for a user who is not there any more; [`Error::InactiveUser`] for one whose
     /// account is switched off; [`Error::WrongUser`] for a user of another table;
+    /// [`Error::WrongUserId`] for one whose id is a `u64` beyond `i64::MAX`;
     /// [`Error::Impersonating`] in the handler of a request in which staff
     /// [act as a user](crate::Locals::impersonate); [`Error::Store`] if the store fails.
     pub async fn create_session<U: AuthUser>(&self, user: &U) -> Result<Session, Error> {
@@ -160,8 +161,8 @@ impl SessionManager {
         if new.actor.is_none() {
             acting::refuse().await?;
         }
-        self.expect_active(user).await?;
         let mut session = self.draft(user, new)?;
+        self.expect_active(user).await?;
         self.put_after_others(&mut session).await;
         if !self.0.store.create(&session.record, ends).await? {
             return Ok(None);
@@ -556,7 +557,7 @@ impl SessionManager {
         Ok(())
     }
 
-    /// Refuses an id that no user of the app can have: with it nothing would be found, in silence.
+    /// Refuses an id that no session of the app can have: with it nothing would be found, in silence.
     pub(crate) fn expect(&self, user: &UserId) -> Result<(), Error> {
         Ok(self.0.users.expect(user)?)
     }

@@ -78,12 +78,13 @@ impl<D: Dialect, T: AuthUser> Within<'_, D, T> {
     /// # Errors
     /// [`Error::UserGone`] for a user who is not there any more; [`Error::InactiveUser`] for one whose
     /// account is switched off; [`Error::WrongUser`] for a user of another table;
+    /// [`Error::WrongUserId`] for one whose id is a `u64` beyond `i64::MAX`;
     /// [`Error::Impersonating`] in the handler of a request in which staff
     /// [act as a user](crate::Locals::impersonate); [`Error::Store`] if the database fails.
     pub async fn create_session<U: AuthUser>(&mut self, user: &U) -> Result<Session, Error> {
         acting::refuse().await?;
-        self.expect_active(user).await?;
         let session = self.auth.draft(user, NewSession::default())?;
+        self.expect_active(user).await?;
         self.store.create_on(self.connection, &session.record, Ends::default()).await?;
         Ok(session)
     }

@@ -8,13 +8,17 @@ use std::{
 };
 
 use serde::Serialize;
-use uuid::Uuid;
 
 use crate::{
     credential::CredentialDigest,
     error::Error,
     token::{CredentialHash, SessionId},
 };
+
+mod id;
+pub mod row_reader;
+
+pub use id::{UserId, UserIdKind, UserKey, WrongIdKind};
 
 /// The app's own user type: a row of the app's own table.
 ///
@@ -36,7 +40,8 @@ use crate::{
     note = "write `#[derive(locals::AuthUser)]` above `{Self}`, with `#[auth_user(table = \"..\")]` if its table is not `users`"
 )]
 pub trait AuthUser: Send + Sync + 'static {
-    /// The type of the id: `i64`, `i32`, `String` or `Uuid`.
+    /// The type of the id: an integer (`i64`, `i32`, `i16`, `u64` or `u32`), `String`, `Uuid`, or a
+    /// type of the app's own around one of them, with [`#[derive(UserKey)]`](UserKey).
     type Id: UserKey;
 
     /// The table that holds the users.
@@ -65,15 +70,16 @@ pub trait AuthUser: Send + Sync + 'static {
     /// The id of this user.
     fn id(&self) -> &Self::Id;
 
-    /// How a row of this database becomes a user; `None` where nobody has said. No part of the public
-    /// interface.
+    /// Adds the fields that [`CREDENTIAL`](Self::CREDENTIAL) names, in that order.
+    fn credential(&self, _digest: &mut CredentialDigest) {}
+
+    /// How a user is made of a row of the `sqlx` database with this id, as a boxed
+    /// `fn(&D::Row) -> sqlx::Result<Self>`; `None` where it is not known. Written by the derive. No part
+    /// of the public interface.
     #[doc(hidden)]
     fn row_reader(_database: TypeId) -> Option<Box<dyn Any>> {
         None
     }
-
-    /// Adds the fields that [`CREDENTIAL`](Self::CREDENTIAL) names, in that order.
-    fn credential(&self, _digest: &mut CredentialDigest) {}
 }
 
 /// A column that the row of a user is read from, see [`AuthUser::COLUMNS`].
@@ -95,174 +101,6 @@ impl UserColumn {
     /// A column that may be missing from the table.
     pub const fn optional(name: &'static str) -> Self {
         Self { name, is_required: false }
-    }
-}
-
-/// The id of a user, whatever its type.
-///
-/// ```
-/// use locals::UserId;
-///
-/// let id = UserId::from(7_i64);
-/// assert_eq!(id.to_string(), "7");
-/// assert_eq!(i64::try_from(id), Ok(7));
-/// assert_ne!(UserId::from(7_i64), UserId::from("7"));
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[serde(untagged)]
-#[non_exhaustive]
-pub enum UserId {
-    /// `i64` or `i32`.
-    Integer(i64),
-    /// `Uuid`.
-    Uuid(Uuid),
-    /// `String`.
-    Text(String),
-}
-
-impl UserId {
-    /// The id with its kind, for a store that keeps text: ids that differ have texts that differ.
-    ///
-    /// ```
-    /// use locals::UserId;
-    ///
-    /// let (number, text) = (UserId::Integer(7), UserId::from("7"));
-    /// assert_ne!(number.to_text(), text.to_text());
-    /// assert_eq!(UserId::from_text(&number.to_text()), Some(number));
-    /// ```
-    pub fn to_text(&self) -> String {
-        match self {
-            Self::Integer(id) => format!("i:{id}"),
-            Self::Uuid(id) => format!("u:{id}"),
-            Self::Text(id) => format!("t:{id}"),
-        }
-    }
-
-    /// Reads what [`to_text`](Self::to_text) has written; `None` for anything else.
-    pub fn from_text(text: &str) -> Option<Self> {
-        match text.split_once(':')? {
-            ("i", id) => id.parse().ok().map(Self::Integer),
-            ("u", id) => id.parse().ok().map(Self::Uuid),
-            ("t", id) => Some(Self::Text(id.to_owned())),
-            _ => None,
-        }
-    }
-}
-
-impl fmt::Display for UserId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Integer(id) => id.fmt(f),
-            Self::Uuid(id) => id.fmt(f),
-            Self::Text(id) => id.fmt(f),
-        }
-    }
-}
-
-/// A [`UserId`] of another kind than the one asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the user's id is not of type {expected}")]
-pub struct WrongIdKind {
-    expected: &'static str,
-}
-
-/// The kinds of id a table can have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum UserIdKind {
-    /// `i64` or `i32`.
-    Integer,
-    /// `Uuid`.
-    Uuid,
-    /// `String`.
-    Text,
-}
-
-/// The types an id of a user can have. Sealed.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be the id of a user",
-    label = "not an id type",
-    note = "the id field may be `i64`, `i32`, `String` or `uuid::Uuid`"
-)]
-pub trait UserKey: Clone + sealed::Sealed {
-    /// The kind of id this type is.
-    const KIND: UserIdKind;
-
-    /// The id as a [`UserId`].
-    fn to_user_id(&self) -> UserId;
-}
-
-mod sealed {
-    pub trait Sealed {}
-}
-
-impl UserKey for i64 {
-    const KIND: UserIdKind = UserIdKind::Integer;
-
-    fn to_user_id(&self) -> UserId {
-        UserId::Integer(*self)
-    }
-}
-
-impl UserKey for i32 {
-    const KIND: UserIdKind = UserIdKind::Integer;
-
-    fn to_user_id(&self) -> UserId {
-        UserId::Integer((*self).into())
-    }
-}
-
-impl UserKey for Uuid {
-    const KIND: UserIdKind = UserIdKind::Uuid;
-
-    fn to_user_id(&self) -> UserId {
-        UserId::Uuid(*self)
-    }
-}
-
-impl UserKey for String {
-    const KIND: UserIdKind = UserIdKind::Text;
-
-    fn to_user_id(&self) -> UserId {
-        UserId::Text(self.clone())
-    }
-}
-
-macro_rules! conversions {
-    ($($kind:ident: $key:ty;)+) => {$(
-        impl sealed::Sealed for $key {}
-
-        impl From<$key> for UserId {
-            fn from(id: $key) -> Self {
-                id.to_user_id()
-            }
-        }
-
-        impl TryFrom<UserId> for $key {
-            type Error = WrongIdKind;
-
-            fn try_from(id: UserId) -> Result<Self, WrongIdKind> {
-                let wrong = WrongIdKind { expected: stringify!($key) };
-                match id {
-                    // `i64` to `i32` can fail; the others cannot.
-                    #[allow(clippy::unnecessary_fallible_conversions)]
-                    UserId::$kind(id) => id.try_into().map_err(|_| wrong),
-                    _ => Err(wrong),
-                }
-            }
-        }
-    )+};
-}
-
-conversions! {
-    Integer: i64;
-    Integer: i32;
-    Uuid: Uuid;
-    Text: String;
-}
-
-impl From<&str> for UserId {
-    fn from(id: &str) -> Self {
-        Self::Text(id.to_owned())
     }
 }
 
@@ -294,8 +132,9 @@ impl Users {
     /// What a new session of this user is bound to.
     ///
     /// # Errors
-    /// [`Error::WrongUser`] for a user of another table; [`Error::MissingCredential`] for a type that
-    /// does not have the fields to which the app binds its sessions.
+    /// [`Error::WrongUser`] for a user of another table; [`Error::WrongUserId`] for one whose id no
+    /// session can have; [`Error::MissingCredential`] for a type that does not have the fields to which
+    /// the app binds its sessions.
     pub(crate) fn bind<U: AuthUser>(
         &self,
         session: SessionId,
@@ -305,6 +144,7 @@ impl Users {
         if (Self { credential: self.credential, ..asked }) != *self {
             return Err(Error::WrongUser { asked: U::TABLE, registered: self.table });
         }
+        self.expect(&user.id().to_user_id())?;
         if self.credential.is_empty() {
             return Ok(None);
         }
@@ -315,14 +155,9 @@ impl Users {
         Ok(CredentialDigest::of(session, user))
     }
 
-    /// Refuses an id that no user of the app can have.
+    /// Refuses an id that no session of the app can have.
     pub(crate) fn expect(&self, id: &UserId) -> Result<(), WrongIdKind> {
-        let (kind, expected) = match self.id_kind {
-            UserIdKind::Integer => (matches!(id, UserId::Integer(_)), "i64 or i32"),
-            UserIdKind::Uuid => (matches!(id, UserId::Uuid(_)), "Uuid"),
-            UserIdKind::Text => (matches!(id, UserId::Text(_)), "String"),
-        };
-        if kind { Ok(()) } else { Err(WrongIdKind { expected }) }
+        self.id_kind.expect(id)
     }
 }
 
@@ -403,38 +238,5 @@ pub(crate) mod test_user {
         fn id(&self) -> &i64 {
             &self.id
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_id_type_survives_the_way_to_user_id_and_back() {
-        fn round<K: UserKey + TryFrom<UserId> + PartialEq + fmt::Debug>(key: K) {
-            assert_eq!(K::try_from(key.to_user_id()).ok(), Some(key));
-        }
-        round(i64::MIN);
-        round(i32::MAX);
-        round(String::from("ada"));
-        round(Uuid::from_u128(7));
-    }
-
-    #[test]
-    fn the_text_of_an_id_names_its_kind_and_reads_back() {
-        for id in [UserId::Integer(-7), UserId::from("-7"), UserId::from("i:7"), Uuid::nil().into()]
-        {
-            assert_eq!(UserId::from_text(&id.to_text()), Some(id));
-        }
-        assert_ne!(UserId::Integer(7).to_text(), UserId::from("7").to_text());
-        assert_eq!(UserId::from_text("7"), None);
-    }
-
-    #[test]
-    fn an_id_of_another_kind_or_range_is_refused() {
-        assert!(i32::try_from(UserId::Integer(i64::MAX)).is_err());
-        assert!(i64::try_from(UserId::from("7")).is_err());
-        assert!(Uuid::try_from(UserId::Integer(7)).is_err());
     }
 }

@@ -129,6 +129,7 @@ macro_rules! suites {
 suites! {
     memory_i64: Memory::<i64>(PhantomData);
     memory_i32: Memory::<i32>(PhantomData);
+    memory_u64: Memory::<u64>(PhantomData);
     memory_text: Memory::<String>(PhantomData);
     memory_uuid: Memory::<uuid::Uuid>(PhantomData);
     sqlite_i64: InSqlite::<i64>::in_a_file();
@@ -142,6 +143,7 @@ suites! {
 suites! {
     postgres_i64: OnServer::<sqlx::Postgres, i64>::new();
     postgres_i32: OnServer::<sqlx::Postgres, i32>::new();
+    postgres_i16: OnServer::<sqlx::Postgres, i16>::new();
     postgres_text: OnServer::<sqlx::Postgres, String>::new();
     postgres_uuid: OnServer::<sqlx::Postgres, uuid::Uuid>::new();
 }
@@ -150,6 +152,7 @@ suites! {
 suites! {
     mysql_i64: OnServer::<sqlx::MySql, i64>::new();
     mysql_i32: OnServer::<sqlx::MySql, i32>::new();
+    mysql_u64: OnServer::<sqlx::MySql, u64>::new();
     mysql_text: OnServer::<sqlx::MySql, String>::new();
     mysql_uuid: OnServer::<sqlx::MySql, uuid::Uuid>::new();
 }

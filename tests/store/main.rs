@@ -1,8 +1,10 @@
 //! The stores of the crate: their conformance, and the schema of their databases.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by ending")]
 
+mod columns;
 mod conformance;
 mod foreign_keys_off;
+mod ids;
 mod loader;
 mod newest;
 mod query_errors;
@@ -62,7 +64,7 @@ keys! {
 
 #[cfg(feature = "postgres")]
 keys! {
-    Postgres: i64 = "BIGINT", i32 = "INTEGER", String = "TEXT", uuid::Uuid = "UUID";
+    Postgres: i64 = "BIGINT", i32 = "INTEGER", i16 = "SMALLINT", String = "TEXT", uuid::Uuid = "UUID";
 }
 
 // Ids that differ by case or by white space differ under this collation alone.
@@ -70,6 +72,7 @@ keys! {
 keys! {
     MySql: i64 = "BIGINT",
         i32 = "INT",
+        u64 = "BIGINT UNSIGNED",
         String = "VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin",
         uuid::Uuid = "BINARY(16)";
 }

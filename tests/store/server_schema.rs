@@ -1,13 +1,13 @@
 //! Types of ids and names of tables, on servers, and on SQLite beside them.
 
 use locals::{
-    Auth, AuthUser, StoreError, UserId,
+    AuthUser, StoreError,
     store::{SessionUserStore, SqlStore},
 };
 use sqlx::{AssertSqlSafe, Database, FromRow};
 use uuid::{Uuid, fmt::Hyphenated};
 
-use crate::{Account, Key, servers::TestDatabase};
+use crate::{Account, Key, ids::live_and_die, servers::TestDatabase};
 
 /// A user whose UUID is kept as text.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow, AuthUser)]
@@ -47,38 +47,6 @@ struct Elsewhere {
 
 const ADA: Uuid = Uuid::from_u128(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef);
 const BOB: Uuid = Uuid::from_u128(0xfedc_ba98_7654_3210_fedc_ba98_7654_3210);
-
-/// Takes sessions of two users from their creation to their end.
-async fn live_and_die<T>(store: impl SessionUserStore<T>, [ada, bob]: [T; 2])
-where
-    T: AuthUser + Clone + std::fmt::Debug + PartialEq,
-    T::Id: Into<UserId> + Clone,
-{
-    let auth = Auth::<T>::builder(store).build().unwrap();
-    let first = auth.create_session(&ada).await.unwrap();
-    let second = auth.create_session(&ada).await.unwrap();
-    let other = auth.create_session(&bob).await.unwrap();
-
-    for (session, expected) in [(&first, &ada), (&second, &ada), (&other, &bob)] {
-        let token = session.token().expose_secret();
-        let (found, user) = auth.validate_session_user(token).await.unwrap().unwrap();
-        assert_eq!((found.id(), found.user_id()), (session.id(), session.user_id()));
-        assert_eq!(&user.into_inner(), expected);
-    }
-    let listed = auth.user_sessions(ada.id().clone()).await.unwrap();
-    let mut listed: Vec<_> = listed.into_iter().map(|session| session.id).collect();
-    listed.sort();
-    let mut expected = [first.id(), second.id()];
-    expected.sort();
-    assert_eq!(listed, expected);
-
-    assert_eq!(auth.invalidate_other_sessions(&first).await.unwrap(), 1);
-    assert_eq!(auth.invalidate_user_sessions(ada.id().clone()).await.unwrap(), 1);
-    let gone = auth.validate_session(first.token().expose_secret()).await.unwrap();
-    assert!(gone.is_none());
-    let kept = auth.validate_session(other.token().expose_secret()).await.unwrap();
-    assert!(kept.is_some());
-}
 
 fn textual() -> [Textual; 2] {
     [(ADA, "Ada"), (BOB, "Bob")].map(|(id, name)| Textual { id, name: name.to_owned() })

@@ -84,7 +84,7 @@ pub trait Harness {
     fn store(&self) -> impl Future<Output = Self::Store>;
 
     /// Adds a user with this id. It is of the kind of the users' ids: `id.try_into()` makes it
-    /// the `i64`, `i32`, `String` (at most 36 characters) or `Uuid` that it is.
+    /// the integer, `String` (at most 36 characters) or `Uuid` that it is.
     fn add_user(&self, store: &Self::Store, id: UserId) -> impl Future<Output = ()>;
 
     /// Removes a user, and does all else that you ask of an app that removes one.

@@ -46,15 +46,15 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
     /// [`StoreError::Schema`] says in one line what differs and what to do;
     /// [`StoreError::Backend`] if the database fails.
     pub async fn check(&self) -> Result<(), StoreError> {
-        self.examine_connections().await?;
+        D::examine(&self.pool.connect_options()).await?;
+        self.demand_settings().await?;
         let key = self.expect_users().await?;
         self.compare(&key, false).await?;
         self.try_requests().await
     }
 
-    /// Whether the database can be reached, and its connections keep what a store relies on.
-    pub(super) async fn examine_connections(&self) -> Result<(), StoreError> {
-        D::examine(&self.pool.connect_options()).await?;
+    /// Whether connections keep what a store relies on.
+    pub(super) async fn demand_settings(&self) -> Result<(), StoreError> {
         let mut connection = self.pool.acquire().await?;
         let found = On::<D>(&mut connection).settings().await?;
         let complaints = D::SQL.settings.complaints(&found, self.shared.has_foreign_key);

@@ -6,10 +6,7 @@ use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 use tokio::sync::Semaphore;
 
-use super::{
-    names::{Names, quoted},
-    settings::Settings,
-};
+use super::{names::Names, settings::Settings};
 
 /// A database as [`SqlStore`](super::SqlStore) speaks it: its statements and its types.
 ///
@@ -658,7 +655,7 @@ pub const POSTGRES: Sql = Sql {
         data: "text",
     },
     catalogue: Catalogue {
-        name: |table| quoted(table, '"'),
+        name: |table| super::names::quoted(table, '"'),
         columns: "SELECT attname::text, format_type(atttypid, atttypmod), \
                   (NOT attnotnull)::int::bigint, (atthasdef OR attidentity <> '')::int::bigint \
                   FROM pg_attribute \

@@ -87,6 +87,7 @@ pub trait Driver: sqlx::Database<Arguments: Send + 'static> {
 macro_rules! driver {
     (
         $database:ty, $connection:ty, $row:ty, $arguments:ty, $sql:ident,
+        i64 $(or $other:ty)*,
         |$ready:ident| $is_ready:expr,
         |$options:ident| $examine:expr
     ) => {
@@ -157,10 +158,13 @@ macro_rules! driver {
             fn user_id(row: &$row, column: usize, kind: UserIdKind) -> Result<UserId, BoxDynError> {
                 Ok(match kind {
                     UserIdKind::Text => UserId::Text(row.try_get(column)?),
-                    UserIdKind::Integer => UserId::Integer(match row.try_get(column) {
-                        Ok(id) => id,
-                        Err(_) => row.try_get::<i32, _>(column)?.into(),
-                    }),
+                    UserIdKind::Integer => {
+                        let id = row.try_get::<i64, _>(column).map_err(BoxDynError::from);
+                        $(let id = id.or_else(|wrong| {
+                            row.try_get::<$other, _>(column).map_err(|_| wrong).and_then(number)
+                        });)*
+                        UserId::Integer(id?)
+                    }
                     UserIdKind::Uuid => UserId::Uuid(match row.try_get::<&str, _>(column) {
                         Ok(text) => Uuid::parse_str(text)?,
                         Err(_) => row.try_get(column)?,
@@ -178,6 +182,7 @@ driver!(
     sqlx::sqlite::SqliteRow,
     sqlx::sqlite::SqliteArguments,
     SQLITE,
+    i64,
     // Its driver minds both itself.
     |_connection| true,
     |_options| Ok(())
@@ -190,6 +195,7 @@ driver!(
     sqlx::postgres::PgRow,
     sqlx::postgres::PgArguments,
     POSTGRES,
+    i64 or i32 or i16,
     // An empty statement seems to begin a transaction only if one was open before.
     |connection| {
         use sqlx::Connection;
@@ -205,16 +211,26 @@ driver!(
     sqlx::mysql::MySqlRow,
     sqlx::mysql::MySqlArguments,
     MYSQL,
+    // Which every unsigned column is read as.
+    i64 or u64,
     // Where no transaction is open, this does nothing.
     |connection| sqlx::raw_sql("ROLLBACK").execute(connection).await.is_ok(),
     |options| {
         use sqlx::Connection;
-        let connection = super::open::reach::<sqlx::MySqlConnection>(options).await?;
+        let connection = super::reach::reach::<sqlx::MySqlConnection>(options).await?;
         // It has answered; how it goes is of no weight.
         let _ = connection.close().await;
         Ok(())
     }
 );
+
+/// The id of a user of a column whose type is no `i64`.
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+fn number<N: TryInto<i64> + Copy + std::fmt::Display>(id: N) -> Result<i64, BoxDynError> {
+    let beyond =
+        |_| format!("a user's id is {id}, and no session can have one beyond {}", i64::MAX);
+    Ok(id.try_into().map_err(beyond)?)
+}
 
 fn bind<A>(values: &[Value<'_>]) -> sqlx::Result<A>
 where

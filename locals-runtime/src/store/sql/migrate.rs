@@ -1,6 +1,6 @@
 //! How the tables are made and brought up to date, while others use them.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use sqlx::{AssertSqlSafe, Connection, SqlSafeStr};
 use tokio::time::sleep;
@@ -42,7 +42,11 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
     /// keep the tables locked, and says who; or if the database does not let this user change tables, and
     /// says what the owner of the tables has to run.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        self.examine_connections().await?;
+        // A store that has opened the pool itself has just looked.
+        if !self.shared.is_examined.load(Ordering::Relaxed) {
+            D::examine(&self.pool.connect_options()).await?;
+        }
+        self.demand_settings().await?;
         let key = self.expect_users().await?;
         for tries in 1.. {
             match self.migrate_once(&key).await {

@@ -36,6 +36,8 @@ mod names;
 mod open;
 #[cfg(feature = "postgres")]
 mod pooler;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+mod reach;
 mod record;
 mod run;
 mod settings;
@@ -98,6 +100,8 @@ struct Shared {
     reads_all_columns: AtomicBool,
     /// Whose turn it is to write.
     turns: Arc<Semaphore>,
+    /// Whether the way to the server has been examined since the pool was opened.
+    is_examined: AtomicBool,
     /// When all connections turned out to lead to servers that only read.
     demoted: Mutex<Option<Instant>>,
 }
@@ -116,6 +120,7 @@ impl Shared {
             users: RwLock::default(),
             reads_all_columns: AtomicBool::new(false),
             turns: Arc::new(Semaphore::new(D::SQL.writers)),
+            is_examined: AtomicBool::new(false),
             demoted: Mutex::default(),
         }
     }

@@ -1,9 +1,8 @@
 //! How a pool is opened for sessions.
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::{str::FromStr, time::Duration};
 
-use sqlx::{Connection, pool::PoolOptions};
-use tokio::time::timeout;
+use sqlx::pool::PoolOptions;
 
 use super::{Dialect, SqlStore};
 use crate::{error::StoreError, user::AuthUser};
@@ -41,33 +40,13 @@ fn options_with_settings<D: Dialect>(connections: u32) -> PoolOptions<D> {
     })
 }
 
-/// Opens a connection by itself, in time. A pool would say no more than that there was none in time.
-///
-/// # Errors
-/// [`StoreError::Backend`] with what the server, or the way to it, says.
 #[cfg(any(feature = "postgres", feature = "mysql"))]
-pub(super) async fn reach<C: Connection>(options: &C::Options) -> Result<C, StoreError> {
-    let connection = timeout(PATIENCE, C::connect_with(options)).await;
-    connection
-        .unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut))
-        .map_err(|source| StoreError::backend(Unreachable { source }))
-}
-
-/// No connection to the server.
-#[derive(Debug)]
-struct Unreachable {
-    source: sqlx::Error,
-}
-
-impl fmt::Display for Unreachable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the server of the database cannot be reached")
-    }
-}
-
-impl std::error::Error for Unreachable {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.source)
+impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
+    /// A store on a pool to which the way has been examined.
+    fn examined(pool: sqlx::Pool<D>) -> Self {
+        let store = Self::new(pool);
+        store.shared.is_examined.store(true, std::sync::atomic::Ordering::Relaxed);
+        store
     }
 }
 
@@ -190,7 +169,7 @@ impl<T: AuthUser> SqlStore<sqlx::Postgres, T> {
             // What is set on a connection that is shared would be set for others.
             Sharing::Shared => options(connections),
         };
-        Ok(Self::new(options.connect_with(database).await?))
+        Ok(Self::examined(options.connect_with(database).await?))
     }
 }
 
@@ -255,6 +234,6 @@ impl<T: AuthUser> SqlStore<sqlx::MySql, T> {
                 Ok(true)
             })
         });
-        Ok(Self::new(options.connect_with(database).await?))
+        Ok(Self::examined(options.connect_with(database).await?))
     }
 }

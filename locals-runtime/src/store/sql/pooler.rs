@@ -59,7 +59,7 @@ pub async fn examine(options: &PgConnectOptions) -> Result<Sharing, StoreError> 
 }
 
 async fn connect(options: &PgConnectOptions) -> Result<PgConnection, StoreError> {
-    super::open::reach::<PgConnection>(options).await
+    super::reach::reach::<PgConnection>(options).await
 }
 
 /// Whether two connections meet on one of the server, or one of them is on two in turn.

@@ -147,6 +147,7 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
     pub(super) async fn user_value<'a>(&self, id: &'a UserId) -> Result<Value<'a>, StoreError> {
         Ok(match id {
             UserId::Integer(id) => Value::Integer(Some(*id)),
+            UserId::TooLarge(_) => return Err(StoreError::UserGone),
             UserId::Text(id) => Value::Text(Some(id)),
             UserId::Uuid(id) => Value::Uuid(*id, self.users().await?.uuid_form),
         })
