@@ -147,8 +147,10 @@
 //!
 //! What holds without being asked for:
 //!
-//! - The token is 48 random bytes of the operating system. The store keeps the SHA-256 of 32 of
+//! - The token is 48 random bytes of the operating system. The store keeps a SHA-256 of 32 of
 //!   them, so a stolen copy of the database opens no session. `Debug` shows none of it.
+//! - The hash is bound to the table of the users, so a token of one type of user opens nothing of
+//!   another, whatever they share.
 //! - The cookie is `__Host-session`, `HttpOnly`, `Secure`, `SameSite=Lax`. It is read from the
 //!   raw bytes of the header: no name is decoded, and two different values count as none.
 //! - Signing in gives a new token and ends the presented session. A token that the server did

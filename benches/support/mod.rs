@@ -9,6 +9,7 @@ use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
     rc::Rc,
+    sync::LazyLock,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -104,6 +105,9 @@ async fn find(
     }))
 }
 
+/// What the hashes that are stored begin with.
+static TABLE_DIGEST: LazyLock<[u8; 32]> = LazyLock::new(|| Sha256::digest("accounts").into());
+
 /// The id and the hash of the secret, of the session cookie.
 fn presented(request: &HttpRequest) -> Option<([u8; 16], [u8; 32])> {
     let header = request.headers().get(COOKIE)?.to_str().ok()?;
@@ -113,7 +117,8 @@ fn presented(request: &HttpRequest) -> Option<([u8; 16], [u8; 32])> {
         return None;
     }
     let (id, secret) = bytes.split_at(16);
-    Some((id.try_into().ok()?, Sha256::digest(secret).into()))
+    let hash = Sha256::new().chain_update(*TABLE_DIGEST).chain_update(secret).finalize();
+    Some((id.try_into().ok()?, hash.into()))
 }
 
 /// UTC, in milliseconds.

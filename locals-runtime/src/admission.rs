@@ -7,7 +7,7 @@ use crate::{
     clock::Timestamp,
     lifecycle::{self, Lifetime, Verdict},
     session::{Renewal, SessionRecord, SessionState},
-    token::SessionToken,
+    token::{SessionToken, TokenDomain},
 };
 
 /// How often tokens are exchanged, for those who want it.
@@ -55,6 +55,7 @@ pub(crate) enum Denial {
 pub(crate) fn admit(
     lifetime: &Lifetime,
     rotation: Option<RotationPolicy>,
+    domain: TokenDomain,
     record: &SessionRecord,
     token: &SessionToken,
     now: Timestamp,
@@ -65,17 +66,19 @@ pub(crate) fn admit(
         Verdict::Active => (SessionState::Active, None),
         Verdict::Renew(renewal) => (SessionState::Idle, Some(renewal)),
     };
-    let token = token_state(rotation, record, token, now)?;
+    let token = token_state(rotation, domain, record, token, now)?;
     Ok(Admission { state, renewal, token })
 }
 
 fn token_state(
     policy: Option<RotationPolicy>,
+    domain: TokenDomain,
     record: &SessionRecord,
     token: &SessionToken,
     now: Timestamp,
 ) -> Result<TokenState, Denial> {
-    if record.secret_hash == token.secret_hash() {
+    let hash = token.hash_in(domain);
+    if record.secret_hash == hash {
         let issued = record.rotation.map_or_else(
             // The time of creation may have been put a little later, to come after that of another session.
             || record.authenticated_at.max(record.created_at.min(record.renewed_at)),
@@ -84,7 +87,7 @@ fn token_state(
         let is_due = policy.is_some_and(|policy| is_past(issued, policy.every, now));
         return Ok(if is_due { TokenState::Due } else { TokenState::Current });
     }
-    let rotation = record.rotation.filter(|rotation| rotation.previous == token.secret_hash());
+    let rotation = record.rotation.filter(|rotation| rotation.previous == hash);
     let rotation = rotation.ok_or(Denial::WrongSecret)?;
     // An app that does not rotate its tokens, or does so no more, has no overlap.
     let overlap = policy.ok_or(Denial::TokenExchanged)?.overlap;
@@ -95,7 +98,7 @@ fn token_state(
         None => return Err(Denial::TokenExchanged),
     }
     let new = token.exchanged(&rotation.salt);
-    if new.secret_hash() == record.secret_hash {
+    if new.hash_in(domain) == record.secret_hash {
         Ok(TokenState::Exchanged(new))
     } else {
         Err(Denial::TokenExchanged)
@@ -112,10 +115,24 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::session::Rotation;
+    use crate::{session::Rotation, token::SecretHash, user::test_user::Account};
 
     const POLICY: RotationPolicy =
         RotationPolicy { every: Duration::from_mins(10), overlap: Duration::from_mins(1) };
+
+    fn hash(token: &SessionToken) -> SecretHash {
+        token.secret_hash::<Account>()
+    }
+
+    fn admit(
+        policy: Option<RotationPolicy>,
+        record: &SessionRecord,
+        token: &SessionToken,
+        now: Timestamp,
+    ) -> Result<Admission, Denial> {
+        let domain = TokenDomain::of_table("accounts");
+        super::admit(&Lifetime::default(), policy, domain, record, token, now)
+    }
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_millis(seconds * 1_000)
@@ -126,16 +143,16 @@ mod tests {
             active_expires_at: at(100_000),
             idle_expires_at: at(200_000),
             absolute_expires_at: at(300_000),
-            ..SessionRecord::new(token.id(), token.secret_hash(), 1_i64, at(0))
+            ..SessionRecord::new(token.id(), hash(token), 1_i64, at(0))
         }
     }
 
     fn exchanged(old: &SessionToken, seconds: i64) -> (SessionRecord, SessionToken) {
         let salt = [7; 32];
         let new = old.exchanged(&salt);
-        let rotation = Rotation { previous: old.secret_hash(), salt, rotated_at: at(seconds) };
+        let rotation = Rotation { previous: hash(old), salt, rotated_at: at(seconds) };
         let record = record(old);
-        (SessionRecord { secret_hash: new.secret_hash(), rotation: Some(rotation), ..record }, new)
+        (SessionRecord { secret_hash: hash(&new), rotation: Some(rotation), ..record }, new)
     }
 
     fn state(
@@ -144,7 +161,7 @@ mod tests {
         token: &SessionToken,
         seconds: i64,
     ) -> Result<TokenState, Denial> {
-        admit(&Lifetime::default(), policy, record, token, at(seconds)).map(|found| found.token)
+        admit(policy, record, token, at(seconds)).map(|found| found.token)
     }
 
     #[test]
@@ -182,7 +199,7 @@ mod tests {
         millis: i64,
     ) -> Result<TokenState, Denial> {
         let now = Timestamp::from_millis(millis);
-        admit(&Lifetime::default(), Some(POLICY), record, token, now).map(|found| found.token)
+        admit(Some(POLICY), record, token, now).map(|found| found.token)
     }
 
     #[test]
@@ -232,7 +249,7 @@ mod tests {
     fn a_token_that_no_other_leads_to_is_opened_by_itself_alone() {
         // As after the return from an impersonation.
         let token = SessionToken::generate().unwrap();
-        let own = token.secret_hash();
+        let own = hash(&token);
         let rotation = Rotation { previous: own, salt: [7; 32], rotated_at: at(1_000) };
         let record = SessionRecord { rotation: Some(rotation), ..record(&token) };
         assert_eq!(state(Some(POLICY), &record, &token, 1_001), Ok(TokenState::Current));
@@ -245,7 +262,7 @@ mod tests {
     fn an_old_token_that_does_not_lead_to_the_one_of_the_row_opens_nothing() {
         let old = SessionToken::generate().unwrap();
         let (mut record, _) = exchanged(&old, 1_000);
-        record.secret_hash = SessionToken::generate().unwrap().secret_hash();
+        record.secret_hash = hash(&SessionToken::generate().unwrap());
         assert_eq!(state(Some(POLICY), &record, &old, 1_001), Err(Denial::TokenExchanged));
     }
 
@@ -253,9 +270,7 @@ mod tests {
     fn a_use_of_an_idle_session_renews_it_whatever_becomes_of_its_token() {
         let token = SessionToken::generate().unwrap();
         let record = record(&token);
-        let admitted = |seconds| {
-            admit(&Lifetime::default(), Some(POLICY), &record, &token, at(seconds)).unwrap()
-        };
+        let admitted = |seconds| admit(Some(POLICY), &record, &token, at(seconds)).unwrap();
         let active = admitted(99_999);
         assert_eq!((active.state, active.renewal), (SessionState::Active, None));
         let idle = admitted(100_000);
@@ -273,6 +288,24 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_token_of_the_users_of_another_table_is_a_wrong_one_whatever_has_become_of_it() {
+        let old = SessionToken::generate().unwrap();
+        let (record, new) = exchanged(&old, 1_000);
+        let staff = TokenDomain::of_table("staff");
+        let there = |record: &SessionRecord, token: &SessionToken, seconds| {
+            super::admit(&Lifetime::default(), Some(POLICY), staff, record, token, at(seconds))
+        };
+        // Neither exchanged nor reused, whatever the time.
+        for seconds in [0, 1_000, 1_060, 2_000, 150_000] {
+            for token in [&old, &new] {
+                assert_eq!(there(&record, token, seconds), Err(Denial::WrongSecret), "{seconds}");
+            }
+            let never = self::record(&old);
+            assert_eq!(there(&never, &old, seconds), Err(Denial::WrongSecret), "{seconds}");
+        }
+    }
+
     proptest! {
         #[test]
         fn no_other_secret_opens_a_session(seconds in 0_i64..100_000, is_exchanged: bool) {
@@ -286,7 +319,7 @@ mod tests {
             let old = SessionToken::generate().unwrap();
             let (record, _) = exchanged(&old, 0);
             if let Ok(TokenState::Exchanged(new)) = state(Some(POLICY), &record, &old, seconds) {
-                prop_assert_eq!(new.secret_hash(), record.secret_hash);
+                prop_assert_eq!(hash(&new), record.secret_hash);
                 prop_assert!(seconds < 60);
             }
         }

@@ -208,7 +208,7 @@ impl Locals {
             let token = found.token()?;
             let record = GuestRecord {
                 id: token.id(),
-                secret_hash: token.secret_hash(),
+                secret_hash: self.auth().hash(&token),
                 data,
                 data_revision: replaces.map_or(0, |revision| revision + 1),
                 expires_at: self.auth().now() + self.auth().settings().guest_lifetime,
@@ -337,7 +337,7 @@ impl Locals {
                 return Ok(found);
             };
             let is_living = self.auth().now() < record.expires_at;
-            if !is_living || record.secret_hash != token.secret_hash() {
+            if !is_living || record.secret_hash != self.auth().hash(&token) {
                 return Ok(found);
             }
             let Some(successor) = Successor::read(&record.data) else {

@@ -37,7 +37,8 @@ use crate::{
 pub struct SessionRecord {
     /// The public id: the key.
     pub id: SessionId,
-    /// SHA-256 of the token's secret.
+    /// The hash of the token's secret, bound to the table of the users; see
+    /// [`SessionToken::secret_hash`].
     pub secret_hash: SecretHash,
     /// Whose session it is.
     pub user_id: UserId,
@@ -196,7 +197,7 @@ impl Periods {
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Rotation {
-    /// SHA-256 of the secret of the token before; that of the token itself where none before it
+    /// The hash of the secret of the token before; that of the token itself where none before it
     /// leads to it.
     pub previous: SecretHash,
     /// What the new token was derived with.
@@ -332,7 +333,8 @@ impl DataChange {
 pub struct GuestRecord {
     /// The public id: the key.
     pub id: SessionId,
-    /// SHA-256 of the token's secret.
+    /// The hash of the token's secret, bound to the table of the users; see
+    /// [`SessionToken::secret_hash`].
     pub secret_hash: SecretHash,
     /// The app's data of this visitor, as JSON text.
     pub data: String,
@@ -598,7 +600,7 @@ mod tests {
         let token: SessionToken = "a".repeat(64).parse().unwrap();
         let record = SessionRecord {
             id: token.id(),
-            secret_hash: token.secret_hash(),
+            secret_hash: manager.hash(&token),
             user_id: UserId::Integer(7),
             created_at: at(1_000),
             authenticated_at: at(2_000),

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     account::{AccountDenial, AccountStatus, Accounts, Found, readable},
     acting,
-    admission::{self, Denial, RotationPolicy, TokenState},
+    admission::{self, Admission, Denial, RotationPolicy, TokenState},
     clock::{Clock, Timestamp},
     data,
     endings::Endings,
@@ -19,7 +19,7 @@ use crate::{
     session::{Renewal, Session, SessionInfo, SessionRecord, SessionState},
     settings::{Settings, TokenReuse},
     store::{Ends, SessionStore},
-    token::{CredentialHash, SessionId, SessionToken},
+    token::{CredentialHash, SecretHash, SessionId, SessionToken, TokenDomain},
     turns::{Turn, Turns},
     user::{AuthUser, UserId, UserKey, Users},
 };
@@ -60,6 +60,8 @@ struct Inner {
     settings: Settings,
     /// The users these sessions belong to.
     users: Users,
+    /// That of their tokens.
+    domain: TokenDomain,
     endings: Endings,
     turns: Turns,
     guests: GuestRoom,
@@ -105,6 +107,7 @@ impl SessionManager {
             clock,
             settings,
             users,
+            domain: TokenDomain::of_table(users.table()),
             endings: Endings::default(),
             turns: Turns::default(),
             guests: GuestRoom::default(),
@@ -194,7 +197,7 @@ impl SessionManager {
         let created_at = self.0.creations.next(&user_id, now);
         let record = SessionRecord {
             id: token.id(),
-            secret_hash: token.secret_hash(),
+            secret_hash: self.hash(&token),
             user_id,
             created_at,
             authenticated_at: new.actor.map_or(proved_at, Session::authenticated_at),
@@ -557,6 +560,11 @@ impl SessionManager {
         Ok(())
     }
 
+    /// The hash of a token's secret as the store keeps it for the users of these sessions.
+    pub(crate) fn hash(&self, token: &SessionToken) -> SecretHash {
+        token.hash_in(self.0.domain)
+    }
+
     /// Refuses an id that no session of the app can have: with it nothing would be found, in silence.
     pub(crate) fn expect(&self, user: &UserId) -> Result<(), Error> {
         Ok(self.0.users.expect(user)?)
@@ -686,8 +694,7 @@ impl SessionManager {
         found: Found,
         token: &SessionToken,
     ) -> Result<Option<Admitted>, StoreError> {
-        let Settings { lifetime, rotation, .. } = &self.0.settings;
-        let verdict = admission::admit(lifetime, *rotation, &found.record, token, self.now());
+        let verdict = self.verdict(self.0.settings.rotation, &found.record, token, self.now());
         if verdict == Err(Denial::TokenReused) { Ok(None) } else { self.admit(found, token).await }
     }
 
@@ -715,11 +722,22 @@ impl SessionManager {
         if account.denial.is_none() && record.actor_session.is_none() {
             return Vec::new();
         }
-        let Settings { lifetime, rotation, .. } = &self.0.settings;
-        match admission::admit(lifetime, *rotation, record, token, self.now()) {
+        match self.verdict(self.0.settings.rotation, record, token, self.now()) {
             Ok(_) => record.actor_session.into_iter().chain([record.id]).collect(),
             Err(_) => Vec::new(),
         }
+    }
+
+    /// Whether a token opens a stored session.
+    fn verdict(
+        &self,
+        rotation: Option<RotationPolicy>,
+        record: &SessionRecord,
+        token: &SessionToken,
+        now: Timestamp,
+    ) -> Result<Admission, Denial> {
+        let Inner { settings, domain, .. } = &*self.0;
+        admission::admit(&settings.lifetime, rotation, *domain, record, token, now)
     }
 
     async fn admit_by(
@@ -729,8 +747,7 @@ impl SessionManager {
         token: &SessionToken,
     ) -> Result<Option<Admitted>, StoreError> {
         let now = self.now();
-        let lifetime = &self.0.settings.lifetime;
-        let admission = match admission::admit(lifetime, rotation, &record, token, now) {
+        let admission = match self.verdict(rotation, &record, token, now) {
             Ok(admission) => admission,
             Err(denial) => {
                 self.denied(&record, denial).await;

@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::error::Error;
+use crate::{error::Error, user::AuthUser};
 
 const ID_BYTES: usize = 16;
 const SECRET_BYTES: usize = 32;
@@ -25,15 +25,15 @@ pub(crate) fn salt() -> Result<[u8; SECRET_BYTES], Error> {
 /// What the session cookie holds: 64 characters of base64url, made of 48 random bytes.
 ///
 /// The first 16 bytes are the session's public [id](SessionId). The other 32 are a secret, of
-/// which the store keeps only the SHA-256. 256 random bits are twice what OWASP ASVS 5.0
-/// §7.2.3 asks for.
+/// which the store keeps only a [hash](Self::secret_hash). 256 random bits are twice what OWASP
+/// ASVS 5.0 §7.2.3 asks for.
 ///
 /// `Debug` shows the id alone; comparison takes constant time.
 #[derive(Clone)]
 pub struct SessionToken {
     text: [u8; TOKEN_CHARS],
     id: SessionId,
-    secret_hash: SecretHash,
+    secret: [u8; SECRET_BYTES],
 }
 
 /// A text that is not a token: not exactly 64 characters of the base64url alphabet.
@@ -51,9 +51,7 @@ impl SessionToken {
 
     /// A new secret behind the id of a session.
     pub(crate) fn of_session(id: SessionId) -> Result<Self, Error> {
-        let mut token = Self::generate()?.to_bytes();
-        token[..ID_BYTES].copy_from_slice(id.as_bytes());
-        Ok(Self::from_bytes(&token))
+        Ok(Self::from_parts(id, Self::generate()?.secret))
     }
 
     /// The token that this one is exchanged for, with the salt that the store keeps. Everybody who
@@ -64,12 +62,8 @@ impl SessionToken {
 
     /// The same, for a token of another session.
     pub(crate) fn exchanged_for(&self, id: SessionId, salt: &[u8; SECRET_BYTES]) -> Self {
-        let mut token = self.to_bytes();
         let hash = Sha256::new().chain_update(b"locals: exchanged").chain_update(salt);
-        let secret = hash.chain_update(&token[ID_BYTES..]).finalize();
-        token[..ID_BYTES].copy_from_slice(id.as_bytes());
-        token[ID_BYTES..].copy_from_slice(&secret);
-        Self::from_bytes(&token)
+        Self::from_parts(id, hash.chain_update(self.secret).finalize().into())
     }
 
     /// Reads the text of a cookie.
@@ -83,6 +77,13 @@ impl SessionToken {
         Ok(Self::new(*text, &bytes))
     }
 
+    fn from_parts(id: SessionId, secret: [u8; SECRET_BYTES]) -> Self {
+        let mut bytes = [0; TOKEN_BYTES];
+        bytes[..ID_BYTES].copy_from_slice(id.as_bytes());
+        bytes[ID_BYTES..].copy_from_slice(&secret);
+        Self::from_bytes(&bytes)
+    }
+
     fn from_bytes(bytes: &[u8; TOKEN_BYTES]) -> Self {
         let mut text = [0; TOKEN_CHARS];
         let written = URL_SAFE_NO_PAD.encode_slice(bytes, &mut text);
@@ -90,22 +91,11 @@ impl SessionToken {
         Self::new(text, bytes)
     }
 
-    fn to_bytes(&self) -> [u8; TOKEN_BYTES] {
-        let mut bytes = [0; TOKEN_BYTES];
-        let read = URL_SAFE_NO_PAD.decode_slice(self.text, &mut bytes);
-        debug_assert_eq!(read, Ok(TOKEN_BYTES));
-        bytes
-    }
-
     fn new(text: [u8; TOKEN_CHARS], bytes: &[u8; TOKEN_BYTES]) -> Self {
-        let (id, secret) = bytes.split_at(ID_BYTES);
-        let mut id_bytes = [0; ID_BYTES];
-        id_bytes.copy_from_slice(id);
-        Self {
-            text,
-            id: SessionId(id_bytes),
-            secret_hash: SecretHash(Sha256::digest(secret).into()),
-        }
+        let mut parts = ([0; ID_BYTES], [0; SECRET_BYTES]);
+        parts.0.copy_from_slice(&bytes[..ID_BYTES]);
+        parts.1.copy_from_slice(&bytes[ID_BYTES..]);
+        Self { text, id: SessionId(parts.0), secret: parts.1 }
     }
 
     /// The session's public id.
@@ -113,9 +103,35 @@ impl SessionToken {
         self.id
     }
 
-    /// The SHA-256 of the secret part: all that a store keeps of it.
-    pub fn secret_hash(&self) -> SecretHash {
-        self.secret_hash
+    /// The hash of the secret part where the users are of type `T`: all that a store keeps of it.
+    ///
+    /// It is the SHA-256 of two things in a row: the SHA-256 of the name of the users'
+    /// [table](AuthUser::TABLE), and the secret. So a token that was made for the users of one table
+    /// opens nothing of another, in whatever store.
+    ///
+    /// ```
+    /// use locals::{AuthUser, SessionToken};
+    ///
+    /// #[derive(AuthUser)]
+    /// #[auth_user(table = "customers")]
+    /// struct Customer { id: i64 }
+    ///
+    /// #[derive(AuthUser)]
+    /// #[auth_user(table = "staff")]
+    /// struct Staff { id: i64 }
+    ///
+    /// let token: SessionToken = "A".repeat(64).parse()?;
+    /// assert_ne!(token.secret_hash::<Customer>(), token.secret_hash::<Staff>());
+    /// # Ok::<(), locals::MalformedToken>(())
+    /// ```
+    pub fn secret_hash<T: AuthUser>(&self) -> SecretHash {
+        self.hash_in(TokenDomain::of_table(T::TABLE))
+    }
+
+    /// The same, for the users of this domain.
+    pub(crate) fn hash_in(&self, domain: TokenDomain) -> SecretHash {
+        let hash = Sha256::new().chain_update(domain.0).chain_update(self.secret);
+        SecretHash(hash.finalize().into())
     }
 
     /// The token itself. Whoever has it is signed in: keep it out of logs, URLs and pages.
@@ -147,6 +163,18 @@ impl FromStr for SessionToken {
 impl fmt::Debug for SessionToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SessionToken").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// Whom tokens are made for: the users of one table, whatever types of Rust its rows are read as.
+///
+/// It is a part of every hash that a store is given, as a digest, so that it has one length.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TokenDomain([u8; 32]);
+
+impl TokenDomain {
+    pub(crate) fn of_table(table: &str) -> Self {
+        Self(Sha256::digest(table).into())
     }
 }
 
@@ -219,7 +247,8 @@ impl<'de> serde::Deserialize<'de> for SessionId {
     }
 }
 
-/// The SHA-256 of a token's secret. Compared in constant time; `Debug` shows nothing of it.
+/// The hash of a token's secret, see [`SessionToken::secret_hash`]. Compared in constant time; `Debug`
+/// shows nothing of it.
 #[derive(Clone, Copy)]
 pub struct SecretHash([u8; SECRET_BYTES]);
 
@@ -285,6 +314,17 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
+    use crate::user::test_user::Account;
+
+    impl SessionToken {
+        fn to_bytes(&self) -> [u8; TOKEN_BYTES] {
+            URL_SAFE_NO_PAD.decode(self.text).unwrap().try_into().unwrap()
+        }
+    }
+
+    fn hash(token: &SessionToken) -> SecretHash {
+        token.secret_hash::<Account>()
+    }
 
     #[test]
     fn ten_thousand_tokens_are_distinct_and_every_bit_is_fair() {
@@ -323,7 +363,7 @@ mod tests {
         let tokens: Vec<_> = draws().map(|_| SessionToken::generate().unwrap()).collect();
         assert_random(&tokens.iter().map(SessionToken::to_bytes).collect::<Vec<_>>());
         assert_random(&tokens.iter().map(|token| *token.id().as_bytes()).collect::<Vec<_>>());
-        let hashes: Vec<_> = tokens.iter().map(|token| *token.secret_hash().as_bytes()).collect();
+        let hashes: Vec<_> = tokens.iter().map(|token| *hash(token).as_bytes()).collect();
         assert_random(&hashes);
         assert_random(&draws().map(|_| salt().unwrap()).collect::<Vec<_>>());
 
@@ -364,12 +404,8 @@ mod tests {
         let text = token.expose_secret().to_owned();
         let read: SessionToken = text.parse().unwrap();
         assert_eq!((read.expose_secret(), read.id()), (text.as_str(), token.id()));
-        assert_eq!(read.secret_hash(), token.secret_hash());
+        assert_eq!(hash(&read), hash(&token));
         assert_eq!(read.to_bytes(), token.to_bytes());
-        assert_eq!(
-            *token.secret_hash().as_bytes(),
-            <[u8; 32]>::from(Sha256::digest(&token.to_bytes()[ID_BYTES..]))
-        );
         for text in [&text[1..], &format!("{text}A"), &format!("{}=", &text[1..]), ""] {
             assert_eq!(text.parse::<SessionToken>().unwrap_err(), MalformedToken);
         }
@@ -377,20 +413,43 @@ mod tests {
     }
 
     #[test]
+    fn the_hash_is_of_the_table_of_the_users_and_the_secret() {
+        let token = SessionToken::generate().unwrap();
+        let secret = &token.to_bytes()[ID_BYTES..];
+        let text = [Sha256::digest("accounts").as_slice(), secret].concat();
+        assert_eq!(hash(&token).as_bytes()[..], Sha256::digest(text)[..]);
+        let in_table = |table| token.hash_in(TokenDomain::of_table(table));
+        assert_eq!(in_table("accounts"), hash(&token));
+        let mut hashes = HashSet::from([Sha256::digest(secret).into()]);
+        for table in ["accounts", "Accounts", "account", "accounts ", "auth.accounts", "staff", ""]
+        {
+            assert!(hashes.insert(*in_table(table).as_bytes()), "{table:?}");
+        }
+        // The id is no part of it: the row is found by that.
+        let same_secret = token.exchanged_for(SessionId::from_bytes([1; 16]), &[2; 32]);
+        assert_eq!(hash(&same_secret), hash(&token.exchanged(&[2; 32])));
+        for byte in ID_BYTES..TOKEN_BYTES {
+            let mut bytes = token.to_bytes();
+            bytes[byte] ^= 1;
+            assert_ne!(hash(&SessionToken::from_bytes(&bytes)), hash(&token), "{byte}");
+        }
+    }
+
+    #[test]
     fn tokens_and_hashes_are_compared_whole() {
         let token = SessionToken::from_bytes(&[7; TOKEN_BYTES]);
-        assert!(token == token.clone() && token.secret_hash() == token.secret_hash());
+        assert!(token == token.clone() && hash(&token) == hash(&token));
         for byte in 0..TOKEN_BYTES {
             let mut bytes = [7; TOKEN_BYTES];
             bytes[byte] ^= 1;
             assert!(token != SessionToken::from_bytes(&bytes), "{byte}");
         }
         for byte in 0..SECRET_BYTES {
-            let mut bytes = *token.secret_hash().as_bytes();
+            let mut bytes = *hash(&token).as_bytes();
             bytes[byte] ^= 1;
-            assert!(token.secret_hash() != SecretHash::from_bytes(bytes), "{byte}");
+            assert!(hash(&token) != SecretHash::from_bytes(bytes), "{byte}");
         }
-        assert_eq!(format!("{:?}", token.secret_hash()), "SecretHash(..)");
+        assert_eq!(format!("{:?}", hash(&token)), "SecretHash(..)");
     }
 
     #[test]
@@ -418,7 +477,7 @@ mod tests {
     #[test]
     fn only_the_id_shows_in_debug() {
         let token = SessionToken::generate().unwrap();
-        let shown = format!("{token:?} {:?}", token.secret_hash());
+        let shown = format!("{token:?} {:?}", hash(&token));
         assert!(shown.contains(&token.id().to_string()));
         assert!(!shown.contains(&token.expose_secret()[22..]));
         assert!(!shown.contains(&token.expose_secret()[24..30]));
@@ -443,6 +502,6 @@ mod tests {
         bytes[TOKEN_BYTES - 1] ^= 1;
         let other = SessionToken::from_bytes(&bytes);
         assert_eq!(one.id(), other.id());
-        assert_ne!(one.secret_hash(), other.secret_hash());
+        assert_ne!(hash(&one), hash(&other));
     }
 }

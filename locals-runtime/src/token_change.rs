@@ -20,7 +20,7 @@ impl SessionManager {
     ) -> Result<Option<Session>, Error> {
         let mut session = session.clone();
         loop {
-            let (token, mut change) = new_token(&session.record, authenticated_at)?;
+            let (token, mut change) = self.new_token(&session.record, authenticated_at)?;
             change.credential = self.credential(&session.record).await?;
             if self.put_token(&session.record, &change).await? {
                 return Ok(Some(with_token(session, token, &change, true)));
@@ -59,7 +59,7 @@ impl SessionManager {
             let Some(state) = lifecycle::state(&record, now) else { return Ok(None) };
             if let Some(Rotation { salt, .. }) = record.rotation {
                 let made = [presented, &acting.token].map(|acting| acting.exchanged_for(id, &salt));
-                let fits = |token: &SessionToken| token.secret_hash() == record.secret_hash;
+                let fits = |token: &SessionToken| self.hash(token) == record.secret_hash;
                 if let Some(token) = made.into_iter().find(fits) {
                     return Ok(Some(self.session(record, token, state, true, now, None)));
                 }
@@ -75,7 +75,7 @@ impl SessionManager {
             }
             let salt = token::salt()?;
             let token = presented.exchanged_for(id, &salt);
-            let secret_hash = token.secret_hash();
+            let secret_hash = self.hash(&token);
             let change = TokenChange {
                 replaces: record.secret_hash,
                 secret_hash,
@@ -112,7 +112,7 @@ impl SessionManager {
         let now = self.now();
         let change = TokenChange {
             replaces: previous,
-            secret_hash: token.secret_hash(),
+            secret_hash: self.hash(&token),
             rotation: Some(Rotation { previous, salt, rotated_at: now }),
             authenticated_at: lifecycle::kept_proof(&session.record, now),
             credential: None,
@@ -124,22 +124,23 @@ impl SessionManager {
         }
         Ok(self.find_again(&session.token).await?.map(|found| found.session))
     }
-}
 
-/// A new token for a session, and the change that makes it the one.
-pub(crate) fn new_token(
-    record: &SessionRecord,
-    authenticated_at: Timestamp,
-) -> Result<(SessionToken, TokenChange), Error> {
-    let token = SessionToken::of_session(record.id)?;
-    let change = TokenChange {
-        replaces: record.secret_hash,
-        secret_hash: token.secret_hash(),
-        rotation: None,
-        authenticated_at,
-        credential: None,
-    };
-    Ok((token, change))
+    /// A new token for a session, and the change that makes it the one.
+    pub(crate) fn new_token(
+        &self,
+        record: &SessionRecord,
+        authenticated_at: Timestamp,
+    ) -> Result<(SessionToken, TokenChange), Error> {
+        let token = SessionToken::of_session(record.id)?;
+        let change = TokenChange {
+            replaces: record.secret_hash,
+            secret_hash: self.hash(&token),
+            rotation: None,
+            authenticated_at,
+            credential: None,
+        };
+        Ok((token, change))
+    }
 }
 
 /// A session after this change, with its new token.
@@ -203,9 +204,9 @@ mod tests {
             assert!(salts.insert(rotation.salt), "a salt that was used before");
             assert!(tokens.insert(session.token.expose_secret().to_owned()));
             assert_eq!(session.token, old.token.exchanged(&rotation.salt));
-            assert_eq!(rotation.previous, old.token.secret_hash());
+            assert_eq!(rotation.previous, sessions.hash(&old.token));
             assert_eq!(rotation.rotated_at, clock.now());
-            assert_eq!(row(&sessions, &session).await.secret_hash, session.token.secret_hash());
+            assert_eq!(row(&sessions, &session).await.secret_hash, sessions.hash(&session.token));
             // Who has the old token, and not the row, finds the new one by no salt that is known.
             for salt in salts.iter().filter(|salt| **salt != rotation.salt) {
                 assert_ne!(old.token.exchanged(salt), session.token);
@@ -227,8 +228,8 @@ mod tests {
             let rotation = record.rotation.unwrap();
             assert!(salts.insert(rotation.salt), "a salt that was used before");
             assert_eq!(back.token, acting.token.exchanged_for(own.id(), &rotation.salt));
-            assert_eq!(record.secret_hash, back.token.secret_hash());
-            assert_eq!(rotation.previous, back.token.secret_hash(), "no token leads to it");
+            assert_eq!(record.secret_hash, sessions.hash(&back.token));
+            assert_eq!(rotation.previous, sessions.hash(&back.token), "no token leads to it");
         }
     }
 
@@ -246,7 +247,7 @@ mod tests {
                 let Some(proved) = proved else { continue };
                 assert_eq!(proved.id(), session.id());
                 assert!(secrets.insert(*proved.record.secret_hash.as_bytes()));
-                assert_eq!(proved.record.secret_hash, proved.token.secret_hash());
+                assert_eq!(proved.record.secret_hash, sessions.hash(&proved.token));
             }
         }
     }

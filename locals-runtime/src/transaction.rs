@@ -13,7 +13,7 @@ use crate::{
     session_manager::NewSession,
     store::{Dialect, Ends, ReadRow, SqlStore},
     token::{CredentialHash, SessionId},
-    token_change::{new_token, with_token},
+    token_change::with_token,
     user::{AuthUser, UserId, UserKey},
 };
 
@@ -122,7 +122,7 @@ impl<D: Dialect, T: AuthUser> Within<'_, D, T> {
     /// [`Error::Store`] if the database fails.
     pub async fn reauthenticate(&mut self, session: &Session) -> Result<Option<Session>, Error> {
         acting::refuse_in(session).await?;
-        let (token, mut change) = new_token(&session.record, self.auth.now())?;
+        let (token, mut change) = self.auth.new_token(&session.record, self.auth.now())?;
         change.credential = self.credential(session).await?;
         let is_changed = self.store.change_token_on(self.connection, session.id(), &change).await?;
         Ok(is_changed.then(|| with_token(session.clone(), token, &change, true)))

@@ -124,6 +124,11 @@ impl Users {
         }
     }
 
+    /// The table that holds them.
+    pub(crate) fn table(&self) -> &'static str {
+        self.table
+    }
+
     /// Whether sessions are bound to anything.
     pub(crate) fn have_credential(&self) -> bool {
         !self.credential.is_empty()

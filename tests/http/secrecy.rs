@@ -175,6 +175,6 @@ async fn the_database_holds_the_id_and_the_hash_of_the_secret() {
         .unwrap();
     let token = session.token();
     assert_eq!(row.0, token.id().as_bytes());
-    assert_eq!(row.1, token.secret_hash().as_bytes());
+    assert_eq!(row.1, token.secret_hash::<Account>().as_bytes());
     assert_eq!(row.1.len(), 32);
 }

@@ -16,6 +16,7 @@ mod server_schema;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 mod servers;
 mod sqlite;
+mod two_types;
 
 use locals::{AuthUser, UserId, UserKey, WrongIdKind, store::SqlStore};
 use sqlx::{AssertSqlSafe, Database, Sqlite};

@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::token::{SessionId, SessionToken};
+use crate::token::{SessionId, SessionToken, TokenDomain};
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
@@ -28,9 +28,11 @@ fn check(token: &SessionToken, text: &[u8]) {
     assert_eq!(token.expose_secret().as_bytes(), text, "a token has a second spelling");
     let bytes = decoded(text).expect("a token is base64url");
     assert_eq!(token.id().as_bytes(), &bytes[..16]);
-    assert_eq!(token.secret_hash().as_bytes()[..], Sha256::digest(&bytes[16..])[..]);
+    let hash = token.hash_in(TokenDomain::of_table("users"));
+    let plain = [Sha256::digest("users").as_slice(), &bytes[16..]].concat();
+    assert_eq!(hash.as_bytes()[..], Sha256::digest(plain)[..]);
     // What the library writes itself reads back, too.
-    let next = token.exchanged(token.secret_hash().as_bytes());
+    let next = token.exchanged(hash.as_bytes());
     assert_eq!(next.expose_secret().parse().as_ref(), Ok(&next));
     assert!(next.id() == token.id() && next != *token, "an exchange keeps the id, not the secret");
 }

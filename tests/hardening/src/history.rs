@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 use locals::{SessionId, SessionToken};
 
 use crate::{
+    app::Account,
     client::{NoReply, Reply},
     database::Row,
     operation,
@@ -44,7 +45,7 @@ impl Token {
     /// If it is none.
     pub fn of(text: &str) -> Self {
         let token: SessionToken = text.parse().expect("a token");
-        let secret = *token.secret_hash().as_bytes().first_chunk().expect("32 bytes");
+        let secret = *token.secret_hash::<Account>().as_bytes().first_chunk().expect("32 bytes");
         Self { session: token.id(), secret: u64::from_be_bytes(secret) }
     }
 }

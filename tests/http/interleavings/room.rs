@@ -148,7 +148,7 @@ impl Room {
             Some(actor) => self.store.find(actor).await.unwrap().is_none(),
             None => false,
         };
-        row.secret_hash == token.secret_hash() && !is_begun_from_a_dead_one
+        row.secret_hash == token.secret_hash::<Account>() && !is_begun_from_a_dead_one
     }
 
     pub async fn opens_session(&self, jar: &Jar) -> bool {
