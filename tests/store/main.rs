@@ -1,6 +1,7 @@
 //! The stores of the crate: their conformance, and the schema of their databases.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by ending")]
 
+mod app_tables;
 mod columns;
 mod conformance;
 mod foreign_keys_off;

@@ -1,8 +1,8 @@
 //! What the catalogue says of tables.
 
-use sqlx::{SqlSafeStr, SqlStr};
+use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
-use super::{Dialect, SqlStore, Value};
+use super::{Dialect, SqlStore, Value, names::quoted};
 use crate::{error::StoreError, user::AuthUser};
 
 /// A column as the catalogue describes it.
@@ -68,13 +68,26 @@ impl<D: Dialect> On<'_, D> {
             return Ok(Found::default());
         }
         let catalogue = &D::SQL.catalogue;
-        let (table, users) = (&*named::<D>(table), &*named::<D>(users));
+        let references = self.references(table, users).await?;
+        let table = &*named::<D>(table);
         Ok(Found {
             columns,
             primary_key: texts::<D>(&self.rows(catalogue.primary_key, &[table]).await?)?,
             indexes: texts::<D>(&self.rows(catalogue.indexes, &[table]).await?)?,
-            references: texts::<D>(&self.rows(catalogue.references, &[table, users]).await?)?,
+            references,
         })
+    }
+
+    /// The foreign keys from `user_id` of a table to the table of users, which end sessions with them.
+    async fn references(&mut self, table: &str, users: &str) -> sqlx::Result<Vec<String>> {
+        if let Some(sql) = D::SQL.catalogue.references {
+            let names = [&*named::<D>(table), &*named::<D>(users)];
+            return texts::<D>(&self.rows(sql, &names).await?);
+        }
+        let sql = AssertSqlSafe(format!("SHOW CREATE TABLE {}", quoted(table, D::SQL.quote)));
+        let rows = D::fetch(self.0, sql.into_sql_str(), D::bind(&[])?).await?;
+        let sql = rows.first().map(|row| D::text(row, 1)).transpose()?.flatten();
+        Ok(references_in(&sql.unwrap_or_default(), users))
     }
 
     /// Whether no two rows of a table have the same value in this column, as a key says.
@@ -125,6 +138,19 @@ fn read_column<D: Dialect>(row: &D::Row) -> sqlx::Result<Column> {
     })
 }
 
+/// The names of the foreign keys in what `SHOW CREATE TABLE` gives, which has each in a line of its own.
+fn references_in(sql: &str, users: &str) -> Vec<String> {
+    let name = |line: &str| {
+        let (name, rest) =
+            line.trim().strip_prefix("CONSTRAINT `")?.split_once("` FOREIGN KEY ")?;
+        let (_, target) = rest.strip_prefix("(`user_id`) REFERENCES ")?.split_once('`')?;
+        let (target, rest) = target.split_once('`')?;
+        let is_ours = target.eq_ignore_ascii_case(users) && rest.contains("ON DELETE CASCADE");
+        is_ours.then(|| name.to_owned())
+    };
+    sql.lines().filter_map(name).collect()
+}
+
 fn texts<D: Dialect>(rows: &[D::Row]) -> sqlx::Result<Vec<String>> {
     rows.iter().map(|row| D::text(row, 0).map(Option::unwrap_or_default)).collect()
 }
@@ -132,4 +158,19 @@ fn texts<D: Dialect>(rows: &[D::Row]) -> sqlx::Result<Vec<String>> {
 fn pairs<D: Dialect>(rows: &[D::Row]) -> sqlx::Result<Vec<(String, String)>> {
     let text = |row, column| D::text(row, column).map(Option::unwrap_or_default);
     rows.iter().map(|row| Ok((text(row, 0)?, text(row, 1)?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn foreign_keys_are_read_line_by_line() {
+        let sql = "CREATE TABLE `user_sessions` (\n  `user_id` bigint(20) NOT NULL,\n  \
+                   CONSTRAINT `one` FOREIGN KEY (`user_id`) REFERENCES `accounts` (`id`) ON DELETE CASCADE,\n  \
+                   CONSTRAINT `two` FOREIGN KEY (`user_id`) REFERENCES `accounts` (`id`),\n  \
+                   CONSTRAINT `three` FOREIGN KEY (`user_id`) REFERENCES `others` (`id`) ON DELETE CASCADE,\n  \
+                   CONSTRAINT `four` FOREIGN KEY (`other`) REFERENCES `accounts` (`id`) ON DELETE CASCADE\n)";
+        assert_eq!(references_in(sql, "accounts"), ["one"]);
+    }
 }

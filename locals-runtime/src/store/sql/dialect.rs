@@ -109,8 +109,8 @@ pub struct Catalogue {
     /// The names of the indexes of a table that can be used.
     pub indexes: &'static str,
     /// The names of the foreign keys that lead from `user_id` of one table to another, and cascade; both
-    /// tables are bound.
-    pub references: &'static str,
+    /// tables are bound. `None` reads them from `SHOW CREATE TABLE`.
+    pub references: Option<&'static str>,
     /// How many keys say that a column of a table, both bound, is unique.
     pub unique: &'static str,
 }
@@ -447,9 +447,11 @@ pub const SQLITE: Sql = Sql {
                   FROM pragma_table_xinfo(?) WHERE hidden <> 1",
         primary_key: "SELECT name FROM pragma_table_info(?) WHERE pk > 0",
         indexes: "SELECT name FROM pragma_index_list(?)",
-        references: "SELECT 'foreign key' FROM pragma_foreign_key_list(?) \
+        references: Some(
+            "SELECT 'foreign key' FROM pragma_foreign_key_list(?) \
                      WHERE \"from\" = 'user_id' AND on_delete = 'CASCADE' \
                      AND \"table\" = ? COLLATE NOCASE",
+        ),
         unique: "SELECT (SELECT COUNT(*) FROM (SELECT MAX(name) AS key, COUNT(*) AS parts \
                    FROM pragma_table_info(?1) WHERE pk > 0) \
                    WHERE parts = 1 AND key = ?2 COLLATE NOCASE) \
@@ -665,10 +667,12 @@ pub const POSTGRES: Sql = Sql {
                       WHERE indrelid = to_regclass($1) AND indisprimary",
         indexes: "SELECT relname::text FROM pg_index JOIN pg_class ON oid = indexrelid \
                   WHERE indrelid = to_regclass($1) AND indisvalid",
-        references: "SELECT conname::text FROM pg_constraint JOIN pg_attribute \
+        references: Some(
+            "SELECT conname::text FROM pg_constraint JOIN pg_attribute \
                      ON attrelid = conrelid AND conkey = ARRAY[attnum] \
                      WHERE contype = 'f' AND conrelid = to_regclass($1) \
                      AND attname = 'user_id' AND confdeltype = 'c' AND confrelid = to_regclass($2)",
+        ),
         unique: "SELECT COUNT(*) FROM pg_index JOIN pg_attribute \
                  ON attrelid = indrelid AND attnum = indkey[0] \
                  WHERE indrelid = to_regclass($1) AND attname = $2 AND indisunique \
@@ -808,7 +812,9 @@ pub const MYSQL: Sql = Sql {
     migration: Migration {
         begin: None,
         hurry: Some("SET SESSION lock_wait_timeout = 1, innodb_lock_wait_timeout = 1"),
-        take_turn: Some("SELECT CAST(GET_LOCK('locals: user_sessions', 0) AS SIGNED)"),
+        take_turn: Some(
+            "SELECT CAST(GET_LOCK(LEFT(CONCAT('locals: ', DATABASE()), 64), 0) AS SIGNED)",
+        ),
         in_the_way: Some(
             "SELECT CONCAT('connection ', trx_mysql_thread_id, ': ', COALESCE(LEFT(trx_query, 100), '(idle)')) \
              FROM information_schema.innodb_trx \
@@ -838,13 +844,8 @@ pub const MYSQL: Sql = Sql {
                       AND index_name = 'PRIMARY'",
         indexes: "SELECT DISTINCT CAST(index_name AS CHAR) FROM information_schema.statistics \
                   WHERE table_schema = DATABASE() AND table_name = ?",
-        references: "SELECT CAST(k.constraint_name AS CHAR) FROM information_schema.key_column_usage AS k \
-                     JOIN information_schema.referential_constraints AS r \
-                     ON r.constraint_name = k.constraint_name AND r.table_name = k.table_name \
-                     WHERE k.table_schema = DATABASE() AND k.table_name = ? \
-                     AND r.constraint_schema = DATABASE() \
-                     AND k.column_name = 'user_id' AND r.delete_rule = 'CASCADE' \
-                     AND k.referenced_table_name = ?",
+        // The catalogue hides them from who may not change tables.
+        references: None,
         unique: "SELECT COUNT(*) FROM (SELECT index_name FROM information_schema.statistics \
                  WHERE table_schema = DATABASE() AND table_name = ? AND non_unique = 0 \
                  GROUP BY index_name HAVING COUNT(*) = 1 AND MAX(column_name) = ?) AS keys_of_one",

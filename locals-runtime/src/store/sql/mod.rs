@@ -12,7 +12,7 @@ use std::{
 };
 
 use sqlx::{
-    FromRow, Pool, SqlStr,
+    AssertSqlSafe, FromRow, Pool, SqlSafeStr, SqlStr,
     error::{DatabaseError, ErrorKind},
 };
 use tokio::sync::Semaphore;
@@ -105,6 +105,9 @@ struct Shared {
     /// When all connections turned out to lead to servers that only read.
     demoted: Mutex<Option<Instant>>,
 }
+
+/// How often a session is created for a user who is there although a foreign key says otherwise.
+const CREATE_TRIES: u32 = 5;
 
 /// For how long it is believed that all connections lead to servers that only read. Until then a write
 /// fails at the first, and leaves the others to readers.
@@ -235,6 +238,23 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
         Ok([create].into_iter().chain(sessions).chain(guest).collect())
     }
 
+    async fn try_create(&self, steps: &[Step<'_>]) -> Result<bool, StoreError> {
+        created(match steps {
+            [step] => self.execute(step.sql, &step.values).await.map(first_refused),
+            steps => self.execute_all(steps).await,
+        })
+    }
+
+    /// Whether a user is there after all, of whom a foreign key has said that they are not: while
+    /// `MariaDB` copies a table that is altered, its foreign keys find nobody in it.
+    async fn is_there(&self, user: &UserId) -> Result<bool, StoreError> {
+        let Some(lock) = D::SQL.lock_user.filter(|_| self.shared.has_foreign_key) else {
+            return Ok(false);
+        };
+        let sql = AssertSqlSafe(self.shared.names.fill(lock, &[])).into_sql_str();
+        Ok(!self.fetch(&sql, &[self.user_value(user).await?]).await?.is_empty())
+    }
+
     /// The values of `create`.
     fn create_values<'a>(&self, session: &'a SessionRecord, user: Value<'a>) -> Vec<Value<'a>> {
         let mut values = record_values(session, user);
@@ -257,11 +277,14 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
 impl<D: Dialect, T: AuthUser> SessionStore for SqlStore<D, T> {
     fn create<'a>(&'a self, session: &'a SessionRecord, ends: Ends<'a>) -> StoreFuture<'a, bool> {
         Box::pin(async move {
-            let refused = match &self.create_steps(session, &ends).await?[..] {
-                [step] => self.execute(step.sql, &step.values).await.map(first_refused),
-                steps => self.execute_all(steps).await,
-            };
-            created(refused)
+            let steps = self.create_steps(session, &ends).await?;
+            for _ in 1..CREATE_TRIES {
+                match self.try_create(&steps).await {
+                    Err(StoreError::UserGone) if self.is_there(&session.user_id).await? => {}
+                    answer => return answer,
+                }
+            }
+            self.try_create(&steps).await
         })
     }
 
