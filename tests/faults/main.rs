@@ -9,8 +9,12 @@ mod killed;
 mod nodes;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 mod outage;
+#[cfg(feature = "mysql")]
+mod own_mariadb;
 #[cfg(feature = "postgres")]
 mod own_postgres;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+mod own_server;
 mod process;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 mod proxied;
