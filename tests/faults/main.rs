@@ -15,6 +15,10 @@ mod own_mariadb;
 mod own_postgres;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 mod own_server;
+#[cfg(feature = "postgres")]
+mod pgbouncer;
+#[cfg(feature = "postgres")]
+mod poolers;
 mod process;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 mod proxied;
