@@ -29,6 +29,7 @@ mod schema;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 #[path = "../store/servers.rs"]
 mod servers;
+mod settings;
 mod sqlite;
 mod support;
 mod transactions;
