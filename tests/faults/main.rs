@@ -4,6 +4,7 @@
 mod cancelled;
 #[cfg(feature = "postgres")]
 mod clocks;
+mod expand_and_contract;
 mod killed;
 #[cfg(feature = "postgres")]
 mod nodes;
