@@ -5,6 +5,8 @@ mod cancelled;
 #[cfg(feature = "postgres")]
 mod clocks;
 mod expand_and_contract;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+mod failover;
 mod killed;
 #[cfg(feature = "postgres")]
 mod nodes;
