@@ -7,6 +7,8 @@ mod clocks;
 mod expand_and_contract;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 mod failover;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+mod flood;
 mod killed;
 #[cfg(feature = "postgres")]
 mod nodes;
