@@ -10,6 +10,8 @@ mod failover;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 mod flood;
 mod killed;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+mod locks;
 #[cfg(feature = "postgres")]
 mod nodes;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
