@@ -12,6 +12,7 @@ mod flood;
 mod killed;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 mod locks;
+mod migrating;
 #[cfg(feature = "postgres")]
 mod nodes;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
