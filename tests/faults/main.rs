@@ -35,6 +35,8 @@ mod proxy;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 mod schema;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
+mod serializable;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
 #[path = "../store/servers.rs"]
 mod servers;
 mod settings;
