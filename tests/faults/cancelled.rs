@@ -21,7 +21,7 @@ tests_on!(all: [
 ]);
 
 /// Polls so often and drops; says whether it came to its end before.
-async fn polled<F: Future>(future: F, times: u32) -> bool {
+pub async fn polled<F: Future>(future: F, times: u32) -> bool {
     let mut future = Box::pin(future);
     let mut left = times;
     poll_fn(|context| {

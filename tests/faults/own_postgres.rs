@@ -2,15 +2,16 @@
 
 use std::{
     fs,
-    net::{TcpListener, TcpStream},
-    os::unix::fs::MetadataExt,
-    path::PathBuf,
+    net::TcpStream,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
     time::Duration,
 };
 
 use tempfile::TempDir;
+
+use crate::own_server::{directory_of, free_port, is_root};
 
 pub struct OwnPostgres {
     directory: TempDir,
@@ -22,11 +23,7 @@ impl OwnPostgres {
     /// # Panics
     /// If its programs are not installed.
     pub fn new() -> Self {
-        let directory = TempDir::new().unwrap();
-        if is_root() {
-            let owned = Command::new("chown").arg("postgres").arg(directory.path()).status();
-            assert!(owned.unwrap().success(), "no user `postgres`");
-        }
+        let directory = directory_of("postgres");
         let made = program("initdb")
             .arg("--pgdata")
             .arg(directory.path().join("data"))
@@ -34,7 +31,7 @@ impl OwnPostgres {
             .stdout(Stdio::null())
             .status();
         assert!(made.is_ok_and(|status| status.success()), "initdb failed");
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let server = start(&directory, port);
         let mut new = Self { directory, port, server };
         new.wait();
@@ -116,18 +113,18 @@ fn start(directory: &TempDir, port: u16) -> Child {
 }
 
 /// A program of PostgreSQL. The server refuses to run as root.
-fn program(name: &str) -> Command {
-    let path = bin().join(name);
-    if !is_root() {
-        return Command::new(path);
-    }
-    let mut command = Command::new("setpriv");
-    command.args(["--reuid=postgres", "--regid=postgres", "--init-groups"]).arg(path);
-    command
+pub fn program(name: &str) -> Command {
+    unprivileged(&bin().join(name))
 }
 
-fn is_root() -> bool {
-    fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
+/// A program as the user `postgres`, where this one runs as root.
+pub fn unprivileged(program: &Path) -> Command {
+    if !is_root() {
+        return Command::new(program);
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=postgres", "--regid=postgres", "--init-groups"]).arg(program);
+    command
 }
 
 /// Where the programs are.

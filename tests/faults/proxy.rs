@@ -3,7 +3,10 @@
 use std::{
     io,
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
 };
 
 use tokio::{
@@ -32,7 +35,12 @@ pub struct Proxy {
 }
 
 struct Shared {
-    server: String,
+    /// Where new connections lead.
+    server: Mutex<String>,
+    /// Counts them.
+    connections: AtomicUsize,
+    /// Counts the pieces that have gone to it.
+    sent: watch::Sender<u64>,
     /// Whether bytes are held back.
     stalled: watch::Sender<bool>,
     /// Counts how often all connections were cut.
@@ -47,7 +55,9 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
-            server,
+            server: Mutex::new(server),
+            connections: AtomicUsize::new(0),
+            sent: watch::Sender::new(0),
             stalled: watch::Sender::new(false),
             cuts: watch::Sender::new(0),
             budget: Mutex::new(None),
@@ -59,6 +69,22 @@ impl Proxy {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Leads new connections to another server; those that there are stay where they are.
+    #[cfg(feature = "mysql")]
+    pub fn lead_to(&self, server: String) {
+        *self.shared.server.lock().unwrap() = server;
+    }
+
+    /// Sees each piece that goes to the server.
+    pub fn sent(&self) -> watch::Receiver<u64> {
+        self.shared.sent.subscribe()
+    }
+
+    /// How many connections there have been.
+    pub fn connections(&self) -> usize {
+        self.shared.connections.load(Relaxed)
     }
 
     /// Closes all connections.
@@ -108,6 +134,7 @@ impl Drop for Proxy {
 async fn listen(listener: TcpListener, shared: Arc<Shared>) {
     loop {
         if let Ok((client, _)) = listener.accept().await {
+            shared.connections.fetch_add(1, Relaxed);
             tokio::spawn(carry(client, Arc::clone(&shared)));
         }
     }
@@ -116,7 +143,8 @@ async fn listen(listener: TcpListener, shared: Arc<Shared>) {
 async fn carry(client: TcpStream, shared: Arc<Shared>) {
     let mut cuts = shared.cuts.subscribe();
     let work = async {
-        let server = TcpStream::connect(&shared.server).await?;
+        let address = shared.server.lock().unwrap().clone();
+        let server = TcpStream::connect(address).await?;
         server.set_nodelay(true)?;
         client.set_nodelay(true)?;
         let (from_client, to_client) = client.into_split();
@@ -147,6 +175,9 @@ async fn pass(
         }
         let allowed = shared.spend(way, read);
         to.write_all(&buffer[..allowed]).await?;
+        if way == Way::ToServer {
+            shared.sent.send_modify(|sent| *sent += 1);
+        }
         if allowed < read {
             return Ok(());
         }

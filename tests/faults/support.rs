@@ -1,6 +1,6 @@
 //! One app, on any of the databases.
 
-use std::{future::Future, pin::Pin, rc::Rc, time::Duration};
+use std::{collections::BTreeMap, future::Future, pin::Pin, rc::Rc, time::Duration};
 
 use actix_web::{
     App,
@@ -15,11 +15,11 @@ use actix_web::{
     web,
 };
 use locals::{
-    Auth, AuthBuilder, AuthUser, Error, Locals, Session, User, require_user,
+    Auth, AuthBuilder, AuthUser, Error, Locals, Session, StoreError, User, require_user,
     store::{Dialect, SqlStore},
     with_session,
 };
-use sqlx::{AssertSqlSafe, Pool, Transaction};
+use sqlx::{AssertSqlSafe, Connection, Pool, Transaction, pool::PoolOptions};
 use tempfile::TempDir;
 use tokio::time::timeout;
 
@@ -78,6 +78,14 @@ type Answer = Pin<Box<dyn Future<Output = Reply>>>;
 
 impl Client {
     pub async fn of(auth: &Auth<Account>) -> Self {
+        Self::with_handlers(auth, handlers).await
+    }
+
+    /// Of an app with handlers, and perhaps users, of its own.
+    pub async fn with_handlers<T: AuthUser>(
+        auth: &Auth<T>,
+        handlers: fn(&mut web::ServiceConfig),
+    ) -> Self {
         let app = App::new().configure(auth.configure()).configure(handlers);
         let service = Rc::new(init_service(app).await);
         Self(Rc::new(move |request| {
@@ -197,7 +205,7 @@ pub trait Engine: Dialect {
     fn run_on(
         connection: &mut Self::Connection,
         sql: &str,
-    ) -> impl Future<Output = sqlx::Result<()>>;
+    ) -> impl Future<Output = sqlx::Result<()>> + Send;
 
     /// The one integer that a query gives.
     fn number(pool: &Pool<Self>, sql: &str) -> impl Future<Output = i64>;
@@ -275,23 +283,27 @@ impl<E: Engine> Fixture<E> {
         Self { client, auth, store, url, _place: place }
     }
 
-    /// Waits until the pool has all its connections back but so many: it looks after each one
-    /// in the background when it is given back, and a cut is to meet something else.
+    /// Waits until the pool has all its connections back but so many.
     pub async fn settle(&self, held: usize) {
-        let pool = self.store.pool();
-        for _ in 0..500 {
-            let back = pool.num_idle();
-            if back + held > 0 && u32::try_from(back + held) == Ok(pool.size()) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-        panic!("{} of {} connections are back", pool.num_idle(), pool.size());
+        settle(self.store.pool(), held).await;
     }
 
     pub async fn sessions(&self) -> i64 {
         E::number(self.store.pool(), "SELECT COUNT(*) FROM user_sessions").await
     }
+}
+
+/// Waits until a pool has all its connections back but so many: it looks after each one in the
+/// background when it is given back, and a cut is to meet something else.
+pub async fn settle<E: Engine>(pool: &Pool<E>, held: usize) {
+    for _ in 0..500 {
+        let back = pool.num_idle();
+        if back + held > 0 && u32::try_from(back + held) == Ok(pool.size()) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    panic!("{} of {} connections are back", pool.num_idle(), pool.size());
 }
 
 /// Makes the accounts and the table of sessions.
@@ -307,6 +319,52 @@ pub async fn populate<E: Engine>(store: &SqlStore<E, Account>) {
 pub async fn run<E: Engine>(store: &SqlStore<E, Account>, sql: &str) {
     let mut connection = store.pool().acquire().await.unwrap();
     E::run_on(&mut connection, sql).await.unwrap_or_else(|error| panic!("{error} in: {sql}"));
+}
+
+/// A pool of the app's own, each connection of which begins with these statements.
+pub async fn pool_of<E: Engine>(url: &str, size: u32, sql: &'static str) -> Pool<E> {
+    let options = PoolOptions::<E>::new().max_connections(size).acquire_timeout(LIMIT);
+    let options = options.after_connect(move |connection, _| {
+        Box::pin(async move {
+            // MariaDB takes no empty statement.
+            if sql.is_empty() { Ok(()) } else { E::run_on(connection, sql).await }
+        })
+    });
+    options.connect(url).await.unwrap()
+}
+
+/// A connection beside the pools.
+pub async fn connect<E: Engine>(url: &str) -> E::Connection {
+    E::Connection::connect(url).await.unwrap()
+}
+
+/// All that an error says, with its causes.
+pub fn said(error: &StoreError) -> String {
+    let mut said = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        said = format!("{said}: {error}");
+        cause = error.source();
+    }
+    said
+}
+
+/// What a store is refused for: a sentence that says what to do.
+pub fn refusal<R>(refused: Result<R, StoreError>) -> String {
+    match refused {
+        Err(StoreError::Schema(refusal)) => refusal,
+        Err(error) => panic!("it fails, and does not say what to do: {}", said(&error)),
+        Ok(_) => panic!("it is not refused"),
+    }
+}
+
+/// How often each of these is there.
+pub fn counted(all: Vec<String>) -> BTreeMap<String, usize> {
+    let mut counted = BTreeMap::new();
+    for one in all {
+        *counted.entry(one).or_default() += 1;
+    }
+    counted
 }
 
 /// A transaction as a generic test begins it.
