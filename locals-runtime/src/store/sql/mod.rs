@@ -278,13 +278,13 @@ impl<D: Dialect, T: AuthUser> SessionStore for SqlStore<D, T> {
     fn create<'a>(&'a self, session: &'a SessionRecord, ends: Ends<'a>) -> StoreFuture<'a, bool> {
         Box::pin(async move {
             let steps = self.create_steps(session, &ends).await?;
-            for _ in 1..CREATE_TRIES {
+            for _ in 0..CREATE_TRIES {
                 match self.try_create(&steps).await {
                     Err(StoreError::UserGone) if self.is_there(&session.user_id).await? => {}
                     answer => return answer,
                 }
             }
-            self.try_create(&steps).await
+            Err(StoreError::backend("the foreign key does not find a user who is there"))
         })
     }
 
