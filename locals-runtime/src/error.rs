@@ -316,10 +316,12 @@ impl Error {
     fn log(&self) {
         match self {
             Self::Store(error) => {
-                let (cause, doing) = (&chain(error), "answering a request");
+                let (cause, doing) = (&with_advice(error), "answering a request");
                 Event::StoreFailed { cause, doing }.record();
             }
-            Self::Query(error) => Event::QueryFailed { cause: &with_advice(error) }.record(),
+            Self::Query(error) => {
+                Event::QueryFailed { cause: &with_advice(error.as_ref()) }.record();
+            }
             // By who has counted them, once a minute.
             Self::TooManyGuests { .. } => {}
             Self::Random(error) | Self::UnwritableData(error) => {
@@ -402,11 +404,16 @@ impl From<StoreError> for Error {
 pub struct ConfigError(pub(crate) String);
 
 /// An error of a query in one line, for logs, with what the app can do about it.
-fn with_advice(error: &BoxError) -> String {
-    let cause = chain(error.as_ref());
+fn with_advice(error: &(dyn std::error::Error + 'static)) -> String {
+    let cause = chain(error);
     #[cfg(feature = "sql")]
-    if let Some(advice) = error.downcast_ref().and_then(crate::store::query_advice) {
-        return format!("{cause}; {advice}");
+    {
+        let mut causes = std::iter::successors(Some(error), |error| error.source());
+        let advice =
+            causes.find_map(|error| error.downcast_ref().and_then(crate::store::query_advice));
+        if let Some(advice) = advice {
+            return format!("{cause}; {advice}");
+        }
     }
     cause
 }

@@ -96,6 +96,12 @@ impl<D: Dialect> On<'_, D> {
         Ok(rows.first().map(|row| D::integer(row, 0)).transpose()?.unwrap_or_default() > 0)
     }
 
+    /// Which rights on a table are missing; `None` where the statements have to be asked.
+    pub async fn missing_rights(&mut self, table: &str) -> sqlx::Result<Option<Vec<String>>> {
+        let Some(sql) = D::SQL.catalogue.missing_rights else { return Ok(None) };
+        Ok(Some(texts::<D>(&self.rows(sql, &[&named::<D>(table)]).await?)?))
+    }
+
     /// The triggers on a table: name and SQL.
     pub async fn triggers(&mut self, table: &str) -> sqlx::Result<Vec<(String, String)>> {
         let Some(triggers) = &D::SQL.triggers else { return Ok(Vec::new()) };
@@ -104,7 +110,11 @@ impl<D: Dialect> On<'_, D> {
 
     /// The settings that a store relies on.
     pub async fn settings(&mut self) -> sqlx::Result<Vec<(String, String)>> {
-        pairs::<D>(&self.rows(D::SQL.settings.query, &[]).await?)
+        let mut settings = Vec::new();
+        for sql in D::SQL.settings.queries {
+            settings.extend(pairs::<D>(&self.rows(sql, &[]).await?)?);
+        }
+        Ok(settings)
     }
 
     /// Who has locks on these tables, as sentences.

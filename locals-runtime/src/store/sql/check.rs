@@ -2,10 +2,7 @@
 
 use std::any::TypeId;
 
-use sqlx::{
-    SqlStr,
-    error::{DatabaseError, ErrorKind},
-};
+use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
 use super::{
     Dialect, ReadRow, SqlStore, Value,
@@ -27,8 +24,8 @@ use crate::{
 
 impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
     /// Tries what requests will do: the settings of the connections, the tables of sessions and of
-    /// guests, and the triggers of SQLite, are compared with what this version expects; each statement is
-    /// run, so that it changes nothing; and a user is read, if there is one. Call it at start-up if the
+    /// guests, and the triggers of SQLite, are compared with what this version expects; each statement that
+    /// reads is run, and each that writes may be run; and a user is read, if there is one. Call it at start-up if the
     /// tables are not made by [`migrate`](Self::migrate).
     ///
     /// ```
@@ -118,7 +115,7 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
         Err(StoreError::Schema(format!("{}; {remedy}", complaints.join("; "))))
     }
 
-    /// Runs each statement for a session, a guest and a user who are not there, and reads a user.
+    /// Runs, or asks about, each statement for a session, a guest and a user who are not there, and reads a user.
     pub(super) async fn try_requests(&self) -> Result<(), StoreError> {
         self.try_statements().await.map_err(|error| cannot::<T>(error))?;
         self.try_user().await
@@ -145,40 +142,49 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
         }
         self.fetch(&statements.count_guests, &[time(then)]).await?;
 
-        let create = self.create_values(&session, user);
-        let created = self.execute(&statements.create, &create).await;
-        // No user is no value for the column, which the database looks at last.
-        created.map(drop).or_else(|error| if is_null(&error) { Ok(()) } else { Err(error) })?;
+        if self.has_rights().await? {
+            return Ok(());
+        }
         let renew = [time(then), time(then), time(then), own, time(then), hash_value(&hash)];
-        let text = Value::Text(Some(""));
-        let writes: [(&SqlStr, &[Value<'_>]); 11] = [
+        let writes: [(&SqlStr, &[Value<'_>]); 14] = [
+            (&statements.create, &self.create_values(&session, user)),
             (&statements.renew, &renew),
             (&statements.change_token, &token_values(&id, &change)),
             (&statements.bind_credential, &[hash_value(&hash), own]),
-            (&statements.write_data, &[text, own, integer(-1)]),
+            (&statements.write_data, &[Value::Text(Some("")), own, integer(-1)]),
             (&statements.delete, &[own]),
             (&statements.delete_unchanged, &[own, integer(-1)]),
             (&statements.delete_by_user, &[user]),
             (&statements.delete_others, &[user, own]),
+            (&statements.delete_expired, &[time(then), integer(1)]),
+            (&statements.create_guest, &guest_values(&guest)),
             (&statements.write_guest, &overwrite_values(&guest, -1)),
             (&statements.delete_guest, &[own]),
-            (&statements.delete_expired, &[integer(i64::MIN), integer(1)]),
+            (&statements.delete_expired_guests, &[time(then), integer(1)]),
         ];
         for (sql, values) in writes {
-            self.execute(sql, values).await?;
+            // Asks for the same rights and columns, waits for no lock and changes nothing.
+            let explain = AssertSqlSafe(format!("EXPLAIN {}", sql.as_str())).into_sql_str();
+            self.fetch(&explain, values).await?;
         }
-        self.execute(&statements.delete_expired_guests, &[integer(i64::MIN), integer(1)]).await?;
-        self.try_guest(&guest).await
+        Ok(())
     }
 
-    /// Creates a guest, and takes that back.
-    async fn try_guest(&self, guest: &GuestRecord) -> Result<(), StoreError> {
-        let statements = &self.shared.statements;
-        let mut values = guest_values(guest);
-        // No revision is no value for the column.
-        values[2] = Value::Integer(None);
-        let created = self.execute(&statements.create_guest, &values).await;
-        created.map(drop).or_else(|error| if is_null(&error) { Ok(()) } else { Err(error) })
+    /// Whether the database says that what writes may be done.
+    ///
+    /// # Errors
+    /// [`StoreError::Schema`] if it says that something may not.
+    async fn has_rights(&self) -> Result<bool, StoreError> {
+        let mut connection = self.pool.acquire().await?;
+        for table in [T::SESSIONS, &guests_table::<T>()] {
+            let Some(missing) = On::<D>(&mut connection).missing_rights(table).await? else {
+                return Ok(false);
+            };
+            if !missing.is_empty() {
+                return Err(refused::<T>(&format!("{} on `{table}`", missing.join(", "))));
+            }
+        }
+        Ok(true)
     }
 
     /// Reads any one user, as a request does.
@@ -224,16 +230,7 @@ fn cannot<T: AuthUser>(error: StoreError) -> StoreError {
     let StoreError::Backend(cause) = &error else { return error };
     let Some(cause) = cause.downcast_ref::<sqlx::Error>() else { return error };
     if is_refused(cause) {
-        let columns = T::COLUMNS
-            .map(|columns| columns.iter().map(|column| column.name).collect::<Vec<_>>().join(", "));
-        return StoreError::Schema(format!(
-            "the database refuses something to the user that the app connects as ({cause}): grant \
-             SELECT, INSERT, UPDATE and DELETE on `{}` and `{}`, and SELECT on `{}`{}",
-            T::SESSIONS,
-            guests_table::<T>(),
-            T::TABLE,
-            columns.map(|columns| format!(" (at least on {columns})")).unwrap_or_default()
-        ));
+        return refused::<T>(&cause.to_string());
     }
     if is_outage(cause) {
         return error;
@@ -254,8 +251,17 @@ fn missing_column<T: AuthUser>(column: &str) -> StoreError {
     ))
 }
 
-fn is_null(error: &StoreError) -> bool {
-    let StoreError::Backend(cause) = error else { return false };
-    let cause = cause.downcast_ref::<sqlx::Error>().and_then(sqlx::Error::as_database_error);
-    cause.map(DatabaseError::kind).is_some_and(|kind| matches!(kind, ErrorKind::NotNullViolation))
+fn refused<T: AuthUser>(what: &str) -> StoreError {
+    let columns = T::COLUMNS.map(|columns| {
+        let names: Vec<_> = columns.iter().map(|column| column.name).collect();
+        format!(" (at least on {})", names.join(", "))
+    });
+    StoreError::Schema(format!(
+        "the database refuses something to the user that the app connects as ({what}): grant SELECT, INSERT, \
+         UPDATE and DELETE on `{}` and `{}`, and SELECT on `{}`{}",
+        T::SESSIONS,
+        guests_table::<T>(),
+        T::TABLE,
+        columns.unwrap_or_default()
+    ))
 }

@@ -111,6 +111,9 @@ pub struct Catalogue {
     /// The names of the foreign keys that lead from `user_id` of one table to another, and cascade; both
     /// tables are bound. `None` reads them from `SHOW CREATE TABLE`.
     pub references: Option<&'static str>,
+    /// Which rights on a table are missing that requests need; `None` where the statements are asked, by
+    /// `EXPLAIN`. PostgreSQL locks what it explains.
+    pub missing_rights: Option<&'static str>,
     /// How many keys say that a column of a table, both bound, is unique.
     pub unique: &'static str,
 }
@@ -452,6 +455,7 @@ pub const SQLITE: Sql = Sql {
                      WHERE \"from\" = 'user_id' AND on_delete = 'CASCADE' \
                      AND \"table\" = ? COLLATE NOCASE",
         ),
+        missing_rights: None,
         unique: "SELECT (SELECT COUNT(*) FROM (SELECT MAX(name) AS key, COUNT(*) AS parts \
                    FROM pragma_table_info(?1) WHERE pk > 0) \
                    WHERE parts = 1 AND key = ?2 COLLATE NOCASE) \
@@ -673,6 +677,10 @@ pub const POSTGRES: Sql = Sql {
                      WHERE contype = 'f' AND conrelid = to_regclass($1) \
                      AND attname = 'user_id' AND confdeltype = 'c' AND confrelid = to_regclass($2)",
         ),
+        missing_rights: Some(
+            "SELECT wanted FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS wanted \
+             WHERE NOT has_table_privilege(to_regclass($1)::oid, wanted)",
+        ),
         unique: "SELECT COUNT(*) FROM pg_index JOIN pg_attribute \
                  ON attrelid = indrelid AND attnum = indkey[0] \
                  WHERE indrelid = to_regclass($1) AND attname = $2 AND indisunique \
@@ -816,10 +824,12 @@ pub const MYSQL: Sql = Sql {
             "SELECT CAST(GET_LOCK(LEFT(CONCAT('locals: ', DATABASE()), 64), 0) AS SIGNED)",
         ),
         in_the_way: Some(
-            "SELECT CONCAT('connection ', trx_mysql_thread_id, ': ', COALESCE(LEFT(trx_query, 100), '(idle)')) \
-             FROM information_schema.innodb_trx \
-             WHERE trx_mysql_thread_id <> CONNECTION_ID() AND ? <> '' AND ? <> '' AND ? <> '' \
-             ORDER BY trx_started LIMIT 3",
+            "SELECT CONCAT('connection ', IS_USED_LOCK(LEFT(CONCAT('locals: ', DATABASE()), 64)), \
+               ': migrates') AS who FROM DUAL \
+             WHERE IS_USED_LOCK(LEFT(CONCAT('locals: ', DATABASE()), 64)) IS NOT NULL \
+             UNION ALL SELECT CONCAT('connection ', trx_mysql_thread_id, ': ', \
+               COALESCE(LEFT(trx_query, 100), '(idle)')) FROM information_schema.innodb_trx \
+             WHERE trx_mysql_thread_id <> CONNECTION_ID() AND ? <> '' AND ? <> '' AND ? <> '' LIMIT 3",
         ),
     },
     types: Types {
@@ -846,6 +856,7 @@ pub const MYSQL: Sql = Sql {
                   WHERE table_schema = DATABASE() AND table_name = ?",
         // The catalogue hides them from who may not change tables.
         references: None,
+        missing_rights: None,
         unique: "SELECT COUNT(*) FROM (SELECT index_name FROM information_schema.statistics \
                  WHERE table_schema = DATABASE() AND table_name = ? AND non_unique = 0 \
                  GROUP BY index_name HAVING COUNT(*) = 1 AND MAX(column_name) = ?) AS keys_of_one",

@@ -110,7 +110,7 @@ struct Shared {
 const CREATE_TRIES: u32 = 5;
 
 /// For how long it is believed that all connections lead to servers that only read. Until then a write
-/// fails at the first, and leaves the others to readers.
+/// tries one other, and leaves the rest to readers.
 const DEMOTION_LASTS: Duration = Duration::from_secs(1);
 
 impl Shared {

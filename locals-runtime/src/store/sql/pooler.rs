@@ -44,6 +44,10 @@ pub async fn examine(options: &PgConnectOptions) -> Result<Sharing, StoreError> 
         let _ = one.close().await;
         return Ok(Sharing::Own);
     };
+    // In the mode of sessions, a connection waits until the pooler has one of the server for it.
+    if is_waiting(&mut one).await || is_waiting(&mut other).await {
+        return Ok(Sharing::Own);
+    }
     let sharing = match is_shared(&mut one, &mut other).await {
         Ok(false) => Ok(Sharing::Own),
         Ok(true) if are_statements_apart(&mut one, &mut other).await => Ok(Sharing::Shared),
@@ -60,6 +64,11 @@ pub async fn examine(options: &PgConnectOptions) -> Result<Sharing, StoreError> 
 
 async fn connect(options: &PgConnectOptions) -> Result<PgConnection, StoreError> {
     super::reach::reach::<PgConnection>(options).await
+}
+
+/// Whether a connection has no answer in time, where nothing keeps another one busy.
+async fn is_waiting(connection: &mut PgConnection) -> bool {
+    !matches!(timeout(MOMENT, process(connection)).await, Ok(Ok(_)))
 }
 
 /// Whether two connections meet on one of the server, or one of them is on two in turn.

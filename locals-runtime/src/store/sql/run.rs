@@ -154,13 +154,14 @@ impl<D: Dialect, T> SqlStore<D, T> {
         work: impl Fn() -> sqlx::Result<W>,
     ) -> Result<W::Output, StoreError> {
         let attempts = async {
-            let mut tries = Tries::new(self.pool.size());
+            let mut tries =
+                Tries::new(if self.shared.is_demoted() { 1 } else { self.pool.size() + 1 });
             let mut held = None;
             let mut turn = None;
             loop {
                 let lease = match held.take() {
                     Some(lease) => lease,
-                    None if W::IS_READ => Lease::new(self.pool.acquire().await?),
+                    None if W::IS_READ => Lease::new(self.acquire().await?),
                     None => self.writer(&mut turn).await?,
                 };
                 let must_live = !W::IS_READ || tries.has_lost_one;
@@ -175,7 +176,7 @@ impl<D: Dialect, T> SqlStore<D, T> {
                     Ok(None) => continue,
                     Err(error) => error,
                 };
-                match tries.next::<D>(&error, W::IS_READ, self.shared.is_demoted()) {
+                match tries.next::<D>(&error, W::IS_READ) {
                     Next::GiveUp => {
                         if remedy(&error) == Remedy::OtherServer {
                             self.shared.note_demotion();
@@ -195,6 +196,15 @@ impl<D: Dialect, T> SqlStore<D, T> {
         Ok(in_time::<D, _>(attempts).await?)
     }
 
+    /// A connection of the pool. One that is being made is made to the end, also for whoever comes next.
+    async fn acquire(&self) -> sqlx::Result<PoolConnection<D>> {
+        let acquire = self.pool.acquire();
+        if self.pool.num_idle() > 0 || D::SQL.patience.is_none() {
+            return acquire.await;
+        }
+        Finishing::new(acquire).await
+    }
+
     /// A connection, and the turn to write.
     async fn writer(&self, turn: &mut Option<OwnedSemaphorePermit>) -> sqlx::Result<Lease<D>> {
         let work = async {
@@ -202,7 +212,7 @@ impl<D: Dialect, T> SqlStore<D, T> {
             if turn.is_none() {
                 *turn = Arc::clone(&self.shared.turns).acquire_owned().await.ok();
             }
-            Ok(Lease::new(self.pool.acquire().await?))
+            Ok(Lease::new(self.acquire().await?))
         };
         // Both together take no longer than the pool lets the one take.
         let patience = self.pool.options().get_acquire_timeout();
@@ -268,12 +278,11 @@ enum Next {
 }
 
 impl Tries {
-    /// Where the pool has so many connections.
-    fn new(connections: u32) -> Self {
-        Self { conflicts: 1, has_lost_one: false, has_stale: false, others: connections + 1 }
+    fn new(others: u32) -> Self {
+        Self { conflicts: 1, has_lost_one: false, has_stale: false, others }
     }
 
-    fn next<D: Dialect>(&mut self, error: &sqlx::Error, is_read: bool, is_demoted: bool) -> Next {
+    fn next<D: Dialect>(&mut self, error: &sqlx::Error, is_read: bool) -> Next {
         match remedy(error) {
             Remedy::Again if self.conflicts < CONFLICT_TRIES => {
                 self.conflicts += 1;
@@ -284,7 +293,7 @@ impl Tries {
                 self.has_lost_one = true;
                 Next::Elsewhere
             }
-            Remedy::OtherServer if !is_demoted && self.others > 0 => {
+            Remedy::OtherServer if self.others > 0 => {
                 self.others -= 1;
                 Next::Elsewhere
             }

@@ -10,8 +10,8 @@ pub struct Settings {
     /// Statements that make a new connection as it should be. One that fails is of no weight: what counts
     /// is demanded afterwards.
     pub set: &'static [&'static str],
-    /// Gives the names and the values of the settings below, as texts.
-    pub query: &'static str,
+    /// Give the names and the values of the settings below, as texts.
+    pub queries: &'static [&'static str],
     pub demanded: &'static [Setting],
 }
 
@@ -67,7 +67,7 @@ fn is_on(value: &str) -> bool {
 #[cfg(feature = "sqlite")]
 pub const SQLITE: Settings = Settings {
     set: &[],
-    query: "SELECT 'query_only', CAST(query_only AS TEXT) FROM pragma_query_only",
+    queries: &["SELECT 'query_only', CAST(query_only AS TEXT) FROM pragma_query_only"],
     demanded: &[Setting {
         names: &["query_only"],
         is_right: |value| value == "0",
@@ -90,8 +90,8 @@ pub const POSTGRES: Settings = Settings {
         "SELECT set_config(name, '1s', false) FROM pg_settings \
          WHERE name = 'client_connection_check_interval' AND setting = '0'",
     ],
-    query: "SELECT name, setting FROM pg_settings \
-            WHERE name IN ('transaction_read_only', 'session_replication_role')",
+    queries: &["SELECT name, setting FROM pg_settings \
+                WHERE name IN ('transaction_read_only', 'session_replication_role')"],
     demanded: &[
         Setting {
             names: &["transaction_read_only"],
@@ -125,9 +125,13 @@ pub const MYSQL: Settings = Settings {
          lock_wait_timeout = LEAST(@@lock_wait_timeout, 2), \
          innodb_lock_wait_timeout = LEAST(@@innodb_lock_wait_timeout, 2)",
     ],
-    query: "SHOW SESSION VARIABLES WHERE Variable_name IN ('autocommit', 'tx_isolation', \
-            'transaction_isolation', 'tx_read_only', 'transaction_read_only', 'completion_type', \
-            'foreign_key_checks', 'sql_select_limit', 'sql_mode')",
+    queries: &[
+        // It cuts off the other list, too, but nothing that has a limit of its own.
+        "SELECT 'sql_select_limit', CAST(@@sql_select_limit AS CHAR) LIMIT 1",
+        "SHOW SESSION VARIABLES WHERE Variable_name IN ('autocommit', 'tx_isolation', \
+         'transaction_isolation', 'tx_read_only', 'transaction_read_only', 'completion_type', \
+         'foreign_key_checks', 'sql_mode')",
+    ],
     demanded: &[
         Setting {
             names: &["autocommit"],
