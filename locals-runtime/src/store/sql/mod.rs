@@ -44,8 +44,11 @@ mod settings;
 mod tables;
 #[cfg(test)]
 mod tests;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+mod tls;
 mod transaction;
 mod users;
+mod verbs;
 
 use dialect::Statements;
 pub use driver::Dialect;
@@ -58,6 +61,7 @@ use record::{
 };
 use run::Step;
 use users::Users;
+pub use verbs::VerbSql;
 
 /// Sessions in the table `user_sessions`, and guests in `guest_sessions`, in the database that
 /// holds the app's users.

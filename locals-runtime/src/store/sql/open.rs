@@ -162,8 +162,12 @@ impl<T: AuthUser> SqlStore<sqlx::Postgres, T> {
         database: sqlx::postgres::PgConnectOptions,
         connections: u32,
     ) -> Result<Self, StoreError> {
-        use super::pooler::{Sharing, examine};
+        use super::{
+            pooler::{Sharing, examine},
+            tls,
+        };
 
+        tls::warn(tls::Address::of_postgres(&database));
         let options = match examine(&database).await? {
             Sharing::Own => options_with_settings(connections),
             // What is set on a connection that is shared would be set for others.
@@ -223,8 +227,9 @@ impl<T: AuthUser> SqlStore<sqlx::MySql, T> {
         database: sqlx::mysql::MySqlConnectOptions,
         connections: u32,
     ) -> Result<Self, StoreError> {
-        use super::driver::Driver;
+        use super::{driver::Driver, tls};
 
+        tls::warn(tls::Address::of_mysql(&database));
         sqlx::MySql::examine(&database).await?;
         // A connection that is given back in the middle of a transaction would go on to read what
         // was there when it began: sessions that have ended since.
