@@ -130,7 +130,7 @@ pub fn require_user(args: TokenStream, item: TokenStream) -> TokenStream {
 /// | `#[auth_user(credential)]` | a field that sessions are bound to, such as the hash of the password; as many as you like | none |
 ///
 /// The id is an integer (`i64`, `i32`, `i16`, `u64` or `u32`), `String`, `Uuid`, or a type of the app's
-/// own around one of them that derives [`UserKey`](macro@UserKey).
+/// own around one of them that derives [`UserKey`](derive@UserKey).
 ///
 /// ```
 /// use locals::AuthUser;

@@ -229,12 +229,13 @@ fn the_table_of_the_sessions_can_be_named() {
     assert_eq!((Staff::TABLE, Staff::SESSIONS), ("shop.staff", "shop.staff_sessions"));
 }
 
-/// What the derive knows of how a row of this database becomes a user.
-fn reader<D: Database, T: AuthUser>() -> Option<fn(&D::Row) -> sqlx::Result<T>> {
-    T::row_reader(TypeId::of::<D>()).map(|reader| {
-        let reader: Box<dyn Any> = reader;
-        *reader.downcast().expect("a reader of rows of this database")
-    })
+/// How a row of a database becomes a user.
+type ReadRow<D, T> = fn(&<D as Database>::Row) -> sqlx::Result<T>;
+
+/// What the derive knows of it.
+fn reader<D: Database, T: AuthUser>() -> Option<ReadRow<D, T>> {
+    let reader: Box<dyn Any> = T::row_reader(TypeId::of::<D>())?;
+    Some(*reader.downcast().expect("a reader of rows of this database"))
 }
 
 #[actix_web::test]
