@@ -96,10 +96,13 @@ impl<D: Dialect> On<'_, D> {
         Ok(rows.first().map(|row| D::integer(row, 0)).transpose()?.unwrap_or_default() > 0)
     }
 
-    /// Which rights on a table are missing; `None` where the statements have to be asked.
-    pub async fn missing_rights(&mut self, table: &str) -> sqlx::Result<Option<Vec<String>>> {
-        let Some(sql) = D::SQL.catalogue.missing_rights else { return Ok(None) };
-        Ok(Some(texts::<D>(&self.rows(sql, &[&named::<D>(table)]).await?)?))
+    /// Which rights on a table are missing, as this question to the catalogue tells.
+    pub async fn missing_rights(
+        &mut self,
+        sql: &'static str,
+        table: &str,
+    ) -> sqlx::Result<Vec<String>> {
+        texts::<D>(&self.rows(sql, &[&named::<D>(table)]).await?)
     }
 
     /// The triggers on a table: name and SQL.

@@ -7,6 +7,7 @@ use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 use super::{
     Dialect, ReadRow, SqlStore, Value,
     catalogue::On,
+    dialect::Rights,
     failure::{is_outage, is_refused},
     guest_values, hash_value, id_value, integer,
     migrate::find,
@@ -142,9 +143,10 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
         }
         self.fetch(&statements.count_guests, &[time(then)]).await?;
 
-        if self.has_rights().await? {
-            return Ok(());
-        }
+        let explain = match D::SQL.catalogue.rights {
+            Rights::Missing(sql) => return self.expect_rights(sql).await,
+            Rights::Explain(words) => words,
+        };
         let renew = [time(then), time(then), time(then), own, time(then), hash_value(&hash)];
         let writes: [(&SqlStr, &[Value<'_>]); 14] = [
             (&statements.create, &self.create_values(&session, user)),
@@ -164,27 +166,22 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
         ];
         for (sql, values) in writes {
             // Asks for the same rights and columns, waits for no lock and changes nothing.
-            let explain = AssertSqlSafe(format!("EXPLAIN {}", sql.as_str())).into_sql_str();
-            self.fetch(&explain, values).await?;
+            let sql = AssertSqlSafe(format!("{explain} {}", sql.as_str())).into_sql_str();
+            self.fetch(&sql, values).await?;
         }
         Ok(())
     }
 
-    /// Whether the database says that what writes may be done.
-    ///
-    /// # Errors
-    /// [`StoreError::Schema`] if it says that something may not.
-    async fn has_rights(&self) -> Result<bool, StoreError> {
+    /// Refuses a database user without the rights to write, as this question to the catalogue tells.
+    async fn expect_rights(&self, sql: &'static str) -> Result<(), StoreError> {
         let mut connection = self.pool.acquire().await?;
         for table in [T::SESSIONS, &guests_table::<T>()] {
-            let Some(missing) = On::<D>(&mut connection).missing_rights(table).await? else {
-                return Ok(false);
-            };
+            let missing = On::<D>(&mut connection).missing_rights(sql, table).await?;
             if !missing.is_empty() {
                 return Err(refused::<T>(&format!("{} on `{table}`", missing.join(", "))));
             }
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Reads any one user, as a request does.

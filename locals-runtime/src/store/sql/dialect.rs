@@ -111,11 +111,18 @@ pub struct Catalogue {
     /// The names of the foreign keys that lead from `user_id` of one table to another, and cascade; both
     /// tables are bound. `None` reads them from `SHOW CREATE TABLE`.
     pub references: Option<&'static str>,
-    /// Which rights on a table are missing that requests need; `None` where the statements are asked, by
-    /// `EXPLAIN`. PostgreSQL locks what it explains.
-    pub missing_rights: Option<&'static str>,
+    pub rights: Rights,
     /// How many keys say that a column of a table, both bound, is unique.
     pub unique: &'static str,
+}
+
+/// How to find out whether statements that write may be run, without running them.
+#[derive(Debug)]
+pub enum Rights {
+    /// By what is missing of the rights on a table, which is bound. PostgreSQL locks what it explains.
+    Missing(&'static str),
+    /// By these words before each statement.
+    Explain(&'static str),
 }
 
 /// Triggers on the app's own table.
@@ -455,7 +462,7 @@ pub const SQLITE: Sql = Sql {
                      WHERE \"from\" = 'user_id' AND on_delete = 'CASCADE' \
                      AND \"table\" = ? COLLATE NOCASE",
         ),
-        missing_rights: None,
+        rights: Rights::Explain("EXPLAIN QUERY PLAN"),
         unique: "SELECT (SELECT COUNT(*) FROM (SELECT MAX(name) AS key, COUNT(*) AS parts \
                    FROM pragma_table_info(?1) WHERE pk > 0) \
                    WHERE parts = 1 AND key = ?2 COLLATE NOCASE) \
@@ -677,7 +684,7 @@ pub const POSTGRES: Sql = Sql {
                      WHERE contype = 'f' AND conrelid = to_regclass($1) \
                      AND attname = 'user_id' AND confdeltype = 'c' AND confrelid = to_regclass($2)",
         ),
-        missing_rights: Some(
+        rights: Rights::Missing(
             "SELECT wanted FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS wanted \
              WHERE NOT has_table_privilege(to_regclass($1)::oid, wanted)",
         ),
@@ -856,7 +863,7 @@ pub const MYSQL: Sql = Sql {
                   WHERE table_schema = DATABASE() AND table_name = ?",
         // The catalogue hides them from who may not change tables.
         references: None,
-        missing_rights: None,
+        rights: Rights::Explain("EXPLAIN"),
         unique: "SELECT COUNT(*) FROM (SELECT index_name FROM information_schema.statistics \
                  WHERE table_schema = DATABASE() AND table_name = ? AND non_unique = 0 \
                  GROUP BY index_name HAVING COUNT(*) = 1 AND MAX(column_name) = ?) AS keys_of_one",
