@@ -85,7 +85,7 @@ pub(crate) use sql::ReadRow;
 #[cfg(feature = "sql")]
 pub(crate) use sql::advice as query_advice;
 #[cfg(feature = "sql")]
-pub use sql::{Dialect, SqlStore};
+pub use sql::{Dialect, SqlStore, VerbSql};
 
 /// What a store's operation returns: write `Box::pin(async move { .. })`.
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;

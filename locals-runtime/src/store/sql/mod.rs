@@ -32,6 +32,7 @@ mod schema;
 #[cfg(test)]
 mod tests;
 mod transaction;
+mod verbs;
 
 use dialect::Statements;
 pub use driver::Dialect;
@@ -43,6 +44,7 @@ use record::{
 };
 use run::Step;
 use schema::Users;
+pub use verbs::VerbSql;
 
 /// Sessions in the table `user_sessions`, and guests in `guest_sessions`, in the database that
 /// holds the app's users.
