@@ -9,10 +9,10 @@ use std::{
 };
 
 use locals::{
-    Auth, AuthUser, Error, GuestRecord, SecretHash, SessionId, StoreError, Timestamp, UserId,
-    UserKey, WrongIdKind,
+    Auth, AuthUser, Error, GuestRecord, SecretHash, Session, SessionId, StoreError, Timestamp,
+    UserId, UserKey, WrongIdKind,
     store::{
-        MemoryStore, SessionStore, SessionUserStore, StoreFuture, UserLoader, WithLoader,
+        MemoryStore, SessionStore, SessionUserStore, SqlStore, StoreFuture, UserLoader, WithLoader,
         suite::{Harness, store_suite},
     },
 };
@@ -233,4 +233,38 @@ async fn two_types_of_user_in_one_store_never_have_each_others_guests() {
     assert_eq!(staff.find_guest(guest.id).await.unwrap(), None);
     assert!(!staff.delete_guest(guest.id).await.unwrap());
     assert!(persons.delete_guest(guest.id).await.unwrap());
+}
+
+#[cfg(feature = "sqlite")]
+#[actix_web::test]
+async fn sessions_in_the_table_beside_the_users_go_with_them_and_know_them_by_their_own_ids() {
+    let sessions = SqlStore::<_, Person<i64>>::sqlite("sqlite::memory:").await.unwrap();
+    let persons = "CREATE TABLE persons (id INTEGER PRIMARY KEY AUTOINCREMENT); \
+                   INSERT INTO persons VALUES (1), (2)";
+    sqlx::raw_sql(persons).execute(sessions.pool()).await.unwrap();
+    sessions.migrate().await.unwrap();
+    let directory = Directory::default();
+    directory.add(1_i64);
+    directory.add(2_i64);
+    let store = WithLoader::new(sessions.clone(), directory.clone());
+    let auth = Auth::<Person<i64>>::builder(store).build().unwrap();
+    let [first, second, third] = [
+        auth.create_session(&Person { id: 1 }).await,
+        auth.create_session(&Person { id: 1 }).await,
+        auth.create_session(&Person { id: 2 }).await,
+    ]
+    .map(Result::unwrap);
+    let is_open = async |session: &Session| {
+        let token = session.token().expose_secret();
+        auth.validate_session_user(token).await.unwrap().map(|(_, user)| user.id)
+    };
+    assert_eq!(is_open(&first).await, Some(1));
+    assert_eq!(auth.user_sessions(1_i64).await.unwrap().len(), 2);
+    assert_eq!(auth.invalidate_other_sessions(&first).await.unwrap(), 1);
+    assert_eq!((is_open(&second).await, is_open(&third).await), (None, Some(2)));
+
+    sqlx::query("DELETE FROM persons WHERE id = 1").execute(sessions.pool()).await.unwrap();
+    assert_eq!(is_open(&first).await, None, "the directory still knows them");
+    directory.remove(&2_i64.into());
+    assert_eq!(is_open(&third).await, None, "the table still has them");
 }
