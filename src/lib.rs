@@ -111,6 +111,7 @@
 //! | running it | |
 //! |---|---|
 //! | [`guide::stores`] | choosing a store, its tables, and writing one |
+//! | [`guide::tls`] | encrypted connections to the database |
 //! | [`guide::proxies`] | TLS, addresses, caches and WebSockets behind a proxy |
 //! | [`guide::nodes`] | several nodes: what is final where, upgrades |
 //! | [`guide::observability`] | what is logged and counted |
@@ -208,6 +209,7 @@
 //! | `sqlite` (default) | [`store::SqlStore`] on SQLite, compiled in |
 //! | `postgres` | [`store::SqlStore`] on PostgreSQL |
 //! | `mysql` | [`store::SqlStore`] on MySQL and MariaDB |
+//! | `tls-rustls`, `tls-native` | encrypted connections to PostgreSQL and MySQL, see [`guide::tls`] |
 //! | `redis` | `store::RedisStore` on a Redis server or cluster |
 //! | `device-names` | `SessionInfo::device`, "Firefox on Windows" |
 //! | `metrics` | counters of the events that are logged |
@@ -259,6 +261,8 @@ pub mod guide {
         sessions = "docs/sessions.md", "Sessions and their life, as a picture": "docs/life.svg";
         #[cfg_attr(doctest, cfg(feature = "store-suite"))]
         stores = "docs/stores.md";
+        #[cfg_attr(doctest, cfg(all(feature = "postgres", feature = "mysql")))]
+        tls = "docs/tls.md";
         proxies = "docs/proxies.md";
         nodes = "docs/nodes.md";
         errors = "docs/errors.md";

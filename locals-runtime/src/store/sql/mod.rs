@@ -31,6 +31,9 @@ mod run;
 mod schema;
 #[cfg(test)]
 mod tests;
+#[expect(dead_code, reason = "for where a pool is opened")]
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+mod tls;
 mod transaction;
 mod verbs;
 
