@@ -111,6 +111,7 @@
 //! | running it | |
 //! |---|---|
 //! | [`guide::stores`] | choosing a store, its tables, and writing one |
+//! | [`guide::users_by_another_crate`] | SeaORM, Diesel, others |
 //! | [`guide::tls`] | encrypted connections to the database |
 //! | [`guide::proxies`] | TLS, addresses, caches and WebSockets behind a proxy |
 //! | [`guide::nodes`] | several nodes: what is final where, upgrades |
@@ -264,6 +265,9 @@ pub mod guide {
         #[cfg_attr(doctest, cfg(feature = "store-suite"))]
         stores = "docs/stores.md";
         poolers = "docs/poolers.md";
+        // Its code is compiled where it is tested, as that of `recipes` is.
+        #[cfg_attr(doctest, cfg(false))]
+        users_by_another_crate = "docs/users_by_another_crate.md";
         #[cfg_attr(doctest, cfg(all(feature = "postgres", feature = "mysql")))]
         tls = "docs/tls.md";
         proxies = "docs/proxies.md";

@@ -145,7 +145,11 @@ fn no_app_shown_on_sqlite_gives_the_id_of_a_deleted_user_again() {
 }
 
 /// The pages whose code is that of examples, which have tests of their own.
-const SHOWN: [&str; 2] = [include_str!("../docs/recipes.md"), include_str!("../docs/moving.md")];
+const SHOWN: [&str; 3] = [
+    include_str!("../docs/recipes.md"),
+    include_str!("../docs/moving.md"),
+    include_str!("../docs/users_by_another_crate.md"),
+];
 
 #[test]
 fn what_these_pages_show_is_the_code_that_is_tested() {

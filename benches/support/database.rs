@@ -12,9 +12,9 @@ use sqlx::{AssertSqlSafe, Pool, Sqlite};
 
 use super::Account;
 
-#[cfg(feature = "postgres")]
+#[cfg(any(feature = "postgres", feature = "mysql"))]
 #[path = "../../tests/store/servers.rs"]
-mod servers;
+pub mod servers;
 
 pub const USERS: i64 = 10_000;
 pub const SESSIONS: i64 = 100_000;
