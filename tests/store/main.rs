@@ -18,6 +18,7 @@ mod server_schema;
 mod servers;
 mod sqlite;
 mod two_types;
+mod versions;
 
 use locals::{AuthUser, UserId, UserKey, WrongIdKind, store::SqlStore};
 use sqlx::{AssertSqlSafe, Database, Sqlite};

@@ -83,7 +83,7 @@ async fn the_printed_sql_makes_what_check_expects() {
 async fn check_names_what_differs() {
     for (right, wrong, complaint) in [
         ("user_agent TEXT,", "", "the column `user_agent` is missing"),
-        ("    address TEXT", "    address TEXT, colour TEXT", "the column `colour` is unknown"),
+        ("    address TEXT", "    address TEXT, colour TEXT NOT NULL", COLOUR),
         ("rotation BLOB", "rotation TEXT", "`rotation` is TEXT and should be BLOB"),
         ("credential BLOB", "credential TEXT", "`credential` is TEXT and should be BLOB"),
         (
@@ -132,7 +132,7 @@ async fn check_names_what_differs_in_the_table_of_guests() {
         ("    data_revision INTEGER NOT NULL,\n", "", "the column `data_revision` is missing"),
         ("data TEXT NOT NULL", "data BLOB NOT NULL", "`data` is BLOB and should be TEXT"),
         ("data TEXT NOT NULL", "data TEXT", "`data` must be NOT NULL"),
-        ("data TEXT NOT NULL", "data TEXT NOT NULL, colour TEXT", "the column `colour` is unknown"),
+        ("data TEXT NOT NULL", "data TEXT NOT NULL, colour TEXT NOT NULL", COLOUR),
         (
             "PRIMARY KEY,\n    secret_hash BLOB NOT NULL,\n    data",
             ",\n    secret_hash BLOB NOT NULL PRIMARY KEY,\n    data",
@@ -157,8 +157,9 @@ async fn check_names_the_differences_of_both_tables_at_once() {
         complaint(store.check().await),
         "the table `user_sessions` differs from what this version of `locals` expects: the column \
          `data` is missing; the table `guest_sessions` differs from what this version of `locals` \
-         expects: the column `data` is missing; call `store.migrate()` at start-up, or see the SQL \
-         of `store.migration_sql()`"
+         expects: the column `data` is missing"
+            .to_owned()
+            + REMEDIES[1]
     );
     run(&store, "DROP TABLE guest_sessions").await;
     let complaint = complaint(store.check().await);
@@ -254,6 +255,16 @@ async fn key_is_declared_as<I: KeyIn<Sqlite>>(declared: &str, id: I) {
     assert_eq!(found.map(|found| found.id()), Some(session.id()), "declared as {declared:?}");
 }
 
+/// A column that no version has left a way around.
+const COLOUR: &str = "the column `colour` is unknown, must not be null and has no default";
+
+/// What `migrate` mends, and what it does not.
+const REMEDIES: [&str; 2] = [
+    "; call `store.migrate()` at start-up, or see the SQL of `store.migration_sql()`",
+    "; `migrate` does not change that: rename or drop that table (its users sign in once more), name another \
+     with `#[auth_user(sessions = \"..\")]`, or see the SQL of `store.migration_sql()`",
+];
+
 /// What `check` says of a table where something right in the SQL is replaced by something wrong.
 async fn differences(table: &str, right: &str, wrong: &str) -> String {
     let (_directory, store) = database::<i64>(ACCOUNTS).await;
@@ -265,11 +276,7 @@ async fn differences(table: &str, right: &str, wrong: &str) -> String {
         .strip_prefix(&format!(
             "the table `{table}` differs from what this version of `locals` expects: "
         ))
-        .and_then(|text| {
-            text.strip_suffix(
-                "; call `store.migrate()` at start-up, or see the SQL of `store.migration_sql()`",
-            )
-        });
+        .and_then(|text| REMEDIES.iter().find_map(|remedy| text.strip_suffix(remedy)));
     differences.unwrap_or(&complaint).to_owned()
 }
 
