@@ -111,6 +111,7 @@
 //! | running it | |
 //! |---|---|
 //! | [`guide::stores`] | choosing a store, its tables, and writing one |
+//! | [`guide::poolers`] | PgBouncer, a primary that moves, time-outs |
 //! | [`guide::users_by_another_crate`] | SeaORM, Diesel, others |
 //! | [`guide::tls`] | encrypted connections to the database |
 //! | [`guide::proxies`] | TLS, addresses, caches and WebSockets behind a proxy |

@@ -4,6 +4,8 @@
 #[allow(dead_code, reason = "this server is not killed")]
 #[path = "../faults/own_postgres.rs"]
 mod own_postgres;
+#[path = "../faults/own_server.rs"]
+mod own_server;
 
 use locals::{AuthUser, StoreError, store::SqlStore};
 use sqlx::Postgres;
