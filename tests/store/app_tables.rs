@@ -26,6 +26,13 @@ struct Staff {
     name: String,
 }
 
+/// A third, which takes its sessions to be where those of the first are.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow, AuthUser)]
+#[auth_user(table = "staff")]
+struct Mistaken {
+    id: i64,
+}
+
 /// One that knows a column that may come later.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow, AuthUser)]
 #[auth_user(table = "accounts")]
@@ -261,6 +268,22 @@ macro_rules! on_every_database {
             let counts = [count(&accounts, "user_sessions").await, count(&staff, "staff_sessions").await];
             assert_eq!(counts, [1, 0]);
             assert_eq!(count(&staff, "staff_sessions_guests").await, 0);
+        }
+
+        #[actix_web::test]
+        async fn a_table_of_sessions_of_another_type_of_user_is_left_alone() {
+            let (_place, accounts) = store::<Account>(BOTH).await;
+            accounts.migrate().await.unwrap();
+            run(&accounts, "INSERT INTO accounts VALUES (2, 'Eve')").await;
+            let people = Auth::<Account>::builder(accounts.clone()).build().unwrap();
+            let eve = Account { id: 2, name: "Eve".to_owned() };
+            let session = people.create_session(&eve).await.unwrap();
+            let parts = ["its sessions are those of `accounts`", "`#[auth_user(sessions = \"..\")]`"];
+            let mistaken = of::<Mistaken>(&accounts);
+            says(&complaint(mistaken.migrate().await), &parts);
+            says(&complaint(mistaken.check().await), &parts);
+            assert!(people.validate_session(session.token().expose_secret()).await.unwrap().is_some());
+            accounts.check().await.unwrap();
         }
 
         #[actix_web::test]

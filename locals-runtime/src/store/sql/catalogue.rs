@@ -27,8 +27,20 @@ pub struct Found {
     pub columns: Vec<Column>,
     pub primary_key: Vec<String>,
     pub indexes: Vec<String>,
-    /// The foreign keys from `user_id` to the table of users.
-    pub references: Vec<String>,
+    /// The foreign keys that lead from `user_id`.
+    pub references: Vec<Reference>,
+}
+
+/// A foreign key.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Reference {
+    pub name: String,
+    /// The table that it leads to.
+    pub table: String,
+    /// Whether that is the table of users.
+    pub is_to_users: bool,
+    /// Whether rows go with the one that they refer to.
+    pub cascades: bool,
 }
 
 impl Found {
@@ -38,6 +50,16 @@ impl Found {
 
     pub fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|column| column.name == name)
+    }
+
+    /// Whether sessions go with their users.
+    pub fn refers_to_users(&self) -> bool {
+        self.references.iter().any(|it| it.is_to_users && it.cascades)
+    }
+
+    /// The other table whose sessions these are.
+    pub fn others(&self) -> Option<&str> {
+        self.references.iter().find(|it| !it.is_to_users).map(|it| &*it.table)
     }
 
     pub fn has_index(&self, name: &str) -> bool {
@@ -78,11 +100,11 @@ impl<D: Dialect> On<'_, D> {
         })
     }
 
-    /// The foreign keys from `user_id` of a table to the table of users, which end sessions with them.
-    async fn references(&mut self, table: &str, users: &str) -> sqlx::Result<Vec<String>> {
+    /// The foreign keys from `user_id` of a table.
+    async fn references(&mut self, table: &str, users: &str) -> sqlx::Result<Vec<Reference>> {
         if let Some(sql) = D::SQL.catalogue.references {
             let names = [&*named::<D>(table), &*named::<D>(users)];
-            return texts::<D>(&self.rows(sql, &names).await?);
+            return self.rows(sql, &names).await?.iter().map(read_reference::<D>).collect();
         }
         let sql = AssertSqlSafe(format!("SHOW CREATE TABLE {}", quoted(table, D::SQL.quote)));
         let rows = D::fetch(self.0, sql.into_sql_str(), D::bind(&[])?).await?;
@@ -151,17 +173,30 @@ fn read_column<D: Dialect>(row: &D::Row) -> sqlx::Result<Column> {
     })
 }
 
-/// The names of the foreign keys in what `SHOW CREATE TABLE` gives, which has each in a line of its own.
-fn references_in(sql: &str, users: &str) -> Vec<String> {
-    let name = |line: &str| {
+fn read_reference<D: Dialect>(row: &D::Row) -> sqlx::Result<Reference> {
+    Ok(Reference {
+        name: D::text(row, 0)?.unwrap_or_default(),
+        table: D::text(row, 1)?.unwrap_or_default(),
+        is_to_users: D::integer(row, 2)? != 0,
+        cascades: D::integer(row, 3)? != 0,
+    })
+}
+
+/// The foreign keys in what `SHOW CREATE TABLE` gives, which has each in a line of its own.
+fn references_in(sql: &str, users: &str) -> Vec<Reference> {
+    let reference = |line: &str| {
         let (name, rest) =
             line.trim().strip_prefix("CONSTRAINT `")?.split_once("` FOREIGN KEY ")?;
         let (_, target) = rest.strip_prefix("(`user_id`) REFERENCES ")?.split_once('`')?;
-        let (target, rest) = target.split_once('`')?;
-        let is_ours = target.eq_ignore_ascii_case(users) && rest.contains("ON DELETE CASCADE");
-        is_ours.then(|| name.to_owned())
+        let (table, rest) = target.split_once('`')?;
+        Some(Reference {
+            name: name.to_owned(),
+            table: table.to_owned(),
+            is_to_users: table.eq_ignore_ascii_case(users),
+            cascades: rest.contains("ON DELETE CASCADE"),
+        })
     };
-    sql.lines().filter_map(name).collect()
+    sql.lines().filter_map(reference).collect()
 }
 
 fn texts<D: Dialect>(rows: &[D::Row]) -> sqlx::Result<Vec<String>> {
@@ -184,6 +219,9 @@ mod tests {
                    CONSTRAINT `two` FOREIGN KEY (`user_id`) REFERENCES `accounts` (`id`),\n  \
                    CONSTRAINT `three` FOREIGN KEY (`user_id`) REFERENCES `others` (`id`) ON DELETE CASCADE,\n  \
                    CONSTRAINT `four` FOREIGN KEY (`other`) REFERENCES `accounts` (`id`) ON DELETE CASCADE\n)";
-        assert_eq!(references_in(sql, "accounts"), ["one"]);
+        let found = references_in(sql, "accounts");
+        let found: Vec<_> =
+            found.iter().map(|it| (&*it.name, it.is_to_users, it.cascades)).collect();
+        assert_eq!(found, [("one", true, true), ("two", true, false), ("three", false, true)]);
     }
 }

@@ -41,6 +41,8 @@ pub struct Sql {
     pub create_unreferenced: &'static str,
     /// Whether that statement takes the user once more, at its end.
     pub repeats_user: bool,
+    /// Whether a user is there, where a foreign key may be wrong about it.
+    pub is_user_there: Option<&'static str>,
     /// Locks the row of a user, where a transaction that creates a session and then changes its user
     /// would deadlock with another of the kind.
     pub lock_user: Option<&'static str>,
@@ -108,8 +110,8 @@ pub struct Catalogue {
     pub primary_key: &'static str,
     /// The names of the indexes of a table that can be used.
     pub indexes: &'static str,
-    /// The names of the foreign keys that lead from `user_id` of one table to another, and cascade; both
-    /// tables are bound. `None` reads them from `SHOW CREATE TABLE`.
+    /// The foreign keys that lead from `user_id` of a table: name, table, whether that is another one,
+    /// whether they cascade; both tables are bound. `None` reads them from `SHOW CREATE TABLE`.
     pub references: Option<&'static str>,
     pub rights: Rights,
     /// How many keys say that a column of a table, both bound, is unique.
@@ -381,6 +383,7 @@ pub const SQLITE: Sql = Sql {
     },
     create_unreferenced: SQLITE_CREATE,
     repeats_user: false,
+    is_user_there: None,
     lock_user: None,
     any_user: "SELECT {columns} FROM {users} AS u LIMIT 1",
 
@@ -458,9 +461,8 @@ pub const SQLITE: Sql = Sql {
         primary_key: "SELECT name FROM pragma_table_info(?) WHERE pk > 0",
         indexes: "SELECT name FROM pragma_index_list(?)",
         references: Some(
-            "SELECT 'foreign key' FROM pragma_foreign_key_list(?) \
-                     WHERE \"from\" = 'user_id' AND on_delete = 'CASCADE' \
-                     AND \"table\" = ? COLLATE NOCASE",
+            "SELECT 'foreign key', \"table\", \"table\" = ?2 COLLATE NOCASE, on_delete = 'CASCADE' \
+             FROM pragma_foreign_key_list(?1) WHERE \"from\" = 'user_id'",
         ),
         rights: Rights::Explain("EXPLAIN QUERY PLAN"),
         unique: "SELECT (SELECT COUNT(*) FROM (SELECT MAX(name) AS key, COUNT(*) AS parts \
@@ -588,6 +590,7 @@ pub const POSTGRES: Sql = Sql {
          WHERE EXISTS (SELECT 1 FROM {users} WHERE {user_id} = $2)"
     ),
     repeats_user: false,
+    is_user_there: None,
     lock_user: None,
     any_user: "SELECT {columns} FROM {users} AS u LIMIT 1",
 
@@ -679,10 +682,10 @@ pub const POSTGRES: Sql = Sql {
         indexes: "SELECT relname::text FROM pg_index JOIN pg_class ON oid = indexrelid \
                   WHERE indrelid = to_regclass($1) AND indisvalid",
         references: Some(
-            "SELECT conname::text FROM pg_constraint JOIN pg_attribute \
-                     ON attrelid = conrelid AND conkey = ARRAY[attnum] \
-                     WHERE contype = 'f' AND conrelid = to_regclass($1) \
-                     AND attname = 'user_id' AND confdeltype = 'c' AND confrelid = to_regclass($2)",
+            "SELECT conname::text, confrelid::regclass::text, \
+             (confrelid = to_regclass($2))::int::bigint, (confdeltype = 'c')::int::bigint \
+             FROM pg_constraint JOIN pg_attribute ON attrelid = conrelid AND conkey = ARRAY[attnum] \
+             WHERE contype = 'f' AND conrelid = to_regclass($1) AND attname = 'user_id'",
         ),
         rights: Rights::Missing(
             "SELECT wanted FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS wanted \
@@ -763,6 +766,8 @@ pub const MYSQL: Sql = Sql {
         ", ? FROM DUAL WHERE EXISTS (SELECT 1 FROM {users} WHERE {user_id} = ?)"
     ),
     repeats_user: true,
+    // While a table is altered, foreign keys find nobody in it.
+    is_user_there: Some("SELECT 1 FROM {users} WHERE {user_id} = ?"),
     // The foreign key takes a shared lock of the user's row, which two cannot both raise.
     lock_user: Some("SELECT 1 FROM {users} WHERE {user_id} = ? FOR UPDATE"),
     any_user: "SELECT {columns} FROM {users} AS u LIMIT 1",

@@ -48,7 +48,7 @@ fn remedy_of(error: &dyn DatabaseError) -> Remedy {
         // "cached plan must not change result type".
         Some("0A000") => Remedy::FreshStatement,
         Some("25006") => Remedy::OtherServer,
-        Some(code) if is_mixed_up(code) => Remedy::None { closes: true },
+        Some(_) if is_mixed_up(error) => Remedy::None { closes: true },
         // Class 08 is a connection exception; 57P is PostgreSQL's when it goes down, 70100 is MySQL's for
         // a connection that was killed.
         Some(code) if code.starts_with("08") || code.starts_with("57P") || code == "70100" => {
@@ -60,8 +60,19 @@ fn remedy_of(error: &dyn DatabaseError) -> Remedy {
 
 /// Whether a prepared statement is missing, there twice, or takes other values than its own: those of
 /// several clients meet on one connection of the server. Nobody knows what such a connection has done.
-fn is_mixed_up(state: &str) -> bool {
-    matches!(state, "26000" | "42P05" | "08P01")
+#[cfg(feature = "postgres")]
+fn is_mixed_up(error: &dyn DatabaseError) -> bool {
+    use sqlx::postgres::{PgDatabaseError, PgSeverity};
+
+    // A pooler gives the last of these states to what it has to say itself, too, and hangs up then.
+    error.try_downcast_ref::<PgDatabaseError>().is_some_and(|error| {
+        error.severity() == PgSeverity::Error && matches!(error.code(), "26000" | "42P05" | "08P01")
+    })
+}
+
+#[cfg(not(feature = "postgres"))]
+fn is_mixed_up(_error: &dyn DatabaseError) -> bool {
+    false
 }
 
 /// Whether a statement names a column or a table that is not there, as after a change of the schema.
@@ -187,9 +198,7 @@ pub(crate) fn advice(error: &sqlx::Error) -> Option<&'static str> {
         sqlx::Error::Database(error) if error.is_unique_violation() => {
             Some("answer a value that is taken where `is_unique_violation()` says so")
         }
-        sqlx::Error::Database(error) if error.code().is_some_and(|code| is_mixed_up(&code)) => {
-            Some(POOLER)
-        }
+        sqlx::Error::Database(error) if is_mixed_up(&**error) => Some(POOLER),
         sqlx::Error::PoolTimedOut => Some(
             "either all connections are in use, or the server refuses new ones: see its log, and the \
              size of the pool",

@@ -252,10 +252,10 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
     /// Whether a user is there after all, of whom a foreign key has said that they are not: while
     /// `MariaDB` copies a table that is altered, its foreign keys find nobody in it.
     async fn is_there(&self, user: &UserId) -> Result<bool, StoreError> {
-        let Some(lock) = D::SQL.lock_user.filter(|_| self.shared.has_foreign_key) else {
+        let Some(question) = D::SQL.is_user_there.filter(|_| self.shared.has_foreign_key) else {
             return Ok(false);
         };
-        let sql = AssertSqlSafe(self.shared.names.fill(lock, &[])).into_sql_str();
+        let sql = AssertSqlSafe(self.shared.names.fill(question, &[])).into_sql_str();
         Ok(!self.fetch(&sql, &[self.user_value(user).await?]).await?.is_empty())
     }
 

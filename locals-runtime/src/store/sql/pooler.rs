@@ -1,6 +1,6 @@
 //! Whether a pooler stands between the app and PostgreSQL, and what it does to statements.
 //!
-//! A pooler that shares connections between transactions, as `PgBouncer` does with `pool_mode =
+//! A pooler that shares connections between transactions, as PgBouncer does with `pool_mode =
 //! transaction`, sends two transactions of one client to two connections of the server. The driver
 //! prepares its statements under names, and each of its connections counts from one: so names of several
 //! clients meet, unless the pooler keeps them apart.

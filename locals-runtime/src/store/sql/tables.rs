@@ -2,7 +2,7 @@
 
 use super::{
     Dialect,
-    catalogue::Found,
+    catalogue::{Found, Reference},
     dialect::{Index, Types},
     names::{Names, guests_of},
 };
@@ -189,13 +189,16 @@ impl Schema<'_> {
         if of_guests {
             return differences;
         }
-        if self.has_foreign_key && found_table.references.is_empty() {
+        if let Some(others) = found_table.others() {
+            differences.push(Difference::lasting(format!(
+                "its sessions are those of `{others}`, and not of `{}`",
+                T::TABLE
+            )));
+        } else if self.has_foreign_key && !found_table.refers_to_users() {
+            let text = "`user_id` does not reference `{}` with `ON DELETE CASCADE`";
             differences.push(Difference {
-                text: format!(
-                    "`user_id` does not reference `{}` with `ON DELETE CASCADE`",
-                    T::TABLE
-                ),
-                is_mended: D::SQL.add_foreign_key.is_some(),
+                text: text.replace("{}", T::TABLE),
+                is_mended: D::SQL.add_foreign_key.is_some() && found_table.references.is_empty(),
             });
         }
         let lacking = self.triggers::<D>().filter(|it| !it.is_among(&found.triggers));
@@ -249,22 +252,23 @@ impl Schema<'_> {
     fn upgrades_of_key<D: Dialect>(&self, found: &Found) -> Vec<String> {
         let sql = D::SQL;
         let mut statements = Vec::new();
-        let mut has_reference = !found.references.is_empty();
+        let mut references = &found.references[..];
         let is_other = |declared: &str| !is_same_type(declared, self.key, sql.keys_by_affinity);
         let is_outdated = found.column("user_id").is_some_and(|it| is_other(&it.declared));
         if let Some(change) = sql.change_key
             && is_outdated
         {
             if let Some(drop) = sql.drop_foreign_key {
-                let drop = |name: &String| drop.replace("{name}", &quoted::<D>(name));
-                statements.extend(found.references.iter().map(drop));
-                has_reference = false;
+                let drop = |it: &Reference| drop.replace("{name}", &quoted::<D>(&it.name));
+                statements.extend(references.iter().map(drop));
+                references = &[];
             }
             statements.push(change.to_owned());
         }
+        // One that stands and does not cascade would go on to be in the way.
         if let Some(add) = sql.add_foreign_key
             && self.has_foreign_key
-            && !has_reference
+            && references.is_empty()
         {
             let orphans =
                 "DELETE FROM {sessions} WHERE user_id NOT IN (SELECT {user_id} FROM {users})";
@@ -365,11 +369,12 @@ fn bare(sql: &str) -> String {
     sql.chars().filter(matters).flat_map(char::to_lowercase).collect()
 }
 
-/// Whether a table of this name is there, and lacks columns that ours has always had.
+/// Whether a table of this name is there, and lacks columns that ours has always had, or holds the sessions
+/// of another type of user.
 fn is_of_others(table: &Table, found: &Found) -> bool {
     let is_later = |name| table.upgrades.iter().any(|(later, ..)| *later == name);
     let mut first = table.columns.iter().map(|(name, ..)| *name).filter(|name| !is_later(*name));
-    found.is_there() && first.any(|name| found.column(name).is_none())
+    found.is_there() && (found.others().is_some() || first.any(|name| found.column(name).is_none()))
 }
 
 fn is_same_type(found: &str, expected: &str, by_affinity: bool) -> bool {
