@@ -61,7 +61,7 @@ impl Locking for sqlx::MySql {
          WHERE p.db = DATABASE() AND t.trx_state = 'LOCK WAIT')";
 }
 
-/// InnoDB looks again only at a question that comes a tenth of a second after the one before.
+/// The server looks again only at a question that comes a tenth of a second after the one before.
 const PAUSE: std::time::Duration = std::time::Duration::from_millis(150);
 
 async fn connections_that_the_library_opens_wait_for_no_lock_longer_than_a_request<

@@ -44,7 +44,7 @@ pub trait Driver: sqlx::Database<Arguments: Send + 'static> {
     ) -> impl Future<Output = sqlx::Result<()>> + Send;
 
     /// Runs a statement that gives nothing, unprepared.
-    fn run(
+    fn run_unprepared(
         connection: &mut Self::Connection,
         sql: &'static str,
     ) -> impl Future<Output = sqlx::Result<()>> + Send;
@@ -106,7 +106,7 @@ macro_rules! driver {
                 sqlx::Connection::clear_cached_statements(connection).await
             }
 
-            async fn run(connection: &mut $connection, sql: &'static str) -> sqlx::Result<()> {
+            async fn run_unprepared(connection: &mut $connection, sql: &'static str) -> sqlx::Result<()> {
                 sqlx::raw_sql(sql).execute(connection).await.map(drop)
             }
 

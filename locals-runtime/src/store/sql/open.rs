@@ -29,7 +29,7 @@ fn options_with_settings<D: Dialect>(connections: u32) -> PoolOptions<D> {
     options(connections).after_connect(|connection, _| {
         Box::pin(async move {
             for setting in D::SQL.settings.set {
-                match D::run(connection, setting).await {
+                match D::run_unprepared(connection, setting).await {
                     // Not every server has each of them, and some forbid one.
                     Ok(()) | Err(sqlx::Error::Database(_)) => {}
                     Err(error) => return Err(error),
