@@ -44,7 +44,8 @@ pub trait AuthUser: Send + Sync + 'static {
     /// type of the app's own around one of them, with [`#[derive(UserKey)]`](UserKey).
     type Id: UserKey;
 
-    /// The table that holds the users.
+    /// The table that holds the users. Tokens are bound to its name: under another one, all sign in once
+    /// more.
     const TABLE: &'static str;
 
     /// The column of that table that holds the id.
