@@ -119,7 +119,9 @@ async fn flood(address: SocketAddr, end: Instant) -> io::Result<u32> {
         let request = request(&format!("__Host-session={}", URL_SAFE_NO_PAD.encode(random)));
         let t = Instant::now();
         let mut stream = tokio::net::TcpStream::connect(address).await?;
-        if t.elapsed() > Duration::from_millis(300) { eprintln!("DBG slow connect {:?} after {sent}", t.elapsed()); }
+        if t.elapsed() > Duration::from_millis(300) {
+            eprintln!("DBG slow connect {:?} after {sent}", t.elapsed());
+        }
         // Its end is a reset.
         stream.set_zero_linger()?;
         stream.write_all(request.as_bytes()).await?;
@@ -220,7 +222,15 @@ impl Side {
         sleep(PAUSE).await;
         seen.backends += self::backends(pool).await? - backends;
         let mut last = seen.times[asked..].to_vec();
-        eprintln!("DBG {} flooded={is_flooded} n={} p50={:.0} p99={:.0} max={:.0} flood_total={}", self.name, last.len(), quantile(&mut last,50), quantile(&mut last,99), quantile(&mut last.clone(),99).max(last[last.len()-1]), seen.flood);
+        eprintln!(
+            "DBG {} flooded={is_flooded} n={} p50={:.0} p99={:.0} max={:.0} flood_total={}",
+            self.name,
+            last.len(),
+            quantile(&mut last, 50),
+            quantile(&mut last, 99),
+            quantile(&mut last.clone(), 99).max(last[last.len() - 1]),
+            seen.flood
+        );
         let own = u32::try_from(seen.times.len() - asked)?;
         seen.arrived += ARRIVED.load(Ordering::Relaxed) - arrived - own;
         Ok(())
