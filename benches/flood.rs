@@ -13,10 +13,9 @@
 //! connection, for a few seconds each time and in turns, alone and under a flood: two clients that
 //! send random tokens of the right form, and reset the connection without waiting for the answer.
 //!
-//! As fast as it can, the flood may take all of a small machine: then hardly anybody is answered, by
-//! either app, or the process runs out of open files. With `LOCALS_BENCH_FLOOD_RATE=1700` it sends
-//! about so many requests a second. There is a verdict only where both floods were alike and the visitor
-//! had enough answers.
+//! The flood sends 1,700 requests a second, or as many as `LOCALS_BENCH_FLOOD_RATE` says. Without a limit it
+//! would take all of a small machine, and hardly anybody would be answered, by either app. There is a
+//! verdict only where both floods were alike and the visitor had enough answers.
 //!
 //! An answer other than 200 counts as failed, and its time like any other. The flood is also
 //! counted in the app, to show that its requests get there: what is reset sooner would cost nothing.
@@ -64,6 +63,8 @@ const WARM_UP: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_secs(1);
 const WORKERS: usize = 2;
 const FLOODERS: usize = 2;
+/// Requests a second of all of them.
+const RATE: NonZeroU32 = NonZeroU32::new(1_700).unwrap();
 /// The ratio of the medians under the flood that should not be passed.
 const TARGET: f64 = 2.0;
 /// How many answers of either app say something.
@@ -291,13 +292,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     if !std::env::args().any(|argument| argument == "--bench") {
         return Ok(());
     }
-    // Of each of its clients.
-    let pace = match std::env::var("LOCALS_BENCH_FLOOD_RATE") {
-        Ok(rate) => {
-            Duration::from_secs(u64::try_from(FLOODERS)?) / rate.parse::<NonZeroU32>()?.get()
-        }
-        Err(_) => Duration::ZERO,
+    let rate = match std::env::var("LOCALS_BENCH_FLOOD_RATE") {
+        Ok(rate) => rate.parse()?,
+        Err(_) => RATE,
     };
+    // Of each of them.
+    let pace = Duration::from_secs(u64::try_from(FLOODERS)?) / rate.get();
     let started = Instant::now();
     let Filled { pool, cookies, place, .. } = Filled::<Postgres>::new(SESSIONS).await?;
     let cookie = cookies.first().ok_or("no session")?.to_str()?;
