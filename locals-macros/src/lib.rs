@@ -209,16 +209,16 @@ pub fn auth_user(input: TokenStream) -> TokenStream {
 ///
 /// The field is of a type that ids have: `i64`, `i32`, `i16`, `u64`, `u32`, `String`, `Uuid`, or another
 /// that derives this. The trait [`UserKey`](trait.UserKey.html) is implemented, and
-/// `From<AccountId> for UserId` and `TryFrom<UserId> for AccountId`.
+/// `From<AccountId> for UserId` and `TryFrom<UserId> for AccountId`. To be read from a row of `sqlx`, it
+/// has `#[derive(sqlx::Type)]` and `#[sqlx(transparent)]` besides.
 ///
 /// ```
 /// use locals::{AuthUser, UserKey};
 ///
-/// #[derive(Clone, Copy, sqlx::Type, UserKey)]
-/// #[sqlx(transparent)]
+/// #[derive(Clone, Copy, UserKey)]
 /// struct AccountId(i64);
 ///
-/// #[derive(sqlx::FromRow, AuthUser)]
+/// #[derive(AuthUser)]
 /// struct Account {
 ///     id: AccountId,
 ///     email: String,
