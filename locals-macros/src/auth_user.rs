@@ -17,6 +17,10 @@ const DEFAULT_TABLE: &str = "users";
 const DEFAULT_SESSIONS: &str = "user_sessions";
 const DEFAULT_ID: &str = "id";
 
+/// How long the name of the table of sessions may be: PostgreSQL cuts names off after 63 bytes, and the
+/// longest that is made of it ends in `_guests_by_expiry`.
+const LONGEST_SESSIONS: usize = 63 - "_guests_by_expiry".len();
+
 /// What the implementation is made of.
 struct AuthUser<'a> {
     settings: Settings,
@@ -142,7 +146,15 @@ fn read_sessions(setting: &Meta, diagnostics: &mut Diagnostics) -> Option<String
         return None;
     }
     let name = text(setting, "sessions = \"staff_sessions\"", diagnostics)?;
-    Some(name_of_table(&name, diagnostics))
+    let table = name_of_table(&name, diagnostics);
+    if table.rsplit('.').next().is_some_and(|own| own.len() > LONGEST_SESSIONS) {
+        let message = format!(
+            "too long: the names of indexes begin with it, for which PostgreSQL leaves \
+             {LONGEST_SESSIONS} characters"
+        );
+        diagnostics.error(&name, message);
+    }
+    Some(table)
 }
 
 fn name_of_table(name: &LitStr, diagnostics: &mut Diagnostics) -> String {

@@ -39,4 +39,10 @@ struct DefaultTable {
     id: i64,
 }
 
+#[derive(AuthUser)]
+#[auth_user(sessions = "sessions_of_the_members_of_our_associations_abroad")]
+struct Long {
+    id: i64,
+}
+
 fn main() {}
