@@ -484,11 +484,35 @@ mod postgres {
             assert!(auth.validate_session_user(token).await.unwrap().is_some());
         }
         store.check().await.unwrap();
-        // Also inside a transaction of the app, whose connection has prepared it before.
-        let mut transaction = store.pool().begin().await.unwrap();
-        let mut within = auth.within(&mut transaction).unwrap();
-        within.reauthenticate(&session).await.unwrap().unwrap();
-        transaction.rollback().await.unwrap();
+    }
+
+    /// A user whose row is read inside transactions of the app.
+    #[derive(Debug, Clone, PartialEq, Eq, FromRow, AuthUser)]
+    #[auth_user(table = "accounts")]
+    struct Bound {
+        id: i64,
+        #[auth_user(credential)]
+        name: String,
+    }
+
+    #[actix_web::test]
+    async fn a_type_that_is_widened_breaks_no_transaction_of_the_app() {
+        let (_place, store) = store::<Bound>(ACCOUNTS).await;
+        store.migrate().await.unwrap();
+        let auth = Auth::<Bound>::builder(store.clone()).build().unwrap();
+        let user = Bound { id: 1, name: "Ada".to_owned() };
+        let mut session = auth.create_session(&user).await.unwrap();
+        // The one connection that has prepared the statement is the one that meets the change.
+        let mut connection = store.pool().acquire().await.unwrap();
+        for change in ["SELECT 1", "ALTER TABLE accounts ALTER COLUMN name TYPE VARCHAR(200)"] {
+            run(&store, change).await;
+            let mut transaction = sqlx::Connection::begin(&mut *connection).await.unwrap();
+            let mut within = auth.within(&mut transaction).unwrap();
+            session = within.reauthenticate(&session).await.unwrap().unwrap();
+            transaction.commit().await.unwrap();
+        }
+        let token = session.token().expose_secret();
+        assert!(auth.validate_session_user(token).await.unwrap().is_some());
     }
 
     #[actix_web::test]
