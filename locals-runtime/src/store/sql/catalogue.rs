@@ -6,7 +6,7 @@ use super::{Dialect, SqlStore, Value, names::quoted};
 use crate::{error::StoreError, user::AuthUser};
 
 /// A column as the catalogue describes it.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Column {
     pub name: String,
     pub declared: String,
@@ -68,9 +68,9 @@ impl Found {
 }
 
 /// The catalogue as one connection sees it, such as behind a lock.
-pub struct On<'a, D: Dialect>(pub &'a mut D::Connection);
+pub struct CatalogueReader<'a, D: Dialect>(pub &'a mut D::Connection);
 
-impl<D: Dialect> On<'_, D> {
+impl<D: Dialect> CatalogueReader<'_, D> {
     /// Asks about tables, or about a table and a column.
     async fn rows(&mut self, sql: &'static str, names: &[&str]) -> sqlx::Result<Vec<D::Row>> {
         let values: Vec<_> = names.iter().map(|name| Value::Text(Some(name))).collect();
@@ -143,8 +143,8 @@ impl<D: Dialect> On<'_, D> {
     }
 
     /// Who has locks on these tables, as sentences.
-    pub async fn in_the_way(&mut self, tables: [&str; 3]) -> sqlx::Result<Vec<String>> {
-        let Some(sql) = D::SQL.migration.in_the_way else { return Ok(Vec::new()) };
+    pub async fn blockers(&mut self, tables: [&str; 3]) -> sqlx::Result<Vec<String>> {
+        let Some(sql) = D::SQL.migration.blockers else { return Ok(Vec::new()) };
         let tables = tables.map(named::<D>);
         texts::<D>(&self.rows(sql, &[&tables[0], &tables[1], &tables[2]]).await?)
     }

@@ -6,14 +6,13 @@ use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
 use super::{
     Dialect, ReadRow, SqlStore, Value,
-    catalogue::On,
+    catalogue::CatalogueReader,
     dialect::Rights,
     failure::{is_outage, is_refused},
     guest_values, hash_value, id_value, integer,
     migrate::find,
-    overwrite_values,
-    tables::guests_table,
-    time, token_values, unreadable_user,
+    names::guests_of,
+    overwrite_values, time, token_values, unreadable_user,
 };
 use crate::{
     clock::Timestamp,
@@ -54,7 +53,7 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
     /// Whether connections keep what a store relies on.
     pub(super) async fn demand_settings(&self) -> Result<(), StoreError> {
         let mut connection = self.pool.acquire().await?;
-        let found = On::<D>(&mut connection).settings().await?;
+        let found = CatalogueReader::<D>(&mut connection).settings().await?;
         let complaints = D::SQL.settings.complaints(&found, self.shared.has_foreign_key);
         if complaints.is_empty() { Ok(()) } else { Err(StoreError::Schema(complaints.join("; "))) }
     }
@@ -64,7 +63,7 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
         let key = self.read_users().await?.key.clone();
         if self.shared.has_foreign_key {
             let mut connection = self.pool.acquire().await?;
-            if !On::<D>(&mut connection).is_unique(T::TABLE, T::ID_COLUMN).await? {
+            if !CatalogueReader::<D>(&mut connection).is_unique(T::TABLE, T::ID_COLUMN).await? {
                 return Err(StoreError::Schema(format!(
                     "`{table}.{id}` is not unique, so that no foreign key can refer to it: make it the \
                      primary key, or a key by itself (`CREATE UNIQUE INDEX .. ON {table} ({id})`); for a \
@@ -78,16 +77,16 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
     }
 
     /// Compares the tables with what this version expects.
-    pub(super) async fn compare(&self, key: &str, is_migrated: bool) -> Result<(), StoreError> {
+    pub(super) async fn compare(&self, key: &str, has_migrated: bool) -> Result<(), StoreError> {
         let mut connection = self.pool.acquire().await?;
         let found = find::<D, T>(&mut connection).await?;
         drop(connection);
         let schema = self.schema(key);
-        let guests = guests_table::<T>();
+        let guests = guests_of(T::SESSIONS);
         let mut complaints = Vec::new();
-        let mut is_mended = true;
+        let mut is_migratable = true;
         for (name, table, of_guests) in
-            [(T::SESSIONS, &found.sessions, false), (&guests, &found.guests, true)]
+            [(T::SESSIONS, &found.sessions, false), (&*guests, &found.guests, true)]
         {
             if !table.is_there() {
                 complaints.push(format!("the table `{name}` is missing"));
@@ -97,7 +96,7 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
             if differences.is_empty() {
                 continue;
             }
-            is_mended &= differences.iter().all(|difference| difference.is_mended);
+            is_migratable &= differences.iter().all(|difference| difference.is_migrated);
             let texts: Vec<_> = differences.into_iter().map(|difference| difference.text).collect();
             complaints.push(format!(
                 "the table `{name}` differs from what this version of `locals` expects: {}",
@@ -107,7 +106,7 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
         if complaints.is_empty() {
             return Ok(());
         }
-        let remedy = if is_mended && !is_migrated {
+        let remedy = if is_migratable && !has_migrated {
             "call `store.migrate()` at start-up, or see the SQL of `store.migration_sql()`"
         } else {
             "`migrate` does not change that: rename or drop that table (its users sign in once more), name \
@@ -175,8 +174,8 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
     /// Refuses a database user without the rights to write, as this question to the catalogue tells.
     async fn expect_rights(&self, sql: &'static str) -> Result<(), StoreError> {
         let mut connection = self.pool.acquire().await?;
-        for table in [T::SESSIONS, &guests_table::<T>()] {
-            let missing = On::<D>(&mut connection).missing_rights(sql, table).await?;
+        for table in [T::SESSIONS, &guests_of(T::SESSIONS)] {
+            let missing = CatalogueReader::<D>(&mut connection).missing_rights(sql, table).await?;
             if !missing.is_empty() {
                 return Err(refused::<T>(&format!("{} on `{table}`", missing.join(", "))));
             }
@@ -257,7 +256,7 @@ fn refused<T: AuthUser>(what: &str) -> StoreError {
         "the database refuses something to the user that the app connects as ({what}): grant SELECT, INSERT, \
          UPDATE and DELETE on `{}` and `{}`, and SELECT on `{}`{}",
         T::SESSIONS,
-        guests_table::<T>(),
+        guests_of(T::SESSIONS),
         T::TABLE,
         columns.unwrap_or_default()
     ))

@@ -46,24 +46,19 @@ pub struct Sql {
     /// Locks the row of a user, where a transaction that creates a session and then changes its user
     /// would deadlock with another of the kind.
     pub lock_user: Option<&'static str>,
-    /// Any one user.
-    pub any_user: &'static str,
 
     /// Make the tables where they are missing; `{key}` stands for the type of the app's id column,
     /// `{foreign_key}` for the foreign key.
     pub create_sessions: &'static str,
     pub create_guests: &'static str,
-    /// The foreign key as it stands in the table, after a comma.
-    pub foreign_key: &'static str,
-    pub indexes: &'static [Index],
-    /// Whether they stand in the table.
+    /// Whether the indexes stand in the tables: there is no `CREATE INDEX IF NOT EXISTS`.
     pub indexes_in_table: bool,
     /// Whether a type of a key is as good as another of the same affinity.
     pub keys_by_affinity: bool,
     /// Changes the type of `user_id`; `{key}` stands for the new one.
     pub change_key: Option<&'static str>,
-    /// Adds a foreign key to a table that has none.
-    pub add_foreign_key: Option<&'static str>,
+    /// Whether a foreign key can be added to a table that has none.
+    pub can_add_foreign_key: bool,
     /// Removes the foreign key named `{name}`, where it is in the way of a change of the key.
     pub drop_foreign_key: Option<&'static str>,
     pub migration: Migration,
@@ -75,28 +70,17 @@ pub struct Sql {
     pub triggers: Option<Triggers>,
 }
 
-/// An index on a table of ours.
-#[derive(Debug)]
-pub struct Index {
-    /// Its name, as [`Names::derived`](super::names::Names::derived) makes it.
-    pub name: &'static str,
-    /// Whether it is on the table of guests.
-    pub on_guests: bool,
-    /// Makes it.
-    pub create: &'static str,
-}
-
 /// How tables are brought up to date while others use them.
 #[derive(Debug)]
 pub struct Migration {
     /// Begins a transaction; `None` where the database commits by itself at each change of a table.
     pub begin: Option<&'static str>,
-    /// Makes statements give up soon that wait for a lock: whoever comes later waits behind them.
-    pub hurry: Option<&'static str>,
-    /// Sees to it that one process migrates at a time: gives 1 if it is this one.
-    pub take_turn: Option<&'static str>,
+    /// Limits how long a statement waits for a lock: whoever comes later waits behind it.
+    pub lock_timeout: Option<&'static str>,
+    /// Takes the lock by which one process migrates at a time: gives 1 if it was to be had.
+    pub try_lock: Option<&'static str>,
     /// Who has locks on the three tables bound, as sentences.
-    pub in_the_way: Option<&'static str>,
+    pub blockers: Option<&'static str>,
 }
 
 /// Questions to the catalogue.
@@ -385,8 +369,6 @@ pub const SQLITE: Sql = Sql {
     repeats_user: false,
     is_user_there: None,
     lock_user: None,
-    any_user: "SELECT {columns} FROM {users} AS u LIMIT 1",
-
     create_sessions: "CREATE TABLE IF NOT EXISTS {sessions} (
     id BLOB NOT NULL PRIMARY KEY,
     secret_hash BLOB NOT NULL,
@@ -415,35 +397,16 @@ pub const SQLITE: Sql = Sql {
     expires_at INTEGER NOT NULL,
     data TEXT NOT NULL
 ) WITHOUT ROWID",
-    foreign_key: ",
-    FOREIGN KEY (user_id) REFERENCES {users} ({user_id}) ON DELETE CASCADE",
-    indexes: &[
-        Index {
-            name: "sessions_by_user",
-            on_guests: false,
-            create: "CREATE INDEX IF NOT EXISTS {sessions_by_user} ON {sessions} (user_id)",
-        },
-        Index {
-            name: "sessions_by_expiry",
-            on_guests: false,
-            create: "CREATE INDEX IF NOT EXISTS {sessions_by_expiry} ON {sessions} (idle_expires_at)",
-        },
-        Index {
-            name: "guests_by_expiry",
-            on_guests: true,
-            create: "CREATE INDEX IF NOT EXISTS {guests_by_expiry} ON {guests} (expires_at)",
-        },
-    ],
     indexes_in_table: false,
     keys_by_affinity: true,
     change_key: None,
-    add_foreign_key: None,
+    can_add_foreign_key: false,
     drop_foreign_key: None,
     migration: Migration {
         begin: Some("BEGIN IMMEDIATE"),
-        hurry: None,
-        take_turn: None,
-        in_the_way: None,
+        lock_timeout: None,
+        try_lock: None,
+        blockers: None,
     },
     types: Types {
         id: "BLOB",
@@ -592,8 +555,6 @@ pub const POSTGRES: Sql = Sql {
     repeats_user: false,
     is_user_there: None,
     lock_user: None,
-    any_user: "SELECT {columns} FROM {users} AS u LIMIT 1",
-
     create_sessions: "CREATE TABLE IF NOT EXISTS {sessions} (
     id BYTEA NOT NULL PRIMARY KEY,
     secret_hash BYTEA NOT NULL,
@@ -622,39 +583,18 @@ pub const POSTGRES: Sql = Sql {
     expires_at BIGINT NOT NULL,
     data TEXT NOT NULL
 )",
-    foreign_key: ",
-    FOREIGN KEY (user_id) REFERENCES {users} ({user_id}) ON DELETE CASCADE",
-    indexes: &[
-        Index {
-            name: "sessions_by_user",
-            on_guests: false,
-            create: "CREATE INDEX IF NOT EXISTS {sessions_by_user} ON {sessions} (user_id)",
-        },
-        Index {
-            name: "sessions_by_expiry",
-            on_guests: false,
-            create: "CREATE INDEX IF NOT EXISTS {sessions_by_expiry} ON {sessions} (idle_expires_at)",
-        },
-        Index {
-            name: "guests_by_expiry",
-            on_guests: true,
-            create: "CREATE INDEX IF NOT EXISTS {guests_by_expiry} ON {guests} (expires_at)",
-        },
-    ],
     indexes_in_table: false,
     keys_by_affinity: false,
     change_key: Some("ALTER TABLE {sessions} ALTER COLUMN user_id TYPE {key}"),
-    add_foreign_key: Some(
-        "ALTER TABLE {sessions} ADD FOREIGN KEY (user_id) REFERENCES {users} ({user_id}) ON DELETE CASCADE",
-    ),
+    can_add_foreign_key: true,
     drop_foreign_key: None,
     migration: Migration {
         begin: Some("BEGIN"),
-        hurry: Some("SET LOCAL lock_timeout = '300ms'"),
-        take_turn: Some(
+        lock_timeout: Some("SET LOCAL lock_timeout = '300ms'"),
+        try_lock: Some(
             "SELECT pg_try_advisory_xact_lock(hashtext('locals: user_sessions'))::int::bigint",
         ),
-        in_the_way: Some(
+        blockers: Some(
             "SELECT format('process %s of %s (%s): %s', pid, usename, state, left(query, 100)) \
              FROM pg_stat_activity \
              WHERE pid <> pg_backend_pid() AND datname = current_database() AND pid IN \
@@ -770,8 +710,6 @@ pub const MYSQL: Sql = Sql {
     is_user_there: Some("SELECT 1 FROM {users} WHERE {user_id} = ?"),
     // The foreign key takes a shared lock of the user's row, which two cannot both raise.
     lock_user: Some("SELECT 1 FROM {users} WHERE {user_id} = ? FOR UPDATE"),
-    any_user: "SELECT {columns} FROM {users} AS u LIMIT 1",
-
     create_sessions: "CREATE TABLE IF NOT EXISTS {sessions} (
     id BINARY(16) NOT NULL PRIMARY KEY,
     secret_hash BINARY(32) NOT NULL,
@@ -803,39 +741,18 @@ pub const MYSQL: Sql = Sql {
     data MEDIUMTEXT NOT NULL,
     INDEX {guests_by_expiry} (expires_at)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4",
-    foreign_key: ",
-    FOREIGN KEY (user_id) REFERENCES {users} ({user_id}) ON DELETE CASCADE",
-    indexes: &[
-        Index {
-            name: "sessions_by_user",
-            on_guests: false,
-            create: "CREATE INDEX {sessions_by_user} ON {sessions} (user_id)",
-        },
-        Index {
-            name: "sessions_by_expiry",
-            on_guests: false,
-            create: "CREATE INDEX {sessions_by_expiry} ON {sessions} (idle_expires_at)",
-        },
-        Index {
-            name: "guests_by_expiry",
-            on_guests: true,
-            create: "CREATE INDEX {guests_by_expiry} ON {guests} (expires_at)",
-        },
-    ],
     indexes_in_table: true,
     keys_by_affinity: false,
     change_key: Some("ALTER TABLE {sessions} MODIFY user_id {key} NOT NULL"),
-    add_foreign_key: Some(
-        "ALTER TABLE {sessions} ADD FOREIGN KEY (user_id) REFERENCES {users} ({user_id}) ON DELETE CASCADE",
-    ),
+    can_add_foreign_key: true,
     drop_foreign_key: Some("ALTER TABLE {sessions} DROP FOREIGN KEY {name}"),
     migration: Migration {
         begin: None,
-        hurry: Some("SET SESSION lock_wait_timeout = 1, innodb_lock_wait_timeout = 1"),
-        take_turn: Some(
+        lock_timeout: Some("SET SESSION lock_wait_timeout = 1, innodb_lock_wait_timeout = 1"),
+        try_lock: Some(
             "SELECT CAST(GET_LOCK(LEFT(CONCAT('locals: ', DATABASE()), 64), 0) AS SIGNED)",
         ),
-        in_the_way: Some(
+        blockers: Some(
             "SELECT CONCAT('connection ', IS_USED_LOCK(LEFT(CONCAT('locals: ', DATABASE()), 64)), \
                ': migrates') AS who FROM DUAL \
              WHERE IS_USED_LOCK(LEFT(CONCAT('locals: ', DATABASE()), 64)) IS NOT NULL \

@@ -217,7 +217,7 @@ driver!(
     |connection| sqlx::raw_sql("ROLLBACK").execute(connection).await.is_ok(),
     |options| {
         use sqlx::Connection;
-        let connection = super::reach::reach::<sqlx::MySqlConnection>(options).await?;
+        let connection = super::reach::connect::<sqlx::MySqlConnection>(options).await?;
         // It has answered; how it goes is of no weight.
         let _ = connection.close().await;
         Ok(())

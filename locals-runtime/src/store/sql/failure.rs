@@ -100,8 +100,12 @@ pub(super) fn is_refused(error: &sqlx::Error) -> bool {
     error.code().is_some_and(|state| state == "42501")
 }
 
-/// Whether a lock was not to be had in time.
+/// Whether others were in the way: a lock was not to be had in time, or would have been waited for in a
+/// circle.
 pub(super) fn is_locked(error: &sqlx::Error) -> bool {
+    if remedy(error) == Remedy::Again {
+        return true;
+    }
     let sqlx::Error::Database(error) = error else { return false };
     #[cfg(feature = "mysql")]
     if let Some(error) = error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>() {

@@ -1,15 +1,16 @@
 //! How the tables are made and brought up to date, while others use them.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, Connection, SqlSafeStr};
 use tokio::time::sleep;
 
 use super::{
     Dialect, SqlStore,
-    catalogue::On,
+    catalogue::CatalogueReader,
     failure::{is_locked, is_refused},
-    tables::{FoundSchema, Schema, guests_table},
+    names::guests_of,
+    tables::{FoundSchema, Schema},
 };
 use crate::{error::StoreError, user::AuthUser};
 
@@ -43,7 +44,7 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
     /// says what the owner of the tables has to run.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         // A store that has opened the pool itself has just looked.
-        if !self.shared.is_examined.load(Ordering::Relaxed) {
+        if !self.shared.is_examined {
             D::examine(&self.pool.connect_options()).await?;
         }
         self.demand_settings().await?;
@@ -101,7 +102,7 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
             return Ok(Outcome::Done);
         }
         let Some(begin) = D::SQL.migration.begin else {
-            // The connection is closed afterwards, and with it end the lock and the haste.
+            // The connection is closed afterwards, and with it end the lock and the time-out.
             return change::<D, T>(connection, &schema).await;
         };
         let mut transaction = connection.begin_with(begin.into_sql_str()).await?;
@@ -127,8 +128,8 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
     async fn locked(&self, error: Option<sqlx::Error>) -> StoreError {
         let others = async {
             let mut connection = self.pool.acquire().await?;
-            let tables = [T::SESSIONS, &guests_table::<T>(), T::TABLE];
-            On::<D>(&mut connection).in_the_way(tables).await
+            let tables = [T::SESSIONS, &guests_of(T::SESSIONS), T::TABLE];
+            CatalogueReader::<D>(&mut connection).blockers(tables).await
         };
         let others = others.await.unwrap_or_default();
         let others = if others.is_empty() { "others".to_owned() } else { others.join("; ") };
@@ -159,13 +160,13 @@ async fn change<D: Dialect, T: AuthUser>(
     schema: &Schema<'_>,
 ) -> sqlx::Result<Outcome> {
     let migration = &D::SQL.migration;
-    if let Some(hurry) = migration.hurry {
-        D::execute(connection, hurry.into_sql_str(), D::bind(&[])?).await?;
+    if let Some(lock_timeout) = migration.lock_timeout {
+        D::execute(connection, lock_timeout.into_sql_str(), D::bind(&[])?).await?;
     }
-    if let Some(take_turn) = migration.take_turn {
-        let rows = D::fetch(connection, take_turn.into_sql_str(), D::bind(&[])?).await?;
-        let turn = rows.first().map(|row| D::optional_integer(row, 0)).transpose()?.flatten();
-        if turn != Some(1) {
+    if let Some(try_lock) = migration.try_lock {
+        let rows = D::fetch(connection, try_lock.into_sql_str(), D::bind(&[])?).await?;
+        let is_locked = rows.first().map(|row| D::optional_integer(row, 0)).transpose()?.flatten();
+        if is_locked != Some(1) {
             return Ok(Outcome::NotNow);
         }
     }
@@ -201,10 +202,10 @@ async fn has_sessions<D: Dialect>(
 pub(super) async fn find<D: Dialect, T: AuthUser>(
     connection: &mut D::Connection,
 ) -> sqlx::Result<FoundSchema> {
-    let mut catalogue = On::<D>(connection);
+    let mut catalogue = CatalogueReader::<D>(connection);
     Ok(FoundSchema {
         sessions: catalogue.table(T::SESSIONS, T::TABLE).await?,
-        guests: catalogue.table(&guests_table::<T>(), T::TABLE).await?,
+        guests: catalogue.table(&guests_of(T::SESSIONS), T::TABLE).await?,
         triggers: catalogue.triggers(T::TABLE).await?,
     })
 }

@@ -64,7 +64,7 @@ use users::Users;
 pub use verbs::VerbSql;
 
 /// Sessions in the table `user_sessions`, and guests in `guest_sessions`, in the database that
-/// holds the app's users.
+/// holds the app's users; in others, where [`AuthUser::SESSIONS`] names one.
 ///
 /// A session and its user are read by one query, a join of two primary keys; the user is
 /// decoded by the app's own `FromRow`.
@@ -100,12 +100,14 @@ struct Shared {
     has_foreign_key: bool,
     /// What is known of the app's own table.
     users: RwLock<Option<Arc<Users>>>,
+    /// Held by who reads that anew.
+    is_reading_users: tokio::sync::Mutex<()>,
     /// Whether a user is made of more columns than their type says.
     reads_all_columns: AtomicBool,
     /// Whose turn it is to write.
     turns: Arc<Semaphore>,
-    /// Whether the way to the server has been examined since the pool was opened.
-    is_examined: AtomicBool,
+    /// Whether the way to the server was examined when the pool was opened.
+    is_examined: bool,
     /// When all connections turned out to lead to servers that only read.
     demoted: Mutex<Option<Instant>>,
 }
@@ -118,21 +120,22 @@ const CREATE_TRIES: u32 = 5;
 const DEMOTION_LASTS: Duration = Duration::from_secs(1);
 
 impl Shared {
-    fn new<D: Dialect, T: AuthUser>(has_foreign_key: bool) -> Self {
+    fn new<D: Dialect, T: AuthUser>(has_foreign_key: bool, is_examined: bool) -> Self {
         let names = Names::of::<T>(D::SQL);
         Self {
             statements: D::SQL.statements(&names, has_foreign_key),
             names,
             has_foreign_key,
             users: RwLock::default(),
+            is_reading_users: tokio::sync::Mutex::default(),
             reads_all_columns: AtomicBool::new(false),
             turns: Arc::new(Semaphore::new(D::SQL.writers)),
-            is_examined: AtomicBool::new(false),
+            is_examined,
             demoted: Mutex::default(),
         }
     }
 
-    fn reads_all_columns(&self) {
+    fn read_all_columns(&self) {
         self.reads_all_columns.store(true, Ordering::Relaxed);
     }
 
@@ -173,7 +176,12 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
     /// # }
     /// ```
     pub fn new(pool: Pool<D>) -> Self {
-        Self { pool, shared: Arc::new(Shared::new::<D, T>(true)), user: PhantomData }
+        Self::with(pool, true, false)
+    }
+
+    fn with(pool: Pool<D>, has_foreign_key: bool, is_examined: bool) -> Self {
+        let shared = Arc::new(Shared::new::<D, T>(has_foreign_key, is_examined));
+        Self { pool, shared, user: PhantomData }
     }
 
     /// The same store for a database in which `user_sessions` cannot have a foreign key to the users: the
@@ -197,7 +205,7 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
     /// # }
     /// ```
     pub fn without_foreign_keys(self) -> Self {
-        Self { shared: Arc::new(Shared::new::<D, T>(false)), ..self }
+        Self::with(self.pool, false, self.shared.is_examined)
     }
 
     /// The pool, for the app's own queries.

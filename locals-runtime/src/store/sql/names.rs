@@ -6,7 +6,7 @@ use super::dialect::Sql;
 use crate::user::AuthUser;
 
 /// The names of one app, as statements take them: quoted, so that none can be anything but a name.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Names {
     users: String,
     user_id: String,

@@ -40,16 +40,6 @@ fn options_with_settings<D: Dialect>(connections: u32) -> PoolOptions<D> {
     })
 }
 
-#[cfg(any(feature = "postgres", feature = "mysql"))]
-impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
-    /// A store on a pool to which the way has been examined.
-    fn examined(pool: sqlx::Pool<D>) -> Self {
-        let store = Self::new(pool);
-        store.shared.is_examined.store(true, std::sync::atomic::Ordering::Relaxed);
-        store
-    }
-}
-
 #[cfg(feature = "sqlite")]
 impl<T: AuthUser> SqlStore<sqlx::Sqlite, T> {
     /// Opens an SQLite database, makes the file if it is not there, and keeps sessions in it.
@@ -173,7 +163,7 @@ impl<T: AuthUser> SqlStore<sqlx::Postgres, T> {
             // What is set on a connection that is shared would be set for others.
             Sharing::Shared => options(connections),
         };
-        Ok(Self::examined(options.connect_with(database).await?))
+        Ok(Self::with(options.connect_with(database).await?, true, true))
     }
 }
 
@@ -239,6 +229,6 @@ impl<T: AuthUser> SqlStore<sqlx::MySql, T> {
                 Ok(true)
             })
         });
-        Ok(Self::examined(options.connect_with(database).await?))
+        Ok(Self::with(options.connect_with(database).await?, true, true))
     }
 }

@@ -63,7 +63,7 @@ pub async fn examine(options: &PgConnectOptions) -> Result<Sharing, StoreError> 
 }
 
 async fn connect(options: &PgConnectOptions) -> Result<PgConnection, StoreError> {
-    super::reach::reach::<PgConnection>(options).await
+    super::reach::connect::<PgConnection>(options).await
 }
 
 /// Whether a connection has no answer in time, where nothing keeps another one busy.

@@ -5,17 +5,17 @@ use std::fmt;
 use sqlx::Connection;
 use tokio::time::timeout;
 
-use super::open::PATIENCE;
+use super::{open::PATIENCE, run::late};
 use crate::error::StoreError;
 
 /// Opens a connection by itself, in time. A pool would say no more than that there was none in time.
 ///
 /// # Errors
 /// [`StoreError::Backend`] with what the server, or the way to it, says.
-pub(super) async fn reach<C: Connection>(options: &C::Options) -> Result<C, StoreError> {
+pub(super) async fn connect<C: Connection>(options: &C::Options) -> Result<C, StoreError> {
     let connection = timeout(PATIENCE, C::connect_with(options)).await;
     connection
-        .unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut))
+        .unwrap_or_else(|_| Err(late("no connection in time")))
         .map_err(|source| StoreError::backend(Unreachable { source }))
 }
 

@@ -22,11 +22,11 @@ use super::{
 };
 use crate::error::StoreError;
 
-/// How often a statement is tried that the database gave up for the sake of others. It has changed
-/// nothing, so it may be.
-const CONFLICT_TRIES: u32 = 30;
+/// How often a statement is tried again that the database gave up for the sake of others. It has
+/// changed nothing, so it may be.
+const CONFLICT_RETRIES: u32 = 29;
 
-/// The longest pause before another try.
+/// The longest pause before another try, in milliseconds.
 const LONGEST_PAUSE: u64 = 64;
 
 /// A statement of several that are done together.
@@ -154,8 +154,7 @@ impl<D: Dialect, T> SqlStore<D, T> {
         work: impl Fn() -> sqlx::Result<W>,
     ) -> Result<W::Output, StoreError> {
         let attempts = async {
-            let mut tries =
-                Tries::new(if self.shared.is_demoted() { 1 } else { self.pool.size() + 1 });
+            let mut tries = Tries::default();
             let mut held = None;
             let mut turn = None;
             loop {
@@ -169,14 +168,14 @@ impl<D: Dialect, T> SqlStore<D, T> {
                 // The driver of SQLite minds by itself what becomes of a statement.
                 let (lease, result) = match D::SQL.patience {
                     None => attempt.await,
-                    Some(_) => Finishing::new(attempt).await,
+                    Some(_) => DetachOnDrop::new(attempt).await,
                 };
                 let error = match result {
                     Ok(Some(output)) => return Ok(output),
                     Ok(None) => continue,
                     Err(error) => error,
                 };
-                match tries.next::<D>(&error, W::IS_READ) {
+                match tries.next::<D>(&error, W::IS_READ, || self.other_connections()) {
                     Next::GiveUp => {
                         if remedy(&error) == Remedy::OtherServer {
                             self.shared.note_demotion();
@@ -196,13 +195,18 @@ impl<D: Dialect, T> SqlStore<D, T> {
         Ok(in_time::<D, _>(attempts).await?)
     }
 
+    /// How many other connections a write tries that has met a server which only reads.
+    fn other_connections(&self) -> u32 {
+        if self.shared.is_demoted() { 1 } else { self.pool.size() + 1 }
+    }
+
     /// A connection of the pool. One that is being made is made to the end, also for whoever comes next.
     async fn acquire(&self) -> sqlx::Result<PoolConnection<D>> {
         let acquire = self.pool.acquire();
         if self.pool.num_idle() > 0 || D::SQL.patience.is_none() {
             return acquire.await;
         }
-        Finishing::new(acquire).await
+        DetachOnDrop::new(acquire).await
     }
 
     /// A connection, and the turn to write.
@@ -262,12 +266,13 @@ async fn attempt<D: Dialect, W: Work<D>>(
 }
 
 /// How often something has been tried, and how.
+#[derive(Default)]
 struct Tries {
     conflicts: u32,
     has_lost_one: bool,
-    has_stale: bool,
+    is_prepared_anew: bool,
     /// How many connections may still turn out to lead to a server that only reads.
-    others: u32,
+    others: Option<u32>,
 }
 
 enum Next {
@@ -278,13 +283,14 @@ enum Next {
 }
 
 impl Tries {
-    fn new(others: u32) -> Self {
-        Self { conflicts: 1, has_lost_one: false, has_stale: false, others }
-    }
-
-    fn next<D: Dialect>(&mut self, error: &sqlx::Error, is_read: bool) -> Next {
+    fn next<D: Dialect>(
+        &mut self,
+        error: &sqlx::Error,
+        is_read: bool,
+        other_connections: impl Fn() -> u32,
+    ) -> Next {
         match remedy(error) {
-            Remedy::Again if self.conflicts < CONFLICT_TRIES => {
+            Remedy::Again if self.conflicts < CONFLICT_RETRIES => {
                 self.conflicts += 1;
                 Next::Here(D::SQL.patience.map(|_| pause(self.conflicts)))
             }
@@ -293,12 +299,13 @@ impl Tries {
                 self.has_lost_one = true;
                 Next::Elsewhere
             }
-            Remedy::OtherServer if self.others > 0 => {
-                self.others -= 1;
-                Next::Elsewhere
+            Remedy::OtherServer => {
+                let others = self.others.unwrap_or_else(other_connections).checked_sub(1);
+                self.others = others;
+                others.map_or(Next::GiveUp, |_| Next::Elsewhere)
             }
-            Remedy::FreshStatement if !self.has_stale => {
-                self.has_stale = true;
+            Remedy::FreshStatement if !self.is_prepared_anew => {
+                self.is_prepared_anew = true;
                 Next::Here(None)
             }
             _ => Next::GiveUp,
@@ -307,8 +314,8 @@ impl Tries {
 }
 
 /// A time before the next try, so that those who have met do not meet again.
-fn pause(tries: u32) -> Duration {
-    let longest = (1_u64 << tries.min(16)).min(LONGEST_PAUSE) * 1000;
+fn pause(retries: u32) -> Duration {
+    let longest = (2_u64 << retries.min(16)).min(LONGEST_PAUSE) * 1000;
     let random = getrandom::u32().unwrap_or(u32::MAX / 2);
     Duration::from_micros(u64::from(random) % longest)
 }
@@ -317,11 +324,11 @@ fn pause(tries: u32) -> Duration {
 ///
 /// A client that goes away would cancel a statement otherwise, and a connection that is left in the
 /// middle of one has to be closed.
-struct Finishing<F: Future + Send + 'static>(Option<Pin<Box<F>>>)
+struct DetachOnDrop<F: Future + Send + 'static>(Option<Pin<Box<F>>>)
 where
     F::Output: Send;
 
-impl<F: Future + Send + 'static> Finishing<F>
+impl<F: Future + Send + 'static> DetachOnDrop<F>
 where
     F::Output: Send,
 {
@@ -330,7 +337,7 @@ where
     }
 }
 
-impl<F: Future + Send + 'static> Future for Finishing<F>
+impl<F: Future + Send + 'static> Future for DetachOnDrop<F>
 where
     F::Output: Send,
 {
@@ -346,7 +353,7 @@ where
     }
 }
 
-impl<F: Future + Send + 'static> Drop for Finishing<F>
+impl<F: Future + Send + 'static> Drop for DetachOnDrop<F>
 where
     F::Output: Send,
 {
@@ -410,6 +417,6 @@ async fn within<R>(
     }
 }
 
-fn late(what: &str) -> sqlx::Error {
+pub(super) fn late(what: &str) -> sqlx::Error {
     sqlx::Error::Io(io::Error::new(ErrorKind::TimedOut, what))
 }

@@ -3,8 +3,8 @@
 use super::{
     Dialect,
     catalogue::{Found, Reference},
-    dialect::{Index, Types},
-    names::{Names, guests_of},
+    dialect::Types,
+    names::Names,
 };
 use crate::user::AuthUser;
 
@@ -13,6 +13,8 @@ struct Table {
     is_of_guests: bool,
     /// The columns in order, and whether they may be null.
     columns: &'static [(&'static str, Type, bool)],
+    /// The indexes: their names, as [`Names::derived`] makes them, and the column of each.
+    indexes: &'static [(&'static str, &'static str)],
     /// What `migrate` does to a table that an older version has made: for each column that is
     /// missing there, what stands behind its type, and how it is filled.
     upgrades: &'static [(&'static str, &'static str, Option<&'static str>)],
@@ -41,6 +43,7 @@ const SESSIONS: Table = Table {
         ("credential", Type::Hash, true),
         ("data", Type::Data, true),
     ],
+    indexes: &[("sessions_by_user", "user_id"), ("sessions_by_expiry", "idle_expires_at")],
     upgrades: &[
         (
             "authenticated_at",
@@ -70,8 +73,19 @@ const GUESTS: Table = Table {
         ("expires_at", Type::Integer, false),
         ("data", Type::Data, false),
     ],
+    indexes: &[("guests_by_expiry", "expires_at")],
     upgrades: &[],
 };
+
+impl Table {
+    /// What stands for its name in a template.
+    fn placeholder(&self) -> &'static str {
+        if self.is_of_guests { "{guests}" } else { "{sessions}" }
+    }
+}
+
+/// Ends sessions with their user.
+const FOREIGN_KEY: &str = "FOREIGN KEY (user_id) REFERENCES {users} ({user_id}) ON DELETE CASCADE";
 
 /// What a column holds; each dialect has its own name for it.
 #[derive(Clone, Copy)]
@@ -121,17 +135,17 @@ pub struct FoundSchema {
 #[derive(Debug)]
 pub struct Difference {
     pub text: String,
-    /// Whether `migrate` mends it.
-    pub is_mended: bool,
+    /// Whether `migrate` removes it.
+    pub is_migrated: bool,
 }
 
 impl Difference {
-    fn mended(text: String) -> Self {
-        Self { text, is_mended: true }
+    fn migrated(text: String) -> Self {
+        Self { text, is_migrated: true }
     }
 
-    fn lasting(text: String) -> Self {
-        Self { text, is_mended: false }
+    fn manual(text: String) -> Self {
+        Self { text, is_migrated: false }
     }
 }
 
@@ -178,19 +192,19 @@ impl Schema<'_> {
         }
         let mut differences = self.differences_of_columns::<D>(table, found_table);
         if found_table.primary_key != ["id"] {
-            differences.push(Difference::lasting("`id` is not the primary key".to_owned()));
+            differences.push(Difference::manual("`id` is not the primary key".to_owned()));
         }
-        for index in indexes::<D>(table) {
-            let name = self.names.derived(index.name);
+        for (index, _) in table.indexes {
+            let name = self.names.derived(index);
             if !found_table.has_index(&name) {
-                differences.push(Difference::mended(format!("the index `{name}` is missing")));
+                differences.push(Difference::migrated(format!("the index `{name}` is missing")));
             }
         }
         if of_guests {
             return differences;
         }
         if let Some(others) = found_table.others() {
-            differences.push(Difference::lasting(format!(
+            differences.push(Difference::manual(format!(
                 "its sessions are those of `{others}`, and not of `{}`",
                 T::TABLE
             )));
@@ -198,14 +212,14 @@ impl Schema<'_> {
             let text = "`user_id` does not reference `{}` with `ON DELETE CASCADE`";
             differences.push(Difference {
                 text: text.replace("{}", T::TABLE),
-                is_mended: D::SQL.add_foreign_key.is_some() && found_table.references.is_empty(),
+                is_migrated: D::SQL.can_add_foreign_key && found_table.references.is_empty(),
             });
         }
         let lacking = self.triggers::<D>().filter(|it| !it.is_among(&found.triggers));
         differences.extend(lacking.map(|Trigger { name, .. }| {
             let is_there = found.triggers.iter().any(|(it, _)| it.eq_ignore_ascii_case(&name));
             let what = if is_there { "differs" } else { "is missing" };
-            Difference::mended(format!("the trigger `{name}` on `{}` {what}", T::TABLE))
+            Difference::migrated(format!("the trigger `{name}` on `{}` {what}", T::TABLE))
         }));
         differences
     }
@@ -218,18 +232,13 @@ impl Schema<'_> {
     fn new_table<D: Dialect>(&self, table: &Table) -> Vec<String> {
         let sql = D::SQL;
         let create = if table.is_of_guests { sql.create_guests } else { sql.create_sessions };
-        let indexes = indexes::<D>(table).filter(|_| !sql.indexes_in_table);
-        [create]
-            .into_iter()
-            .chain(indexes.map(|index| index.create))
-            .map(|it| self.fill::<D>(it))
-            .collect()
+        let indexes = table.indexes.iter().filter(|_| !sql.indexes_in_table);
+        let indexes = indexes.map(|index| create_index::<D>(table, index));
+        [create.to_owned()].into_iter().chain(indexes).map(|it| self.fill(&it)).collect()
     }
 
     fn upgrades<D: Dialect>(&self, table: &Table, found: &Found) -> Vec<String> {
-        let sql = D::SQL;
-        let (name, types) =
-            (if table.is_of_guests { "{guests}" } else { "{sessions}" }, &sql.types);
+        let (name, types) = (table.placeholder(), &D::SQL.types);
         let mut statements = Vec::new();
         let missing = table.upgrades.iter().filter(|(name, ..)| found.column(name).is_none());
         for &(column, rest, fill) in missing {
@@ -241,11 +250,10 @@ impl Schema<'_> {
         if !table.is_of_guests {
             statements.extend(self.upgrades_of_key::<D>(found));
         }
-        let lacking = indexes::<D>(table)
-            .filter(|index| !found.has_index(&self.names.derived(index.name)))
-            .map(|index| index.create.to_owned());
-        statements.extend(lacking);
-        statements.iter().map(|template| self.fill::<D>(template)).collect()
+        let is_there = |name: &str| found.has_index(&self.names.derived(name));
+        let lacking = table.indexes.iter().filter(|(name, _)| !is_there(name));
+        statements.extend(lacking.map(|index| create_index::<D>(table, index)));
+        statements.iter().map(|template| self.fill(template)).collect()
     }
 
     /// What gives `user_id` the type that the id of the app's own table has, and its foreign key.
@@ -266,13 +274,11 @@ impl Schema<'_> {
             statements.push(change.to_owned());
         }
         // One that stands and does not cascade would go on to be in the way.
-        if let Some(add) = sql.add_foreign_key
-            && self.has_foreign_key
-            && references.is_empty()
-        {
+        if sql.can_add_foreign_key && self.has_foreign_key && references.is_empty() {
             let orphans =
                 "DELETE FROM {sessions} WHERE user_id NOT IN (SELECT {user_id} FROM {users})";
-            statements.extend([orphans.to_owned(), add.to_owned()]);
+            let add = format!("ALTER TABLE {{sessions}} ADD {FOREIGN_KEY}");
+            statements.extend([orphans.to_owned(), add]);
         }
         statements
     }
@@ -285,7 +291,7 @@ impl Schema<'_> {
             let Some(column) = found.column(name) else {
                 differences.push(Difference {
                     text: format!("the column `{name}` is missing"),
-                    is_mended: is_ours,
+                    is_migrated: is_ours,
                 });
                 continue;
             };
@@ -294,12 +300,12 @@ impl Schema<'_> {
             if !is_same_type(&column.declared, expected, is_key && sql.keys_by_affinity) {
                 differences.push(Difference {
                     text: format!("`{name}` is {} and should be {expected}", column.declared),
-                    is_mended: is_ours && is_key && sql.change_key.is_some(),
+                    is_migrated: is_ours && is_key && sql.change_key.is_some(),
                 });
             }
             if column.nullable != nullable {
                 let should = if nullable { "may be null" } else { "must be NOT NULL" };
-                differences.push(Difference::lasting(format!("`{name}` {should}")));
+                differences.push(Difference::manual(format!("`{name}` {should}")));
             }
         }
         // A later version may have added some that this one can do without.
@@ -309,7 +315,7 @@ impl Schema<'_> {
                 && !table.columns.iter().any(|(expected, ..)| *expected == column.name)
         });
         differences.extend(in_the_way.map(|column| {
-            Difference::lasting(format!(
+            Difference::manual(format!(
                 "the column `{}` is unknown, must not be null and has no default",
                 column.name
             ))
@@ -317,9 +323,9 @@ impl Schema<'_> {
         differences
     }
 
-    fn fill<D: Dialect>(&self, template: &str) -> String {
+    fn fill(&self, template: &str) -> String {
         let foreign_key = if self.has_foreign_key {
-            self.names.fill(D::SQL.foreign_key, &[])
+            format!(",\n    {}", self.names.fill(FOREIGN_KEY, &[]))
         } else {
             String::new()
         };
@@ -353,9 +359,10 @@ impl Trigger {
     }
 }
 
-fn indexes<D: Dialect>(table: &Table) -> impl Iterator<Item = &'static Index> {
-    let of_guests = table.is_of_guests;
-    D::SQL.indexes.iter().filter(move |index| index.on_guests == of_guests)
+/// What makes an index of a table.
+fn create_index<D: Dialect>(table: &Table, (name, column): &(&str, &str)) -> String {
+    let guard = if D::SQL.indexes_in_table { "" } else { "IF NOT EXISTS " };
+    format!("CREATE INDEX {guard}{{{name}}} ON {} ({column})", table.placeholder())
 }
 
 fn quoted<D: Dialect>(name: &str) -> String {
@@ -413,9 +420,4 @@ fn affinity(declared: &str) -> &'static str {
     } else {
         "NUMERIC"
     }
-}
-
-/// The table of guests of these users.
-pub fn guests_table<T: AuthUser>() -> String {
-    guests_of(T::SESSIONS).into_owned()
 }

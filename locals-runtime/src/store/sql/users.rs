@@ -19,6 +19,8 @@ use crate::{
 /// For how long it is believed that a column is missing that may yet come.
 const MISSING_LASTS: Duration = Duration::from_mins(1);
 
+const ANY_USER: &str = "SELECT {columns} FROM {users} AS u LIMIT 1";
+
 /// What statements need to know of the app's own table.
 #[derive(Debug)]
 pub struct Users {
@@ -45,9 +47,14 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
     /// the first request, and once more when it turns out to be no longer so.
     pub(super) async fn users(&self) -> Result<Arc<Users>, StoreError> {
         let known = self.shared.users.read().ok().and_then(|users| users.clone());
-        match known {
-            Some(users) if users.is_up_to_date() => Ok(users),
-            _ => self.read_users().await,
+        let Some(users) = known else { return self.read_users().await };
+        if users.is_up_to_date() {
+            return Ok(users);
+        }
+        // One request looks again; what is known will do for the others, and if the catalogue fails.
+        match self.shared.is_reading_users.try_lock() {
+            Ok(_reading) => Ok(self.read_users().await.unwrap_or(users)),
+            Err(_) => Ok(users),
         }
     }
 
@@ -93,7 +100,7 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
         match cause.downcast_ref() {
             // A `FromRow` that reads more than the type says: give it everything.
             Some(sqlx::Error::ColumnNotFound(_)) if users.is_selective => {
-                self.shared.reads_all_columns();
+                self.shared.read_all_columns();
                 true
             }
             Some(error) => is_of_another_schema(error),
@@ -133,7 +140,7 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
         Ok(Users {
             find_with_user: fill(D::SQL.find_with_user),
             find_user: fill(D::SQL.find_user),
-            any: fill(D::SQL.any_user),
+            any: fill(ANY_USER),
             columns: listed.len(),
             uuid_form: uuid_form::<D>(&key.declared),
             key: key.declared.clone(),
