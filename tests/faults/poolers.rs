@@ -35,11 +35,8 @@ async fn assert_all_is_right(client: &Client, elsewhere: &Client) {
     .await;
 }
 
-#[actix_web::test]
-async fn behind_a_pooler_in_session_mode_everything_is_right() {
-    let direct = Fixture::<Postgres>::new().await;
-    // As many as a store opens: here, each of its connections has one of the pooler's.
-    let pooler = PgBouncer::new(&direct.url, Mode::Session, 10);
+/// A store that is opened there does all that one on the server itself does.
+async fn assert_works_behind(pooler: &PgBouncer, direct: &Fixture<Postgres>) {
     let store = Postgres::open(&pooler.url()).await;
     store.migrate().await.unwrap();
     store.check().await.unwrap();
@@ -47,6 +44,14 @@ async fn behind_a_pooler_in_session_mode_everything_is_right() {
     assert_all_is_right(&client, &direct.client).await;
     store.check().await.unwrap();
     store.pool().close().await;
+}
+
+#[actix_web::test]
+async fn behind_a_pooler_in_session_mode_everything_is_right() {
+    let direct = Fixture::<Postgres>::new().await;
+    // As many as a store opens: here, each of its connections has one of the pooler's.
+    let pooler = PgBouncer::new(&direct.url, Mode::Session, 10);
+    assert_works_behind(&pooler, &direct).await;
 }
 
 #[actix_web::test]
@@ -86,13 +91,7 @@ async fn a_pooler_that_keeps_prepared_statements_apart_may_share_connections() {
         return;
     }
     let pooler = PgBouncer::keeping(&direct.url, Mode::Transaction, 4, 200);
-    let store = Postgres::open(&pooler.url()).await;
-    store.migrate().await.unwrap();
-    store.check().await.unwrap();
-    let client = client_of(store.clone()).await;
-    assert_all_is_right(&client, &direct.client).await;
-    store.check().await.unwrap();
-    store.pool().close().await;
+    assert_works_behind(&pooler, &direct).await;
 }
 
 #[actix_web::test]
