@@ -235,10 +235,24 @@ async fn two_types_of_user_in_one_store_never_have_each_others_guests() {
     assert!(persons.delete_guest(guest.id).await.unwrap());
 }
 
+/// Another type for the rows of the same table, such as one that has only what sessions need.
+#[cfg(feature = "sqlite")]
+#[derive(AuthUser)]
+#[auth_user(table = "persons")]
+struct PersonId {
+    id: i64,
+}
+
 #[cfg(feature = "sqlite")]
 #[actix_web::test]
 async fn sessions_in_the_table_beside_the_users_go_with_them_and_know_them_by_their_own_ids() {
-    let sessions = SqlStore::<_, Person<i64>>::sqlite("sqlite::memory:").await.unwrap();
+    go_with_their_users::<Person<i64>>().await;
+    go_with_their_users::<PersonId>().await;
+}
+
+#[cfg(feature = "sqlite")]
+async fn go_with_their_users<T: AuthUser>() {
+    let sessions = SqlStore::<_, T>::sqlite("sqlite::memory:").await.unwrap();
     let persons = "CREATE TABLE persons (id INTEGER PRIMARY KEY AUTOINCREMENT); \
                    INSERT INTO persons VALUES (1), (2)";
     sqlx::raw_sql(persons).execute(sessions.pool()).await.unwrap();

@@ -1,11 +1,9 @@
 //! Sessions of one store and users of another place, joined.
 
-use std::{any::TypeId, fmt, future::Future, marker::PhantomData};
+use std::{fmt, future::Future, marker::PhantomData};
 
 use sha2::{Digest, Sha256};
 
-#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
-use super::SqlStore;
 use super::{Ends, GuestChange, SessionStore, SessionUserStore, StoreFuture};
 use crate::{
     clock::Timestamp,
@@ -101,8 +99,8 @@ where
 /// [`invalidate_user_sessions`](crate::SessionManager::invalidate_user_sessions), when a user is
 /// deleted. Otherwise they come back to life with the next user who is given the same id.
 ///
-/// Neither is so where the sessions are in a `SqlStore` of this type of user, in the database that
-/// has their table: it is given the ids as they are, and its foreign key ends the sessions of who is
+/// Neither is so where the store of sessions refers to the [table of these
+/// users](SessionStore::users_table), as a `SqlStore` does: it is given the ids as they are, and its foreign key ends the sessions of who is
 /// deleted. That is for users whom another crate reads; the guide has a page on it.
 pub struct WithLoader<S, L, T> {
     sessions: S,
@@ -129,7 +127,7 @@ where
     T: AuthUser<Id: TryFrom<UserId, Error = WrongIdKind>>,
 {
     async fn load(&self, id: SessionId) -> Result<Option<(SessionRecord, T)>, StoreError> {
-        let Some(session) = self.sessions.find(id).await?.and_then(Self::own) else {
+        let Some(session) = self.sessions.find(id).await?.and_then(|it| self.own(it)) else {
             return Ok(None);
         };
         Ok(self.user(&session).await?.map(|user| (session, user)))
@@ -146,31 +144,22 @@ where
 }
 
 impl<S: SessionStore, L, T: AuthUser> WithLoader<S, L, T> {
-    /// Whether the sessions refer to the table of these users, and to no other: their store is one of
-    /// this very type of user.
-    fn is_beside_users() -> bool {
-        let beside: &[TypeId] = &[
-            #[cfg(feature = "sqlite")]
-            TypeId::of::<SqlStore<sqlx::Sqlite, T>>(),
-            #[cfg(feature = "postgres")]
-            TypeId::of::<SqlStore<sqlx::Postgres, T>>(),
-            #[cfg(feature = "mysql")]
-            TypeId::of::<SqlStore<sqlx::MySql, T>>(),
-        ];
-        beside.contains(&TypeId::of::<S>())
+    /// Whether the sessions refer to the table of these users, and to no other.
+    fn is_beside_users(&self) -> bool {
+        self.sessions.users_table() == Some(T::TABLE)
     }
 
     /// The id of a user as the store of sessions is given it.
-    fn stored(user: &UserId) -> UserId {
-        if Self::is_beside_users() {
+    fn stored(&self, user: &UserId) -> UserId {
+        if self.is_beside_users() {
             return user.clone();
         }
         UserId::Text(format!("{}/{}", T::TABLE, user.to_text()))
     }
 
     /// A stored session with the id of its user, if that is one of this type.
-    fn own(session: SessionRecord) -> Option<SessionRecord> {
-        if Self::is_beside_users() {
+    fn own(&self, session: SessionRecord) -> Option<SessionRecord> {
+        if self.is_beside_users() {
             return Some(session);
         }
         let UserId::Text(stored) = &session.user_id else { return None };
@@ -198,7 +187,7 @@ where
     T: AuthUser<Id: TryFrom<UserId, Error = WrongIdKind>>,
 {
     fn create<'a>(&'a self, session: &'a SessionRecord, ends: Ends<'a>) -> StoreFuture<'a, bool> {
-        let user_id = Self::stored(&session.user_id);
+        let user_id = self.stored(&session.user_id);
         let own = SessionRecord { user_id, ..session.clone() };
         let guest = ends.guest.map(|change| (change.replaces, own_guest::<T>(change.record)));
         Box::pin(async move {
@@ -236,20 +225,20 @@ where
         user: &'a UserId,
         keep: Option<SessionId>,
     ) -> StoreFuture<'a, u64> {
-        let user = Self::stored(user);
+        let user = self.stored(user);
         Box::pin(async move { self.sessions.delete_by_user(&user, keep).await })
     }
 
     fn list_by_user<'a>(&'a self, user: &'a UserId) -> StoreFuture<'a, Vec<SessionRecord>> {
-        let user = Self::stored(user);
+        let user = self.stored(user);
         Box::pin(async move {
             let sessions = self.sessions.list_by_user(&user).await?;
-            Ok(sessions.into_iter().filter_map(Self::own).collect())
+            Ok(sessions.into_iter().filter_map(|it| self.own(it)).collect())
         })
     }
 
     fn list_times_by_user<'a>(&'a self, user: &'a UserId) -> StoreFuture<'a, Vec<SessionTimes>> {
-        let user = Self::stored(user);
+        let user = self.stored(user);
         Box::pin(async move { self.sessions.list_times_by_user(&user).await })
     }
 

@@ -208,6 +208,13 @@ pub trait SessionStore: Any + Send + Sync {
 
     /// Says how many guests have not ended at `now` (rule 21). Asked at most about once a minute.
     fn count_guests(&self, now: Timestamp) -> StoreFuture<'_, u64>;
+
+    /// The table of users that its sessions refer to, such as by a foreign key. A [`WithLoader`] of
+    /// these users gives it their ids as they are; any other store is given ids that begin with the
+    /// table, so that several types of user can share it. A store around another hands this on.
+    fn users_table(&self) -> Option<&'static str> {
+        None
+    }
 }
 
 /// The sessions of a list that can be read. One that cannot harms no other.

@@ -416,6 +416,10 @@ impl<D: Dialect, T: AuthUser> SessionStore for SqlStore<D, T> {
             Ok(count.unwrap_or_default().unsigned_abs())
         })
     }
+
+    fn users_table(&self) -> Option<&'static str> {
+        Some(T::TABLE)
+    }
 }
 
 impl<D, T> SessionUserStore<T> for SqlStore<D, T>
