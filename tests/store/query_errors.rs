@@ -102,10 +102,11 @@ async fn an_outage_of_sqlite_is_one_for_the_queries_of_the_app_too() {
     std::fs::write(&file, "this is no database at all".repeat(100)).unwrap();
     is_outage(options.filename(file).connect().await.unwrap_err());
 
-    let patient = sqlx::pool::PoolOptions::<Sqlite>::new().max_connections(1);
-    let patient = patient.acquire_timeout(Duration::from_millis(1));
-    let pool = patient.connect_with((*store.pool().connect_options()).clone()).await.unwrap();
-    let _held = pool.acquire().await.unwrap();
+    // A connection that is never ready: the pool gives up waiting, however fast the machine is.
+    let pool = sqlx::pool::PoolOptions::<Sqlite>::new()
+        .acquire_timeout(Duration::from_millis(1))
+        .after_connect(|_, _| Box::pin(std::future::pending()))
+        .connect_lazy_with((*store.pool().connect_options()).clone());
     is_outage(fails(&pool, "SELECT 1").await);
 }
 
