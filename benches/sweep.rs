@@ -5,7 +5,7 @@
 //! cargo bench --features postgres --bench sweep
 //! ```
 //!
-//! A database holds 10,000 users, 10,000 living sessions and 1,000,000 that have ended. Signed-in
+//! A database holds 10,000 users, 10,000 living sessions and 1,000,000 that have ended. Logged-in
 //! requests go one after the other through a whole Actix service in this process: some before
 //! the sweeper is started; then for a second while it works and for a second while it does not,
 //! in turns, so that whatever else the machine does meets both; and some afterwards. That ends

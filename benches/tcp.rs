@@ -45,7 +45,7 @@ const FEW: usize = 100;
 struct Way<D: Dialect> {
     store: SqlStore<D, Account>,
     auth: Auth<Account>,
-    /// Of log-ins, look-ups and log-outs.
+    /// Of logins, look-ups and logouts.
     times: [Vec<f64>; 3],
 }
 
@@ -137,7 +137,7 @@ fn print(name: &str, tcp: [Vec<f64>; 3], socket: [Vec<f64>; 3]) {
         "\n{name:<12} {:>9} {:>9} {:>6}   {:>9} {:>9} {:>6}   {:>9}  {:>6}",
         "p50 TCP", "socket", "ratio", "p99 TCP", "socket", "ratio", "stalls TCP", "socket"
     );
-    let names = ["log-in", "look-up", "log-out"].into_iter();
+    let names = ["login", "look-up", "logout"].into_iter();
     for (name, ways) in names.zip(tcp.into_iter().zip(socket)) {
         let mut ways = <[_; 2]>::from(ways);
         let [middle, other_middle] = ways.each_mut().map(|times| quantile(times, 50));

@@ -1,7 +1,7 @@
 //! A store of one's own: sessions in one file that is only appended to, for one process.
 //!
-//! `cargo run --example custom_store`, sign in, end the program and start it again: you are still
-//! signed in. `cargo test --example custom_store` runs the tests that every store must pass.
+//! `cargo run --example custom_store`, log in, end the program and start it again: you are still
+//! logged in. `cargo test --example custom_store` runs the tests that every store must pass.
 //!
 //! It is a [`SessionStore`] and knows no users: [`WithLoader`] joins it with them.
 
@@ -488,10 +488,10 @@ async fn load(id: i64) -> Result<Option<Person>, Infallible> {
 async fn home(user: Option<User<Person>>) -> impl Responder {
     web::Html::new(match user {
         Some(user) => format!(
-            "Signed in as {}.<form method=post action=/logout><button>Sign out</button></form>",
+            "Logged in as {}.<form method=post action=/logout><button>Log out</button></form>",
             user.name
         ),
-        None => "<form method=post action=/login><button>Sign in as Ada</button></form>".to_owned(),
+        None => "<form method=post action=/login><button>Log in as Ada</button></form>".to_owned(),
     })
 }
 

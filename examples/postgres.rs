@@ -6,7 +6,7 @@
 //! cargo run --example postgres --features postgres -- migration-sql
 //! ```
 //!
-//! Any number of these processes may serve one database. A log-out on one counts on all.
+//! Any number of these processes may serve one database. A logout on one counts on all.
 
 use std::{env, sync::LazyLock, time::Duration};
 
@@ -24,14 +24,14 @@ use sqlx::PgPool;
 
 const EMAIL: &str = "ada@example.com";
 const PASSWORD: &str = "correct-horse-battery-staple";
-const SIGN_IN: &str = "<form method=post action=/login>\
+const LOG_IN: &str = "<form method=post action=/login>\
     <input name=email type=email placeholder=E-mail required>\
     <input name=password type=password placeholder=Password required>\
-    <button>Sign in</button></form>";
+    <button>Log in</button></form>";
 const CHANGE: &str = "<form method=post action=/password>\
     <input name=old type=password placeholder='Old password' required>\
     <input name=new type=password placeholder='New password' required>\
-    <button>Change the password, sign out all other devices</button></form>";
+    <button>Change the password, log out all other devices</button></form>";
 
 /// What the password of somebody unknown is compared with, so that they cost as much time.
 static NOBODY: LazyLock<String> = LazyLock::new(|| generate_hash("nobody's password"));
@@ -58,7 +58,7 @@ struct Change {
 #[get("/")]
 #[with_session]
 async fn home(user: Option<User<Account>>) -> impl Responder {
-    web::Html::new(if user.is_some() { CHANGE } else { SIGN_IN })
+    web::Html::new(if user.is_some() { CHANGE } else { LOG_IN })
 }
 
 #[post("/login")]
@@ -104,7 +104,7 @@ async fn change_password(
     let mut sessions = auth.within(&mut transaction)?;
     sessions.invalidate_other_sessions(&session).await?;
     let Some(session) = sessions.reauthenticate(&session).await? else {
-        return Err(ErrorConflict("This session has just ended. Sign in again."));
+        return Err(ErrorConflict("This session has just ended. Log in again."));
     };
     transaction.commit().await.map_err(Error::from)?;
 
@@ -157,7 +157,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let _sweeper = auth.spawn_sweeper(Duration::from_mins(10))?;
 
     let address = env::var("ADDR").unwrap_or_else(|_| "127.0.0.1:8080".to_owned());
-    println!("Open http://{address} and sign in as {EMAIL} with {PASSWORD}");
+    println!("Open http://{address} and log in as {EMAIL} with {PASSWORD}");
     let app = move || {
         let app = App::new().configure(auth.configure());
         app.app_data(web::Data::new(database.clone())).service((home, login, change_password))

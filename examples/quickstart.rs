@@ -1,4 +1,4 @@
-//! Sign in, see who you are, sign out: on embedded SQLite, with nothing else to install.
+//! Log in, see who you are, log out: on embedded SQLite, with nothing else to install.
 //!
 //! `cargo run --example quickstart`, then open the address it prints.
 
@@ -17,12 +17,12 @@ const EMAIL: &str = "ada@example.com";
 const PASSWORD: &str = "correct-horse-battery-staple";
 const PAGE: &str = "<!doctype html><meta charset=utf-8><title>locals</title>\
     <body style='font: 1.2rem sans-serif; margin: 4rem'><h1>locals</h1>";
-const SIGN_IN: &str = "<form method=post>\
+const LOG_IN: &str = "<form method=post>\
     <input name=email type=email placeholder=E-mail required>
     <input name=password type=password placeholder=Password required>
-    <button>Sign in</button></form>";
-const SIGN_OUT: &str = "<p><a href=/me>Who am I?</a>\
-    <form method=post action=/logout><button>Sign out</button></form>";
+    <button>Log in</button></form>";
+const LOG_OUT: &str = "<p><a href=/me>Who am I?</a>\
+    <form method=post action=/logout><button>Log out</button></form>";
 
 /// What the password of somebody unknown is compared with, so that they cost as much time.
 static NOBODY: LazyLock<String> = LazyLock::new(|| generate_hash("nobody's password"));
@@ -49,9 +49,9 @@ async fn home(user: Option<User<Account>>) -> impl Responder {
     web::Html::new(match user {
         Some(user) => {
             let email = user.email.replace('&', "&amp;").replace('<', "&lt;");
-            format!("{PAGE}<p>Signed in as <b>{email}</b>.{SIGN_OUT}")
+            format!("{PAGE}<p>Logged in as <b>{email}</b>.{LOG_OUT}")
         }
-        None => format!("{PAGE}<p>Hello, stranger!<p><a href=/login>Sign in</a>"),
+        None => format!("{PAGE}<p>Hello, stranger!<p><a href=/login>Log in</a>"),
     })
 }
 
@@ -59,7 +59,7 @@ async fn home(user: Option<User<Account>>) -> impl Responder {
 #[get("/login")]
 #[with_session(guest_only = "/")]
 async fn login_page() -> impl Responder {
-    web::Html::new(format!("{PAGE}{SIGN_IN}"))
+    web::Html::new(format!("{PAGE}{LOG_IN}"))
 }
 
 #[post("/login")]
@@ -70,7 +70,7 @@ async fn login(
     locals: Locals,
 ) -> actix_web::Result<HttpResponse> {
     let Some(account) = verify(&database, form.into_inner()).await? else {
-        let again = format!("{PAGE}<p>Wrong e-mail or password.{SIGN_IN}");
+        let again = format!("{PAGE}<p>Wrong e-mail or password.{LOG_IN}");
         return Ok(HttpResponse::Unauthorized().content_type(ContentType::html()).body(again));
     };
     locals.log_in(&account).await?;
@@ -118,7 +118,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let auth = Auth::<Account>::builder(store).cookie(cookie).build()?;
 
     let address = env::var("ADDR").unwrap_or_else(|_| "127.0.0.1:8080".to_owned());
-    println!("Open http://{address} and sign in as {EMAIL} with {PASSWORD}");
+    println!("Open http://{address} and log in as {EMAIL} with {PASSWORD}");
     println!("Or: curl -c jar -d 'email={EMAIL}&password={PASSWORD}' http://{address}/login");
     println!("    curl -b jar http://{address}/me");
     let app = move || {

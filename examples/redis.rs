@@ -17,10 +17,10 @@ use locals::{
 };
 use sqlx::SqlitePool;
 
-const SIGN_IN: &str = "<form method=post action=/login><input name=name placeholder=Name required>\
-    <button>Sign in</button></form>";
-const SIGNED_IN: &str = "<p><a href=/me>Who am I?</a>\
-    <form method=post action=/logout><button>Sign out</button></form>\
+const LOG_IN: &str = "<form method=post action=/login><input name=name placeholder=Name required>\
+    <button>Log in</button></form>";
+const LOGGED_IN: &str = "<p><a href=/me>Who am I?</a>\
+    <form method=post action=/logout><button>Log out</button></form>\
     <form method=post action=/close><button>Delete my account</button></form>";
 
 #[derive(serde::Serialize, sqlx::FromRow, AuthUser)]
@@ -31,7 +31,7 @@ struct Account {
 }
 
 /// Asked in each request of a user, after Redis has found the session. Whoever it does not find is
-/// signed out at once; so this is the place to lock somebody out.
+/// logged out at once; so this is the place to lock somebody out.
 async fn load(database: SqlitePool, id: i64) -> sqlx::Result<Option<Account>> {
     let find = sqlx::query_as("SELECT id, name FROM accounts WHERE id = ? AND NOT is_locked");
     find.bind(id).fetch_optional(&database).await
@@ -45,7 +45,7 @@ struct Name {
 #[get("/")]
 #[with_session]
 async fn home(user: Option<User<Account>>) -> impl Responder {
-    web::Html::new(if user.is_some() { SIGNED_IN } else { SIGN_IN })
+    web::Html::new(if user.is_some() { LOGGED_IN } else { LOG_IN })
 }
 
 /// Without a password: `quickstart` checks one.
@@ -84,7 +84,7 @@ async fn close(
     locals: Locals,
 ) -> Result<impl Responder, Error> {
     // No foreign key leads from Redis to the users, so the app ends the sessions. One that begins in
-    // between, by a log-in elsewhere, opens nothing: its user is not found, and no other account is
+    // between, by a login elsewhere, opens nothing: its user is not found, and no other account is
     // ever given this id (`AUTOINCREMENT`).
     locals.log_out_everywhere().await?;
     let delete = sqlx::query("DELETE FROM accounts WHERE id = ?").bind(user.id);

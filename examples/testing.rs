@@ -47,7 +47,7 @@ async fn home(user: Option<User<Account>>) -> impl Responder {
         Some(user) => format!("Hello, number {}.", user.id),
         None => "<form method=post action=/login>\
             <input name=email value=ada@example.com> <input name=password value='correct horse'>\
-            <button>Sign in</button></form>"
+            <button>Log in</button></form>"
             .to_owned(),
     })
 }
@@ -149,7 +149,7 @@ mod tests {
         }
     }
 
-    /// A `Jar` keeps the cookies, as a browser does, through the app's own log-in and log-out.
+    /// A `Jar` keeps the cookies, as a browser does, through the app's own login and logout.
     #[actix_web::test]
     async fn a_log_in_lasts_until_the_log_out() {
         let (app, _, _) = app!();
@@ -171,7 +171,7 @@ mod tests {
 
     /// The clock is moved by hand: no test waits.
     #[actix_web::test]
-    async fn who_stays_away_for_fifteen_days_signs_in_again() {
+    async fn who_stays_away_for_fifteen_days_logs_in_again() {
         let (app, auth, clock) = app!();
         let session = auth.test_session(&account(1, false)).await;
         for (days, status) in [(14, 200), (15, 401)] {

@@ -1,6 +1,6 @@
 //! Customers and staff: two types of user in one app, each in a scope of its own.
 //!
-//! `cargo run --example two_user_types`, then open the address it prints, and `/staff/` there. Sign
+//! `cargo run --example two_user_types`, then open the address it prints, and `/staff/` there. Log
 //! in to both in one browser: neither session knows of the other.
 //!
 //! Each type has an `Auth`, a cookie, a table of users and, in the same database, a table of sessions.
@@ -31,11 +31,11 @@ struct Employee {
 fn page(title: &str, name: Option<&str>) -> impl Responder + use<> {
     let form = match name {
         Some(name) => format!(
-            "<p>Signed in as {}. <a href=me>Who am I?</a>\
-            <form method=post action=logout><button>Sign out</button></form>",
+            "<p>Logged in as {}. <a href=me>Who am I?</a>\
+            <form method=post action=logout><button>Log out</button></form>",
             name.replace('&', "&amp;").replace('<', "&lt;")
         ),
-        None => "<form method=post action=login><button>Sign in</button></form>".to_owned(),
+        None => "<form method=post action=login><button>Log in</button></form>".to_owned(),
     };
     web::Html::new(format!("<h1>{title}</h1>{form}<p><a href=/>Shop</a> <a href=/staff/>Staff</a>"))
 }

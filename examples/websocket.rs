@@ -1,6 +1,6 @@
-//! A chat over WebSockets that ends with the session: sign out, and the connection closes.
+//! A chat over WebSockets that ends with the session: log out, and the connection closes.
 //!
-//! `cargo run --example websocket`, then open the address it prints in two browsers. Sign out in a
+//! `cargo run --example websocket`, then open the address it prints in two browsers. Log out in a
 //! second tab, and look at the first.
 
 use std::env;
@@ -15,11 +15,11 @@ use locals::{
 use sqlx::SqlitePool;
 use tokio::sync::broadcast;
 
-const SIGN_IN: &str = "<!doctype html><form method=post action=/login>\
-    <input name=name placeholder=Name required><button>Sign in</button></form>";
+const LOG_IN: &str = "<!doctype html><form method=post action=/login>\
+    <input name=name placeholder=Name required><button>Log in</button></form>";
 const CHAT: &str =
     "<!doctype html><form id=say><input id=line autofocus><button>Say</button></form>
-    <form method=post action=/logout><button>Sign out</button></form><ul id=lines></ul>
+    <form method=post action=/logout><button>Log out</button></form><ul id=lines></ul>
     <script>
         const socket = new WebSocket(location.origin.replace('http', 'ws') + '/chat');
         const show = text => lines.appendChild(document.createElement('li')).textContent = text;
@@ -46,7 +46,7 @@ struct Name {
 #[get("/")]
 #[with_session]
 async fn home(user: Option<User<Person>>) -> impl Responder {
-    web::Html::new(if user.is_some() { CHAT } else { SIGN_IN })
+    web::Html::new(if user.is_some() { CHAT } else { LOG_IN })
 }
 
 /// Guarded as every request is. One of another origin is refused: browsers let any page open a

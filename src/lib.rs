@@ -68,7 +68,7 @@
 //!
 //! | | [`#[with_session]`](macro@with_session) | [`#[require_user]`](macro@require_user) |
 //! |---|---|---|
-//! | who may come | anybody | signed-in users; others get 401, or the log-in page |
+//! | who may come | anybody | logged-in users; others get 401, or the login page |
 //! | the session | `Option<`[`Session`]`>` | [`Session`] |
 //! | the user | `Option<`[`User<T>`](User)`>` | [`User<T>`](User) |
 //! | a proof | `Option<`[`Verified<T, C>`](Verified)`>` | [`Verified<T, C>`](Verified) |
@@ -96,13 +96,13 @@
 //!
 //! | recipes | |
 //! |---|---|
-//! | [`guide::guards`] | who is let in: redirects, roles, proofs, recent log-ins, scopes, answers |
-//! | [`guide::log_in`] | signing in and out, "stay signed in", a change of password |
+//! | [`guide::guards`] | who is let in: redirects, roles, proofs, recent logins, scopes, answers |
+//! | [`guide::log_in`] | logging in and out, "stay logged in", a change of password |
 //! | [`guide::recipes`] | passwords, links by e-mail, OAuth, passkeys, two factors |
 //! | [`guide::accounts`] | accounts that are switched off, deleted, or get another password |
 //! | [`guide::devices`] | the list of one's sessions |
 //! | [`guide::session_data`] | what the app keeps with a session |
-//! | [`guide::guests`] | what it keeps before a log-in |
+//! | [`guide::guests`] | what it keeps before a login |
 //! | [`guide::rotation`] | a new token every so often |
 //! | [`guide::bearer`] | native clients without cookies |
 //! | [`guide::impersonation`] | staff that act as a user |
@@ -156,7 +156,7 @@
 //!   another, whatever they share.
 //! - The cookie is `__Host-session`, `HttpOnly`, `Secure`, `SameSite=Lax`. It is read from the
 //!   raw bytes of the header: no name is decoded, and two different values count as none.
-//! - Signing in gives a new token and ends the presented session. A token that the server did
+//! - Logging in gives a new token and ends the presented session. A token that the server did
 //!   not issue is never adopted.
 //! - A request to an annotated handler that changes something and comes from another origin is
 //!   refused with 403, by `Sec-Fetch-Site` and `Origin`. See [`#[with_session(cross_origin)]`](macro@with_session) and

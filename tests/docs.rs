@@ -14,12 +14,12 @@ mod links;
 /// The most lines that a task may take.
 const MOST: [(&str, usize); 7] = [
     ("a protected JSON route", 3),
-    ("a protected page, with the way to the log-in and back", 3),
-    ("log-in", 3),
-    ("log-out", 2),
-    ("log-out everywhere", 2),
+    ("a protected page, with the way to the login and back", 3),
+    ("login", 3),
+    ("logout", 2),
+    ("logout everywhere", 2),
     ("a guard for a role", 3),
-    ("a test as a signed-in user", 3),
+    ("a test as a logged-in user", 3),
 ];
 
 #[test]

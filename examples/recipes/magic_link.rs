@@ -1,4 +1,4 @@
-//! Log-in by a link in an e-mail. `docs/recipes.md` explains it.
+//! Login by a link in an e-mail. `docs/recipes.md` explains it.
 
 use std::time::Duration;
 
@@ -50,7 +50,7 @@ struct Token {
     token: String,
 }
 
-/// The routes of this log-in.
+/// The routes of this login.
 pub fn routes(config: &mut web::ServiceConfig) {
     config.service((ask, confirm_page, confirm));
 }
@@ -89,7 +89,7 @@ async fn ask(
 #[get("/login/confirm")]
 async fn confirm_page() -> impl Responder {
     let page =
-        "<!doctype html><title>Sign in</title><form method=post><button>Sign in</button></form>";
+        "<!doctype html><title>Log in</title><form method=post><button>Log in</button></form>";
     HttpResponse::Ok()
         .content_type("text/html; charset=utf-8")
         .insert_header(("Cache-Control", "no-store"))
@@ -98,7 +98,7 @@ async fn confirm_page() -> impl Responder {
         .body(page)
 }
 
-/// Signs in, once, in the browser that has asked.
+/// Logs in, once, in the browser that has asked.
 #[post("/login/confirm")]
 #[with_session]
 async fn confirm(

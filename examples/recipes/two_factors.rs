@@ -1,4 +1,4 @@
-//! Log-in by a password and a code of an app (TOTP, RFC 6238). `docs/recipes.md` explains it.
+//! Login by a password and a code of an app (TOTP, RFC 6238). `docs/recipes.md` explains it.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ pub struct Account {
     totp_secret: Vec<u8>,
 }
 
-/// What is kept of a visitor between the two factors. It signs nobody in.
+/// What is kept of a visitor between the two factors. It logs nobody in.
 #[derive(Default, Serialize, Deserialize)]
 struct Visitor {
     half: Option<Half>,
@@ -44,7 +44,7 @@ struct Code {
     code: String,
 }
 
-/// The routes of this log-in.
+/// The routes of this login.
 pub fn routes(config: &mut web::ServiceConfig) {
     config.service((first, second));
 }

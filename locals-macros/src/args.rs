@@ -37,7 +37,7 @@ const KNOWN: [Known; 5] = [
         word: "guest_only",
         attribute: Attribute::WithSession,
         example: "#[with_session(guest_only = \"/\")]",
-        elsewhere: "`guest_only` sends signed-in users on, so nobody would be let in",
+        elsewhere: "`guest_only` sends logged-in users on, so nobody would be let in",
     },
     Known {
         word: "redirect",
@@ -55,7 +55,7 @@ const KNOWN: [Known; 5] = [
         word: "recent",
         attribute: Attribute::RequireUser,
         example: "#[require_user(recent = \"10m\")]",
-        elsewhere: "`recent` looks at the log-in, but under `#[with_session]` there may be none",
+        elsewhere: "`recent` looks at the login, but under `#[with_session]` there may be none",
     },
 ];
 

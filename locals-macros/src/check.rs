@@ -33,7 +33,7 @@ fn check_attributes(handler: &Handler, attribute: Attribute, diagnostics: &mut D
             diagnostics.error(
                 other,
                 "a handler has `#[with_session]` or `#[require_user]`, not both: keep \
-                 `#[require_user]` if only signed-in users may come",
+                 `#[require_user]` if only logged-in users may come",
             );
         }
     }

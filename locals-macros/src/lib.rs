@@ -29,7 +29,7 @@ use crate::{
 /// | parameter | what it is |
 /// |---|---|
 /// | `Option<Session>` | the session, if there is one |
-/// | `Option<User<T>>` | the user, if somebody is signed in |
+/// | `Option<User<T>>` | the user, if somebody is logged in |
 /// | `Option<Verified<T, C>>` | the user, if they meet the condition `C` |
 /// | `Locals` | reads the session, sets and removes the cookie |
 ///
@@ -56,7 +56,7 @@ use crate::{
 ///
 /// | argument | what it does |
 /// |---|---|
-/// | `guest_only = "/"` | sends signed-in users on to this path; for log-in pages |
+/// | `guest_only = "/"` | sends logged-in users on to this path; for login pages |
 /// | `cross_origin` | lets in requests of other origins, without their session |
 ///
 /// # `cross_origin`
@@ -80,7 +80,7 @@ pub fn with_session(args: TokenStream, item: TokenStream) -> TokenStream {
     annotate(args.into(), &item.into(), Attribute::WithSession).into()
 }
 
-/// A handler that only signed-in users may call; others are answered 401.
+/// A handler that only logged-in users may call; others are answered 401.
 ///
 /// Beside ordinary extractors it takes, in any order, each at most once:
 ///
@@ -98,7 +98,7 @@ pub fn with_session(args: TokenStream, item: TokenStream) -> TokenStream {
 /// |---|---|
 /// | `redirect = "/login"` | sends a browser that asks for a page to this path, with `?next=` |
 /// | `check = Account::is_admin` | 403 for users of whom this `fn(&T) -> bool`, or closure, says no |
-/// | `recent = "10m"` | only within this time after the log-in: a number and `s`, `m`, `h` or `d`, such as `1h30m` |
+/// | `recent = "10m"` | only within this time after the login: a number and `s`, `m`, `h` or `d`, such as `1h30m` |
 ///
 /// ```
 /// use actix_web::{Responder, get};
@@ -177,7 +177,7 @@ pub fn require_user(args: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// # Sessions of several types of user
 ///
-/// The sessions of two types of user in one database are in two tables. Whoever is signed in as one is
+/// The sessions of two types of user in one database are in two tables. Whoever is logged in as one is
 /// nobody to the other:
 ///
 /// ```
@@ -195,7 +195,7 @@ pub fn require_user(args: TokenStream, item: TokenStream) -> TokenStream {
 /// # Credentials
 ///
 /// A session opens nothing any more when a field marked as credential has another value than when the
-/// session began, whoever has changed it: a password that is set by hand, in SQL, signs the user out
+/// session began, whoever has changed it: a password that is set by hand, in SQL, logs the user out
 /// everywhere. What is kept of the fields is a digest. Sessions from before the first field was
 /// marked have none, and open nothing either. Every type of user from which a session is made marks
 /// the same fields.

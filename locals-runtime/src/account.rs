@@ -1,4 +1,4 @@
-//! What an app says of the accounts of its users: who may be signed in, who may act as others, and
+//! What an app says of the accounts of its users: who may be logged in, who may act as others, and
 //! what sessions are bound to.
 
 use std::{any::Any, fmt, sync::Arc};
@@ -108,9 +108,9 @@ pub(crate) trait Accounts: Send + Sync {
         sessions: Vec<SessionRecord>,
     ) -> StoreFuture<'a, Vec<Found>>;
 
-    /// Whether this user may sign in, by the row that signs in if it is of the app's own type, or
+    /// Whether this user may log in, by the row that logs in if it is of the app's own type, or
     /// else by the stored one. Of a user who is gone the creation of the session complains.
-    fn may_sign_in<'a>(
+    fn may_log_in<'a>(
         &'a self,
         row: &(dyn Any + Send + Sync),
         user: &'a UserId,
@@ -149,7 +149,7 @@ impl<T: AuthUser> Accounts for StoredAccounts<T> {
         })
     }
 
-    fn may_sign_in<'a>(
+    fn may_log_in<'a>(
         &'a self,
         row: &(dyn Any + Send + Sync),
         user: &'a UserId,

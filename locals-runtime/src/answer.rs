@@ -24,12 +24,12 @@ pub(crate) type OwnAnswer = dyn Fn(&HttpRequest, &Error) -> Option<HttpResponse>
 /// The answers of an app, as its `Auth` was built.
 #[derive(Clone, Default)]
 pub(crate) struct Answers {
-    /// Where a browser is sent that needs to sign in.
+    /// Where a browser is sent that needs to log in.
     pub login_page: Option<String>,
-    /// Where a browser is sent whose user signed in too long ago.
+    /// Where a browser is sent whose user logged in too long ago.
     pub reauthentication_page: Option<String>,
     pub own: Option<Arc<OwnAnswer>>,
-    /// Whether a native client may sign in by a bearer token.
+    /// Whether a native client may log in by a bearer token.
     pub accepts_bearer: bool,
 }
 
@@ -48,11 +48,11 @@ impl Answers {
         refusal: Refusal,
     ) -> HttpResponse {
         match refusal {
-            Refusal::SignedIn(page) if leads_back(request, page) => {
+            Refusal::LoggedIn(page) if leads_back(request, page) => {
                 let answer = self.answer(request, &Error::Forbidden, None);
                 dress(HttpResponse::from_error(Error::Forbidden), answer)
             }
-            Refusal::SignedIn(page) => see_other(page),
+            Refusal::LoggedIn(page) => see_other(page),
             Refusal::Error(error, page) => {
                 record(request, session, &error);
                 let answer = self.answer(request, &error, page);
@@ -171,7 +171,7 @@ fn is_person(headers: &HeaderMap) -> bool {
 /// A small page, in place of one of the app's own.
 fn html(error: &Error, page: Option<&str>) -> HttpResponse {
     let (_, _, title) = error.problem();
-    let what = if matches!(error, Error::NotRecent) { "Confirm that it is you" } else { "Sign in" };
+    let what = if matches!(error, Error::NotRecent) { "Confirm that it is you" } else { "Log in" };
     let link = page.map(|page| format!("<p><a href=\"{page}\">{what}</a>")).unwrap_or_default();
     let body = format!(
         "<!doctype html><html lang=en><meta charset=utf-8>\

@@ -35,8 +35,8 @@ pub trait Attribute {
 pub enum Refusal {
     /// Refused. A browser that asks for a page is sent to this one, if there is one.
     Error(Error, Option<&'static str>),
-    /// Signed in already: sent on to this page.
-    SignedIn(&'static str),
+    /// Logged in already: sent on to this page.
+    LoggedIn(&'static str),
 }
 
 impl From<Error> for Refusal {
@@ -80,7 +80,7 @@ impl Attribute for WithSession {
 
     fn admit(&self, found: &Resolved) -> Result<(), Refusal> {
         match self.guest_only {
-            Some(page) if found.session().is_some() => Err(Refusal::SignedIn(page)),
+            Some(page) if found.session().is_some() => Err(Refusal::LoggedIn(page)),
             _ => Ok(()),
         }
     }
@@ -151,12 +151,12 @@ impl<C: Condition> Attribute for RequireUser<C> {
     }
 }
 
-/// What is asked of a user besides being signed in.
+/// What is asked of a user besides being logged in.
 pub trait Condition {
     /// The type of user it must see.
     fn user_type() -> Option<UserType>;
 
-    /// Whether the signed-in user meets it.
+    /// Whether the logged-in user meets it.
     fn check(&self, found: &Resolved) -> Result<(), Error>;
 }
 

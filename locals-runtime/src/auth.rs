@@ -111,7 +111,7 @@ impl<T: AuthUser> Auth<T> {
     /// # struct Account { id: i64 }
     /// # async fn example(auth: Auth<Account>, bearer: &str) -> Result<(), Error> {
     /// if let Some((session, account)) = auth.validate_session_user(bearer).await? {
-    ///     println!("{} is signed in until {:?}", account.id, session.idle_expires_at());
+    ///     println!("{} is logged in until {:?}", account.id, session.idle_expires_at());
     /// }
     /// # Ok(())
     /// # }

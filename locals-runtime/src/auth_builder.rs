@@ -121,7 +121,7 @@ impl<T: AuthUser> AuthBuilder<T> {
         self
     }
 
-    /// The page where people sign in, as a path of this app; it may have a query, without a `next`.
+    /// The page where people log in, as a path of this app; it may have a query, without a `next`.
     ///
     /// A browser that asks for a page and has no session is sent there with 303, and with the page
     /// it wanted as `?next=`; see [`Locals::return_to`](crate::Locals::return_to). Everything else
@@ -132,8 +132,8 @@ impl<T: AuthUser> AuthBuilder<T> {
         self
     }
 
-    /// The page where people give their password again, for what asks for a recent log-in. The
-    /// log-in page by default.
+    /// The page where people give their password again, for what asks for a recent login. The
+    /// login page by default.
     pub fn reauthentication_page(mut self, path: impl Into<String>) -> Self {
         self.answers.reauthentication_page = Some(path.into());
         self
@@ -176,8 +176,8 @@ impl<T: AuthUser> AuthBuilder<T> {
         self
     }
 
-    /// How many sessions a user has at most; the oldest end when there are more. Of log-ins at once
-    /// exactly the newest remain, so that one may find its own session ended. For that each log-in reads
+    /// How many sessions a user has at most; the oldest end when there are more. Of logins at once
+    /// exactly the newest remain, so that one may find its own session ended. For that each login reads
     /// the ids and times of its user's sessions, before and after it. 100 by default
     /// (OWASP ASVS 5.0 §7.1.2 asks for a limit that is written down).
     pub fn max_sessions(mut self, most: usize) -> Self {
@@ -191,14 +191,14 @@ impl<T: AuthUser> AuthBuilder<T> {
     /// For such a request no cookie is read or written, and its origin does not matter: no browser
     /// sends this header by itself. One that brings a session cookie too, or another `Authorization`, is
     /// refused with 400. The token is that of [`Session::token`](crate::Session::token); its client gets it from the app, in the answer to a
-    /// log-in for example.
+    /// login for example.
     pub fn bearer(mut self, accept: bool) -> Self {
         self.bearer = accept;
         self
     }
 
     /// Exchanges the token of a session after this time, with one of the next requests. Off by
-    /// default: the token changes at log-in and when a user proves again who they are.
+    /// default: the token changes at login and when a user proves again who they are.
     ///
     /// For a minute after the exchange the old token still opens the session, and every request
     /// that brings it is given the same new one. So the parallel requests of a page all succeed,
@@ -213,9 +213,9 @@ impl<T: AuthUser> AuthBuilder<T> {
     ///
     /// The browser that was given the new token sends the old one no more, so there are two who have
     /// the session, and nobody can say which of them is the user. RFC 9700 §4.14.2 therefore ends
-    /// it, for refresh tokens: both have to sign in, and only the user can. The price: a browser that
+    /// it, for refresh tokens: both have to log in, and only the user can. The price: a browser that
     /// never heard the answer with its new token, or restores an old state of its cookies, ends its
-    /// session when it comes back after the overlap. With [`TokenReuse::Log`] it only has to sign in
+    /// session when it comes back after the overlap. With [`TokenReuse::Log`] it only has to log in
     /// again, and so does not notice that somebody else has its session.
     ///
     /// The row knows the last exchange alone: a token from before the one before is a wrong one,
@@ -261,7 +261,7 @@ impl<T: AuthUser> AuthBuilder<T> {
         self
     }
 
-    /// Takes the data of a [guest](crate::Locals::guest) over into the session when they sign in.
+    /// Takes the data of a [guest](crate::Locals::guest) over into the session when they log in.
     /// Without it they stay the guest's.
     ///
     /// ```
@@ -287,7 +287,7 @@ impl<T: AuthUser> AuthBuilder<T> {
         self
     }
 
-    /// What the browser is told to forget when a user signs out, by `Clear-Site-Data`. The cache by
+    /// What the browser is told to forget when a user logs out, by `Clear-Site-Data`. The cache by
     /// default; nothing for an empty list.
     ///
     /// ```
@@ -305,7 +305,7 @@ impl<T: AuthUser> AuthBuilder<T> {
         self
     }
 
-    /// Who may be signed in: the others are signed out at the next request, and their log-in is
+    /// Who may be logged in: the others are logged out at the next request, and their login is
     /// refused with [`Error::InactiveUser`]. By default everybody whose row exists.
     ///
     /// For accounts that are switched off, locked or deleted by a mark. Their sessions stay in the
@@ -331,7 +331,7 @@ impl<T: AuthUser> AuthBuilder<T> {
 
     /// Who may [act as others](crate::Locals::impersonate). Asked when an impersonation begins, and
     /// then of the row of the member of staff at each of its requests: one who may no longer do it is
-    /// signed out of it at the next. By default the app alone decides, when it calls `impersonate`.
+    /// logged out of it at the next. By default the app alone decides, when it calls `impersonate`.
     ///
     /// ```
     /// use locals::{Auth, AuthUser, store::MemoryStore};

@@ -35,7 +35,7 @@ pub struct BeforeRequest<F> {
 
 impl<T: AuthUser> Auth<T> {
     /// Runs `run` before the handlers inside, for `App::new().wrap(auth.before_request(run))`. What
-    /// it decides holds for this very request: a user whom it signs in is signed in for the handlers,
+    /// it decides holds for this very request: a user whom it logs in is logged in for the handlers,
     /// and the cookie goes out with the response, whoever answers.
     ///
     /// For other proofs of who somebody is, such as the cookie of a session library that the app
@@ -61,7 +61,7 @@ impl<T: AuthUser> Auth<T> {
     ///         // Of the same browser: who was there before may have been somebody else.
     ///         Some(account) if session.as_ref().is_none_or(|it| is_of_another(it, &account)) => {
     ///             if session.is_some() {
-    ///                 // Also of acting as another user, which would refuse the log-in.
+    ///                 // Also of acting as another user, which would refuse the login.
     ///                 locals.log_out().await?;
     ///             }
     ///             locals.log_in(&account).await?;

@@ -11,7 +11,7 @@ use crate::{
     token::SessionToken,
 };
 
-/// How many different tokens of one request are looked at where all of them count, as at a log-out.
+/// How many different tokens of one request are looked at where all of them count, as at a logout.
 const MOST_TOKENS: usize = 8;
 
 /// How many bytes of a response's header the removals of cookies in other scopes may take in all, and

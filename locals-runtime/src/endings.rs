@@ -42,7 +42,7 @@ fn next_question(id: SessionId, now: Timestamp) -> Timestamp {
 }
 
 impl Session {
-    /// Waits for the end of this session: by its user signing out, by whoever ends it, by its time,
+    /// Waits for the end of this session: by its user logging out, by whoever ends it, by its time,
     /// or by a new token in place of the one that opened it, as after a change of password: who has
     /// the new one connects again. For connections that last, such as a `WebSocket` or server-sent
     /// events, which are answered once and then go on.

@@ -21,7 +21,7 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// use locals::Error;
 ///
 /// let error = Error::Unauthenticated;
-/// assert_eq!((error.status_code().as_u16(), error.code()), (401, "not_signed_in"));
+/// assert_eq!((error.status_code().as_u16(), error.code()), (401, "not_logged_in"));
 /// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -38,7 +38,7 @@ pub enum Error {
     Query(#[source] BoxError),
 
     /// No session, or one that has ended. 401 with `WWW-Authenticate`.
-    #[error("not signed in")]
+    #[error("not logged in")]
     Unauthenticated,
 
     /// A session was to be created for a user who is not there any more, such as one whose row was
@@ -56,14 +56,14 @@ pub enum Error {
     #[error("not while acting as another user: call `stop_impersonating` first")]
     Impersonating,
 
-    /// A log-in of a user whose account is switched off, as the app says by
+    /// A login of a user whose account is switched off, as the app says by
     /// [`active_users`](crate::AuthBuilder::active_users). 403 with the code `inactive_user`.
     #[error("the account of this user is switched off")]
     InactiveUser,
 
-    /// The user signed in too long ago for this. 401 with the code `reauthenticate`; in a browser,
+    /// The user logged in too long ago for this. 401 with the code `reauthenticate`; in a browser,
     /// a redirect to the page that asks for the password again.
-    #[error("signed in too long ago")]
+    #[error("logged in too long ago")]
     NotRecent,
 
     /// A session cookie and an `Authorization: Bearer` in one request: which of them counts would
@@ -95,7 +95,7 @@ pub enum Error {
         most: u64,
     },
 
-    /// The guest whose data were to be written was ended by another request meanwhile, which has signed
+    /// The guest whose data were to be written was ended by another request meanwhile, which has logged
     /// out or forgotten them. 409.
     #[error("the guest has ended meanwhile")]
     GuestGone,
@@ -106,7 +106,7 @@ pub enum Error {
     #[error("data that cannot be written as JSON")]
     UnwritableData(#[source] BoxError),
 
-    /// A setting that cannot work, such as the lifetime given to a log-in. 500.
+    /// A setting that cannot work, such as the lifetime given to a login. 500.
     #[error(transparent)]
     Config(#[from] ConfigError),
 
@@ -120,7 +120,7 @@ pub enum Error {
 
     /// A verb that writes a cookie was called after the headers of the response had been made, as in
     /// a spawned task or a body that is streamed. 500. Nothing was changed, unless the headers were made
-    /// while the verb was at work: then a log-in has ended the sessions before it, and made none.
+    /// while the verb was at work: then a login has ended the sessions before it, and made none.
     #[error(
         "`{verb}` was called after the headers of the response had been made, when its cookie could \
          no longer be written: call it before the handler returns"
@@ -249,7 +249,7 @@ impl Error {
 }
 
 impl Error {
-    /// A short name that does not change between versions, for programs: `not_signed_in`,
+    /// A short name that does not change between versions, for programs: `not_logged_in`,
     /// `reauthenticate`, `user_gone`, `forbidden`, `impersonating`, `inactive_user`, `cross_origin`,
     /// `two_credentials`, `too_much_data`, `too_many_guests`, `guest_gone`, `unavailable` or `internal`.
     ///
@@ -258,7 +258,7 @@ impl Error {
         self.problem().1
     }
 
-    /// Why a session does not count as a recent log-in. Who acts as another user cannot help it:
+    /// Why a session does not count as a recent login. Who acts as another user cannot help it:
     /// their password is not the user's.
     pub(crate) fn not_recent(session: &Session) -> Self {
         if session.actor().is_some() { Self::Forbidden } else { Self::NotRecent }
@@ -270,10 +270,10 @@ impl Error {
             Self::Store(_) | Self::Random(_) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Temporarily unavailable")
             }
-            Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "not_signed_in", "Not signed in"),
+            Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "not_logged_in", "Not logged in"),
             Self::UserGone => (StatusCode::UNAUTHORIZED, "user_gone", "The account is gone"),
             Self::NotRecent => {
-                (StatusCode::UNAUTHORIZED, "reauthenticate", "Signed in too long ago")
+                (StatusCode::UNAUTHORIZED, "reauthenticate", "Logged in too long ago")
             }
             Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden", "Not allowed"),
             Self::InactiveUser => {

@@ -68,10 +68,10 @@ impl Event<'_> {
     pub(crate) fn record(self) {
         match self {
             Self::LogIn { session, user } => {
-                record!(INFO, "log_in", %session, %user, "a user signed in");
+                record!(INFO, "log_in", %session, %user, "a user logged in");
             }
             Self::LogOut { session } => {
-                record!(INFO, "log_out", %session, "a user signed out");
+                record!(INFO, "log_out", %session, "a user logged out");
             }
             Self::SessionCreated { session, user } => {
                 record!(INFO, "session_created", %session, %user, "a session was created");
@@ -137,8 +137,8 @@ impl Event<'_> {
                     path,
                     page,
                     "the page that this one redirects to is guarded by the same rule, so it was not \
-                     redirected: let strangers into a log-in page (`#[with_session]`, outside of \
-                     guarded scopes), and send signed-in users from it to another page \
+                     redirected: let strangers into a login page (`#[with_session]`, outside of \
+                     guarded scopes), and send logged-in users from it to another page \
                      (`guest_only`)"
                 );
             }

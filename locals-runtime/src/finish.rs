@@ -222,7 +222,7 @@ impl Resolution {
                 (Some(token), header)
             }
         };
-        // A page of another site may not make the browser forget cookies that it has not sent; a log-in
+        // A page of another site may not make the browser forget cookies that it has not sent; a login
         // that comes from there may.
         let may_withhold = token.is_some()
             && (self.carrier == Carrier::CrossOrigin

@@ -1,4 +1,4 @@
-//! Signing in and out, and the sessions on one's other devices.
+//! Logging in and out, and the sessions on one's other devices.
 
 use std::net::IpAddr;
 
@@ -28,16 +28,16 @@ use crate::{
 const USER_AGENT_CHARS: usize = 255;
 
 impl Locals {
-    /// Signs a user in: creates a session with a new token, ends the one that the browser
+    /// Logs a user in: creates a session with a new token, ends the one that the browser
     /// presented, both in one transaction (in Redis: one after the other), and sets the cookie. Call
-    /// it again when a signed-in user
+    /// it again when a logged-in user
     /// gains rights, such as by a second factor: the old token is dead then (OWASP ASVS 5.0
     /// §7.2.4).
     ///
     /// What the app keeps of a [guest](Self::guest) becomes the session's, if the app has said how.
-    /// Who signs in again as the same user keeps their [session data](crate::SessionData). Exactly one
-    /// log-in takes data over: of several at once, the others begin without. What another request writes
-    /// in the very moment of the log-in is taken over as well, or that request finds the session ended, or
+    /// Who logs in again as the same user keeps their [session data](crate::SessionData). Exactly one
+    /// login takes data over: of several at once, the others begin without. What another request writes
+    /// in the very moment of the login is taken over as well, or that request finds the session ended, or
     /// begins a new guest. The cookie of the old guest stays in the browser: for a minute it leads to the
     /// new one, if there is one, and then nowhere.
     ///
@@ -57,7 +57,7 @@ impl Locals {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Store`] if the store fails: nobody is signed in, and the browser keeps the session
+    /// [`Error::Store`] if the store fails: nobody is logged in, and the browser keeps the session
     /// it had. [`Error::UserGone`], likewise, for a user who is not there any more;
     /// [`Error::InactiveUser`] for one whose account is
     /// [switched off](crate::AuthBuilder::active_users); [`Error::WrongUser`] for one of another table
@@ -158,7 +158,7 @@ impl Locals {
     }
 
     /// Notes that the user has proved again who they are, by their password for example, which the
-    /// app has just checked: the session gets a new token, the old one is dead, and the log-in is
+    /// app has just checked: the session gets a new token, the old one is dead, and the login is
     /// a recent one for `#[require_user(recent = "..")]`. It is bound to the
     /// [credential](AuthUser::CREDENTIAL) that the user has now.
     ///
@@ -180,7 +180,7 @@ impl Locals {
     /// # Errors
     /// [`Error::Unauthenticated`] if there is no session, or it has ended meanwhile;
     /// [`Error::Impersonating`] in an [impersonation](Self::impersonate), which never counts as a
-    /// recent log-in; [`Error::ResponseStarted`] when no cookie can be written any more;
+    /// recent login; [`Error::ResponseStarted`] when no cookie can be written any more;
     /// [`Error::Store`] if the store fails, and the token is the old one.
     pub async fn reauthenticate(&self) -> Result<Session, Error> {
         self.refuse_if_finished("reauthenticate")?;
@@ -192,7 +192,7 @@ impl Locals {
         Ok(session)
     }
 
-    /// Where the browser wanted to go before it was sent to sign in: the `next` of this request's
+    /// Where the browser wanted to go before it was sent to log in: the `next` of this request's
     /// query, if it is a path of this app, and `/` otherwise. Return it, and the browser goes there.
     ///
     /// ```
@@ -212,7 +212,7 @@ impl Locals {
         SafeRedirect::from_query(self.request.query_string())
     }
 
-    /// Signs out: ends the session of this request, and the one from which it is an
+    /// Logs out: ends the session of this request, and the one from which it is an
     /// [impersonation](Self::impersonate), and removes the cookie. Without a session it ends none.
     /// Where the browser presents several tokens, it ends the session of each, and removes them all.
     /// The [guest](Self::guest) of this browser is ended, too: the next person who uses it must not find
@@ -235,7 +235,7 @@ impl Locals {
     ///
     /// # Errors
     /// [`Error::Store`] if the store fails, or the row of the session cannot be read: the session lives
-    /// and the cookie stays, so that signing out can be tried again. [`Error::ResponseStarted`] when the cookie can no longer be
+    /// and the cookie stays, so that logging out can be tried again. [`Error::ResponseStarted`] when the cookie can no longer be
     /// removed: then end the session by
     /// [`invalidate_session`](crate::SessionManager::invalidate_session).
     pub async fn log_out(&self) -> Result<(), Error> {
@@ -264,7 +264,7 @@ impl Locals {
     /// # async fn example(locals: Locals) -> Result<String, Error> {
     /// save_password().await?;
     /// let ended = locals.log_out_other_sessions().await?;
-    /// let answer = format!("Changed, and signed out on {ended} other devices");
+    /// let answer = format!("Changed, and logged out on {ended} other devices");
     /// # Ok(answer)
     /// # }
     /// ```
@@ -289,7 +289,7 @@ impl Locals {
 
     /// Ends all sessions of this request's user, this one too, and removes the cookie; says how
     /// many there were. Zero without a session. Where the browser presents several tokens, none of them
-    /// says who the user is: then it ends the sessions of these tokens. Who acts as this user is signed
+    /// says who the user is: then it ends the sessions of these tokens. Who acts as this user is logged
     /// out here as well, and the [guest](Self::guest) of this browser ends, as by
     /// [`log_out`](Self::log_out).
     ///
@@ -297,7 +297,7 @@ impl Locals {
     /// # use locals::{Error, Locals, require_user};
     /// #[require_user]
     /// async fn log_out_everywhere(locals: Locals) -> Result<String, Error> {
-    ///     Ok(format!("Signed out on {} devices", locals.log_out_everywhere().await?))
+    ///     Ok(format!("Logged out on {} devices", locals.log_out_everywhere().await?))
     /// }
     /// ```
     ///
@@ -312,7 +312,7 @@ impl Locals {
         self.end_guest().await?;
         let mut ended = 0;
         if let Some(session) = &session {
-            // Whoever acts as this user is signed out too, and first: with it ends what they act in.
+            // Whoever acts as this user is logged out too, and first: with it ends what they act in.
             if let Some(actor) = session.record.actor_session {
                 self.auth().invalidate_session(actor).await?;
             }
@@ -356,7 +356,7 @@ impl Locals {
     }
 
     /// Ends one of the sessions of this request's user; `false` if there is none with this id,
-    /// or it is another user's. Ending the current one signs out.
+    /// or it is another user's. Ending the current one logs out.
     ///
     /// ```
     /// # use actix_web::{HttpResponse, Responder, web};
@@ -424,7 +424,7 @@ impl Locals {
         }
     }
 
-    /// Whether somebody may have been signed in here: the browser presented a cookie of a session,
+    /// Whether somebody may have been logged in here: the browser presented a cookie of a session,
     /// or this request has set one. A stranger's has nothing to forget.
     fn is_known_browser(&self) -> bool {
         let has_cookie = match self.resolution.decision() {
@@ -434,7 +434,7 @@ impl Locals {
         has_cookie || self.resolution.presented != Presented::Nothing
     }
 
-    /// Refuses to sign out of a session that is there and cannot be read: it may be mended, and
+    /// Refuses to log out of a session that is there and cannot be read: it may be mended, and
     /// then it would live.
     async fn refuse_unreadable(&self) -> Result<(), Error> {
         let is_unreadable =
@@ -462,7 +462,7 @@ impl Locals {
         Ok(own)
     }
 
-    /// The session of a user who is signed in already, as between two factors. They keep its data.
+    /// The session of a user who is logged in already, as between two factors. They keep its data.
     async fn session_before<U: AuthUser>(&self, user: &U) -> Result<Option<SessionRecord>, Error> {
         let session = self.get_session().await?;
         let same = session.filter(|session| {
@@ -471,7 +471,7 @@ impl Locals {
         Ok(same.map(|session| session.record))
     }
 
-    /// What the row of the guest who signs in becomes, if their data are taken over, and the data of the
+    /// What the row of the guest who logs in becomes, if their data are taken over, and the data of the
     /// new session.
     fn data_to_take_over(
         &self,
@@ -487,7 +487,7 @@ impl Locals {
                 let successor = Successor::generate()?;
                 Ok((Some(successor.record_after(&guest.record, self.auth().now())), Some(data)))
             }
-            // Nobody is kept from signing in by what they have gathered: it stays the guest's.
+            // Nobody is kept from logging in by what they have gathered: it stays the guest's.
             Err(Error::TooMuchData { most }) => {
                 tracing::warn!(most, "the data of a guest are too many to be taken over");
                 Ok((None, before))
@@ -510,7 +510,7 @@ impl Locals {
     }
 }
 
-/// How one of this browser's sessions ends with a log-in: as it was read, where its data are taken
+/// How one of this browser's sessions ends with a login: as it was read, where its data are taken
 /// over.
 fn end(id: SessionId, before: Option<&SessionRecord>) -> End {
     match before {

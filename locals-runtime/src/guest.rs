@@ -1,4 +1,4 @@
-//! Visitors who have not signed in, and what the app keeps of them.
+//! Visitors who have not logged in, and what the app keeps of them.
 
 use std::{fmt, rc::Rc, sync::Arc};
 
@@ -18,7 +18,7 @@ use crate::{
     turns::Turn,
 };
 
-/// Data that an app keeps of a visitor before they sign in. Every such type is one.
+/// Data that an app keeps of a visitor before they log in. Every such type is one.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be kept of a guest",
     note = "write `#[derive(Default, serde::Serialize, serde::Deserialize)]` above `{Self}`"
@@ -44,7 +44,7 @@ impl Guest {
     }
 }
 
-/// How many log-ins in a row, each of which has taken the guest over, a token is followed through.
+/// How many logins in a row, each of which has taken the guest over, a token is followed through.
 const MOST_MOVES: usize = 8;
 
 /// What the token of a guest leads to.
@@ -52,9 +52,9 @@ const MOST_MOVES: usize = 8;
 pub(crate) struct FoundGuest {
     /// The guest, if they are there.
     pub guest: Option<Rc<Guest>>,
-    /// The token of one who is yet to come, and who follows a guest that a log-in has taken over.
+    /// The token of one who is yet to come, and who follows a guest that a login has taken over.
     successor: Option<SessionToken>,
-    /// The rows of those whom a log-in has taken over, each of which names the next.
+    /// The rows of those whom a login has taken over, each of which names the next.
     moved: Vec<SessionId>,
 }
 
@@ -87,7 +87,7 @@ impl From<Rc<Guest>> for FoundGuest {
     }
 }
 
-/// How the data of a guest become those of the session of who signs in.
+/// How the data of a guest become those of the session of who logs in.
 #[derive(Clone)]
 pub(crate) struct Merge(Arc<MergeJson>);
 
@@ -124,7 +124,7 @@ impl Locals {
     ///
     /// A visitor has a cookie and a row of their own only once
     /// [`update_guest`](Self::update_guest) has changed something, and apart from any session:
-    /// nobody is signed in by them. When they sign in, the app's function
+    /// nobody is logged in by them. When they log in, the app's function
     /// ([`AuthBuilder::merge_guest`](crate::AuthBuilder::merge_guest)) takes the data over, in one
     /// step with the new session.
     ///
@@ -155,7 +155,7 @@ impl Locals {
 
     /// Changes what the app keeps of this visitor, and gives what `change` gives. It is kept for
     /// 7 days from now, unless the app says
-    /// [otherwise](crate::AuthBuilder::guest_lifetime), or until they sign out.
+    /// [otherwise](crate::AuthBuilder::guest_lifetime), or until they log out.
     ///
     /// Of writes at once none is lost: those of one process take turns, and where another process has
     /// written first, `change` is called again, with the newer data. So it may only change what it is
@@ -169,7 +169,7 @@ impl Locals {
     /// [limit](crate::AuthBuilder::guest_data_limit), 8 KiB by default, unless it is no more than there
     /// was; [`Error::TooManyGuests`] for a new guest where the store holds as many as it
     /// [may](crate::AuthBuilder::max_guests); [`Error::UnwritableData`] for what would not read back as
-    /// it is written; [`Error::GuestGone`] if another request has signed out or forgotten this guest
+    /// it is written; [`Error::GuestGone`] if another request has logged out or forgotten this guest
     /// meanwhile; [`Error::ResponseStarted`] when no cookie can be written any more; [`Error::Store`]
     /// if the store fails.
     pub async fn update_guest<G: GuestData, R>(
@@ -233,7 +233,7 @@ impl Locals {
             // Written, taken over or ended meanwhile.
             found = Rc::new(self.find_guest(&token).await?);
             if replaces.is_some() && found.guest.is_none() && found.successor.is_none() {
-                // By a log-out: a new guest would be found by the next person at this browser.
+                // By a logout: a new guest would be found by the next person at this browser.
                 return Err(Error::GuestGone);
             }
         }
@@ -258,8 +258,8 @@ impl Locals {
         Ok(())
     }
 
-    /// Ends the guest of a browser whose user signs out: the next person at it must not find what was
-    /// kept of this one. A stranger, who has no session to sign out of, keeps theirs.
+    /// Ends the guest of a browser whose user logs out: the next person at it must not find what was
+    /// kept of this one. A stranger, who has no session to log out of, keeps theirs.
     pub(crate) async fn end_guest(&self) -> Result<(), Error> {
         let is_stranger = self.resolution.presented == Presented::Nothing
             && !matches!(self.resolution.decision(), Decision::Set(_));
@@ -267,7 +267,7 @@ impl Locals {
             return Ok(());
         }
         match self.forget_guest().await {
-            // Without its cookie the row is nobody's. It must keep nobody from signing out.
+            // Without its cookie the row is nobody's. It must keep nobody from logging out.
             Err(Error::Store(StoreError::Corrupt(cause))) => {
                 Event::RowUnreadable { cause: &cause }.record();
                 self.resolution.guest_decision.replace(GuestDecision::Ended);

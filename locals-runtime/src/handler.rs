@@ -106,7 +106,7 @@ pub fn respond(value: impl Responder, request: &HttpRequest) -> HttpResponse {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` reaches a handler only through `#[with_session]` or `#[require_user]`",
     label = "this handler has neither attribute, or hides this type from it behind an alias or a wrapper",
-    note = "write `#[locals::with_session]` above the function if anybody may come, `#[locals::require_user]` if only signed-in users may"
+    note = "write `#[locals::with_session]` above the function if anybody may come, `#[locals::require_user]` if only logged-in users may"
 )]
 pub trait ThroughAttribute<'a> {}
 

@@ -14,12 +14,12 @@ use crate::{
 };
 
 impl Locals {
-    /// Lets the signed-in member of staff see the app as `user` does, to help them.
+    /// Lets the logged-in member of staff see the app as `user` does, to help them.
     ///
     /// The request, and those that follow from this browser, have a session of that user, in which
     /// [`Session::actor`] says who really acts. It ends with
     /// [`stop_impersonating`](Self::stop_impersonating), with any end of the session from which it
-    /// was begun, and when the browser is closed. It never counts as a recent log-in, so what asks
+    /// was begun, and when the browser is closed. It never counts as a recent login, so what asks
     /// for one stays closed. The user sees it in the list of their sessions, with its actor.
     ///
     /// Who may do this is for the app to check before, or to say once for all by
@@ -84,7 +84,7 @@ impl Locals {
     }
 
     /// Ends the impersonation: the member of staff is back in their own session, with a new token.
-    /// `None` if that or the impersonation has ended in the meantime; then nobody is signed in. In a
+    /// `None` if that or the impersonation has ended in the meantime; then nobody is logged in. In a
     /// session that is no impersonation it changes nothing.
     ///
     /// ```

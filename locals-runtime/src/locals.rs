@@ -114,7 +114,7 @@ impl Locals {
     /// whatever its status. The last call of this and [`clear_session`](Self::clear_session)
     /// wins.
     ///
-    /// At log-in use [`log_in`](Self::log_in), which also ends the session that the browser had
+    /// At login use [`log_in`](Self::log_in), which also ends the session that the browser had
     /// before.
     ///
     /// ```
@@ -126,7 +126,7 @@ impl Locals {
     /// async fn login(locals: Locals) -> Result<&'static str, Error> {
     ///     let session = locals.auth().create_session(&verify().await).await?;
     ///     locals.set_session(session);
-    ///     Ok("Signed in")
+    ///     Ok("Logged in")
     /// }
     /// ```
     pub fn set_session(&self, session: Session) {

@@ -2,7 +2,7 @@
 
 use crate::{clock::Timestamp, error::ConfigError, lifecycle::Lifetime, session::Periods};
 
-/// How a user signs in, where it is not as the app's sessions are by default.
+/// How a user logs in, where it is not as the app's sessions are by default.
 ///
 /// ```
 /// # use locals::{AuthUser, Error, Locals, LogInOptions, with_session};
@@ -11,9 +11,9 @@ use crate::{clock::Timestamp, error::ConfigError, lifecycle::Lifetime, session::
 /// # async fn verify() -> (Account, bool) { (Account { id: 1 }, false) }
 /// #[with_session]
 /// async fn login(locals: Locals) -> Result<&'static str, Error> {
-///     let (account, stay_signed_in) = verify().await;
-///     locals.log_in_with(&account, LogInOptions::new().remember(stay_signed_in)).await?;
-///     Ok("Signed in")
+///     let (account, stay_logged_in) = verify().await;
+///     locals.log_in_with(&account, LogInOptions::new().remember(stay_logged_in)).await?;
+///     Ok("Logged in")
 /// }
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +36,7 @@ impl LogInOptions {
     }
 
     /// Whether the browser keeps the session when it is closed. With `false` the cookie has no
-    /// `Max-Age`, and a browser forgets it, which is what "do not stay signed in" means; some
+    /// `Max-Age`, and a browser forgets it, which is what "do not stay logged in" means; some
     /// bring it back when they restore their windows. The server's own limits hold either way.
     pub fn remember(self, remember: bool) -> Self {
         Self { is_persistent: remember, ..self }
@@ -48,7 +48,7 @@ impl LogInOptions {
     }
 
     /// When the user proved who they are, if that was before now, such as for a session that is made
-    /// in exchange for one of another kind: what asks for a recent log-in then asks for another proof.
+    /// in exchange for one of another kind: what asks for a recent login then asks for another proof.
     /// A time to come counts as now, if it is at most a minute away; a later one counts as long ago
     /// (as 1970), because the clock that showed it was wrong.
     pub fn authenticated_at(self, time: Timestamp) -> Self {

@@ -29,7 +29,7 @@ use crate::{
     user::AuthUser,
 };
 
-/// Lets only signed-in users into a scope, a resource or a service of files. Made by
+/// Lets only logged-in users into a scope, a resource or a service of files. Made by
 /// [`Auth::require_user`]; its options and its answers are those of `#[require_user]`.
 ///
 /// ```
@@ -59,7 +59,7 @@ pub struct Guard<T, C = ()> {
 
 impl<T: AuthUser> Auth<T> {
     /// A guard for a whole scope, for `web::scope("/admin").wrap(auth.require_user())`: everything
-    /// inside is for signed-in users alone, also what has no attribute, such as the files of
+    /// inside is for logged-in users alone, also what has no attribute, such as the files of
     /// `actix-files`.
     pub fn require_user(&self) -> Guard<T> {
         Guard::new(self.registered(), RequireUser::new())
@@ -159,7 +159,7 @@ where
                     // Of a body that came late the refusal says more than what it made of the rest.
                     let error = match refused.take() {
                         Some(Refusal::Error(refusal, _)) => refusal.into(),
-                        Some(Refusal::SignedIn(_)) | None => error,
+                        Some(Refusal::LoggedIn(_)) | None => error,
                     };
                     return Err(FinishedError::of(error, &resolution, head).await);
                 }

@@ -1,10 +1,10 @@
 //! Which of a user's sessions are the newest: a pure decision of (sessions, now).
 //!
-//! Log-ins at once each decide it for themselves, on any node. They end exactly the others if all
+//! Logins at once each decide it for themselves, on any node. They end exactly the others if all
 //! agree on one order of all sessions, which is that of their times of creation and, where these are
-//! equal, of their ids. So a log-in may find that its own session is not among the newest.
+//! equal, of their ids. So a login may find that its own session is not among the newest.
 //!
-//! A log-in that begins after another has been answered is the newer one: before its session is
+//! A login that begins after another has been answered is the newer one: before its session is
 //! created, those of its user are read, and its time of creation is put after theirs where the clock
 //! that noted them was a little ahead of this one.
 

@@ -38,7 +38,7 @@ pub(crate) enum Outcome {
 
 /// `opened`: none as well if nobody has asked.
 ///
-/// A cookie that opens nothing is kept: the browser may have another one by now, of a log-in that
+/// A cookie that opens nothing is kept: the browser may have another one by now, of a login that
 /// was answered meanwhile, and a removal would be of that.
 pub(crate) fn outcome(choice: Choice, presented: &Presented, opened: Option<Opened>) -> Outcome {
     match (choice, opened) {

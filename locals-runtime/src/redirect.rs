@@ -27,13 +27,13 @@ const ROUNDS: u8 = 2;
 
 /// A path of this app that a browser can safely be sent to, such as `/orders/7?page=2`.
 ///
-/// Whoever writes a link to a log-in page chooses its `next`. If the app followed it anywhere, the
-/// link would lead through your log-in page to a copy of it (an *open redirect*, OWASP ASVS 5.0
+/// Whoever writes a link to a login page chooses its `next`. If the app followed it anywhere, the
+/// link would lead through your login page to a copy of it (an *open redirect*, OWASP ASVS 5.0
 /// §3.7.2). A value of this type never leaves the app: not for another host, however disguised,
 /// and not after being decoded once or twice.
 ///
 /// What is missing or unsafe becomes the default, `/`, and is never an error: a hostile link does
-/// not break the log-in. It may be a field of a form or a query, with no attribute; it may be
+/// not break the login. It may be a field of a form or a query, with no attribute; it may be
 /// taken by a handler, and is then the `next` of the query string; and it may be returned, as
 /// 303 See Other.
 ///
@@ -96,7 +96,7 @@ impl SafeRedirect {
 
     /// Leads to `path` if this leads nowhere in particular, which is to `/`.
     ///
-    /// So a browser that was sent to the log-in page goes back to where it came from, and one that
+    /// So a browser that was sent to the login page goes back to where it came from, and one that
     /// came by itself goes to `path`. If `path` is no local path either, it stays at `/`.
     ///
     /// ```
@@ -127,7 +127,7 @@ impl SafeRedirect {
     }
 }
 
-/// The address of the log-in page, with `wanted` as its `next` where that is safe. `login` has
+/// The address of the login page, with `wanted` as its `next` where that is safe. `login` has
 /// neither a `next` of its own nor a fragment.
 pub(crate) fn with_next(login: &str, wanted: &str) -> String {
     let Some(next) = SafeRedirect::parse(wanted) else {

@@ -371,7 +371,7 @@ impl Resolution {
         // Before the question: what happens while it is on its way counts as happened since.
         let asked_at = self.auth.sessions().now();
         let read = match self.read_row().await {
-            // One row is broken, not the store: its user is not signed in, and all others are.
+            // One row is broken, not the store: its user is not logged in, and all others are.
             Err(Error::Store(StoreError::Corrupt(cause))) => {
                 Event::RowUnreadable { cause: &cause }.record();
                 Resolved { unreadable: true, ..Resolved::default() }

@@ -55,14 +55,14 @@ pub struct SessionRecord {
     pub idle_expires_at: Timestamp,
     /// When it is dead however much it is used. Never moved.
     pub absolute_expires_at: Timestamp,
-    /// Its own active and idle period, where it was signed in with a life of its own; `None` for
+    /// Its own active and idle period, where it was logged in with a life of its own; `None` for
     /// those of the app's [`Lifetime`](crate::Lifetime).
     pub periods: Option<Periods>,
     /// Whether the browser keeps the cookie when it is closed.
     pub is_persistent: bool,
-    /// The browser that signed in, as its `User-Agent` header said; at most 255 characters.
+    /// The browser that logged in, as its `User-Agent` header said; at most 255 characters.
     pub user_agent: Option<String>,
-    /// The network address that signed in.
+    /// The network address that logged in.
     pub address: Option<String>,
     /// The session of the member of staff who acts as this user.
     pub actor_session: Option<SessionId>,
@@ -324,7 +324,7 @@ impl DataChange {
     }
 }
 
-/// What a store keeps of a visitor who has not signed in: one row.
+/// What a store keeps of a visitor who has not logged in: one row.
 ///
 /// A store that reads a row makes a record by [`new`](Self::new) and sets the other fields, as
 /// with a [`SessionRecord`].
@@ -470,12 +470,12 @@ impl Session {
         lifecycle::absolute_end(&self.record)
     }
 
-    /// The browser that signed in, as it called itself.
+    /// The browser that logged in, as it called itself.
     pub fn user_agent(&self) -> Option<&str> {
         self.record.user_agent.as_deref()
     }
 
-    /// The network address that signed in.
+    /// The network address that logged in.
     pub fn address(&self) -> Option<&str> {
         self.record.address.as_deref()
     }
@@ -538,9 +538,9 @@ pub struct SessionInfo {
     pub actor: Option<UserId>,
     /// Active, or idle and waiting for its next use.
     pub state: SessionState,
-    /// The browser that signed in, as it called itself.
+    /// The browser that logged in, as it called itself.
     pub user_agent: Option<String>,
-    /// The network address that signed in.
+    /// The network address that logged in.
     pub address: Option<String>,
     /// Whether it is the session of the request that asks.
     pub is_current: bool,

@@ -27,7 +27,7 @@ use crate::{
 /// How many rows one statement of the sweeper deletes at most, so that it blocks nobody.
 pub(crate) const SWEEP_BATCH: u32 = 1_000;
 
-/// How many of a user's surplus sessions a log-in ends at most; the next one goes on.
+/// How many of a user's surplus sessions a login ends at most; the next one goes on.
 const TRIM_BATCH: usize = 100;
 
 /// Creates, validates, lists and ends sessions, on the server's own account.
@@ -78,7 +78,7 @@ pub(crate) struct NewSession<'a> {
     pub data: Option<String>,
 }
 
-/// Who signs in, as far as the request tells.
+/// Who logs in, as far as the request tells.
 #[derive(Debug, Default)]
 pub(crate) struct Client {
     pub user_agent: Option<String>,
@@ -189,7 +189,7 @@ impl SessionManager {
         let token = SessionToken::generate()?;
         let credential = self.0.users.bind(token.id(), user)?;
         let now = self.now();
-        // Who acts as somebody else does so no longer than they are signed in themselves.
+        // Who acts as somebody else does so no longer than they are logged in themselves.
         let latest = new.actor.map(Session::idle_expires_at);
         let span = Span::new(self.0.settings.lifetime, &new.options, now, latest)?;
         let proved_at = new.options.proved_at(now);
@@ -225,7 +225,7 @@ impl SessionManager {
     }
 
     /// Puts the creation of a new session after those of its user's others, which a node may have
-    /// noted whose clock is a little ahead. Else the new one, although nobody signed in after it, might
+    /// noted whose clock is a little ahead. Else the new one, although nobody logged in after it, might
     /// not be among the newest and end itself. Where they cannot be read, this node's clock decides.
     async fn put_after_others(&self, new: &mut Session) {
         if self.most_with(new).is_none() {
@@ -259,7 +259,7 @@ impl SessionManager {
     }
 
     /// Ends the oldest sessions of a user who has more than they may, which the new one may be among
-    /// if others have been created at the same time. It is housekeeping: if it fails, the next log-in
+    /// if others have been created at the same time. It is housekeeping: if it fails, the next login
     /// does it.
     async fn keep_newest(&self, new: &Session) {
         let (user, now) = (new.user_id(), self.now());
@@ -267,7 +267,7 @@ impl SessionManager {
         let trimmed = async {
             let sessions = self.0.store.list_times_by_user(user).await?;
             for session in surplus(sessions, new.id(), most, now).into_iter().take(TRIM_BATCH) {
-                // Another log-in may have ended it a moment ago.
+                // Another login may have ended it a moment ago.
                 if self.delete(session).await? {
                     Event::SessionTrimmed { session, user }.record();
                 }
@@ -343,7 +343,7 @@ impl SessionManager {
     }
 
     /// Gives a session a new token, because its user has just proved again who they are: the old
-    /// token is dead, and the log-in is a recent one. It is bound to the
+    /// token is dead, and the login is a recent one. It is bound to the
     /// [credential](AuthUser::CREDENTIAL) that its user has now. `None` if the session has ended since.
     ///
     /// In a handler use [`Locals::reauthenticate`](crate::Locals::reauthenticate), which also sets
@@ -402,7 +402,7 @@ impl SessionManager {
     /// # struct Account { id: i64 }
     /// # async fn example(auth: Auth<Account>, account: Account) -> Result<(), Error> {
     /// let ended = auth.invalidate_user_sessions(account.id).await?;
-    /// println!("signed out on {ended} devices");
+    /// println!("logged out on {ended} devices");
     /// # Ok(())
     /// # }
     /// ```
@@ -637,7 +637,7 @@ impl SessionManager {
     /// Refuses a user whose account is switched off.
     pub(crate) async fn expect_active<U: AuthUser>(&self, user: &U) -> Result<(), Error> {
         let Some(accounts) = &self.0.accounts else { return Ok(()) };
-        let is_active = accounts.may_sign_in(user, &user.id().to_user_id()).await?;
+        let is_active = accounts.may_log_in(user, &user.id().to_user_id()).await?;
         if is_active { Ok(()) } else { Err(Error::InactiveUser) }
     }
 

@@ -50,7 +50,7 @@ impl Settings {
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         self.lifetime.check()?;
         if self.max_sessions == Some(0) {
-            let reason = "AuthBuilder::max_sessions is 0, but then nobody could sign in";
+            let reason = "AuthBuilder::max_sessions is 0, but then nobody could log in";
             return Err(ConfigError(reason.to_owned()));
         }
         if self.guest_lifetime.is_zero() {
@@ -77,7 +77,7 @@ impl Settings {
         if overlap < Duration::from_millis(1) {
             return Err(ConfigError(format!(
                 "AuthBuilder::rotation_overlap is {overlap:?}, but it must be at least a \
-                 millisecond: without an overlap the parallel requests of a page would sign their \
+                 millisecond: without an overlap the parallel requests of a page would log their \
                  user out"
             )));
         }

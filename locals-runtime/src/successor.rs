@@ -1,6 +1,6 @@
-//! Who follows a guest whose data a log-in has taken over.
+//! Who follows a guest whose data a login has taken over.
 //!
-//! Requests that the browser sent before it heard of the log-in bring the old token. Those that write
+//! Requests that the browser sent before it heard of the login bring the old token. Those that write
 //! begin a new guest. Were each to make a token of its own, the browser would keep one of them, and
 //! what the others have written would be lost. So for a while the row of the old guest stays, and names
 //! the one who follows. It names no token: that is made of the old one and a salt.

@@ -1,4 +1,4 @@
-//! For tests of apps that use `locals`: requests of signed-in users, and a test of the app's
+//! For tests of apps that use `locals`: requests of logged-in users, and a test of the app's
 //! hygiene (feature `testing`).
 //!
 //! Turn the feature on where it is needed, in `[dev-dependencies]`:
@@ -7,7 +7,7 @@
 //! locals = { version = "0.1", features = ["testing"] }
 //! ```
 //!
-//! A test as a signed-in user takes three lines:
+//! A test as a logged-in user takes three lines:
 //!
 //! ```
 //! use actix_web::{App, test::{TestRequest, call_service, init_service}};
@@ -38,8 +38,8 @@
 //!
 //! | for | there is |
 //! |---|---|
-//! | requests of a user who is signed in | [`Auth::test_session`](crate::Auth::test_session), [`logged_in`](TestRequestExt::logged_in) |
-//! | requests that follow a log-in of the app's own | [`Jar`], [`cookies_of`](TestRequestExt::cookies_of) |
+//! | requests of a user who is logged in | [`Auth::test_session`](crate::Auth::test_session), [`logged_in`](TestRequestExt::logged_in) |
+//! | requests that follow a login of the app's own | [`Jar`], [`cookies_of`](TestRequestExt::cookies_of) |
 //! | the life of a session, without waiting | [`ManualClock`] |
 //! | whether the app handles sessions as it should | [`assert_hygiene`] |
 

@@ -134,7 +134,7 @@ impl SessionToken {
         SecretHash(hash.finalize().into())
     }
 
-    /// The token itself. Whoever has it is signed in: keep it out of logs, URLs and pages.
+    /// The token itself. Whoever has it is logged in: keep it out of logs, URLs and pages.
     ///
     /// The session cookie is written for you; this is for other carriers, such as an app on a
     /// phone that keeps the token in the system's key store.

@@ -72,7 +72,7 @@ impl<T: AuthUser> Auth<T> {
 impl<D: Dialect, T: AuthUser> Within<'_, D, T> {
     /// As [`SessionManager::create_session`](crate::SessionManager::create_session). It ends no
     /// other session: what the user has above
-    /// [`max_sessions`](crate::AuthBuilder::max_sessions) ends at their next log-in, for which the
+    /// [`max_sessions`](crate::AuthBuilder::max_sessions) ends at their next login, for which the
     /// clock of this node alone says how new this one is.
     ///
     /// # Errors

@@ -44,7 +44,7 @@ pub trait AuthUser: Send + Sync + 'static {
     /// type of the app's own around one of them, with [`#[derive(UserKey)]`](UserKey).
     type Id: UserKey;
 
-    /// The table that holds the users. Tokens are bound to its name: under another one, all sign in once
+    /// The table that holds the users. Tokens are bound to its name: under another one, all log in once
     /// more.
     const TABLE: &'static str;
 
@@ -167,7 +167,7 @@ impl Users {
     }
 }
 
-/// The signed-in user, as the app's own type `T`, to which it derefs.
+/// The logged-in user, as the app's own type `T`, to which it derefs.
 ///
 /// A handler takes it as `User<T>` under `#[require_user]` and as `Option<User<T>>` under
 /// `#[with_session]`. Clones share one `T`. `Debug` shows the id alone: a row of users often

@@ -8,7 +8,7 @@ use crate::{
     user::{AuthUser, User},
 };
 
-/// A condition on the user of a session: a role, a confirmed address, a recent log-in.
+/// A condition on the user of a session: a role, a confirmed address, a recent login.
 ///
 /// It is a type without values. A handler that takes [`Verified<Account, IsAdmin>`](Verified) runs
 /// only for users who meet it, and so does every function that asks for a
@@ -86,10 +86,10 @@ all_of!(A, B);
 all_of!(A, B, C);
 all_of!(A, B, C, D);
 
-/// A condition that every user meets whose log-in is at most so many minutes old, and who acts in
+/// A condition that every user meets whose login is at most so many minutes old, and who acts in
 /// their own name.
 ///
-/// Others are asked to sign in again, as with `#[require_user(recent = "10m")]`; who acts as the user
+/// Others are asked to log in again, as with `#[require_user(recent = "10m")]`; who acts as the user
 /// is answered 403.
 ///
 /// ```

@@ -9,12 +9,12 @@ fn what_was_answered_outlives_a_process_that_is_killed() {
     is_sent_to(&mut ada, "/", "/login", &[]);
     example.start_again();
     let mut ada = example.visitor().with_cookies_of(&ada);
-    assert!(ada.get("/").text.contains("Signed in as Ada"));
+    assert!(ada.get("/").text.contains("Logged in as Ada"));
 
     let mut thief = ada.clone();
     is_sent_to(&mut ada, "/", "/logout", &[]);
-    assert!(thief.get("/").text.contains("Sign in as Ada"));
+    assert!(thief.get("/").text.contains("Log in as Ada"));
     example.start_again();
     let mut thief = example.visitor().with_cookies_of(&thief);
-    assert!(thief.get("/").text.contains("Sign in as Ada"));
+    assert!(thief.get("/").text.contains("Log in as Ada"));
 }

@@ -23,11 +23,11 @@ fn run(database: &TestDatabase<Postgres>, argument: &str) -> Output {
     program.arg(argument).env("DATABASE_URL", database.url()).output().unwrap()
 }
 
-fn signs_in(visitor: &mut Visitor, password: &str) -> u16 {
+fn logs_in(visitor: &mut Visitor, password: &str) -> u16 {
     visitor.post("/login", &[("email", "ada@example.com"), ("password", password)]).status
 }
 
-/// Whether the page is that of somebody signed in.
+/// Whether the page is that of somebody logged in.
 fn is_known(visitor: &mut Visitor) -> bool {
     visitor.get("/").text.contains("/password")
 }
@@ -37,7 +37,7 @@ async fn a_new_password_ends_the_other_sessions_on_every_node_and_the_own_token(
     let database = TestDatabase::<Postgres>::new().await;
     let [first, second] = [node(&database, &[]), node(&database, &[])];
     let (mut here, mut there) = (first.visitor(), second.visitor());
-    assert_eq!((signs_in(&mut here, OLD), signs_in(&mut there, OLD)), (303, 303));
+    assert_eq!((logs_in(&mut here, OLD), logs_in(&mut there, OLD)), (303, 303));
     let mut here_before = second.visitor().with_cookies_of(&here);
     assert!(is_known(&mut here_before) && is_known(&mut there));
 
@@ -49,7 +49,7 @@ async fn a_new_password_ends_the_other_sessions_on_every_node_and_the_own_token(
     assert!(is_known(&mut here));
     assert!(is_known(&mut second.visitor().with_cookies_of(&here)));
     assert!(!is_known(&mut here_before) && !is_known(&mut there));
-    assert_eq!((signs_in(&mut there, OLD), signs_in(&mut there, NEW)), (401, 303));
+    assert_eq!((logs_in(&mut there, OLD), logs_in(&mut there, NEW)), (401, 303));
 }
 
 #[actix_web::test]
@@ -63,5 +63,5 @@ async fn tables_of_another_tool_are_checked_before_anybody_is_served() {
     assert!(migration.status.success(), "{migration:?}");
     Postgres::run(&database.url(), String::from_utf8(migration.stdout).unwrap()).await.unwrap();
     let node = node(&database, &["check"]);
-    assert_eq!(signs_in(&mut node.visitor(), OLD), 303);
+    assert_eq!(logs_in(&mut node.visitor(), OLD), 303);
 }

@@ -1,11 +1,11 @@
-//! A log-in with a password, and its end.
+//! A login with a password, and its end.
 
 use crate::{Example, is_sent_to};
 
 const ADA: &str = "ada@example.com";
 
 #[test]
-fn who_signs_in_is_known_until_they_sign_out_also_after_a_new_start() {
+fn who_logs_in_is_known_until_they_log_out_also_after_a_new_start() {
     let mut example = Example::start("quickstart");
     let mut ada = example.visitor();
     assert_eq!(ada.ask("GET", "/me", &[], "").status, 401, "as a program");

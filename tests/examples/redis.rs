@@ -60,7 +60,7 @@ async fn change_users(example: &Example, sql: &'static str) {
 }
 
 #[actix_web::test]
-async fn a_user_who_is_locked_out_is_not_signed_in_while_they_are() {
+async fn a_user_who_is_locked_out_is_not_logged_in_while_they_are() {
     let keys = Keys::new();
     let example = keys.app();
     let mut ada = example.visitor();

@@ -3,7 +3,7 @@
 use crate::{Example, is_sent_to};
 
 #[test]
-fn one_browser_is_signed_in_to_both_and_out_of_each_alone() {
+fn one_browser_is_logged_in_to_both_and_out_of_each_alone() {
     let example = Example::start("two_user_types");
     let mut both = example.visitor();
     is_sent_to(&mut both, "/", "/login", &[]);
@@ -11,8 +11,8 @@ fn one_browser_is_signed_in_to_both_and_out_of_each_alone() {
     assert_eq!(both.get("/staff/me").status, 401);
     is_sent_to(&mut both, "/staff/", "/staff/login", &[]);
     assert_eq!(both.get("/staff/me").text, "Employee 1, Grace");
-    assert!(both.get("/").text.contains("Signed in as Ada"));
-    assert!(both.get("/staff/").text.contains("Signed in as Grace"));
+    assert!(both.get("/").text.contains("Logged in as Ada"));
+    assert!(both.get("/staff/").text.contains("Logged in as Grace"));
 
     is_sent_to(&mut both, ".", "/logout", &[]);
     assert_eq!(both.get("/me").status, 401);

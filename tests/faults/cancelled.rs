@@ -44,7 +44,7 @@ async fn a_request_dropped_at_any_await_leaves_a_legal_state<E: Engine>() {
     let kept = client.token(9).await;
     let mut ended = 0;
     for times in 0..40 {
-        // Signing in, over a session that it ends: never neither of the two.
+        // Logging in, over a session that it ends: never neither of the two.
         fixture.auth.invalidate_user_sessions(1).await.unwrap();
         let held = client.token(1).await;
         let done = polled(client.login(1, &held), times).await;
@@ -52,7 +52,7 @@ async fn a_request_dropped_at_any_await_leaves_a_legal_state<E: Engine>() {
         let sessions = fixture.auth.user_sessions(1).await.unwrap().len();
         assert!(lives || sessions > 0, "after {times} polls");
         assert!(!(lives && done) && sessions <= 3, "after {times} polls: {sessions}");
-        // Reads, and signing out.
+        // Reads, and logging out.
         let held = client.token(2).await;
         polled(client.me(&held), times).await;
         assert_eq!(client.me(&held).await.body, "name-2");

@@ -118,7 +118,7 @@ where
         }
     }
 
-    /// Makes these changes one by one, beside visitors that sign in and out and are recognised;
+    /// Makes these changes one by one, beside visitors that log in and out and are recognised;
     /// each step stands for a while. No request may fail, and `check` finds nothing wrong.
     async fn change(&self, steps: &[&str]) {
         let visitors = join_all((0..LOADS).map(|visitor| self.visit(visitor)));
@@ -139,11 +139,11 @@ where
             }
             if visitor.is_multiple_of(2) {
                 let reply = self.client.login(4, "").await;
-                self.expect("a log-in", &reply);
+                self.expect("a login", &reply);
                 if reply.is_ok() {
                     let token = reply.token();
                     self.expect("a new user", &self.client.me(&token).await);
-                    self.expect("a log-out", &self.client.logout(&token).await);
+                    self.expect("a logout", &self.client.logout(&token).await);
                 }
             }
             self.rounds.set(self.rounds.get() + 1);

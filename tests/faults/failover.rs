@@ -54,7 +54,7 @@ async fn a_log_in_that_meets_a_connection_to_a_replica_is_done_on_another<E: Dem
     for reply in join_all((0..10).map(|_| client.login(3, ""))).await {
         failed += u32::from(!reply.is_ok());
     }
-    assert_eq!(failed, 0, "of 20 log-ins");
+    assert_eq!(failed, 0, "of 20 logins");
     demote_all(&fixture).await;
     for reply in join_all(tokens.iter().map(|token| client.login(4, token))).await {
         assert!(reply.is_ok(), "over a session, in a transaction: {reply:?}");
@@ -155,7 +155,7 @@ async fn a_demoted_mariadb_is_left_for_the_new_primary_behind_the_same_address()
     proxy.lead_to(new.address());
     let replies = join_all((0..20).map(|_| client.login(2, ""))).await;
     let failed = replies.iter().filter(|reply| !reply.is_ok()).count();
-    assert_eq!(failed, 0, "of 20 log-ins");
+    assert_eq!(failed, 0, "of 20 logins");
     let fresh = MySql::open(&new.url()).await;
     let there = MySql::number(fresh.pool(), "SELECT COUNT(*) FROM user_sessions").await;
     assert_eq!(there, 20, "all on the new primary");

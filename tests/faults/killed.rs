@@ -1,4 +1,4 @@
-//! `kill -9`, of the app and of the database, while users sign in and out.
+//! `kill -9`, of the app and of the database, while users log in and out.
 
 use std::{collections::HashMap, thread, time::Duration};
 
@@ -13,7 +13,7 @@ use crate::{
 /// What is known of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
-    /// Its log-in was acknowledged.
+    /// Its login was acknowledged.
     In,
     /// Something that ends it was begun.
     Open,
@@ -35,7 +35,7 @@ impl Fate {
     }
 }
 
-/// Signs in, in again over it, and out, until it is told to stop; every third session is left.
+/// Logs in, in again over it, and out, until it is told to stop; every third session is left.
 /// Tells of each step, and with an empty token of one that failed.
 async fn work(client: &Client, mut tell: impl AsyncFnMut(Fate, &str) -> bool) {
     for round in 0_u64.. {
@@ -78,9 +78,9 @@ async fn check(client: &Client, fates: &HashMap<String, Fate>) -> i64 {
     for (token, fate) in fates {
         let status = client.me(token).await.status;
         match fate {
-            Fate::In => assert_eq!(status, StatusCode::OK, "an acknowledged log-in is lost"),
+            Fate::In => assert_eq!(status, StatusCode::OK, "an acknowledged login is lost"),
             Fate::Out => {
-                assert_eq!(status, StatusCode::UNAUTHORIZED, "an acknowledged log-out is lost");
+                assert_eq!(status, StatusCode::UNAUTHORIZED, "an acknowledged logout is lost");
             }
             Fate::Open => {
                 assert!([StatusCode::OK, StatusCode::UNAUTHORIZED].contains(&status), "{status}");
@@ -126,7 +126,7 @@ async fn an_app_that_is_killed_loses_nothing_it_has_acknowledged() {
             fates.insert(token, fate);
         }
         let living = check(&fixture.client, &fates).await;
-        // What was stored and never acknowledged: at most one log-in for each kill.
+        // What was stored and never acknowledged: at most one login for each kill.
         let stored = fixture.sessions().await;
         assert!((living..=living + 1 + i64::try_from(round).unwrap()).contains(&stored));
     }

@@ -174,7 +174,7 @@ mod on_servers {
         "DROP INDEX user_sessions_by_expiry ON user_sessions"
     );
 
-    /// Migrates while others sign in all the time: each of them must succeed.
+    /// Migrates while others log in all the time: each of them must succeed.
     async fn migrate_beside_log_ins<E: Engine>(
         client: &Client,
         node: &SqlStore<E, Account>,
@@ -194,7 +194,7 @@ mod on_servers {
             (done, failed)
         };
         let (migrated, (done, failed)) = join(migrate, log_ins).await;
-        assert_eq!(failed, 0, "of {done} log-ins while it waits");
+        assert_eq!(failed, 0, "of {done} logins while it waits");
         assert!(done > 0);
         migrated
     }

@@ -1,4 +1,4 @@
-//! A server that is down, slow, full or cut off: 503, and nobody is signed out.
+//! A server that is down, slow, full or cut off: 503, and nobody is logged out.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::{
 tests_on!(servers: [
     a_server_that_is_down_is_503_and_the_cookie_works_when_it_is_back,
     strangers_are_served_while_the_server_is_down,
-    signing_out_while_the_server_is_down_is_not_called_done,
+    logging_out_while_the_server_is_down_is_not_called_done,
     connections_that_died_in_the_pool_fail_no_request,
     a_connection_cut_at_any_byte_signs_nobody_out,
     a_server_that_does_not_answer_is_503_in_time_and_nothing_piles_up,
@@ -60,7 +60,7 @@ async fn strangers_are_served_while_the_server_is_down<E: Engine + Server>() {
     }
 }
 
-async fn signing_out_while_the_server_is_down_is_not_called_done<E: Engine + Server>() {
+async fn logging_out_while_the_server_is_down_is_not_called_done<E: Engine + Server>() {
     let Proxied { fixture, mut proxy } = Proxied::<E>::new().await;
     let client = &fixture.client;
     let token = client.token(1).await;

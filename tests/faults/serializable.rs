@@ -66,18 +66,18 @@ async fn at_serializable_no_list_no_read_and_no_write_fails<E: Serializable + Se
         let id = 1 + writer % 3;
         for _ in 0..E::ROUNDS {
             let login = client.login(id, "").await;
-            tally.note("log-in", login.is_ok());
+            tally.note("login", login.is_ok());
             if !login.is_ok() {
                 continue;
             }
             let again = client.login(id, &login.token()).await;
-            tally.note("log-in over a session", again.is_ok());
+            tally.note("login over a session", again.is_ok());
             if !again.is_ok() {
                 continue;
             }
             let token = again.token();
             tally.note("read of one's own", client.me(&token).await.is_ok());
-            tally.note("log-out", client.logout(&token).await.is_ok());
+            tally.note("logout", client.logout(&token).await.is_ok());
         }
         writing.set(writing.get() - 1);
     });

@@ -159,7 +159,7 @@ mod mysql {
         let tokens = [client.token(1).await, client.token(1).await];
         for token in &tokens {
             if !elsewhere.me(token).await.is_ok() {
-                return Some("a log-in is answered and leaves nothing".to_owned());
+                return Some("a login is answered and leaves nothing".to_owned());
             }
         }
         let user = locals::UserId::Integer(1);
@@ -169,10 +169,10 @@ mod mysql {
         // In a transaction, that ends the one and makes the other.
         let newer = client.login(2, &tokens[0]).await.token();
         if elsewhere.me(&tokens[0]).await.is_ok() || !elsewhere.me(&newer).await.is_ok() {
-            return Some("a log-in over a session does not count elsewhere".to_owned());
+            return Some("a login over a session does not count elsewhere".to_owned());
         }
         if !client.logout(&newer).await.is_ok() || elsewhere.me(&newer).await.is_ok() {
-            return Some("a log-out is answered and the session lives".to_owned());
+            return Some("a logout is answered and the session lives".to_owned());
         }
         if elsewhere.logout(&tokens[1]).await.is_ok() && client.me(&tokens[1]).await.is_ok() {
             return Some("what ended elsewhere lives on".to_owned());

@@ -120,7 +120,7 @@ impl Client {
         self.get("/me", token).await
     }
 
-    /// Signs in, presenting a token unless it is empty.
+    /// Logs in, presenting a token unless it is empty.
     pub async fn login(&self, id: i64, token: &str) -> Reply {
         let request = TestRequest::post().uri(&format!("/login/{id}"));
         self.send(carrying(request, token)).await

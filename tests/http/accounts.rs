@@ -30,7 +30,7 @@ struct Member {
     is_staff: bool,
 }
 
-/// The row of a log-in, of the same table.
+/// The row of a login, of the same table.
 #[derive(sqlx::FromRow, AuthUser)]
 #[auth_user(table = "members")]
 struct LogInRow {
@@ -226,7 +226,7 @@ macro_rules! status {
 }
 
 #[actix_web::test]
-async fn a_user_whose_account_is_switched_off_is_signed_out_until_it_is_on_again() {
+async fn a_user_whose_account_is_switched_off_is_logged_out_until_it_is_on_again() {
     for all in Members::everywhere(only_active).await {
         let own = all.auth.create_session(&Member::new(1)).await.unwrap();
         let others = all.auth.create_session(&LogInRow::of(&Member::new(2))).await.unwrap();
@@ -248,7 +248,7 @@ async fn a_user_whose_account_is_switched_off_is_signed_out_until_it_is_on_again
 }
 
 #[actix_web::test]
-async fn nobody_signs_in_to_an_account_that_is_switched_off() {
+async fn nobody_logs_in_to_an_account_that_is_switched_off() {
     for all in Members::everywhere(only_active).await {
         all.put(&Member { is_active: false, ..Member::new(2) }).await;
         let before = all.auth.create_session(&Member::new(1)).await.unwrap();
@@ -357,7 +357,7 @@ async fn a_password_that_is_set_by_other_hands_signs_the_user_out_everywhere() {
     }
 }
 
-/// Changes the password of the signed-in user, by the verb of this name.
+/// Changes the password of the logged-in user, by the verb of this name.
 #[post("/password/{verb}")]
 #[require_user]
 async fn change_password(
@@ -402,7 +402,7 @@ async fn change_password(
 }
 
 #[actix_web::test]
-async fn whoever_changes_their_own_password_stays_signed_in_by_every_verb_that_proves_it() {
+async fn whoever_changes_their_own_password_stays_logged_in_by_every_verb_that_proves_it() {
     for verb in [
         "reauthenticate",
         "log_out_other_sessions",
@@ -454,7 +454,7 @@ async fn an_exchange_of_the_token_does_not_bring_the_old_binding_back() {
 }
 
 #[actix_web::test]
-async fn who_signs_out_while_the_account_is_off_is_out_when_it_is_on_again() {
+async fn who_logs_out_while_the_account_is_off_is_out_when_it_is_on_again() {
     for path in ["/logout", "/logout-everywhere", "/login-as-2"] {
         for all in Members::everywhere(only_active).await {
             all.put(&Member::new(2)).await;
@@ -470,7 +470,7 @@ async fn who_signs_out_while_the_account_is_off_is_out_when_it_is_on_again() {
 }
 
 #[actix_web::test]
-async fn who_signs_out_while_acting_as_an_account_that_is_off_ends_both_sessions() {
+async fn who_logs_out_while_acting_as_an_account_that_is_off_ends_both_sessions() {
     for off in [1, 9] {
         for all in Members::everywhere(only_active).await {
             let admin = all.auth.create_session(&Member::new(9)).await.unwrap();

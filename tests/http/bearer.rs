@@ -134,7 +134,7 @@ async fn all_verbs_work_and_none_sets_or_removes_a_cookie() {
     let second = send!(app, support::post("/native/login/2").insert_header(bearer(&first)));
     let third = send!(app, support::post("/native/confirm").insert_header(bearer(&second.body)));
     let cleared = send!(app, support::post("/clear").insert_header(bearer(&third.body)));
-    assert_eq!(fixture.rows().await, 1, "each log-in has ended the one before");
+    assert_eq!(fixture.rows().await, 1, "each login has ended the one before");
     for (token, expected) in
         [(&first, 401), (&second.body, 401), (&third.body, 200), (&"a".repeat(64), 401)]
     {

@@ -16,7 +16,7 @@ use crate::{
     support::{self, Account, Cart, DAY, Fixture, as_set, cookie},
 };
 
-/// As the header `Remote-User` says: signs a stranger in, signs out, or fails.
+/// As the header `Remote-User` says: signs a stranger in, logs out, or fails.
 async fn prepare(request: &HttpRequest, locals: &Locals) -> actix_web::Result<()> {
     let Some(name) = request.headers().get("Remote-User") else { return Ok(()) };
     match name.to_str().unwrap() {
@@ -134,7 +134,7 @@ fn by(id: &'static str, request: TestRequest) -> TestRequest {
 }
 
 #[actix_web::test]
-async fn who_is_signed_in_before_is_signed_in_for_the_handler_and_afterwards() {
+async fn who_is_logged_in_before_is_logged_in_for_the_handler_and_afterwards() {
     let fixture = fixture().await;
     let app = prepared!(fixture);
     assert_eq!(send!(app, support::get("/me")).status, StatusCode::UNAUTHORIZED);
@@ -165,7 +165,7 @@ async fn the_cookie_goes_out_whoever_answers() {
 }
 
 #[actix_web::test]
-async fn a_handler_may_sign_out_or_in_over_it_and_leaves_no_session_behind() {
+async fn a_handler_may_log_out_or_in_over_it_and_leaves_no_session_behind() {
     let fixture = fixture().await;
     let app = prepared!(fixture);
     let reply = send!(app, by("1", support::post("/logout")));
@@ -178,7 +178,7 @@ async fn a_handler_may_sign_out_or_in_over_it_and_leaves_no_session_behind() {
 }
 
 #[actix_web::test]
-async fn who_is_signed_out_before_is_a_stranger_to_the_handler() {
+async fn who_is_logged_out_before_is_a_stranger_to_the_handler() {
     let fixture = fixture().await;
     let app = prepared!(fixture);
     let session = send!(app, support::post("/login"));
@@ -189,7 +189,7 @@ async fn who_is_signed_out_before_is_a_stranger_to_the_handler() {
 }
 
 #[actix_web::test]
-async fn a_stranger_who_is_signed_out_before_each_request_is_told_to_forget_nothing() {
+async fn a_stranger_who_is_logged_out_before_each_request_is_told_to_forget_nothing() {
     let fixture = fixture().await;
     let app = prepared!(fixture);
     let forgets = |reply: &support::Reply| reply.header("Clear-Site-Data").is_some();
@@ -247,7 +247,7 @@ async fn by_proxy(request: &HttpRequest, locals: &Locals) -> actix_web::Result<(
 }
 
 #[actix_web::test]
-async fn who_is_signed_in_can_follow_what_a_proxy_says_in_each_request() {
+async fn who_is_logged_in_can_follow_what_a_proxy_says_in_each_request() {
     let fixture = fixture().await;
     let app = App::new().configure(fixture.auth.configure()).service(who);
     let app = init_service(app.wrap(fixture.auth.before_request(by_proxy))).await;
@@ -308,6 +308,6 @@ async fn a_guard_around_it_decides_first_and_the_cookie_is_written_once() {
     let session = as_set(&reply);
 
     let out = by("nobody", support::get("/out/in/a").insert_header(session));
-    assert_eq!(send!(app, out).status, StatusCode::UNAUTHORIZED, "the outer one has signed out");
+    assert_eq!(send!(app, out).status, StatusCode::UNAUTHORIZED, "the outer one has logged out");
     assert_eq!(fixture.rows().await, 0);
 }

@@ -209,7 +209,7 @@ async fn the_time_of_a_proof_that_an_app_names_counts_as_old_where_it_lies_ahead
     }
 }
 
-/// A log-in over HTTP with a proof at this time.
+/// A login over HTTP with a proof at this time.
 struct LoggedIn;
 
 impl LoggedIn {

@@ -126,7 +126,7 @@ fn contradictory_settings_stop_the_app_when_it_starts() {
 }
 
 #[test]
-fn a_page_to_sign_in_may_have_a_query() {
+fn a_page_to_log_in_may_have_a_query() {
     let auth = Auth::<Admin>::builder(MemoryStore::new())
         .login_page("/login?lang=en")
         .reauthentication_page("/confirm?next_page=2")

@@ -83,7 +83,7 @@ async fn a_request_from_another_origin_is_refused_before_the_session_is_read() {
 }
 
 #[actix_web::test]
-async fn signing_in_from_another_origin_is_refused_without_a_cookie_too() {
+async fn logging_in_from_another_origin_is_refused_without_a_cookie_too() {
     let fixture = Fixture::new().await;
     fixture.account(1).await;
     let app = app!(fixture, login);
@@ -200,7 +200,7 @@ async fn cross_origin_lets_a_request_in_without_its_session() {
 }
 
 #[actix_web::test]
-async fn an_identity_provider_may_answer_with_a_post_that_signs_in() {
+async fn an_identity_provider_may_answer_with_a_post_that_logs_in() {
     let fixture = Fixture::new().await;
     fixture.session(1).await;
     fixture.account(2).await;

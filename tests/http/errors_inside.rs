@@ -43,7 +43,7 @@ async fn plain() -> &'static str {
     "plain"
 }
 
-async fn sign_in(request: &HttpRequest, locals: &Locals) -> actix_web::Result<()> {
+async fn log_in(request: &HttpRequest, locals: &Locals) -> actix_web::Result<()> {
     if request.headers().contains_key("Remote-User") {
         locals.log_in(&Account::of(1)).await?;
     }
@@ -106,7 +106,7 @@ async fn a_service_that_fails_behind_a_guard_is_answered_with_the_renewed_cookie
 }
 
 #[actix_web::test]
-async fn who_is_signed_in_before_a_service_that_fails_is_given_the_cookie() {
+async fn who_is_logged_in_before_a_service_that_fails_is_given_the_cookie() {
     let fixture = Fixture::new().await;
     fixture.account(1).await;
     let app = init_service(
@@ -115,7 +115,7 @@ async fn who_is_signed_in_before_a_service_that_fails_is_given_the_cookie() {
             .service(web::scope("/in").service(login))
             .route("/plain", web::get().to(plain))
             .wrap(from_fn(fails_after))
-            .wrap(fixture.auth.before_request(sign_in)),
+            .wrap(fixture.auth.before_request(log_in)),
     )
     .await;
     let request = support::get("/plain").insert_header(("Remote-User", "1"));
@@ -176,7 +176,7 @@ async fn an_error_of_ours_from_an_extractor_is_answered_as_that_of_a_guard() {
     let app = crate::app!(fixture, consent);
     let request = || support::post("/consent").insert_header(cookie(&session));
     let program = send!(app, request());
-    assert_eq!(program.body, problem(401, "reauthenticate", "Signed in too long ago"));
+    assert_eq!(program.body, problem(401, "reauthenticate", "Logged in too long ago"));
     let person = send!(app, request().insert_header(("Sec-Fetch-Mode", "navigate")));
     assert!(person.body.contains("href=\"/login\""), "{person:?}");
     let own = send!(app, request().insert_header(("Own-Answer", "1")));

@@ -134,8 +134,8 @@ async fn admin(_user: User<Account>) -> &'static str {
     ""
 }
 
-#[get("/sign-in")]
-#[require_user(redirect = "/sign-in")]
+#[get("/login")]
+#[require_user(redirect = "/login")]
 async fn guarded_login() -> &'static str {
     ""
 }
@@ -203,7 +203,7 @@ async fn every_event_of_the_page_happens_under_its_name_and_level_and_no_other_d
     let session = |id| async move { Account { id, name: String::new() } };
     let create = async |id| fixture.auth.create_session(&session(id).await).await.unwrap();
 
-    // Signing in, out, and too often.
+    // Logging in, out, and too often.
     let first = create(1).await;
     let created = &take()["session_created"];
     assert_eq!(created.fields["session"], first.id().to_string());
@@ -278,10 +278,10 @@ async fn every_event_of_the_page_happens_under_its_name_and_level_and_no_other_d
     send!(app, cross_site);
     assert!(take()["cross_origin_refused"].fields["reason"].contains("Sec-Fetch-Site"));
     let navigation = ("Sec-Fetch-Mode", "navigate");
-    send!(app, support::get("/sign-in?secret=1").insert_header(navigation));
+    send!(app, support::get("/login?secret=1").insert_header(navigation));
     let looping = take();
     let looping = &looping["redirect_loop"].fields;
-    assert_eq!((&*looping["path"], &*looping["page"]), ("/sign-in", "/sign-in"));
+    assert_eq!((&*looping["path"], &*looping["page"]), ("/login", "/login"));
     let conflicting = format!("__Host-session={}; __Host-session=x", user.token().expose_secret());
     send!(app, support::get("/me").insert_header(("Cookie", conflicting)));
     send!(app, support::get("/me").insert_header(("Cookie", "__Host-session=x")));

@@ -1,4 +1,4 @@
-//! A fault of the store is never "not signed in", and logs nobody out.
+//! A fault of the store is never "not logged in", and logs nobody out.
 
 use actix_web::{get, http::StatusCode, post};
 use locals::{
@@ -103,7 +103,7 @@ async fn a_session_that_cannot_be_renewed_is_served_as_valid_and_keeps_its_cooki
 }
 
 #[actix_web::test]
-async fn signing_out_while_the_store_is_down_is_never_called_done() {
+async fn logging_out_while_the_store_is_down_is_never_called_done() {
     let fixture = Fixture::new().await;
     let held = fixture.session(1).await;
     let app = app!(fixture, logout, me);
@@ -121,7 +121,7 @@ async fn signing_out_while_the_store_is_down_is_never_called_done() {
 }
 
 #[actix_web::test]
-async fn signing_in_while_the_store_is_down_signs_nobody_in_and_out() {
+async fn logging_in_while_the_store_is_down_signs_nobody_in_and_out() {
     let fixture = Fixture::new().await;
     let held = fixture.session(1).await;
     let app = app!(fixture, login, me);
@@ -191,7 +191,7 @@ async fn a_row_that_cannot_be_read_hides_no_other_session_of_its_user() {
 }
 
 #[actix_web::test]
-async fn a_user_whose_row_does_not_fit_their_type_is_not_signed_in_and_all_others_are() {
+async fn a_user_whose_row_does_not_fit_their_type_is_not_logged_in_and_all_others_are() {
     let fixture = Fixture::new().await;
     let (broken, other) = (fixture.session(1).await, fixture.session(2).await);
     let app = app!(fixture, me);

@@ -83,7 +83,7 @@ async fn a_stranger_gets_401_with_a_challenge_and_nothing_else_has_run() {
     assert_eq!(reply.header("WWW-Authenticate"), Some("Session"));
     assert_eq!(reply.header("Vary"), Some("Cookie"));
     assert_eq!(reply.header("Cache-Control"), Some("no-store"));
-    assert_eq!(reply.body, support::problem(401, "not_signed_in", "Not signed in"));
+    assert_eq!(reply.body, support::problem(401, "not_logged_in", "Not logged in"));
     assert_eq!((EXTRACTED.load(Ordering::SeqCst), HANDLED.load(Ordering::SeqCst)), (0, 0));
 
     let request = support::post("/counted").insert_header(cookie(&session)).set_payload("body");

@@ -70,8 +70,8 @@ async fn login_page(next: SafeRedirect) -> String {
 
 // Pages that lead back to themselves.
 
-#[get("/sign-in")]
-#[require_user(redirect = "/sign-in?lang=en")]
+#[get("/login")]
+#[require_user(redirect = "/login?lang=en")]
 async fn guarded_login() -> &'static str {
     "in"
 }
@@ -157,7 +157,7 @@ async fn a_page_that_leads_to_itself_is_answered_without_a_redirect() {
         sent_by_guests,
         inbox
     );
-    for path in ["/sign-in", "/sign-in?lang=en&next=%2F", "/me-too", "/me-too?next=%2F", "/prove"] {
+    for path in ["/login", "/login?lang=en&next=%2F", "/me-too", "/me-too?next=%2F", "/prove"] {
         let reply = send!(app, in_browser(support::get(path)));
         assert_eq!(
             (reply.status, reply.header("Location")),
@@ -166,7 +166,7 @@ async fn a_page_that_leads_to_itself_is_answered_without_a_redirect() {
         );
         assert!(reply.body.contains("<!doctype html>") && !reply.body.contains("href"), "{path}");
     }
-    // Too long ago, and signed in already.
+    // Too long ago, and logged in already.
     fixture.clock.advance(Duration::from_hours(1));
     for (path, status) in
         [("/prove", StatusCode::UNAUTHORIZED), ("/welcome", StatusCode::FORBIDDEN)]
@@ -220,7 +220,7 @@ async fn only_a_navigation_that_reads_is_redirected() {
         };
         let reply = send!(app, with_headers(support::get("/inbox")));
         assert_eq!(reply.status == StatusCode::SEE_OTHER, redirected, "{headers:?}: {reply:?}");
-        assert_eq!(is_problem(&reply, 401, "not_signed_in"), !redirected, "{headers:?}");
+        assert_eq!(is_problem(&reply, 401, "not_logged_in"), !redirected, "{headers:?}");
 
         let posted = send!(app, with_headers(support::post("/inbox")));
         assert_eq!(posted.status, StatusCode::UNAUTHORIZED, "{headers:?}");
@@ -245,9 +245,9 @@ async fn the_app_names_its_login_page_once_and_a_handler_may_name_another() {
     async fn me() -> &'static str {
         ""
     }
-    let fixture = Fixture::configured(|builder| builder.login_page("/sign-in")).await;
+    let fixture = Fixture::configured(|builder| builder.login_page("/login")).await;
     let app = app!(fixture, me, inbox);
-    for (path, page) in [("/me", "/sign-in?next=%2Fme"), ("/inbox", "/login?next=%2Finbox")] {
+    for (path, page) in [("/me", "/login?next=%2Fme"), ("/inbox", "/login?next=%2Finbox")] {
         let reply = send!(app, in_browser(support::get(path)));
         assert_eq!(reply.header("Location"), Some(page));
     }
@@ -272,7 +272,7 @@ async fn a_user_of_whom_the_check_says_no_is_answered_403_whatever_its_form() {
         assert_eq!(page.status, StatusCode::FORBIDDEN, "{path}: a person is not sent to log in");
         assert!(page.body.contains("<h1>Not allowed</h1>"), "{path}");
         let reply = send!(app, support::get(path));
-        assert!(is_problem(&reply, 401, "not_signed_in"), "{path}: {reply:?}");
+        assert!(is_problem(&reply, 401, "not_logged_in"), "{path}: {reply:?}");
     }
 }
 
@@ -291,7 +291,7 @@ async fn a_proof_is_optional_where_anybody_may_come() {
 }
 
 #[actix_web::test]
-async fn an_old_login_is_asked_to_sign_in_again_with_a_code_of_its_own() {
+async fn an_old_login_is_asked_to_log_in_again_with_a_code_of_its_own() {
     let fixture = Fixture::configured(|builder| builder.reauthentication_page("/confirm")).await;
     let session = fixture.session(1).await;
     let app = app!(fixture, password, settings, vault_recently);
@@ -344,7 +344,7 @@ async fn a_log_in_by_an_earlier_proof_is_no_recent_one_and_a_proof_to_come_is_of
 }
 
 #[actix_web::test]
-async fn a_user_who_may_not_come_is_not_asked_to_sign_in_again() {
+async fn a_user_who_may_not_come_is_not_asked_to_log_in_again() {
     let fixture = Fixture::new().await;
     fixture.session(1).await;
     let second = fixture.session(2).await;
@@ -357,7 +357,7 @@ async fn a_user_who_may_not_come_is_not_asked_to_sign_in_again() {
 }
 
 #[actix_web::test]
-async fn a_page_for_guests_sends_signed_in_users_on() {
+async fn a_page_for_guests_sends_logged_in_users_on() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
     let app = app!(fixture, login_page);

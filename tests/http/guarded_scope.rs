@@ -47,7 +47,7 @@ macro_rules! guarded {
 }
 
 #[actix_web::test]
-async fn everything_inside_is_for_signed_in_users_with_or_without_an_attribute() {
+async fn everything_inside_is_for_logged_in_users_with_or_without_an_attribute() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
     let app = guarded!(fixture, fixture.auth.require_user().redirect("/login"));

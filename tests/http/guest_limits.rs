@@ -1,4 +1,4 @@
-//! How much is kept of strangers, for how long, and what is left of them when a user signs out.
+//! How much is kept of strangers, for how long, and what is left of them when a user logs out.
 
 use std::time::Duration;
 
@@ -189,9 +189,9 @@ async fn a_store_that_is_full_of_guests_takes_no_new_one_and_leaves_the_others_a
         assert_eq!((reply.status, reply.body.as_str()), (StatusCode::OK, "kept"));
     }
     assert_eq!(send!(app, support::get("/note")).body, "11", "strangers read");
-    let signed_in = send!(app, support::post("/login/1"));
-    assert_eq!(signed_in.status, StatusCode::OK, "users sign in");
-    let note = support::post("/try/20").insert_header(as_set(&signed_in));
+    let logged_in = send!(app, support::post("/login/1"));
+    assert_eq!(logged_in.status, StatusCode::OK, "users log in");
+    let note = support::post("/try/20").insert_header(as_set(&logged_in));
     assert_eq!(send!(app, note).status, StatusCode::SERVICE_UNAVAILABLE);
     let too_much = send!(app, support::post("/try/9000"));
     assert_eq!(too_much.status, StatusCode::PAYLOAD_TOO_LARGE, "who is at fault is told so");
@@ -300,10 +300,10 @@ async fn guests_that_cannot_be_counted_are_an_outage_and_are_counted_by_the_next
     assert_eq!(guests(&fixture).await, 1);
 }
 
-// Signing out.
+// Logging out.
 
 #[actix_web::test]
-async fn whoever_signs_out_leaves_no_guest_behind() {
+async fn whoever_logs_out_leaves_no_guest_behind() {
     for verb in ["/logout", "/logout-everywhere", "/sessions/"] {
         let fixture = Fixture::new().await;
         let session = fixture.session(1).await;
@@ -366,7 +366,7 @@ async fn a_write_beside_a_log_out_begins_no_guest_for_the_next_person() {
 }
 
 #[actix_web::test]
-async fn a_session_that_has_ended_by_itself_is_signed_out_of_with_its_guest() {
+async fn a_session_that_has_ended_by_itself_is_logged_out_of_with_its_guest() {
     let fixture = Fixture::configured(|builder| builder.guest_lifetime(90 * DAY)).await;
     let session = fixture.session(1).await;
     let app = app!(fixture, attempt, routes::logout, routes::logout_everywhere);
@@ -381,7 +381,7 @@ async fn a_session_that_has_ended_by_itself_is_signed_out_of_with_its_guest() {
 }
 
 #[actix_web::test]
-async fn who_signs_out_elsewhere_or_was_nobody_stays_the_guest() {
+async fn who_logs_out_elsewhere_or_was_nobody_stays_the_guest() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
     let elsewhere = fixture.auth.create_session(&Account::of(1)).await.unwrap();
@@ -409,7 +409,7 @@ async fn who_signs_out_elsewhere_or_was_nobody_stays_the_guest() {
 }
 
 #[actix_web::test]
-async fn a_native_client_who_signs_out_touches_no_guest() {
+async fn a_native_client_who_logs_out_touches_no_guest() {
     let fixture = Fixture::configured(|builder| builder.bearer(true)).await;
     let session = fixture.session(1).await;
     let app = app!(fixture, attempt, routes::logout);
@@ -439,7 +439,7 @@ async fn a_guest_that_cannot_be_ended_is_an_outage_and_the_session_goes_on() {
 }
 
 #[actix_web::test]
-async fn a_guest_that_cannot_be_read_keeps_nobody_from_signing_out() {
+async fn a_guest_that_cannot_be_read_keeps_nobody_from_logging_out() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
     let app = app!(fixture, attempt, routes::logout);

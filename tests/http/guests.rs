@@ -1,4 +1,4 @@
-//! What is kept of visitors who have not signed in, and how they take it along.
+//! What is kept of visitors who have not logged in, and how they take it along.
 
 use std::time::Duration;
 
@@ -73,7 +73,7 @@ fn merging(builder: AuthBuilder<Account>) -> AuthBuilder<Account> {
     builder.merge_guest(|guest: Cart, cart: &mut Cart| cart.items.extend(guest.items))
 }
 
-/// How many guests are stored whose data no log-in has taken over.
+/// How many guests are stored whose data no login has taken over.
 async fn guests(fixture: &Fixture) -> i64 {
     let count = "SELECT COUNT(*) FROM guest_sessions WHERE data NOT LIKE 'moved %'";
     sqlx::query_scalar(count).fetch_one(fixture.pool()).await.unwrap()
@@ -206,10 +206,10 @@ async fn writes_of_a_guest_at_once_take_turns_and_lose_nothing() {
     assert_eq!(fixture.store.writes(), 1 + 30);
 }
 
-// Signing in.
+// Logging in.
 
 #[actix_web::test]
-async fn a_guest_who_signs_in_takes_their_data_along_in_one_step() {
+async fn a_guest_who_logs_in_takes_their_data_along_in_one_step() {
     let fixture = Fixture::configured(merging).await;
     fixture.account(1).await;
     let app = app!(fixture, show, add, login, me);
@@ -328,7 +328,7 @@ async fn of_ten_log_ins_at_once_over_one_session_exactly_one_takes_its_data_over
     assert_eq!((with_cart, fixture.rows().await), (1, 10));
 }
 
-/// Signs in when all have read what they present.
+/// Logs in when all have read what they present.
 #[post("/login-together/{id}")]
 #[with_session]
 async fn login_together(
@@ -492,7 +492,7 @@ async fn a_second_log_in_with_the_old_token_takes_over_who_follows_or_nobody() {
     for item in ["8", "9"] {
         let request = support::post(&format!("/add/{item}")).insert_header(old.clone());
         let reply = send!(app, request);
-        assert_eq!(reply.body, "1", "another one after each log-in");
+        assert_eq!(reply.body, "1", "another one after each login");
         successors.push(token(&reply));
         assert_eq!(send!(app, log_in()).body, format!("[{item}]"));
         assert_eq!(send!(app, log_in()).body, "[]");
@@ -502,18 +502,18 @@ async fn a_second_log_in_with_the_old_token_takes_over_who_follows_or_nobody() {
 }
 
 #[actix_web::test]
-async fn to_forget_or_sign_out_by_the_old_token_ends_who_follows_as_well() {
+async fn to_forget_or_log_out_by_the_old_token_ends_who_follows_as_well() {
     let fixture = Fixture::configured(merging).await;
     fixture.account(1).await;
     let app = app!(fixture, show, add, login, forget, routes::logout);
     for verb in ["/forget", "/logout"] {
         for writes in [false, true] {
             let guest = token(&send!(app, support::post("/add/7")));
-            let signed_in = send!(app, support::post("/login").insert_header(as_guest(&guest)));
+            let logged_in = send!(app, support::post("/login").insert_header(as_guest(&guest)));
             if writes {
                 send!(app, support::post("/add/8").insert_header(as_guest(&guest)));
             }
-            let both = format!("{}; {}", as_set(&signed_in).1, as_guest(&guest).1);
+            let both = format!("{}; {}", as_set(&logged_in).1, as_guest(&guest).1);
             let reply = send!(app, support::post(verb).insert_header(("Cookie", both)));
             assert_eq!(reply.status, StatusCode::OK, "{verb}");
             assert!(removes_the_guest(&reply), "{verb}");
@@ -616,15 +616,15 @@ async fn a_token_that_the_server_did_not_issue_is_no_guest_and_never_adopted() {
         let written = send!(app, support::post("/add/8").insert_header(forged.clone()));
         assert_eq!(written.body, "1");
         assert_ne!(as_guest(&token(&written)), forged);
-        let signed_in = send!(app, support::post("/login").insert_header(forged));
-        assert_eq!(signed_in.body, "[]");
+        let logged_in = send!(app, support::post("/login").insert_header(forged));
+        assert_eq!(logged_in.body, "[]");
     }
     let read = send!(app, support::get("/cart").insert_header(as_guest(&guest)));
     assert_eq!(read.body, "[7]", "theirs is as it was");
 }
 
 #[actix_web::test]
-async fn a_guest_is_nobody_who_has_signed_in() {
+async fn a_guest_is_nobody_who_has_logged_in() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
     let app = app!(fixture, add, show, me);
@@ -685,7 +685,7 @@ async fn a_guest_who_is_forgotten_leaves_neither_row_nor_cookie() {
 }
 
 #[actix_web::test]
-async fn more_data_than_a_session_may_hold_stay_the_guests_and_keep_nobody_from_signing_in() {
+async fn more_data_than_a_session_may_hold_stay_the_guests_and_keep_nobody_from_logging_in() {
     let fixture = Fixture::configured(|builder| {
         builder.merge_guest(|guest: Cart, cart: &mut Cart| {
             for _ in 0..40_000 {

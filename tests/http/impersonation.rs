@@ -240,7 +240,7 @@ async fn an_impersonation_that_is_over_leads_nowhere_for_whoever_still_has_its_t
         assert_eq!(late.body, "nobody", "{how}");
         assert!(late.removes_the_cookie(), "{how}");
         if let Some(proved) = proved {
-            assert_eq!(status!(app, proved), 200, "the member of staff stays signed in");
+            assert_eq!(status!(app, proved), 200, "the member of staff stays logged in");
         }
     }
 }
@@ -270,7 +270,7 @@ async fn who_does_not_act_as_another_has_nothing_to_stop() {
 
 #[actix_web::test]
 async fn it_ends_at_once_with_the_session_it_was_begun_from() {
-    for how in ["ended", "all ended", "signed in again", "expired", "deleted", "proved"] {
+    for how in ["ended", "all ended", "logged in again", "expired", "deleted", "proved"] {
         let (fixture, admin) = admin_and_user().await;
         let app = app!(fixture, impersonate, me, actor, stop, login, confirm);
         let acting = acting_as_1!(app, admin);
@@ -280,7 +280,7 @@ async fn it_ends_at_once_with_the_session_it_was_begun_from() {
             "all ended" => {
                 fixture.auth.invalidate_user_sessions(9).await.unwrap();
             }
-            "signed in again" => {
+            "logged in again" => {
                 send!(app, support::post("/login/9").insert_header(cookie(&admin)));
             }
             // As an operator would, while the acting session has time left.
@@ -342,7 +342,7 @@ async fn nobody_acts_as_another_as_another() {
 }
 
 #[actix_web::test]
-async fn signing_out_while_acting_ends_both_however_it_is_done() {
+async fn logging_out_while_acting_ends_both_however_it_is_done() {
     for how in ["/logout", "/logout-everywhere", "/end/current"] {
         let (fixture, admin) = admin_and_user().await;
         let app = app!(fixture, impersonate, me, logout, logout_everywhere, end_by_post);
@@ -378,7 +378,7 @@ async fn it_costs_one_query_more_and_nobody_else_anything() {
 }
 
 #[actix_web::test]
-async fn a_fault_while_asking_who_acts_is_a_fault_and_no_sign_out() {
+async fn a_fault_while_asking_who_acts_is_a_fault_and_no_log_out() {
     let (fixture, admin) = admin_and_user().await;
     let app = app!(fixture, impersonate, me);
     let acting = acting_as_1!(app, admin);

@@ -41,7 +41,7 @@ enum Who {
 }
 use Who::{Acting, Other, Own, Visitor};
 
-/// Whether somebody is signed in at last, by the answers in the order in which they were given.
+/// Whether somebody is logged in at last, by the answers in the order in which they were given.
 type Expected = fn(&[Answer]) -> bool;
 
 /// Requests at once, and what is to come of them.
@@ -50,8 +50,8 @@ struct Case {
     /// Whose session has ended at last, and whose has not.
     ends: &'static [Who],
     keeps: &'static [Who],
-    /// Who is signed in at last.
-    signed_in: &'static [(Who, Expected)],
+    /// Who is logged in at last.
+    logged_in: &'static [(Who, Expected)],
     /// Which answers may arrive last, although others were given later.
     may_arrive_last: fn(&Answer) -> bool,
     /// What is under way beside them.
@@ -62,7 +62,7 @@ const CASE: Case = Case {
     at_once: &[],
     ends: &[],
     keeps: &[],
-    signed_in: &[],
+    logged_in: &[],
     may_arrive_last: |_| true,
     with: &[(Own, "/me")],
 };
@@ -183,9 +183,9 @@ impl Case {
             }
             let run = format!("{:#?} {:?}", answers, orders.chosen());
             self.check(room, &before, &jars, &answers, with.is_empty(), &run).await;
-            for (who, is_signed_in) in self.signed_in {
+            for (who, is_logged_in) in self.logged_in {
                 let reply = send!(app, request(&jars[who], "/me"));
-                let expected = is_signed_in(&answers);
+                let expected = is_logged_in(&answers);
                 assert_eq!(reply.status == StatusCode::OK, expected, "{who:?}: {run}");
             }
             for user in [1_i64, 9] {
@@ -214,8 +214,8 @@ impl Case {
                 assert_eq!(room.row(&token).await.is_some(), lives, "{who:?}: {run}");
             }
         }
-        for (who, is_signed_in) in self.signed_in {
-            let is_signed_in = is_signed_in(answers);
+        for (who, is_logged_in) in self.logged_in {
+            let is_logged_in = is_logged_in(answers);
             let items = room.items(&jars[who]).await;
             let own: Vec<_> = answers.iter().filter(|answer| answer.who == *who).collect();
             for last in own.iter().filter(|_| are_alone && *who == Visitor) {
@@ -233,7 +233,7 @@ impl Case {
                 );
             }
             for answer in own {
-                if is_signed_in && answer.reply.status == StatusCode::OK {
+                if is_logged_in && answer.reply.status == StatusCode::OK {
                     let item = answer.item();
                     let is_there = item.is_none_or(|item| items.contains(&item));
                     assert!(is_there, "{item:?} was lost: {items:?} {run}");
@@ -244,7 +244,7 @@ impl Case {
                     keep(&mut jar, &answer.reply);
                     let opens = room.opens_session(&jar).await;
                     let path = answer.path;
-                    assert_eq!(opens, is_signed_in, "{who:?} if {path} arrives last: {run}");
+                    assert_eq!(opens, is_logged_in, "{who:?} if {path} arrives last: {run}");
                 }
             }
         }
@@ -265,70 +265,70 @@ hold! {
     a_log_out_is_not_undone_by_a_renewal_or_an_exchange_beside_it: Case {
         at_once: &[(Own, "/me"), (Own, "/logout")],
         ends: &[Own],
-        signed_in: &[(Own, no)],
+        logged_in: &[(Own, no)],
         ..CASE
     },
     two_exchanges_at_once_lead_to_one_token: Case {
         at_once: &[(Own, "/me"), (Own, "/page")],
         keeps: &[Own],
-        signed_in: &[(Own, yes)],
+        logged_in: &[(Own, yes)],
         ..CASE
     },
     /// The last to be answered decides about the cookie.
     a_log_in_beside_a_log_out_ends_the_old_session: Case {
         at_once: &[(Own, "/login/1"), (Own, "/logout")],
         ends: &[Own],
-        signed_in: &[(Own, |answers| {
+        logged_in: &[(Own, |answers| {
             let place = |path| answers.iter().position(|answer| answer.path == path);
             place("/login/1") > place("/logout")
         })],
         may_arrive_last: none,
         ..CASE
     },
-    a_write_does_not_bring_back_a_session_that_was_signed_out: Case {
+    a_write_does_not_bring_back_a_session_that_was_logged_out: Case {
         at_once: &[(Own, "/add/7"), (Own, "/logout")],
         ends: &[Own],
-        signed_in: &[(Own, no)],
+        logged_in: &[(Own, no)],
         ..CASE
     },
     a_write_does_not_bring_back_a_session_that_was_ended_by_its_id: Case {
         at_once: &[(Own, "/add/7"), (Other, "/end/own")],
         ends: &[Own],
         keeps: &[Other],
-        signed_in: &[(Own, no), (Other, yes)],
+        logged_in: &[(Own, no), (Other, yes)],
         ..CASE
     },
     a_write_does_not_bring_back_a_session_that_was_ended_with_all: Case {
         at_once: &[(Own, "/add/7"), (Other, "/logout-everywhere")],
         ends: &[Own, Other],
-        signed_in: &[(Own, no), (Other, no)],
+        logged_in: &[(Own, no), (Other, no)],
         ..CASE
     },
     a_write_of_a_guest_does_not_hinder_their_log_in: Case {
         at_once: &[(Visitor, "/add-as-guest/7"), (Visitor, "/login/1")],
         with: &[(Visitor, "/add-as-guest/8"), (Visitor, "/add-as-guest/9")],
-        signed_in: &[(Visitor, yes)],
+        logged_in: &[(Visitor, yes)],
         may_arrive_last: none,
         ..CASE
     },
     a_write_does_not_bring_back_a_session_that_a_log_in_replaced: Case {
         at_once: &[(Own, "/add/7"), (Own, "/login/1")],
         ends: &[Own],
-        signed_in: &[(Own, yes)],
+        logged_in: &[(Own, yes)],
         may_arrive_last: none,
         ..CASE
     },
     a_proof_beside_a_renewal_leaves_the_browser_with_the_new_token: Case {
         at_once: &[(Own, "/confirm"), (Own, "/me")],
         keeps: &[Own],
-        signed_in: &[(Own, yes)],
+        logged_in: &[(Own, yes)],
         may_arrive_last: none,
         ..CASE
     },
     of_two_proofs_at_once_one_gives_the_token: Case {
         at_once: &[(Own, "/confirm"), (Own, "/confirm")],
         keeps: &[Own],
-        signed_in: &[(Own, yes)],
+        logged_in: &[(Own, yes)],
         may_arrive_last: none,
         ..CASE
     },
@@ -336,7 +336,7 @@ hold! {
         at_once: &[(Own, "/logout-others"), (Other, "/me")],
         ends: &[Other],
         keeps: &[Own],
-        signed_in: &[(Own, yes), (Other, no)],
+        logged_in: &[(Own, yes), (Other, no)],
         may_arrive_last: none,
         ..CASE
     },
@@ -344,28 +344,28 @@ hold! {
         at_once: &[(Own, "/logout-others"), (Own, "/logout-others")],
         ends: &[Other],
         keeps: &[Own],
-        signed_in: &[(Own, yes)],
+        logged_in: &[(Own, yes)],
         may_arrive_last: none,
         ..CASE
     },
     an_impersonation_begun_twice_at_once_is_one_in_the_browser: Case {
         at_once: &[(Own, "/impersonate/9"), (Own, "/impersonate/9")],
         keeps: &[Own],
-        signed_in: &[(Own, yes)],
+        logged_in: &[(Own, yes)],
         ..CASE
     },
-    an_impersonation_stopped_twice_at_once_leaves_the_member_of_staff_signed_in: Case {
+    an_impersonation_stopped_twice_at_once_leaves_the_member_of_staff_logged_in: Case {
         at_once: &[(Acting, "/stop"), (Acting, "/stop")],
         with: &[(Acting, "/me")],
         ends: &[Acting],
-        signed_in: &[(Acting, yes)],
+        logged_in: &[(Acting, yes)],
         ..CASE
     },
     /// Only one that has found it alive may not arrive last: it may set the renewed cookie.
-    a_page_that_has_found_the_old_session_ended_does_not_sign_out_of_the_new_one: Case {
+    a_page_that_has_found_the_old_session_ended_does_not_log_out_of_the_new_one: Case {
         at_once: &[(Own, "/page"), (Own, "/login/1")],
         ends: &[Own],
-        signed_in: &[(Own, yes)],
+        logged_in: &[(Own, yes)],
         may_arrive_last: |answer| answer.reply.body != "in",
         ..CASE
     },

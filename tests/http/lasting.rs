@@ -116,8 +116,8 @@ async fn every_end_in_this_process_is_known_at_once() {
         "/login/1",
         "/login/2",
         "from another device",
-        "by the others' log-out",
-        "by everybody's log-out",
+        "by the others' logout",
+        "by everybody's logout",
         "by the server",
         "by the server for all",
         "by too many sessions",
@@ -132,10 +132,10 @@ async fn every_end_in_this_process_is_known_at_once() {
             "from another device" => {
                 support::post(&format!("/end/{}", here.id())).insert_header(cookie(&there))
             }
-            "by the others' log-out" => {
+            "by the others' logout" => {
                 support::post("/logout-others").insert_header(cookie(&there))
             }
-            "by everybody's log-out" => {
+            "by everybody's logout" => {
                 support::post("/logout-everywhere").insert_header(cookie(&there))
             }
             "by the server" => {
@@ -440,7 +440,7 @@ impl Client {
 }
 
 #[actix_web::test]
-async fn a_websocket_is_closed_when_its_session_signs_out_elsewhere() {
+async fn a_websocket_is_closed_when_its_session_logs_out_elsewhere() {
     let fixture = Fixture::new().await;
     let (ada, bob) = (fixture.session(1).await, fixture.session(2).await);
     let auth = fixture.auth.clone();

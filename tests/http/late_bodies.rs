@@ -167,7 +167,7 @@ fn trickling(meanwhile: impl Future<Output = ()> + 'static) -> Payload {
     Payload::Stream { payload: Box::pin(iter([bytes("a")]).chain(late)) }
 }
 
-/// The paths at which only signed-in users are served, by an attribute, a guard, or both.
+/// The paths at which only logged-in users are served, by an attribute, a guard, or both.
 const FOR_USERS: [&str; 11] = [
     "/inside/save",
     "/guarded/tolerant",
@@ -194,7 +194,7 @@ async fn a_session_that_ends_while_the_body_trickles_in_runs_no_handler() {
             clock.advance(LATE);
         });
         assert_eq!(reply.status, StatusCode::UNAUTHORIZED, "{path}: {reply:?}");
-        assert!(reply.body.contains("not_signed_in"), "{path}: {reply:?}");
+        assert!(reply.body.contains("not_logged_in"), "{path}: {reply:?}");
     }
 }
 
@@ -351,7 +351,7 @@ async fn a_clock_that_was_set_back_meanwhile_says_nothing_of_the_time_that_passe
 }
 
 #[actix_web::test]
-async fn a_store_that_fails_when_it_is_asked_again_is_no_sign_out() {
+async fn a_store_that_fails_when_it_is_asked_again_is_no_log_out() {
     for path in ["/save", "/guarded/save", "/guarded/plain"] {
         let fixture = Fixture::new().await;
         let session = fixture.session(1).await;

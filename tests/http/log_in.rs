@@ -1,4 +1,4 @@
-//! Signing in with options, proving it again, and what the browser is told to forget.
+//! Logging in with options, proving it again, and what the browser is told to forget.
 
 use std::{fmt::Write, time::Duration};
 
@@ -305,7 +305,7 @@ async fn the_browser_forgets_its_cache_when_its_session_is_ended_and_not_otherwi
 }
 
 #[actix_web::test]
-async fn signing_out_that_has_failed_clears_nothing_and_can_be_tried_again() {
+async fn logging_out_that_has_failed_clears_nothing_and_can_be_tried_again() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
     let app = app!(fixture, logout, logout_everywhere, end_by_post);
@@ -338,7 +338,7 @@ async fn the_app_says_what_is_forgotten() {
 }
 
 #[actix_web::test]
-async fn nothing_is_forgotten_for_another_site_or_by_whoever_signs_in_again_at_once() {
+async fn nothing_is_forgotten_for_another_site_or_by_whoever_logs_in_again_at_once() {
     #[post("/logout-from-anywhere")]
     #[with_session(cross_origin)]
     async fn logout_from_anywhere(locals: Locals) -> Result<&'static str, Error> {
@@ -377,7 +377,7 @@ async fn whoever_proves_again_who_they_are_has_a_new_token_and_a_recent_log_in()
     let app = app!(fixture, change_password, confirm, me);
     fixture.clock.advance(11 * MINUTE);
     let refused = send!(app, support::post("/password").insert_header(cookie(&session)));
-    assert_eq!(refused.body, problem(401, "reauthenticate", "Signed in too long ago"));
+    assert_eq!(refused.body, problem(401, "reauthenticate", "Logged in too long ago"));
 
     let reply = send!(app, support::post("/confirm").insert_header(cookie(&session)));
     assert_eq!(reply.body, session.id().to_string(), "it is the same session");
@@ -456,7 +456,7 @@ async fn paused_logout_others(locals: Locals, gate: web::Data<Gate>) -> Result<S
 }
 
 #[actix_web::test]
-async fn signing_out_elsewhere_twice_at_once_keeps_the_cookie_of_the_faster_one() {
+async fn logging_out_elsewhere_twice_at_once_keeps_the_cookie_of_the_faster_one() {
     let fixture = Fixture::new().await;
     let gate = web::Data::new(Gate::default());
     let app = app!(fixture; gate, paused_logout_others, logout_others, me);
@@ -536,7 +536,7 @@ async fn ending_the_other_sessions_changes_the_token_but_proves_nothing() {
     }
     assert_eq!(send!(app, support::get("/me").insert_header(as_set(&reply))).body, "name-1");
     let refused = send!(app, support::post("/password").insert_header(as_set(&reply)));
-    assert_eq!(refused.body, problem(401, "reauthenticate", "Signed in too long ago"));
+    assert_eq!(refused.body, problem(401, "reauthenticate", "Logged in too long ago"));
 }
 
 // Where to go then.
@@ -595,7 +595,7 @@ async fn a_navigation_with_a_token_that_was_just_replaced_keeps_the_cookie_of_th
 }
 
 #[actix_web::test]
-async fn an_unreadable_session_is_not_said_to_be_signed_out() {
+async fn an_unreadable_session_is_not_said_to_be_logged_out() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
     let app = app!(fixture, logout);

@@ -128,7 +128,7 @@ async fn of_more_sessions_than_one_log_in_ends_the_oldest_go_first() {
         made.insert(0, before.create_session(&ada).await.unwrap().id());
         clock.advance(Duration::from_secs(1));
     }
-    // A hundred at a log-in.
+    // A hundred at a login.
     for left in [31, 10] {
         made.insert(0, after.create_session(&ada).await.unwrap().id());
         made.truncate(left);
@@ -139,7 +139,7 @@ async fn of_more_sessions_than_one_log_in_ends_the_oldest_go_first() {
     }
 }
 
-/// Whether these are still signed in.
+/// Whether these are still logged in.
 macro_rules! are_in {
     ($app:expr, $($reply:expr),+) => {
         [$(send!($app, support::get("/me").insert_header(as_set($reply))).status == StatusCode::OK),+]
@@ -147,7 +147,7 @@ macro_rules! are_in {
 }
 
 #[actix_web::test]
-async fn who_has_just_signed_in_is_in_whatever_the_clock_did_before() {
+async fn who_has_just_logged_in_is_in_whatever_the_clock_did_before() {
     let moves = [0, 1, 59_999, 60_000, 60_001, 3_600_000, 40 * 86_400_000];
     for back in moves {
         let fixture = Fixture::configured(|builder| builder.max_sessions(1)).await;

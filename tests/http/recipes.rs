@@ -87,7 +87,7 @@ mod by_link {
     #[get("/me")]
     #[require_user]
     async fn me(_user: User<Account>) -> &'static str {
-        "signed in"
+        "logged in"
     }
 
     macro_rules! app {
@@ -114,7 +114,7 @@ mod by_link {
     }
 
     #[actix_web::test]
-    async fn a_link_signs_in_once_in_the_browser_that_asked() {
+    async fn a_link_logs_in_once_in_the_browser_that_asked() {
         let (fixture, outbox, mut mails) = fixture().await;
         let app = app!(fixture, outbox);
         let mut browser = Jar::new();
@@ -130,7 +130,7 @@ mod by_link {
 
         let mut copy = browser.clone();
         assert_eq!(visit!(app, browser, post(&mail.path)).status(), StatusCode::SEE_OTHER);
-        assert_eq!(read_body(visit!(app, browser, get("/me"))).await, "signed in");
+        assert_eq!(read_body(visit!(app, browser, get("/me"))).await, "logged in");
         assert_eq!(visit!(app, copy, post(&mail.path)).status(), StatusCode::FORBIDDEN);
     }
 
@@ -153,7 +153,7 @@ mod by_link {
     }
 
     #[actix_web::test]
-    async fn of_requests_at_once_with_one_link_one_signs_in() {
+    async fn of_requests_at_once_with_one_link_one_logs_in() {
         let (fixture, outbox, mut mails) = fixture().await;
         let app = app!(fixture, outbox);
         let mut browser = Jar::new();
@@ -161,8 +161,8 @@ mod by_link {
         let mail = mails.try_recv().unwrap();
         let request = || call_service(&app, post(&mail.path).cookies_of(&browser).to_request());
         let responses = join_all((0..5).map(|_| request())).await;
-        let signed_in = responses.iter().filter(|it| it.status() == StatusCode::SEE_OTHER);
-        assert_eq!((signed_in.count(), fixture.rows("user_sessions").await), (1, 1));
+        let logged_in = responses.iter().filter(|it| it.status() == StatusCode::SEE_OTHER);
+        assert_eq!((logged_in.count(), fixture.rows("user_sessions").await), (1, 1));
     }
 
     #[actix_web::test]
@@ -237,7 +237,7 @@ mod by_two_factors {
     #[get("/me")]
     #[require_user]
     async fn me(_user: User<Account>) -> &'static str {
-        "signed in"
+        "logged in"
     }
 
     #[get("/who")]
@@ -321,7 +321,7 @@ mod by_two_factors {
     }
 
     #[actix_web::test]
-    async fn between_the_factors_a_browser_is_nobody_and_after_them_signed_in() {
+    async fn between_the_factors_a_browser_is_nobody_and_after_them_logged_in() {
         let fixture = fixture().await;
         let app = app!(fixture);
         let mut browser = Jar::new();
@@ -337,7 +337,7 @@ mod by_two_factors {
         assert_eq!(wrong, StatusCode::UNAUTHORIZED);
         is_nobody!(app, browser);
         leads_to(&visit!(app, browser, with_code(&code(&fixture))), "/inbox");
-        assert_eq!(read_body(visit!(app, browser, get("/me"))).await, "signed in");
+        assert_eq!(read_body(visit!(app, browser, get("/me"))).await, "logged in");
         assert_eq!(read_body(visit!(app, browser, get("/who"))).await, "a user");
     }
 

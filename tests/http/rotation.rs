@@ -183,15 +183,15 @@ async fn a_cookie_that_ends_with_the_browser_goes_on_to() {
     let fixture = Fixture::configured(rotating).await;
     fixture.account(1).await;
     let app = app!(fixture, login, me);
-    let signed_in = send!(app, support::post("/login"));
+    let logged_in = send!(app, support::post("/login"));
     fixture.clock.advance(EVERY);
-    let reply = send!(app, support::get("/me").insert_header(as_set(&signed_in)));
-    assert_ne!(reply.session_cookie(), signed_in.session_cookie());
+    let reply = send!(app, support::get("/me").insert_header(as_set(&logged_in)));
+    assert_ne!(reply.session_cookie(), logged_in.session_cookie());
     assert!(!reply.set_cookies()[0].contains("Max-Age"));
 }
 
 #[actix_web::test]
-async fn the_old_token_signs_out_as_well_and_in() {
+async fn the_old_token_logs_out_as_well_and_in() {
     let fixture = Fixture::configured(rotating).await;
     let app = app!(fixture, me, login, logout);
     for (id, path) in [(1, "/logout"), (2, "/login")] {
@@ -269,7 +269,7 @@ async fn present(fixture: &Fixture, how: &str, token: &str) {
             let request = upgrade.into_iter().fold(request, TestRequest::insert_header);
             send!(app, request).status
         }
-        "log-out" => {
+        "logout" => {
             assert!(
                 send!(app, support::post("/logout").insert_header(cookie)).removes_the_cookie()
             );
@@ -289,7 +289,7 @@ async fn present(fixture: &Fixture, how: &str, token: &str) {
 }
 
 const PRESENTED: [&str; 7] =
-    ["cookie", "bearer", "guard", "WebSocket", "log-out", "server", "server with user"];
+    ["cookie", "bearer", "guard", "WebSocket", "logout", "server", "server with user"];
 
 #[actix_web::test]
 async fn a_token_that_comes_back_after_the_overlap_ends_its_session_however_it_comes() {

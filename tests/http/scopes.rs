@@ -242,7 +242,7 @@ fn deployments() -> Vec<(CookieConfig, CookieConfig)> {
     pairs.filter(|(one, other)| one != other).collect()
 }
 
-/// A browser that has signed in to both versions, before one knew of the other's cookie.
+/// A browser that has logged in to both versions, before one knew of the other's cookie.
 macro_rules! in_both {
     ($old:expr, $new:expr) => {{
         let mut jars = [Jar::default(), Jar::default()];
@@ -356,7 +356,7 @@ async fn whatever_gives_a_new_token_takes_the_old_cookie_away_in_any_scope() {
 }
 
 #[actix_web::test]
-async fn who_signs_in_from_another_site_is_in_although_the_old_cookie_was_not_sent() {
+async fn who_logs_in_from_another_site_is_in_although_the_old_cookie_was_not_sent() {
     let fixture = Fixture::new().await;
     fixture.account(1).await;
     for (before, after) in deployments() {
@@ -532,7 +532,7 @@ async fn a_stranger_is_given_one_cookie_and_a_browser_as_little_as_its_name_allo
         let bytes: usize = again.all_set_cookies().iter().map(|cookie| cookie.len() + 14).sum();
         assert!(bytes < 3_072 + 256, "{config:?}: {bytes}");
         let out = send!(app, by_browser(&Jar::default(), "POST /app/logout"));
-        assert!(out.sets_no_cookie(), "a stranger's log-out");
+        assert!(out.sets_no_cookie(), "a stranger's logout");
     }
 }
 

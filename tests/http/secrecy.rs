@@ -18,7 +18,7 @@ use crate::{
 #[tracing::instrument]
 async fn login(locals: Locals) -> Result<&'static str, Error> {
     let session = locals.log_in(&Account { id: 1, name: String::new() }).await?;
-    tracing::info!(?session, ?locals, "signed in");
+    tracing::info!(?session, ?locals, "logged in");
     Ok("in")
 }
 
@@ -162,7 +162,7 @@ async fn an_error_of_the_handler_stays_in_the_response_for_middleware_that_logs_
     .await;
     send!(app, support::get("/error"));
     send!(app, support::get("/debug"));
-    assert_eq!(SEEN.with_borrow(Clone::clone), ["taken", "not signed in"]);
+    assert_eq!(SEEN.with_borrow(Clone::clone), ["taken", "not logged in"]);
 }
 
 #[actix_web::test]

@@ -35,7 +35,7 @@ async fn add(item: web::Path<u32>, locals: Locals) -> Result<String, Error> {
     Ok(put(&locals, *item).await?.to_string())
 }
 
-/// What the same request reads, before and after it has written, and after it has signed in.
+/// What the same request reads, before and after it has written, and after it has logged in.
 #[post("/read-your-writes")]
 #[require_user]
 async fn read_your_writes(locals: Locals) -> Result<String, Error> {
@@ -215,7 +215,7 @@ async fn a_write_that_is_held_up_or_cancelled_keeps_back_nobody_but_its_own_sess
 }
 
 #[actix_web::test]
-async fn a_request_reads_what_it_has_written_also_after_it_has_signed_in() {
+async fn a_request_reads_what_it_has_written_also_after_it_has_logged_in() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
     let app = app!(fixture, read_your_writes, show);
@@ -250,7 +250,7 @@ async fn data_stay_with_the_session_and_its_user_and_end_with_it() {
     let confirmed = send!(app, support::post("/confirm").insert_header(cookie(&session)));
     let reply = send!(app, support::get("/cart").insert_header(as_set(&confirmed)));
     assert_eq!(reply.body, "[7]");
-    // Who signs in again, as with a second factor, keeps them; somebody else gets none of them.
+    // Who logs in again, as with a second factor, keeps them; somebody else gets none of them.
     let again = send!(app, support::post("/login").insert_header(as_set(&confirmed)));
     let reply = send!(app, support::get("/cart").insert_header(as_set(&again)));
     assert_eq!(reply.body, "[7]");
@@ -306,7 +306,7 @@ async fn a_write_never_brings_back_a_session_that_was_ended_meanwhile() {
 }
 
 #[actix_web::test]
-async fn nothing_is_written_without_a_session_or_after_signing_out() {
+async fn nothing_is_written_without_a_session_or_after_logging_out() {
     #[post("/logout-then-add")]
     #[with_session]
     async fn logout_then_add(locals: Locals) -> Result<String, Error> {

@@ -45,7 +45,7 @@ pub struct Account {
 }
 
 impl Account {
-    /// The account with this id, as a log-in needs it.
+    /// The account with this id, as a login needs it.
     pub fn of(id: i64) -> Self {
         Self { id, name: String::new() }
     }

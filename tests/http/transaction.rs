@@ -60,7 +60,7 @@ async fn settings() -> &'static str {
     "settings"
 }
 
-/// An app with two sessions of account 1, whose log-ins are no recent ones.
+/// An app with two sessions of account 1, whose logins are no recent ones.
 async fn with_two_sessions() -> (Fixture, web::Data<Database>, Session, Session) {
     let mut fixture = Fixture::new().await;
     // The transaction must be on the store itself, and not on one around it.
@@ -103,7 +103,7 @@ async fn a_change_of_password_that_is_rolled_back_is_nothing() {
         let read = send!(app, support::get("/me").insert_header(cookie(living)));
         assert_eq!(read.body, "name-1");
         let refused = send!(app, support::get("/settings").insert_header(cookie(living)));
-        assert_eq!(refused.body, problem(401, "reauthenticate", "Signed in too long ago"));
+        assert_eq!(refused.body, problem(401, "reauthenticate", "Logged in too long ago"));
     }
 }
 

@@ -1,4 +1,4 @@
-//! Users who are deleted between the check of their password and their log-in.
+//! Users who are deleted between the check of their password and their login.
 
 use actix_web::{http::StatusCode, post, web};
 use locals::{Auth, Error, Locals, Session, store::SqlStore, with_session};

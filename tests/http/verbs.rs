@@ -1,4 +1,4 @@
-//! Signing in and out, and the list of one's own sessions.
+//! Logging in and out, and the list of one's own sessions.
 
 use actix_web::{Responder, get, http::StatusCode, post, web};
 use locals::{Error, Locals, Session, SessionId, User, require_user, with_session};
@@ -43,7 +43,7 @@ async fn me(user: User<Account>, _session: Session) -> String {
 }
 
 #[actix_web::test]
-async fn signing_in_ends_the_presented_session_and_gives_another_token() {
+async fn logging_in_ends_the_presented_session_and_gives_another_token() {
     let fixture = Fixture::new().await;
     let first = fixture.session(1).await;
     fixture.account(2).await;
@@ -72,7 +72,7 @@ async fn a_token_that_the_server_did_not_issue_is_never_adopted() {
 }
 
 #[actix_web::test]
-async fn signing_in_with_the_id_of_anothers_session_and_no_secret_ends_nothing_of_theirs() {
+async fn logging_in_with_the_id_of_anothers_session_and_no_secret_ends_nothing_of_theirs() {
     let fixture = Fixture::new().await;
     let victim = fixture.session(1).await;
     fixture.account(2).await;
@@ -87,7 +87,7 @@ async fn signing_in_with_the_id_of_anothers_session_and_no_secret_ends_nothing_o
 }
 
 #[actix_web::test]
-async fn signing_in_twice_in_one_request_leaves_the_second_session_alone() {
+async fn logging_in_twice_in_one_request_leaves_the_second_session_alone() {
     let fixture = Fixture::new().await;
     let presented = fixture.session(1).await;
     fixture.account(2).await;
@@ -99,7 +99,7 @@ async fn signing_in_twice_in_one_request_leaves_the_second_session_alone() {
 }
 
 #[actix_web::test]
-async fn signing_out_has_ended_the_session_before_it_answers() {
+async fn logging_out_has_ended_the_session_before_it_answers() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
     let app = app!(fixture, logout, me);
@@ -112,7 +112,7 @@ async fn signing_out_has_ended_the_session_before_it_answers() {
 }
 
 #[actix_web::test]
-async fn signing_out_an_idle_session_renews_nothing() {
+async fn logging_out_an_idle_session_renews_nothing() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
     fixture.clock.advance(2 * DAY);
@@ -123,7 +123,7 @@ async fn signing_out_an_idle_session_renews_nothing() {
 }
 
 #[actix_web::test]
-async fn strangers_who_come_and_sign_out_leave_no_row_and_get_no_cookie() {
+async fn strangers_who_come_and_log_out_leave_no_row_and_get_no_cookie() {
     let fixture = Fixture::new().await;
     let app = app!(fixture, logout, logout_everywhere, sessions);
     for _ in 0..100 {

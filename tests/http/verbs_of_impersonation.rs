@@ -198,7 +198,7 @@ async fn who_has_just_begun_to_act_is_refused_within_the_same_request() {
 }
 
 #[actix_web::test]
-async fn to_clear_the_cookie_and_sign_out_everywhere_ends_the_impersonation_too() {
+async fn to_clear_the_cookie_and_log_out_everywhere_ends_the_impersonation_too() {
     #[post("/both")]
     #[require_user]
     async fn both(auth: Auth<Account>, locals: Locals) -> Result<&'static str, Error> {
@@ -241,7 +241,7 @@ async fn a_handler_of_another_auth_inside_does_not_hide_that_somebody_acts() {
 }
 
 #[actix_web::test]
-async fn who_has_stopped_acting_or_signed_out_may_sign_in_again() {
+async fn who_has_stopped_acting_or_logged_out_may_log_in_again() {
     #[post("/stop-and-in")]
     #[require_user]
     async fn stop(locals: Locals) -> Result<&'static str, Error> {

@@ -82,7 +82,7 @@ pub enum Route {
     Write(u32),
 }
 
-/// How long who signs in wants to stay.
+/// How long who logs in wants to stay.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 pub enum Stay {
     Remembered,
@@ -119,7 +119,7 @@ pub fn scripts() -> impl Strategy<Value = Script> {
 fn commands() -> impl Strategy<Value = Command> {
     let users = || 1..=USERS;
     prop_oneof![
-        // A log-in by somebody who is new here, so that there are sessions.
+        // A login by somebody who is new here, so that there are sessions.
         4 => (users(), stays())
             .prop_map(|(user, stay)| Command::Request(Presented::Nothing, Route::LogIn(user, stay))),
         12 => (presented(), routes()).prop_map(|(presented, route)| Command::Request(presented, route)),

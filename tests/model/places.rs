@@ -22,7 +22,7 @@ pub trait Place: Sized {
     type Store: SessionUserStore<Account>;
 
     /// Whether the users are somewhere else: then no foreign key takes sessions along, and who may
-    /// not be signed in is not loaded.
+    /// not be logged in is not loaded.
     const USERS_ARE_APART: bool = false;
 
     fn new() -> impl Future<Output = Self>;

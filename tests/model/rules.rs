@@ -218,7 +218,7 @@ impl Model {
         let opened = self.opened(carried);
         match *route {
             Route::Me { .. } => match opened {
-                None => not_signed_in(),
+                None => not_logged_in(),
                 Some((id, _)) => {
                     let (status, body) = self.me_of(id);
                     (status, body, self.used(opened))
@@ -233,14 +233,14 @@ impl Model {
                 (200, user.unwrap_or_else(|| "nobody".into()), self.used(opened))
             }
             Route::Recent => match opened {
-                None => not_signed_in(),
+                None => not_logged_in(),
                 Some((id, _)) if self.now - self.sessions[id].proved <= RECENT => {
                     (200, "recent".into(), self.used(opened))
                 }
-                Some(_) => (401, "Signed in too long ago".into(), self.used(opened)),
+                Some(_) => (401, "Logged in too long ago".into(), self.used(opened)),
             },
             Route::Sessions => (200, self.list_for(opened), self.used(opened)),
-            Route::LogIn(user, _) if !self.may_log_in(user) => not_signed_in(),
+            Route::LogIn(user, _) if !self.may_log_in(user) => not_logged_in(),
             Route::LogIn(user, stay) => {
                 self.end_beside(carried);
                 (200, "in".into(), self.log_in(user, stay, opened))
@@ -265,7 +265,7 @@ impl Model {
                 }
             },
             Route::Reauthenticate => match opened {
-                None => not_signed_in(),
+                None => not_logged_in(),
                 Some((id, _)) => {
                     self.sessions[id].proved = self.now;
                     (200, "proved".into(), self.replace_token(id))
@@ -274,7 +274,7 @@ impl Model {
             Route::End(back) => self.end_one(carried, opened, self.token(back)),
             Route::EndUnknown => self.end_one(carried, opened, None),
             Route::Write(number) => match opened {
-                None => not_signed_in(),
+                None => not_logged_in(),
                 Some((id, _)) => {
                     let written = &mut self.sessions[id].written;
                     written.push(number);
@@ -287,7 +287,7 @@ impl Model {
     /// What `GET /me` answers to whoever has this token, and does nothing about it.
     pub fn me(&self, token: usize) -> (u16, String) {
         let opened = self.opened(Carried::Token(token));
-        opened.map_or((401, NOT_SIGNED_IN.into()), |(id, _)| self.me_of(id))
+        opened.map_or((401, NOT_LOGGED_IN.into()), |(id, _)| self.me_of(id))
     }
 
     fn me_of(&self, id: usize) -> (u16, String) {
@@ -343,7 +343,7 @@ impl Model {
     }
 
     fn log_in(&mut self, user: i64, stay: Stay, opened: Opened) -> Cookie {
-        // Who signs in again as the same user keeps what they have written.
+        // Who logs in again as the same user keeps what they have written.
         let before = opened.map(|(id, _)| &self.sessions[id]);
         let written =
             before.filter(|before| before.user == user).map(|before| before.written.clone());
@@ -372,7 +372,7 @@ impl Model {
         let surplus: Vec<_> = self.living(user).into_iter().skip(MOST).collect();
         self.end(|session, _| surplus.contains(&session));
         let cookie = self.cookie_of(id);
-        // Which of two log-ins in one millisecond is the older one is nobody's promise.
+        // Which of two logins in one millisecond is the older one is nobody's promise.
         self.now += 1;
         cookie
     }
@@ -383,7 +383,7 @@ impl Model {
         opened: Opened,
         token: Option<usize>,
     ) -> (u16, String, Cookie) {
-        let Some((own, _)) = opened else { return not_signed_in() };
+        let Some((own, _)) = opened else { return not_logged_in() };
         let wanted = token.map(|token| self.tokens[token]);
         let Some(wanted) =
             wanted.filter(|wanted| self.living(self.sessions[own].user).contains(wanted))
@@ -451,13 +451,13 @@ impl Model {
     }
 }
 
-const NOT_SIGNED_IN: &str = "Not signed in";
+const NOT_LOGGED_IN: &str = "Not logged in";
 
-fn not_signed_in() -> (u16, String, Cookie) {
-    (401, NOT_SIGNED_IN.into(), Cookie::Kept)
+fn not_logged_in() -> (u16, String, Cookie) {
+    (401, NOT_LOGGED_IN.into(), Cookie::Kept)
 }
 
-/// Signing out takes the cookie away, if there is one.
+/// Logging out takes the cookie away, if there is one.
 fn removed(carried: Carried) -> Cookie {
     if carried == Carried::Nothing { Cookie::Kept } else { Cookie::Removed }
 }

@@ -11,7 +11,7 @@ pub const ROTATE_EVERY: i64 = 30 * MINUTE;
 /// For how long the one before opens the session too.
 pub const OVERLAP: i64 = MINUTE;
 
-/// For how long after a proof a log-in is a recent one.
+/// For how long after a proof a login is a recent one.
 pub const RECENT: i64 = 10 * MINUTE;
 
 /// What is seen of a command. Tokens and sessions are numbers, in the order in which they were

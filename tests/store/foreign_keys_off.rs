@@ -71,7 +71,7 @@ async fn the_cookie_of_a_deleted_account_is_nobodys_whoever_gets_its_id() {
 }
 
 /// Statements beside the users 1, 2 and 3 with the e-mail addresses a, b and c: who of them is still
-/// signed in afterwards, once all three ids have been used again.
+/// logged in afterwards, once all three ids have been used again.
 const STATEMENTS: [(&str, &[i64]); 16] = [
     ("DELETE FROM accounts WHERE id = 1", &[2, 3]),
     ("DELETE FROM accounts WHERE email <> 'b'", &[2]),
@@ -128,13 +128,13 @@ async fn no_statement_on_the_users_hands_a_session_on_to_another_user() {
                 // Whoever is not there any more has a successor.
                 by_hand(&store, "INSERT OR IGNORE INTO accounts (id) VALUES (1), (2), (3)").await;
 
-                let mut signed_in = Vec::new();
+                let mut logged_in = Vec::new();
                 for (id, session) in (1_i64..).zip(&sessions) {
                     if opens(&auth, session).await {
-                        signed_in.push(id);
+                        logged_in.push(id);
                     }
                 }
-                assert_eq!(signed_in, expected, "{statement}, enforced: {enforced}, {accounts}");
+                assert_eq!(logged_in, expected, "{statement}, enforced: {enforced}, {accounts}");
                 assert_eq!(left(&store).await, expected, "rows: {statement}, {enforced}");
             }
         }

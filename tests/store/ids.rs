@@ -332,7 +332,7 @@ mod mysql {
     }
 
     #[actix_web::test]
-    async fn a_session_of_a_number_beyond_is_not_signed_in_and_the_error_says_why() {
+    async fn a_session_of_a_number_beyond_is_not_logged_in_and_the_error_says_why() {
         let (_database, store) =
             store::<OfU64>("BIGINT UNSIGNED", &["7", "18446744073709551615"]).await;
         let auth = Auth::<OfU64>::builder(store.clone()).build().unwrap();

@@ -1,11 +1,11 @@
-//! What remains of log-ins at once, of which a user may have only so many.
+//! What remains of logins at once, of which a user may have only so many.
 
 use std::cmp::Reverse;
 
 use futures_util::future::join_all;
 use locals::{Auth, AuthUser, Session, UserKey, store::suite::Harness};
 
-/// Log-ins at once on two nodes leave exactly the newest sessions, whatever the store does meanwhile.
+/// Logins at once on two nodes leave exactly the newest sessions, whatever the store does meanwhile.
 pub async fn remain<H>(harness: &H, user: H::User)
 where
     H: Harness<Store: Clone, User: Clone>,

@@ -261,7 +261,7 @@ const COLOUR: &str = "the column `colour` is unknown, must not be null and has n
 /// What `migrate` mends, and what it does not.
 const REMEDIES: [&str; 2] = [
     "; call `store.migrate()` at start-up, or see the SQL of `store.migration_sql()`",
-    "; `migrate` does not change that: rename or drop that table (its users sign in once more), name another \
+    "; `migrate` does not change that: rename or drop that table (its users log in once more), name another \
      with `#[auth_user(sessions = \"..\")]`, or see the SQL of `store.migration_sql()`",
 ];
 

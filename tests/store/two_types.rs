@@ -250,7 +250,7 @@ impl<T: Person> Side<T> {
         self.send(line, guest_cookie(token)).await
     }
 
-    async fn signed_in(&self, id: i64) -> String {
+    async fn logged_in(&self, id: i64) -> String {
         let session = self.auth.create_session(&T::of(id)).await.unwrap();
         session.token().expose_secret().to_owned()
     }
@@ -276,8 +276,8 @@ impl<T: Person> Side<T> {
             let reply = self.send(line, header.clone()).await;
             assert_eq!(reply.status, expected.0, "{line}: {}", reply.body);
             assert!(expected.1.is_none_or(|body| reply.body == body), "{line}: {}", reply.body);
-            let signs_in = line == "POST /log_in" && by_cookie;
-            assert_eq!(reply.session.is_some(), signs_in, "{line}: a token is given");
+            let logs_in = line == "POST /log_in" && by_cookie;
+            assert_eq!(reply.session.is_some(), logs_in, "{line}: a token is given");
         }
     }
 
@@ -315,7 +315,7 @@ async fn nothing_of_one_is_known_to_the_other<O: Person, F: Person>(
     let foreign = Side::<F>::new(foreign, &clock).await;
 
     // Active; idle, so that a use of it renews it and exchanges its token; exchanged; long exchanged.
-    let token = own.signed_in(1).await;
+    let token = own.logged_in(1).await;
     for wait in [Duration::ZERO, 2 * DAY] {
         clock.advance(wait);
         let before = row(&token).await;
@@ -335,13 +335,13 @@ async fn nothing_of_one_is_known_to_the_other<O: Person, F: Person>(
     assert_eq!(own.with("GET /me", &new).await.body, user);
 
     // Two in one request, of which none opens anything, but each may end its session.
-    let other = own.signed_in(1).await;
+    let other = own.logged_in(1).await;
     let both = format!("__Host-session={new}; __Host-session={other}");
     foreign.is_a_stranger(&(COOKIE, both)).await;
     assert!(own.opens(&new).await && own.opens(&other).await);
 
     // Somebody acts.
-    let acting = own.with("POST /impersonate", &own.signed_in(2).await).await.session();
+    let acting = own.with("POST /impersonate", &own.logged_in(2).await).await.session();
     let before = row(&acting).await;
     let actor = before.actor_session.expect("the session from which it was begun");
     foreign.knows_nobody_by(&acting).await;

@@ -28,7 +28,7 @@ pub enum Wrong {
     NoPath,
     PathOfPrefix,
     Twice,
-    // The log-in.
+    // The login.
     RefusesAll,
     SameToken,
     AdoptsToken,
@@ -36,7 +36,7 @@ pub enum Wrong {
     KeepsToken,
     KeepsPresented,
     Throttles,
-    // The log-out.
+    // The logout.
     KeepsSession,
     KeepsCookie,
     EmptiesCookie,

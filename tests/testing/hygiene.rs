@@ -136,7 +136,7 @@ async fn an_app_by_hand_may_have_no_fault_either() {
 /// Each fault, the rule that it breaks, and a sentence that says so.
 const FAULTS: &[(Wrong, Rule, &str)] = &[
     (Wrong::RefusesAll, Rule::SetUp, "Came: 401 Unauthorized, and no cookie `__Host-session`."),
-    (Wrong::RefusesUsers, Rule::SetUp, "Sent: `GET /me` with the session of a log-in."),
+    (Wrong::RefusesUsers, Rule::SetUp, "Sent: `GET /me` with the session of a login."),
     (Wrong::Throttles, Rule::SetUp, "Came: 429 Too Many Requests."),
     (Wrong::FollowsNothing, Rule::SetUp, "Came: no redirect to it."),
     (Wrong::NoHttpOnly, Rule::Cookie, "Came: the cookie `__Host-session`, without `HttpOnly`."),
@@ -145,14 +145,14 @@ const FAULTS: &[(Wrong, Rule, &str)] = &[
     (Wrong::NoPath, Rule::Cookie, "Came: the cookie `__Host-session`, without `Path`."),
     (Wrong::PathOfPrefix, Rule::Cookie, "contradicts its name: `__Host-` demands `Path=/`."),
     (Wrong::Twice, Rule::Cookie, "Came: the cookie `__Host-session`, more than once."),
-    (Wrong::SameToken, Rule::NewToken, "Came: the token of another log-in."),
+    (Wrong::SameToken, Rule::NewToken, "Came: the token of another login."),
     (Wrong::AdoptsToken, Rule::NewToken, "Came: the same token again."),
     (Wrong::StaleCookie, Rule::NewToken, "Came: 401 Unauthorized, and no new token."),
     (Wrong::KeepsToken, Rule::NewToken, "Came: 303 See Other, and no new token."),
     (
         Wrong::KeepsPresented,
         Rule::LogInEndsSession,
-        "Sent: `GET /me` with a session that a log-in has replaced.\n   Came: 200 OK.",
+        "Sent: `GET /me` with a session that a login has replaced.\n   Came: 200 OK.",
     ),
     (
         Wrong::KeepsSession,
@@ -171,7 +171,7 @@ const FAULTS: &[(Wrong, Rule, &str)] = &[
     ),
     (Wrong::RemovesElsewhere, Rule::LogOutRemovesCookie, "with another `Path` or `Domain`"),
     (Wrong::LogInByGet, Rule::SafeMethods, "Came: 303 See Other, and a session."),
-    (Wrong::LogOutByGet, Rule::SafeMethods, "Came: 303 See Other, and the user is signed out."),
+    (Wrong::LogOutByGet, Rule::SafeMethods, "Came: 303 See Other, and the user is logged out."),
     (Wrong::LogInAcrossSites, Rule::CrossSite, "Sent: `POST /login` from a page of another site."),
     (
         Wrong::LogOutAcrossSites,
@@ -235,17 +235,17 @@ async fn all_faults_are_told_together_and_no_token() {
 1. Not so: GET signs nobody in or out.
    Sent: `GET /login`.
    Came: 200 OK, and a session.
-   To do: route the log-in by POST alone: any link or image on any page sends a GET.
+   To do: route the login by POST alone: any link or image on any page sends a GET.
 
 2. Not so: GET signs nobody in or out.
    Sent: `GET /logout` with a session.
-   Came: 200 OK, and the user is signed out.
-   To do: route the log-out by POST alone: any link or image on any page sends a GET.
+   Came: 200 OK, and the user is logged out.
+   To do: route the logout by POST alone: any link or image on any page sends a GET.
 
-3. Not so: log-out ends the session on the server.
+3. Not so: logout ends the session on the server.
    Sent: `GET /me` with a session that has been logged out.
    Came: 200 OK.
-   To do: end the session in the store before the log-out is answered, as `locals.log_out()` does; \
+   To do: end the session in the store before the logout is answered, as `locals.log_out()` does; \
          the browser's cookie may not be the only copy."
     );
 }

@@ -1,4 +1,4 @@
-//! Requests of signed-in users, and of a browser that keeps its cookies.
+//! Requests of logged-in users, and of a browser that keeps its cookies.
 
 use std::time::Duration;
 
@@ -80,7 +80,7 @@ macro_rules! app {
 }
 
 #[actix_web::test]
-async fn a_test_as_a_signed_in_user_takes_three_lines() {
+async fn a_test_as_a_logged_in_user_takes_three_lines() {
     let auth = auth(|builder| builder);
     let (app, account) = (app!(auth), Account { id: 7 });
 
@@ -193,7 +193,7 @@ async fn a_store_that_fails_ends_the_test() {
 }
 
 #[actix_web::test]
-async fn a_jar_signs_in_and_out_as_a_browser_does() {
+async fn a_jar_logs_in_and_out_as_a_browser_does() {
     let auth = auth(|builder| builder.strict_origins(true));
     let app = app!(auth);
     let mut jar = Jar::new();

@@ -67,7 +67,7 @@ async fn websocket(
     Ok(response)
 }
 
-/// Where the slow log-in stands, for the test that looks on.
+/// Where the slow login stands, for the test that looks on.
 #[derive(Default)]
 pub struct Watched {
     pub before: Gate,

@@ -48,7 +48,7 @@ async fn every_form_of_the_cookie_header_is_the_user_or_nobody_and_never_a_fault
 }
 
 #[actix_web::test]
-async fn signing_in_never_adopts_a_token_that_the_client_has_chosen() {
+async fn logging_in_never_adopts_a_token_that_the_client_has_chosen() {
     let server = Server::start().await;
     server.fixture.account(1).await;
     let chosen = "A".repeat(64);
@@ -70,12 +70,12 @@ async fn signing_in_never_adopts_a_token_that_the_client_has_chosen() {
         let issued = format!("Cookie: __Host-session={issued}");
         assert_eq!(server.ask(request("GET /me", issued)).await.body, "name-1");
     }
-    assert_eq!(server.fixture.rows().await, 6, "each log-in made one session of its own");
+    assert_eq!(server.fixture.rows().await, 6, "each login made one session of its own");
     server.stop().await;
 }
 
 #[actix_web::test]
-async fn signing_in_over_a_session_ends_it_and_its_token() {
+async fn logging_in_over_a_session_ends_it_and_its_token() {
     let server = Server::start().await;
     let old = server.session(1).await;
     let reply = server.ask(request("POST /login/1", cookie_line(&old))).await;

@@ -24,7 +24,7 @@ async fn opens(server: &Server, session: &Session) -> bool {
     server.ask(request("GET /me", cookie_line(session))).await.status == StatusCode::OK
 }
 
-/// A log-in that stands still: before it is done, or after.
+/// A login that stands still: before it is done, or after.
 async fn log_in_held(server: &Server, presented: &Session, after: bool) -> Connection {
     let mut connection = server.connect().await;
     connection.send(request("POST /slow-login", cookie_line(presented))).await;
@@ -124,7 +124,7 @@ async fn a_body_that_never_comes_changes_nothing_and_keeps_nobody_waiting() {
         }
     }
     assert!(opens(&server, &session).await);
-    // With its body, the same request signs out.
+    // With its body, the same request logs out.
     let whole = request("POST /upload-and-leave", format!("{cookie}\r\nContent-Length: 4"));
     let reply = server.ask([whole, b"body".to_vec()].concat()).await;
     assert_eq!((reply.body.as_str(), opens(&server, &session).await), ("4", false));

@@ -133,7 +133,7 @@ async fn the_authority_of_http2_is_the_host_that_an_origin_must_name() {
 }
 
 #[actix_web::test]
-async fn signing_in_and_out_goes_over_http2_as_well() {
+async fn logging_in_and_out_goes_over_http2_as_well() {
     let server = Server::start().await;
     server.fixture.account(1).await;
     let connection = Connection::to(&server).await;
@@ -164,7 +164,7 @@ async fn over_http2_a_user_is_found_behind_128_kib_of_foreign_cookies() {
     server.stop().await;
 }
 
-/// A log-in over HTTP/2, byte by byte: the client's preface, its settings, and one request.
+/// A login over HTTP/2, byte by byte: the client's preface, its settings, and one request.
 fn log_in_frames() -> Vec<u8> {
     let mut block = vec![0x83, 0x86];
     for (name, value) in [(0x04, "/login/1"), (0x01, "app.example")] {

@@ -95,7 +95,7 @@ async fn every_form_of_an_origin_is_let_in_or_refused_before_the_store_is_asked(
 }
 
 #[actix_web::test]
-async fn nobody_signs_in_or_out_from_another_origin() {
+async fn nobody_logs_in_or_out_from_another_origin() {
     let server = Server::start().await;
     let session = server.session(1).await;
     for line in ["POST /login/1", "POST /logout", "post /login/1", "LOGIN /login/1"] {

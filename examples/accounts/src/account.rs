@@ -11,7 +11,7 @@ pub struct Account {
     pub id: i64,
     pub name: String,
     pub email: String,
-    /// Whoever changes it, also by SQL, signs the account out everywhere.
+    /// Whoever changes it, also by SQL, logs the account out everywhere.
     #[serde(skip)]
     #[auth_user(credential)]
     pub password_hash: String,

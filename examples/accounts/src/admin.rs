@@ -29,9 +29,9 @@ async fn admin(
     View::Admin { page: Page::of(&locals, messages).await?, accounts }.show()
 }
 
-#[post("/admin/{id}/sign-in-as")]
+#[post("/admin/{id}/login-as")]
 #[require_user]
-async fn sign_in_as(
+async fn log_in_as(
     _admin: Verified<Account, IsAdmin>,
     id: web::Path<i64>,
     accounts: web::Data<Accounts>,
@@ -51,5 +51,5 @@ async fn stop(locals: Locals) -> Result<HttpResponse, Error> {
 }
 
 pub fn routes(config: &mut web::ServiceConfig) {
-    config.service((admin, sign_in_as, stop));
+    config.service((admin, log_in_as, stop));
 }

@@ -10,7 +10,7 @@ use crate::{
     password::Passwords,
 };
 
-#[post("/log-in")]
+#[post("/login")]
 #[with_session]
 async fn log_in(
     credentials: web::Json<Credentials>,

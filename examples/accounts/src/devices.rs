@@ -1,4 +1,4 @@
-//! Where one is signed in.
+//! Where one is logged in.
 
 use actix_web::{HttpResponse, get, post, web};
 use locals::{Error, Locals, SessionId, require_user};
@@ -16,14 +16,14 @@ async fn devices(locals: Locals, messages: Messages) -> Answer {
 #[require_user]
 async fn end(id: web::Path<SessionId>, locals: Locals) -> Result<HttpResponse, Error> {
     locals.end_session(*id).await?;
-    Ok(done("/devices", "That device is signed out."))
+    Ok(done("/devices", "That device is logged out."))
 }
 
 #[post("/devices/end-others")]
 #[require_user]
 async fn end_others(locals: Locals) -> Result<HttpResponse, Error> {
     locals.log_out_other_sessions().await?;
-    Ok(done("/devices", "All other devices are signed out."))
+    Ok(done("/devices", "All other devices are logged out."))
 }
 
 pub fn routes(config: &mut web::ServiceConfig) {

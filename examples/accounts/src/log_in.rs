@@ -57,22 +57,22 @@ async fn sign_up(
 
 #[derive(Deserialize)]
 pub struct Credentials {
-    /// Not asked for again where somebody is signed in.
+    /// Not asked for again where somebody is logged in.
     #[serde(default)]
     pub email: String,
     pub password: String,
-    /// "Stay signed in".
+    /// "Stay logged in".
     #[serde(default)]
     stay: bool,
 }
 
-#[get("/log-in")]
+#[get("/login")]
 #[with_session(guest_only = "/")]
 async fn log_in_page(locals: Locals, messages: Messages) -> Answer {
     View::LogIn { page: Page::of(&locals, messages).await?, email: "", error: None }.show()
 }
 
-#[post("/log-in")]
+#[post("/login")]
 #[with_session]
 async fn log_in(form: Form<Credentials>, passwords: Data<Passwords>, locals: Locals) -> Answer {
     let Credentials { email, password, stay } = form.into_inner();
@@ -87,11 +87,11 @@ async fn log_in(form: Form<Credentials>, passwords: Data<Passwords>, locals: Loc
     Ok(locals.return_to().into())
 }
 
-#[post("/log-out")]
+#[post("/logout")]
 #[with_session]
 async fn log_out(locals: Locals) -> Result<HttpResponse, Error> {
     locals.log_out().await?;
-    Ok(done("/", "You are signed out."))
+    Ok(done("/", "You are logged out."))
 }
 
 #[get("/confirm")]

@@ -40,7 +40,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let (accounts, auth) = Accounts::open(&url).await?;
     let mut auth = auth
         .cookie(CookieConfig::default().secure(env::var_os("HTTPS").is_some()))
-        .login_page("/log-in")
+        .login_page("/login")
         .reauthentication_page("/confirm")
         .answer_with(page::answer)
         .bearer(true);

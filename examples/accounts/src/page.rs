@@ -16,14 +16,14 @@ pub type Messages = Option<IncomingFlashMessages>;
 /// The frame of a page.
 #[derive(Default)]
 pub struct Page {
-    pub signed_in: Option<(Session, User<Account>)>,
+    pub logged_in: Option<(Session, User<Account>)>,
     pub messages: Vec<FlashMessage>,
 }
 
 impl Page {
     pub async fn of(locals: &Locals, messages: Messages) -> Result<Self, Error> {
         let messages = messages.iter().flat_map(IncomingFlashMessages::iter).cloned().collect();
-        Ok(Self { signed_in: locals.get_session_user().await?, messages })
+        Ok(Self { logged_in: locals.get_session_user().await?, messages })
     }
 }
 

@@ -122,7 +122,7 @@ impl Refusal {
             Self::Wrong => "Wrong e-mail or password.",
             Self::Unfit => "A password has at least 15 characters, and less than a page.",
             Self::TooManyTries(_) => "Too many tries. Wait for two minutes.",
-            Self::Busy => "Too many people are signing in. Try again in a moment.",
+            Self::Busy => "Too many people are logging in. Try again in a moment.",
         }
     }
 }

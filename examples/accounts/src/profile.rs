@@ -48,7 +48,7 @@ async fn change_password(
     };
     let session = accounts.change_password(&auth, &session, &account, &hash).await?;
     locals.set_session(session);
-    Ok(done("/profile", "Your password is changed, and your other devices are signed out."))
+    Ok(done("/profile", "Your password is changed, and your other devices are logged out."))
 }
 
 #[get("/profile/delete")]

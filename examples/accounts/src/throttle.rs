@@ -27,7 +27,7 @@ impl Throttle {
         }
     }
 
-    /// Counts a try; `Err` says how many seconds to wait for the next one. Whoever is signed in stays so.
+    /// Counts a try; `Err` says how many seconds to wait for the next one. Whoever is logged in stays so.
     pub fn count(&self, locals: &Locals, email: &str) -> Result<(), u64> {
         // So many that those who have not tried for long are forgotten.
         if self.by_account.len() + self.by_address.len() > 10_000 {

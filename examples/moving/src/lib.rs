@@ -1,4 +1,4 @@
-//! An app on its way from actix-session and actix-identity to locals: whoever is signed in stays so.
+//! An app on its way from actix-session and actix-identity to locals: whoever is logged in stays so.
 //! `docs/moving.md` explains it step by step, and the tests show it.
 
 use actix_identity::{Identity, IdentityExt, IdentityMiddleware};
@@ -57,7 +57,7 @@ async fn exchange(request: &HttpRequest, locals: &Locals) -> actix_web::Result<(
     if locals.get_session().await?.is_some() {
         old.logout(); // the browser has the new cookie: the old session has done its work
     } else if let Some(account) = account_of(&old, request).await? {
-        // Of this browser session, as it was; and long ago: what asks for a recent log-in asks again.
+        // Of this browser session, as it was; and long ago: what asks for a recent login asks again.
         let long_ago = Timestamp::from_millis(0);
         let options = LogInOptions::new().remember(false).authenticated_at(long_ago);
         locals.log_in_with(&account, options).await?;

@@ -1,4 +1,4 @@
-//! Browsers that were signed in with the old app arrive at the new one.
+//! Browsers that were logged in with the old app arrive at the new one.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by ending")]
 
 use std::{
@@ -98,7 +98,7 @@ impl Fixture {
         count.fetch_one(&self.database).await.unwrap()
     }
 
-    /// A browser that has signed in with the old app, as user 1, with three things in its cart.
+    /// A browser that has logged in with the old app, as user 1, with three things in its cart.
     async fn old_browser<S: SessionStore + 'static>(&self, store: S) -> Jar {
         let app = App::new()
             .service(old_login)
@@ -117,7 +117,7 @@ impl Fixture {
 async fn old_login(request: HttpRequest, session: actix_session::Session) -> &'static str {
     Identity::login(&request.extensions(), "1".to_owned()).unwrap();
     session.insert("cart", [1, 2, 3]).unwrap();
-    "Signed in"
+    "Logged in"
 }
 
 /// Whether a browser has the old cookie, and whether it has the new one.
@@ -200,7 +200,7 @@ async fn a_fetch_that_changes_something_is_served_too() {
 }
 
 #[actix_web::test]
-async fn requests_at_once_all_succeed_and_nobody_is_signed_out() {
+async fn requests_at_once_all_succeed_and_nobody_is_logged_out() {
     let (fixture, store) = (Fixture::new().await, ServerStore::default());
     let app = Rc::new(new_app!(fixture, store.clone()));
     let browser = fixture.old_browser(store).await;
@@ -228,7 +228,7 @@ async fn an_answer_that_is_lost_signs_nobody_out() {
 }
 
 #[actix_web::test]
-async fn after_a_log_out_neither_cookie_signs_in_again() {
+async fn after_a_log_out_neither_cookie_logs_in_again() {
     let (fixture, store) = (Fixture::new().await, ServerStore::default());
     let app = new_app!(fixture, store.clone());
     for ask_first in [true, false] {

@@ -1,4 +1,4 @@
-//! Log-in at an OAuth 2 provider: authorization code, PKCE and `state`.
+//! Login at an OAuth 2 provider: authorization code, PKCE and `state`.
 //!
 //! `cargo run -p oauth`, then open the address it prints. It starts a small provider on this machine
 //! (`src/provider.rs`). For another one give its addresses, and what it knows the app by:
@@ -41,14 +41,14 @@ struct Account {
     name: String,
 }
 
-/// What is kept of a visitor before they have signed in, in the store: the browser has only the
-/// cookie of a guest. So who has begun a log-in is the only one who can end it.
+/// What is kept of a visitor before they have logged in, in the store: the browser has only the
+/// cookie of a guest. So who has begun a login is the only one who can end it.
 #[derive(Default, serde::Serialize, serde::Deserialize)]
 struct Guest {
     log_in: Option<LogIn>,
 }
 
-/// A log-in that has begun here and is now at the provider. A second one takes its place.
+/// A login that has begun here and is now at the provider. A second one takes its place.
 #[derive(Clone, serde::Serialize, serde::Deserialize)]
 struct LogIn {
     state: String,
@@ -61,8 +61,8 @@ struct LogIn {
 async fn home(user: Option<User<Account>>) -> impl Responder {
     web::Html::new(match user {
         Some(user) => format!(
-            "{PAGE}<p>Signed in as <b>{}</b>.<p><a href=/me>My account</a>\
-             <form method=post action=/logout><button>Sign out</button></form>",
+            "{PAGE}<p>Logged in as <b>{}</b>.<p><a href=/me>My account</a>\
+             <form method=post action=/logout><button>Log out</button></form>",
             escaped(&user.name)
         ),
         None => format!("{PAGE}<p>Hello, stranger!<p><a href=/me>My account</a>"),
@@ -80,7 +80,7 @@ async fn me(user: User<Account>) -> impl Responder {
 #[with_session(guest_only = "/")]
 async fn login_page() -> impl Responder {
     web::Html::new(format!(
-        "{PAGE}<form method=post><button>Sign in at the provider</button></form>"
+        "{PAGE}<form method=post><button>Log in at the provider</button></form>"
     ))
 }
 
@@ -122,17 +122,17 @@ async fn callback(
     let has_begun = |log_in: &mut LogIn| log_in.state == answer.state;
     let log_in = locals.update_guest(|guest: &mut Guest| guest.log_in.take_if(has_begun)).await?;
     let Some(log_in) = log_in else {
-        let text = "This log-in was not begun in this browser, or is over.";
+        let text = "This login was not begun in this browser, or is over.";
         return Ok(failure(StatusCode::BAD_REQUEST, text));
     };
     let Some(code) = answer.into_inner().code else {
-        return Ok(failure(StatusCode::FORBIDDEN, "The provider has not signed you in."));
+        return Ok(failure(StatusCode::FORBIDDEN, "The provider has not logged you in."));
     };
     let person = match provider.person(code, log_in.verifier).await {
         Ok(person) => person,
         Err(error) => {
             eprintln!("the provider: {error}: {:?}", error.source());
-            let text = "The provider does not confirm this log-in, or cannot be reached.";
+            let text = "The provider does not confirm this login, or cannot be reached.";
             return Ok(failure(StatusCode::BAD_GATEWAY, text));
         }
     };
@@ -148,7 +148,7 @@ async fn logout(locals: Locals) -> Result<impl Responder, Error> {
     Ok(web::Redirect::to("/").see_other())
 }
 
-/// The account of a person, made at their first log-in. One statement: two at once make one account.
+/// The account of a person, made at their first login. One statement: two at once make one account.
 async fn account_of(person: &Person, database: &SqlitePool) -> sqlx::Result<Account> {
     let find_or_make = "INSERT INTO accounts (subject, name) VALUES (?, ?) \
         ON CONFLICT (subject) DO UPDATE SET name = excluded.name RETURNING id, name";

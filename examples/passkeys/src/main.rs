@@ -1,10 +1,10 @@
-//! Log-in by a passkey: there is no password that could be forgotten, stolen or given to a false page.
+//! Login by a passkey: there is no password that could be forgotten, stolen or given to a false page.
 //!
 //! `cargo run -p passkeys`, then open the address it prints. A passkey belongs to a host name, here
 //! to `localhost`: at `127.0.0.1` the browser refuses it. In production that is the name of the app,
 //! and the address begins with `https`.
 //!
-//! Not shown: a second passkey of an account, for when a device is lost (the tables allow it); log-in
+//! Not shown: a second passkey of an account, for when a device is lost (the tables allow it); login
 //! without a name; limits on tries. Anybody can ask here which names there are.
 
 use std::{env, net::SocketAddr};
@@ -28,9 +28,9 @@ use webauthn_rs::prelude::{
 
 const PAGE: &str = include_str!("page.html");
 const ENTER: &str = "<form id=enter><label>Name <input name=name autocomplete=username required \
-    maxlength=40></label><button name=what value=login>Sign in</button>\
+    maxlength=40></label><button name=what value=login>Log in</button>\
     <button name=what value=register>Create an account</button><p role=alert></form>";
-const LEAVE: &str = "<form method=post action=/logout><button>Sign out</button></form>";
+const LEAVE: &str = "<form method=post action=/logout><button>Log out</button></form>";
 const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS accounts (id BLOB PRIMARY KEY, name TEXT NOT NULL UNIQUE);
     CREATE TABLE IF NOT EXISTS passkeys (
@@ -69,7 +69,7 @@ struct Who {
 async fn home(user: Option<User<Account>>) -> impl Responder {
     let content = user.map_or(ENTER.to_owned(), |user| {
         let name = user.name.replace('&', "&amp;").replace('<', "&lt;");
-        format!("<p>Signed in as <b>{name}</b>.{LEAVE}")
+        format!("<p>Logged in as <b>{name}</b>.{LEAVE}")
     });
     web::Html::new(PAGE.replace("<!-- content -->", &content))
 }

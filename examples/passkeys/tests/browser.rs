@@ -89,7 +89,7 @@ impl Person {
     async fn enters(&self, button: &str, name: &str) {
         self.presses(button, name).await;
         self.browser.sees("form[action='/logout']").await;
-        assert!(self.browser.text().await.contains(&format!("Signed in as {name}.")));
+        assert!(self.browser.text().await.contains(&format!("Logged in as {name}.")));
         assert!(!self.is_a_stranger().await);
     }
 
@@ -99,7 +99,7 @@ impl Person {
         self.is_told(says).await;
     }
 
-    /// The page says this, and nobody is signed in.
+    /// The page says this, and nobody is logged in.
     async fn is_told(&self, says: &str) {
         let alert = self.browser.sees("[role=alert]:not(:empty)").await;
         let said = alert.text().await.unwrap();
@@ -149,12 +149,12 @@ async fn keeping(person: &Person, test: impl Future<Output = ()>) {
 }
 
 #[actix_web::test]
-async fn somebody_makes_an_account_signs_out_and_comes_back_with_the_passkey() {
+async fn somebody_makes_an_account_logs_out_and_comes_back_with_the_passkey() {
     let site = Site::start();
     let ada = Person::at(&site).await;
     keeping(&ada, async {
         ada.enters("register", "Ada").await;
-        ada.keeps_pictures("signed-in").await;
+        ada.keeps_pictures("logged-in").await;
         for _ in 0..2 {
             ada.leaves().await;
             ada.enters("login", "Ada").await;

@@ -5,7 +5,7 @@
 //! cargo run -p seaorm
 //! ```
 //!
-//! One type is the entity of SeaORM and the user of `locals`: a signed-in request is one query, of
+//! One type is the entity of SeaORM and the user of `locals`: a logged-in request is one query, of
 //! session and user together. The guide's page on users by another crate says more.
 
 use std::{env, sync::LazyLock};
@@ -33,13 +33,13 @@ const FORMS: &str = "<!doctype html><title>seaorm</title>\
     <form method=post action=/signup><input name=email type=email placeholder=E-mail required>\
     <input name=password type=password placeholder=Password required><button>Sign up</button></form>\
     <form method=post action=/login><input name=email type=email placeholder=E-mail required>\
-    <input name=password type=password placeholder=Password required><button>Sign in</button></form>";
-const SIGNED_IN: &str = "<!doctype html><title>seaorm</title><a href=/me>My account</a>\
+    <input name=password type=password placeholder=Password required><button>Log in</button></form>";
+const LOGGED_IN: &str = "<!doctype html><title>seaorm</title><a href=/me>My account</a>\
     <form method=post action=/password>\
     <input name=old type=password placeholder='Old password' required>\
     <input name=new type=password placeholder='New password' required>\
-    <button>Change the password, sign out all other devices</button></form>\
-    <form method=post action=/logout><button>Sign out</button></form>";
+    <button>Change the password, log out all other devices</button></form>\
+    <form method=post action=/logout><button>Log out</button></form>";
 
 /// What the password of somebody unknown is compared with, so that they cost as much time.
 static NOBODY: LazyLock<String> = LazyLock::new(|| generate_hash("nobody's password"));
@@ -80,7 +80,7 @@ struct Change {
 #[get("/")]
 #[with_session]
 async fn home(user: Option<User<Account>>) -> impl Responder {
-    web::Html::new(if user.is_some() { SIGNED_IN } else { FORMS })
+    web::Html::new(if user.is_some() { LOGGED_IN } else { FORMS })
 }
 
 #[get("/me")]

@@ -5,10 +5,10 @@ use url::Url;
 
 use crate::redirect::{SafeRedirect, with_next};
 
-const LOGINS: [&str; 3] = ["/login", "/login?lang=en", "/a/log-in?a=%20&b"];
+const LOGINS: [&str; 3] = ["/login", "/login?lang=en", "/a/login?a=%20&b"];
 
 /// What is accepted is kept as it is, stays on the app's origin wherever it is resolved, and comes
-/// back from the log-in page. A query has one `next` or none.
+/// back from the login page. A query has one `next` or none.
 pub fn next(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let accepted = SafeRedirect::parse(&text);

@@ -37,13 +37,13 @@ use crate::{
 ///
 /// A user who is not there is `Ok(None)`. Every error is an outage, answered by 503, whatever it is: also
 /// sqlx's `RowNotFound`. So ask by `fetch_optional`, and not by `fetch_one`, which would make a request of
-/// each deleted user fail instead of signing them out.
+/// each deleted user fail instead of logging them out.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not load a `{T}`",
     note = "write a closure like `move |id: i64| async move {{ .. }}` that gives a `Result<Option<{T}>, E>`, or implement `UserLoader<{T}>`"
 )]
 pub trait UserLoader<T: AuthUser>: Send + Sync + 'static {
-    /// The user with this id; `None` if there is none, or none who may be signed in.
+    /// The user with this id; `None` if there is none, or none who may be logged in.
     fn load(&self, id: T::Id) -> StoreFuture<'_, Option<T>>;
 }
 
@@ -88,7 +88,7 @@ where
 /// ```
 ///
 /// A session whose user is not loaded is not found, so a user who is deleted or locked out is
-/// signed out at once, and cannot sign in. The price is one load for each session that is found or
+/// logged out at once, and cannot log in. The price is one load for each session that is found or
 /// created, also where the handler asks for the session alone.
 ///
 /// Two types of user may share a store of sessions if they name [tables](AuthUser::TABLE) of their

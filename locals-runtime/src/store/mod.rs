@@ -54,7 +54,7 @@
 //!     number at once that replace one revision, exactly one does.
 //! 20. `delete_guest` says whether the guest was there; once it has answered, the guest is gone.
 //! 21. `count_guests` says how many guests are there whose end is after `now`, to the millisecond. One
-//!     that a log-in has overwritten is among them until the end that it was given then.
+//!     that a login has overwritten is among them until the end that it was given then.
 //! 22. `find_user` gives the user with this id, and nothing for an id that no user has.
 
 use std::{any::Any, future::Future, pin::Pin};
@@ -185,7 +185,7 @@ pub trait SessionStore: Any + Send + Sync {
     /// Lists the sessions of a user, newest first (rules 8, 10).
     fn list_by_user<'a>(&'a self, user: &'a UserId) -> StoreFuture<'a, Vec<SessionRecord>>;
 
-    /// Lists the ids and times of the sessions of a user, in any order (rules 8, 10). Each log-in asks
+    /// Lists the ids and times of the sessions of a user, in any order (rules 8, 10). Each login asks
     /// for them twice, so a store reads no more than that.
     fn list_times_by_user<'a>(&'a self, user: &'a UserId) -> StoreFuture<'a, Vec<SessionTimes>>;
 

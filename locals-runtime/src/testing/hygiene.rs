@@ -40,15 +40,15 @@ use crate::{auth::Auth, user::AuthUser};
 /// ```
 #[derive(Debug, Clone)]
 pub struct Hygiene {
-    /// The request that signs in a user who exists; the answer must set the session cookie.
+    /// The request that logs in a user who exists; the answer must set the session cookie.
     /// `POST /login` by default. It is sent about ten times, and up to sixty times more for
     /// a [`login_page`](Self::login_page): limits on tries must let that through.
     pub log_in: Probe,
-    /// The request that signs out. `POST /logout` by default.
+    /// The request that logs out. `POST /logout` by default.
     pub log_out: Probe,
     /// A request that this user may send, and a stranger may not. `GET /me` by default.
     pub protected: Probe,
-    /// The page that asks people to sign in, if it is told where to go then by `?next=`. None by
+    /// The page that asks people to log in, if it is told where to go then by `?next=`. None by
     /// default. With it, the same `next` is tried on the page, in the query of
     /// [`log_in`](Self::log_in), and in its form or JSON.
     pub login_page: Option<String>,
@@ -169,7 +169,7 @@ where
 /// # async fn example() {
 /// # let app = init_service(App::new()).await;
 /// let report = check_hygiene(&app, Hygiene::default()).await;
-/// // Native clients of this app get the token in the answer to their log-in.
+/// // Native clients of this app get the token in the answer to their login.
 /// assert!(report.faults().iter().all(|fault| fault.rule == Rule::Secrecy), "{report}");
 /// # }
 /// ```

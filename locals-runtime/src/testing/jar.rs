@@ -10,8 +10,8 @@ use actix_web::{
     http::header::{HeaderMap, SET_COOKIE},
 };
 
-/// The cookies that an app has set, as a browser keeps them between requests: for tests that sign
-/// in by the app's own log-in.
+/// The cookies that an app has set, as a browser keeps them between requests: for tests that log
+/// in by the app's own login.
 ///
 /// It is one browser on one site: it knows removal, and takes no notice of paths, domains and
 /// lives.

@@ -4,7 +4,7 @@ use actix_web::{cookie::Cookie, test::TestRequest};
 
 use super::{jar::Jar, session::TestSession};
 
-/// Requests of signed-in users, for [`TestRequest`]. Both methods say what a page of the app would
+/// Requests of logged-in users, for [`TestRequest`]. Both methods say what a page of the app would
 /// say of itself, `Sec-Fetch-Site: same-origin`, so that no check of the origin stands in the way.
 /// A test of that check sets the header once more, after them.
 ///

@@ -1,4 +1,4 @@
-//! A session of a user who has not had to sign in.
+//! A session of a user who has not had to log in.
 
 use std::{fmt::Display, future::Future, ops::Deref, panic::Location};
 

@@ -21,7 +21,7 @@ use uuid::Uuid;
 pub enum UserId {
     /// `i64`, `i32`, `i16`, `u32`, or a `u64` up to `i64::MAX`.
     Integer(i64),
-    /// A `u64` beyond `i64::MAX`, which no session can have: such a user cannot sign in. Where it comes
+    /// A `u64` beyond `i64::MAX`, which no session can have: such a user cannot log in. Where it comes
     /// in, it is refused with [`Error::WrongUserId`](crate::Error::WrongUserId).
     TooLarge(u64),
     /// `Uuid`.
@@ -143,7 +143,7 @@ impl UserIdKind {
 /// assert_eq!(AccountId::try_from(UserId::Integer(7)), Ok(AccountId(7)));
 /// ```
 ///
-/// A `u64` beyond `i64::MAX` is a [`UserId::TooLarge`]: that one user cannot sign in, and all others can.
+/// A `u64` beyond `i64::MAX` is a [`UserId::TooLarge`]: that one user cannot log in, and all others can.
 ///
 /// Who implements it by hand takes care that keys that differ are different [`UserId`]s, all of the kind
 /// that is named, and that each is found again by `from_user_id`: hand on to the type of the field.

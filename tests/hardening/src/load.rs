@@ -84,7 +84,7 @@ pub async fn run(settings: &Settings) -> Result<Report, Box<dyn Error>> {
     let process = Process::start(&settings.program, &database.url(), "127.0.0.1:0".parse()?)?;
     let address = process.address();
     let start = Instant::now();
-    let tokens = sign_in(&mut Client::of(address)).await?;
+    let tokens = log_in(&mut Client::of(address)).await?;
 
     let run_wrk = |kind| wrk::start(kind, address, settings.time, &tokens);
     let (members, strangers) = (run_wrk(Kind::Members)?, run_wrk(Kind::Strangers)?);
@@ -122,12 +122,12 @@ pub async fn run(settings: &Settings) -> Result<Report, Box<dyn Error>> {
 }
 
 /// The tokens of the sessions that are only read.
-async fn sign_in(client: &mut Client) -> Result<Vec<String>, Box<dyn Error>> {
+async fn log_in(client: &mut Client) -> Result<Vec<String>, Box<dyn Error>> {
     let request = Operation::<SessionId>::LogIn.request(READER, None);
     let mut tokens = Vec::new();
     for _ in 0..READ_SESSIONS {
-        let reply = client.ask(&request).await.map_err(|error| format!("log-in: {error:?}"))?;
-        tokens.push(reply.cookie.ok_or("a log-in without a cookie")?);
+        let reply = client.ask(&request).await.map_err(|error| format!("login: {error:?}"))?;
+        tokens.push(reply.cookie.ok_or("a login without a cookie")?);
     }
     Ok(tokens)
 }

@@ -8,7 +8,7 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
   history [--seconds 600] [--clients 16] [--seed N]
-        Two processes of the app on one PostgreSQL, clients that sign in and out on both, and all
+        Two processes of the app on one PostgreSQL, clients that log in and out on both, and all
         that can go wrong meanwhile: processes are killed, connections cut, the database stalls.
         Then the whole history is checked. The server is the one that LOCALS_TEST_POSTGRES_URL
         names, or that on port 5432; the run makes a database of its own there and removes it.

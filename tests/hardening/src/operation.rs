@@ -7,9 +7,9 @@ use crate::client::Request;
 /// Something that a client does. `S` is how a session is named.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Operation<S> {
-    /// Signs in, over the session that is presented, if one is.
+    /// Logs in, over the session that is presented, if one is.
     LogIn,
-    /// Signs out.
+    /// Logs out.
     LogOut,
     /// Ends the user's other sessions, and has the token replaced.
     LogOutOthers,

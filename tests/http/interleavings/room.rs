@@ -167,7 +167,7 @@ impl Room {
         if let Some(token) = jar.get(GUEST).map(|token| token.parse::<SessionToken>().unwrap()) {
             carts.extend(self.store.find_guest(token.id()).await.unwrap().map(|guest| guest.data));
         }
-        // The row of a guest who has signed in says where their data have gone: they are not in it.
+        // The row of a guest who has logged in says where their data have gone: they are not in it.
         carts.retain(|cart| !cart.starts_with("moved "));
         let items = carts.iter().map(|cart| serde_json::from_str::<Cart>(cart).unwrap().items);
         items.flatten().collect()

@@ -33,7 +33,7 @@ async fn none_is_hidden(store: &RedisStore, user: &UserId, sessions: &[SessionRe
 }
 
 /// Each store has connections of its own, so nothing puts their commands in order.
-async fn log_ins_meet_sign_outs(stores: &[RedisStore]) {
+async fn log_ins_meet_log_outs(stores: &[RedisStore]) {
     let [first, second, third] = stores else { panic!("three stores") };
     for round in 0..200 {
         let user = UserId::from(round);
@@ -61,9 +61,9 @@ async fn log_ins_meet_sign_outs(stores: &[RedisStore]) {
 }
 
 #[actix_web::test]
-async fn a_log_in_amid_sign_outs_everywhere_is_ended_by_the_next() {
+async fn a_log_in_amid_log_outs_everywhere_is_ended_by_the_next() {
     let keys = Keys::new();
-    log_ins_meet_sign_outs(&[keys.store().await, keys.store().await, keys.store().await]).await;
+    log_ins_meet_log_outs(&[keys.store().await, keys.store().await, keys.store().await]).await;
 }
 
 #[actix_web::test]
@@ -73,16 +73,16 @@ async fn so_it_is_in_a_cluster() {
     for _ in 0..3 {
         stores.push(RedisStore::cluster(suite::cluster()).await.unwrap().prefix(&prefix));
     }
-    log_ins_meet_sign_outs(&stores).await;
+    log_ins_meet_log_outs(&stores).await;
 }
 
 #[actix_web::test]
-async fn a_sign_out_everywhere_that_overtakes_a_log_in_hides_nothing() {
+async fn a_log_out_everywhere_that_overtakes_a_log_in_hides_nothing() {
     let keys = Keys::new();
     let store = keys.store().await;
     let user = UserId::from(1_i64);
     let late = new_session(1);
-    // The log-in has entered the index, and is not further.
+    // The login has entered the index, and is not further.
     let value = {
         store.create(&late, Ends::default()).await.unwrap();
         keys.cli(&["GETDEL", &keys.session(late.id)])
@@ -97,7 +97,7 @@ async fn a_sign_out_everywhere_that_overtakes_a_log_in_hides_nothing() {
 }
 
 #[actix_web::test]
-async fn a_renewal_amid_sign_outs_brings_nothing_back() {
+async fn a_renewal_amid_log_outs_brings_nothing_back() {
     let keys = Keys::new();
     let (first, second) = (keys.store().await, keys.store().await);
     let user = UserId::from(1_i64);
@@ -127,7 +127,7 @@ async fn a_renewal_enters_a_session_into_an_index_that_has_lost_it() {
 }
 
 #[actix_web::test]
-async fn a_user_with_thousands_of_sessions_is_signed_out_everywhere() {
+async fn a_user_with_thousands_of_sessions_is_logged_out_everywhere() {
     let keys = Keys::new();
     let store = keys.store().await;
     let sessions: Vec<_> = (0..3_000).map(|_| new_session(1)).collect();

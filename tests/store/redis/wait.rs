@@ -1,4 +1,4 @@
-//! Log-outs that wait for replicas.
+//! Logouts that wait for replicas.
 
 use std::time::Duration;
 
@@ -132,7 +132,7 @@ async fn without_waiting_a_failover_can_bring_a_session_back() {
 
     // It is cut off from the primary.
     replica.cli(&["REPLICAOF", "127.0.0.1", "1"]);
-    assert!(store.delete(session.id).await.unwrap(), "the log-out is acknowledged");
+    assert!(store.delete(session.id).await.unwrap(), "the logout is acknowledged");
     primary.kill();
     replica.cli(&["REPLICAOF", "NO", "ONE"]);
 

@@ -13,7 +13,7 @@ fn sign_up(visitor: &mut Visitor, email: &str) -> Answer {
 
 fn ask_token(visitor: &mut Visitor, email: &str, password: &str) -> Answer {
     let credentials = json!({ "email": email, "password": password }).to_string();
-    visitor.ask("POST", "/api/log-in", &[JSON], &credentials)
+    visitor.ask("POST", "/api/login", &[JSON], &credentials)
 }
 
 fn read(answer: &Answer) -> Value {
@@ -51,7 +51,7 @@ fn an_unknown_address_and_a_wrong_password_are_answered_alike() {
     sign_up(&mut visitor, ADA);
     let answers = [(ADA, "wrong"), ("nobody@example.com", PASSWORD)].map(|(email, password)| {
         let page =
-            Visitor::new(app.address).post("/log-in", &[("email", email), ("password", password)]);
+            Visitor::new(app.address).post("/login", &[("email", email), ("password", password)]);
         let mut headers = page.headers;
         headers.retain(|(name, _)| name != "date" && name != "content-length");
         let api = ask_token(&mut Visitor::new(app.address), email, password);
@@ -79,12 +79,12 @@ fn the_eleventh_try_at_one_account_is_told_to_wait_and_a_right_password_does_not
         assert!((1..=120).contains(&wait), "{wait}");
     }
     let form = [("email", ADA), ("password", PASSWORD)];
-    let page = stranger.post("/log-in", &form);
+    let page = stranger.post("/login", &form);
     assert!(
         page.status == 429 && page.text.contains("Too many tries. Wait for two minutes."),
         "{page:?}"
     );
-    assert_eq!(visitor.get("/profile").status, 200, "who is signed in stays so");
+    assert_eq!(visitor.get("/profile").status, 200, "who is logged in stays so");
     let other = "bo@example.com";
     assert_eq!(ask_token(&mut stranger, other, "wrong").status, 401, "nobody else is held up");
 }
@@ -166,6 +166,6 @@ fn pages_are_for_this_site_alone() {
     let policy = home.header("content-security-policy").unwrap();
     assert!(policy.contains("frame-ancestors 'none'"), "{policy}");
     let elsewhere = [("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Mode", "navigate")];
-    let refused = visitor.ask("POST", "/log-out", &elsewhere, "");
+    let refused = visitor.ask("POST", "/logout", &elsewhere, "");
     assert!(refused.status == 403 && refused.text.contains("another site"), "{refused:?}");
 }

@@ -79,7 +79,7 @@ impl Device {
     }
 
     pub async fn log_in(&self, email: &str, password: &str) {
-        self.open("/log-in").await;
+        self.open("/login").await;
         self.submit(&[("email", email), ("password", password)]).await;
         self.is_at("/").await;
     }

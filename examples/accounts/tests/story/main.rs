@@ -77,16 +77,16 @@ async fn story(app: &App, is_pictured: bool) {
 async fn signing_up_and_in(laptop: &Device) {
     laptop.open("/").await;
     laptop.picture("home-stranger").await;
-    // Who wants to see a page is brought there once signed in.
+    // Who wants to see a page is brought there once logged in.
     laptop.open("/devices").await;
-    laptop.is_at("/log-in?next=%2Fdevices").await;
-    laptop.picture("log-in").await;
+    laptop.is_at("/login?next=%2Fdevices").await;
+    laptop.picture("login").await;
     laptop.open("/sign-up").await;
     laptop.picture("sign-up").await;
     laptop.sign_up("Ada <Lovelace>", ADA).await;
     laptop.is_at("/").await;
     laptop.picture("home").await;
-    laptop.open("/log-in").await;
+    laptop.open("/login").await;
     laptop.is_at("/").await;
 
     // The messages are shown once.
@@ -94,17 +94,17 @@ async fn signing_up_and_in(laptop: &Device) {
     assert!(!laptop.text().await.contains("Welcome"));
 
     laptop.click("nav button").await;
-    laptop.reads("You are signed out.").await;
+    laptop.reads("You are logged out.").await;
     laptop.open("/profile").await;
-    laptop.is_at("/log-in?next=%2Fprofile").await;
+    laptop.is_at("/login?next=%2Fprofile").await;
     for (email, password) in [(ADA, "wrong"), ("nobody@example.com", PASSWORD)] {
         // Opened anew: the page before says the same.
-        laptop.open("/log-in?next=%2Fprofile").await;
+        laptop.open("/login?next=%2Fprofile").await;
         laptop.submit(&[("email", email), ("password", password)]).await;
         laptop.reads("Wrong e-mail or password.").await;
     }
     laptop.picture("log-in-wrong").await;
-    laptop.open("/log-in?next=%2Fprofile").await;
+    laptop.open("/login?next=%2Fprofile").await;
     // By the keyboard alone: the address is kept, the cursor stands in the password, which is read
     // aloud with what is wrong.
     laptop.submit(&[("email", ADA), ("password", "wrong")]).await;
@@ -120,7 +120,7 @@ async fn signing_up_and_in(laptop: &Device) {
     laptop.reads("Ada <Lovelace>").await;
     laptop.picture("profile").await;
     let cookie = laptop.client.get_named_cookie("session").await.unwrap();
-    assert!(cookie.expires_datetime().is_some(), "she stays signed in");
+    assert!(cookie.expires_datetime().is_some(), "she stays logged in");
 }
 
 async fn devices(laptop: &Device, phone: &Device) {
@@ -137,20 +137,20 @@ async fn devices(laptop: &Device, phone: &Device) {
     let script = "return document.querySelectorAll('.device').length";
     assert_eq!(laptop.script(script).await, 2);
     laptop.click(".device:not(:has(.mark)) button").await;
-    laptop.reads("That device is signed out.").await;
+    laptop.reads("That device is logged out.").await;
     // Nobody has touched the phone.
     phone.reads("The session has ended").await;
     phone.picture("live-ended").await;
     phone.open("/profile").await;
-    phone.is_at("/log-in?next=%2Fprofile").await;
+    phone.is_at("/login?next=%2Fprofile").await;
 
     phone.log_in(ADA, PASSWORD).await;
     laptop.open("/devices").await;
     laptop.click("form[action$=end-others] button").await;
-    laptop.reads("All other devices are signed out.").await;
+    laptop.reads("All other devices are logged out.").await;
     assert_eq!(laptop.script(script).await, 1);
     phone.open("/profile").await;
-    phone.is_at("/log-in?next=%2Fprofile").await;
+    phone.is_at("/login?next=%2Fprofile").await;
 }
 
 async fn a_new_password(laptop: &Device, phone: &Device) {
@@ -171,7 +171,7 @@ async fn a_new_password(laptop: &Device, phone: &Device) {
     assert_ne!(before.value(), after.value(), "a new token");
     assert!(after.expires_datetime().is_some(), "that stays as long as the old one");
     phone.open("/profile").await;
-    phone.is_at("/log-in?next=%2Fprofile").await;
+    phone.is_at("/login?next=%2Fprofile").await;
 }
 
 async fn staff(laptop: &Device, phone: &Device) {
@@ -189,7 +189,7 @@ async fn staff(laptop: &Device, phone: &Device) {
     laptop.picture("acting").await;
     laptop.open("/admin").await;
     laptop.reads("This is not for you").await;
-    // What asks for a recent log-in stays closed.
+    // What asks for a recent login stays closed.
     laptop.open("/profile/delete").await;
     laptop.reads("This is not for you").await;
     phone.open("/devices").await;
@@ -220,7 +220,7 @@ async fn the_end(laptop: &Device, phone: &Device) {
     phone.picture("delete").await;
     phone.click("main button").await;
     phone.reads("Your account is deleted.").await;
-    phone.open("/log-in").await;
+    phone.open("/login").await;
     phone.submit(&[("email", BO), ("password", PASSWORD)]).await;
     phone.reads("Wrong e-mail or password.").await;
     laptop.open("/admin").await;

@@ -7,7 +7,7 @@ use crate::site::{ADA, CANCEL, GRACE, Site, Visitor, parameter, program, with_pa
 
 const ADAS: &str = "Ada has account 1.";
 
-/// An answer of the provider that the app does not accept: it says so, and nobody is signed in.
+/// An answer of the provider that the app does not accept: it says so, and nobody is logged in.
 async fn is_refused(visitor: &Visitor<'_>, callback: &str, status: StatusCode, says: &str) {
     let page = visitor.get(callback).await;
     assert_eq!(page.status, status, "{callback}: {page:?}");
@@ -24,7 +24,7 @@ async fn is_not_confirmed(visitor: &Visitor<'_>, callback: &str) {
 }
 
 #[actix_web::test]
-async fn a_visitor_signs_in_at_the_provider_and_comes_back_to_the_page_they_wanted() {
+async fn a_visitor_logs_in_at_the_provider_and_comes_back_to_the_page_they_wanted() {
     let site = Site::alone();
     let ada = site.visitor();
     let form = ada.get(&site.url("/login?next=%2Fme")).await;
@@ -50,9 +50,9 @@ async fn a_log_in_leads_to_no_other_host() {
 #[actix_web::test]
 async fn a_second_log_in_finds_the_same_account() {
     let (site, _provider) = Site::with_provider();
-    site.visitor().signs_in(GRACE).await;
+    site.visitor().logs_in(GRACE).await;
     for visitor in [site.visitor(), site.visitor()] {
-        visitor.signs_in(ADA).await;
+        visitor.logs_in(ADA).await;
         assert_eq!(visitor.account().await.unwrap(), "Ada has account 2.");
     }
 }
@@ -61,8 +61,8 @@ async fn a_second_log_in_finds_the_same_account() {
 async fn people_who_name_the_same_unverified_address_have_accounts_of_their_own() {
     let (site, _provider) = Site::with_provider();
     let (ada, grace) = (site.visitor(), site.visitor());
-    ada.signs_in(ADA).await;
-    grace.signs_in(GRACE).await;
+    ada.logs_in(ADA).await;
+    grace.logs_in(GRACE).await;
     assert_eq!(ada.account().await.unwrap(), ADAS);
     assert_eq!(grace.account().await.unwrap(), "Grace has account 2.");
 }
@@ -82,7 +82,7 @@ async fn a_wrong_or_missing_state_is_refused_and_disturbs_nothing() {
 }
 
 #[actix_web::test]
-async fn nobody_is_signed_in_by_a_log_in_that_somebody_else_has_begun() {
+async fn nobody_is_logged_in_by_a_log_in_that_somebody_else_has_begun() {
     let (site, _provider) = Site::with_provider();
     let (attacker, stranger, victim) = (site.visitor(), site.visitor(), site.visitor());
     let own = victim.is_sent_back(ADA).await;
@@ -124,14 +124,14 @@ async fn a_code_that_was_used_or_is_of_another_log_in_is_not_confirmed() {
 }
 
 #[actix_web::test]
-async fn who_cancels_at_the_provider_is_told_that_they_are_not_signed_in() {
+async fn who_cancels_at_the_provider_is_told_that_they_are_not_logged_in() {
     let (site, _provider) = Site::with_provider();
     let ada = site.visitor();
     let callback = ada.is_sent_back(CANCEL).await;
     assert_eq!(parameter(&callback, "error"), "access_denied");
     was_not_begun(&site.visitor(), &callback).await;
-    is_refused(&ada, &callback, StatusCode::FORBIDDEN, "has not signed you in").await;
-    ada.signs_in(ADA).await;
+    is_refused(&ada, &callback, StatusCode::FORBIDDEN, "has not logged you in").await;
+    ada.logs_in(ADA).await;
     assert_eq!(ada.account().await.unwrap(), ADAS);
 }
 
@@ -139,7 +139,7 @@ async fn who_cancels_at_the_provider_is_told_that_they_are_not_signed_in() {
 async fn a_provider_that_is_down_is_502_and_the_app_goes_on() {
     let (site, provider) = Site::with_provider();
     let (ada, grace) = (site.visitor(), site.visitor());
-    grace.signs_in(GRACE).await;
+    grace.logs_in(GRACE).await;
     let callback = ada.is_sent_back(ADA).await;
     provider.stop().await;
     is_not_confirmed(&ada, &callback).await;

@@ -118,7 +118,7 @@ impl Visitor<'_> {
         }
     }
 
-    /// Begins a log-in at this page of the app, and gives the address at the provider.
+    /// Begins a login at this page of the app, and gives the address at the provider.
     pub async fn begins(&self, login_page: &str) -> String {
         let begun = self.post(&self.site.url(login_page), &[]).await;
         assert_eq!(begun.status, StatusCode::SEE_OTHER, "{begun:?}");
@@ -137,8 +137,8 @@ impl Visitor<'_> {
         self.presses(&self.begins("/login").await, button).await
     }
 
-    /// Signs in.
-    pub async fn signs_in(&self, button: &str) {
+    /// Logs in.
+    pub async fn logs_in(&self, button: &str) {
         let done = self.get(&self.is_sent_back(button).await).await;
         assert_eq!((done.status, done.leads_to.as_str()), (StatusCode::SEE_OTHER, "/"));
     }
@@ -146,9 +146,9 @@ impl Visitor<'_> {
     /// The account that the app shows; nothing for a stranger.
     pub async fn account(&self) -> Option<String> {
         let page = self.get(&self.site.url("/me")).await;
-        let is_signed_in = page.status == StatusCode::OK;
-        assert!(is_signed_in || page.status == StatusCode::UNAUTHORIZED, "{page:?}");
-        is_signed_in.then(|| page.text.rsplit_once("<p>").unwrap().1.to_owned())
+        let is_logged_in = page.status == StatusCode::OK;
+        assert!(is_logged_in || page.status == StatusCode::UNAUTHORIZED, "{page:?}");
+        is_logged_in.then(|| page.text.rsplit_once("<p>").unwrap().1.to_owned())
     }
 }
 

@@ -38,7 +38,7 @@ impl Site {
         Visitor::new(self.address)
     }
 
-    /// A device on which Ada has signed in.
+    /// A device on which Ada has logged in.
     fn ada(&self) -> Visitor {
         let mut ada = self.visitor();
         assert_eq!(sends(&mut ada, "/login", OLD), 303);
@@ -63,7 +63,7 @@ fn is_ada(visitor: &mut Visitor) -> bool {
 }
 
 #[actix_web::test]
-async fn who_signs_up_is_known_until_they_sign_out() {
+async fn who_signs_up_is_known_until_they_log_out() {
     let site = Site::start().await;
     let (mut ada, mut other) = (site.visitor(), site.visitor());
     assert!(!is_ada(&mut ada));
@@ -113,7 +113,7 @@ async fn a_password_whose_other_sessions_cannot_be_ended_is_not_changed() {
 }
 
 #[actix_web::test]
-async fn who_is_deleted_is_signed_out_with_their_row() {
+async fn who_is_deleted_is_logged_out_with_their_row() {
     let site = Site::start().await;
     let mut ada = site.visitor();
     assert_eq!(sends(&mut ada, "/signup", OLD), 303);

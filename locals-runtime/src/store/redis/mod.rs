@@ -69,44 +69,44 @@ const CROWD: usize = 100;
 /// A session is created, changed and ended in one step. All sessions of a user are ended one by
 /// one: if that fails half-way, some have ended; try again.
 ///
-/// What a log-in ends are other keys, on other nodes of a cluster: they are deleted one by one
+/// What a login ends are other keys, on other nodes of a cluster: they are deleted one by one
 /// after the new session has been created. If one of them fails, the new session is deleted again
-/// and the log-in fails, but those before it have ended; a guest is put back. A log-in that is cut off in between, or
+/// and the login fails, but those before it have ended; a guest is put back. A login that is cut off in between, or
 /// whose new session cannot be deleted because the server is gone, leaves both: the old session,
 /// and a new one whose token nobody has been told, until it ends by its time.
 ///
-/// Data that a log-in takes over are taken by one log-in alone: first the guest who had them is
+/// Data that a login takes over are taken by one login alone: first the guest who had them is
 /// overwritten, then the session that had some ends, each only if its data are as they were read. Where
 /// the session has changed meanwhile, the guest is put back. A request that writes to the guest in
-/// between makes another guest; and a log-in that is cut off there leaves their data in a session that
+/// between makes another guest; and a login that is cut off there leaves their data in a session that
 /// nobody opens.
 ///
 /// Redis must not evict these keys: `maxmemory-policy` must be `noeviction`, its default. An
-/// evicted session is a user signed out; an evicted index hides that user's sessions from lists,
-/// and from "sign out everywhere".
+/// evicted session is a user logged out; an evicted index hides that user's sessions from lists,
+/// and from "log out everywhere".
 ///
 /// # What can get lost
 ///
 /// Redis keeps an acknowledged write in memory, and hands it on afterwards. What a database of
-/// SQL has committed stays; here a log-out can come undone:
+/// SQL has committed stays; here a logout can come undone:
 ///
 /// - **A restart** brings back what was on disk. With `appendonly yes` and `appendfsync everysec`
-///   the log-ins and log-outs of the last second or two are lost, with `appendfsync always` none,
+///   the logins and logouts of the last second or two are lost, with `appendfsync always` none,
 ///   with snapshots alone all since the last one, without any of them all sessions.
 /// - **A failover** brings back what had reached the replica: usually all but the last
-///   milliseconds, and all since it was cut off if it was. A log-in that is lost signs a user
-///   out. A log-out that is lost leaves the session as it was, until it ends by its time or is
+///   milliseconds, and all since it was cut off if it was. A login that is lost logs a user
+///   out. A logout that is lost leaves the session as it was, until it ends by its time or is
 ///   ended again: the token in the browser is removed, but a stolen one works.
 /// - **A primary that is cut off** from its replicas and the rest of a cluster goes on to answer
 ///   the apps on its side, for `cluster-node-timeout` in a cluster, and forever without
-///   `min-replicas-to-write`. They do not see the log-outs of the other side; and all that is
+///   `min-replicas-to-write`. They do not see the logouts of the other side; and all that is
 ///   written there is lost when it comes back.
 /// - **In a cluster** a session and its index are on different nodes. After a failover of the
 ///   node of the index, a session that was created right before can be missing in it, so that
-///   "sign out everywhere" does not end it. Its renewal enters it again.
+///   "log out everywhere" does not end it. Its renewal enters it again.
 /// - **A clock of a server that is set forward** lets the server expire keys before their time.
 ///
-/// [`wait`](Self::wait) narrows this for log-outs, at the price of their answering later, and not
+/// [`wait`](Self::wait) narrows this for logouts, at the price of their answering later, and not
 /// at all while the replicas are down.
 #[derive(Clone)]
 pub struct RedisStore {
@@ -179,11 +179,11 @@ impl RedisStore {
 
     /// Lets the end of a session wait until so many replicas have confirmed it.
     ///
-    /// A log-out that fewer have confirmed within `timeout` (at least a millisecond) is an error,
+    /// A logout that fewer have confirmed within `timeout` (at least a millisecond) is an error,
     /// 503 to the client. The session has ended on the primary all the same; to end it again, by
     /// its id or with all of its user, asks the replicas again.
     ///
-    /// A confirmed log-out survives the failover to any of the replicas that have confirmed it:
+    /// A confirmed logout survives the failover to any of the replicas that have confirmed it:
     /// name the number of all replicas that may take over (in a cluster: of each primary), and run
     /// no fewer. It does not bind a primary that is cut off, and a replica has it in memory, not
     /// yet on disk. See `WAIT` in the manual of Redis.
@@ -402,9 +402,9 @@ impl RedisStore {
     async fn put_back(&self, guest: &GuestRecord, replaces: i64) {
         match self.write_guest(guest, Some(replaces)).await {
             Ok(true) => {}
-            Ok(false) => tracing::debug!("a guest has ended during a log-in that was refused"),
+            Ok(false) => tracing::debug!("a guest has ended during a login that was refused"),
             Err(error) => {
-                tracing::warn!(%error, "a log-in that was refused has lost the data of a guest");
+                tracing::warn!(%error, "a login that was refused has lost the data of a guest");
             }
         }
     }
@@ -482,7 +482,7 @@ impl SessionStore for RedisStore {
             if !matches!(ended, Ok(true))
                 && let Err(error) = self.delete(session.id).await
             {
-                tracing::warn!(%error, session = %session.id, "a log-in that failed leaves a session");
+                tracing::warn!(%error, session = %session.id, "a login that failed leaves a session");
             }
             ended
         })

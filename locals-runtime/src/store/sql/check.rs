@@ -109,7 +109,7 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
         let remedy = if is_migratable && !has_migrated {
             "call `store.migrate()` at start-up, or see the SQL of `store.migration_sql()`"
         } else {
-            "`migrate` does not change that: rename or drop that table (its users sign in once more), name \
+            "`migrate` does not change that: rename or drop that table (its users log in once more), name \
              another with `#[auth_user(sessions = \"..\")]`, or see the SQL of `store.migration_sql()`"
         };
         Err(StoreError::Schema(format!("{}; {remedy}", complaints.join("; "))))
@@ -207,7 +207,7 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
                     T::TABLE
                 )))
             }
-            // This one cannot sign in; others can.
+            // This one cannot log in; others can.
             Err(StoreError::Corrupt(cause)) => {
                 crate::events::Event::RowUnreadable { cause: &cause }.record();
                 Ok(())

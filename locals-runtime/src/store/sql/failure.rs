@@ -186,7 +186,7 @@ fn is_outage_state(state: &str) -> bool {
         "25006" | "55P03" | "25P03" => true,
         _ => {
             let class = state.get(..2).unwrap_or_default();
-            // Connection; log-in refused; no such database; rolled back by a deadlock or for the sake of
+            // Connection; login refused; no such database; rolled back by a deadlock or for the sake of
             // order; no resources; an operator; the system; the server itself.
             matches!(class, "08" | "28" | "3D" | "40" | "53" | "57" | "58" | "70" | "F0" | "XX")
         }

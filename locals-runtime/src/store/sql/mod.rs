@@ -454,7 +454,7 @@ where
 /// How a user is made of a row.
 pub(crate) type ReadRow<D, T> = fn(&<D as sqlx::Database>::Row) -> sqlx::Result<T>;
 
-/// One user whose row does not fit their type is not signed in; a type that asks for a column that
+/// One user whose row does not fit their type is not logged in; a type that asks for a column that
 /// is not there is a fault of the app.
 fn unreadable_user(error: sqlx::Error) -> StoreError {
     match error {

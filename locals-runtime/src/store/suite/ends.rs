@@ -44,7 +44,7 @@ pub async fn a_create_ends_the_sessions_and_overwrites_the_guest_it_names<H: Har
     assert_guest(&store, &guest(2)).await;
 }
 
-/// Rule 13: what has ended meanwhile, or never was, hinders no log-in.
+/// Rule 13: what has ended meanwhile, or never was, hinders no login.
 pub async fn a_create_takes_no_notice_of_unknown_ids<H: Harness>(harness: &H) {
     let (store, [ada]) = store_with_users(harness).await;
     let (old, unknown, new) = (session(1, &ada), session(2, &ada), session(3, &ada));
@@ -76,7 +76,7 @@ pub async fn a_create_with_a_taken_id_ends_nothing<H: Harness>(harness: &H) {
     assert_guest(&store, &guest(3)).await;
 }
 
-/// Rule 13: two log-ins with one cookie end its session once, and neither hinders the other.
+/// Rule 13: two logins with one cookie end its session once, and neither hinders the other.
 pub async fn creators_at_once_may_end_the_same_session<H: Harness>(harness: &H) {
     let (store, [ada]) = store_with_users(harness).await;
     let old = [session(200, &ada), session(201, &ada)];
@@ -186,7 +186,7 @@ pub async fn a_create_that_would_take_over_other_data_changes_nothing<H: Harness
     assert!(answer(created), "it is free still");
 }
 
-/// Rule 13: of log-ins at once that take over one guest, or one session, exactly one has its data.
+/// Rule 13: of logins at once that take over one guest, or one session, exactly one has its data.
 pub async fn of_creators_at_once_one_takes_over_the_data<H: Harness>(harness: &H) {
     let (store, [ada]) = store_with_users(harness).await;
     let (old, visitor) = (session(200, &ada), guest(201));
@@ -214,7 +214,7 @@ pub async fn of_creators_at_once_one_takes_over_the_data<H: Harness>(harness: &H
     assert_guest(&store, &left).await;
 }
 
-/// Rule 13: a write and a log-in that takes over what was there before: one of them is done.
+/// Rule 13: a write and a login that takes over what was there before: one of them is done.
 pub async fn a_write_and_a_create_that_takes_over_its_data_exclude_each_other<H: Harness>(
     harness: &H,
 ) {

@@ -441,7 +441,7 @@ pub async fn a_delete_takes_no_other_session<H: Harness>(harness: &H) {
     }
 }
 
-/// Rule 6: a renewal that comes late does not undo a log-out.
+/// Rule 6: a renewal that comes late does not undo a logout.
 pub async fn a_renewal_after_a_delete_brings_nothing_back<H: Harness>(harness: &H) {
     let (store, [ada]) = store_with_users(harness).await;
     let session = session(1, &ada);

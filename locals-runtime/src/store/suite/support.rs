@@ -80,7 +80,7 @@ pub fn guest(number: u8) -> GuestRecord {
     }
 }
 
-/// What a log-in leaves of a guest whose data it has taken over.
+/// What a login leaves of a guest whose data it has taken over.
 pub fn taken_over(guest: &GuestRecord) -> GuestRecord {
     GuestRecord {
         data: "moved elsewhere".to_owned(),

@@ -35,7 +35,7 @@ pub async fn all_sessions_of_a_user_are_deleted_and_counted<H: Harness>(harness:
     assert_eq!(answer(store.delete_by_user(&ada, None).await), 0, "ada has no session left");
 }
 
-/// Rule 7: a user who ends all other sessions stays signed in.
+/// Rule 7: a user who ends all other sessions stays logged in.
 pub async fn the_session_to_keep_is_kept<H: Harness>(harness: &H) {
     let (store, [ada, bob]) = store_with_users(harness).await;
     let of_ada = [session(1, &ada), session(2, &ada), session(3, &ada)];

@@ -26,8 +26,8 @@ pub(super) struct Examination<'a, S> {
     pub(super) report: Report,
 }
 
-/// A log-in that has given a token.
-pub(super) struct SignedIn {
+/// A login that has given a token.
+pub(super) struct LoggedIn {
     pub token: String,
     pub reply: Reply,
 }
@@ -56,10 +56,10 @@ where
     /// Whether the two requests work with which everything else is tried. Their answers are looked
     /// at too.
     async fn is_set_up(&mut self) -> bool {
-        let Some(SignedIn { token, reply }) = self.sign_in().await else { return false };
+        let Some(LoggedIn { token, reply }) = self.log_in().await else { return false };
         let Hygiene { cookie_name, secure, .. } = &self.hygiene;
         self.add_all(cookie_faults(&reply, cookie_name, *secure));
-        let page = self.protected(&token, " with the session of a log-in").await;
+        let page = self.protected(&token, " with the session of a login").await;
         if page.lets_in() {
             self.add_all(shared_page_faults(&page));
         } else {
@@ -79,7 +79,7 @@ where
         let probe = self.hygiene.protected.clone();
         let reply = self.send(Sending::of(&probe).without_cookie()).await;
         if !reply.turns_away() {
-            let remedy = "refuse strangers with 401, or send them to the log-in page, as \
+            let remedy = "refuse strangers with 401, or send them to the login page, as \
                           `#[require_user]` does; a request that all may send is none for \
                           `Hygiene::protected`";
             self.add(Rule::Strangers, &reply, reply.status.to_string(), remedy);
@@ -96,7 +96,7 @@ where
     }
 
     async fn try_foreign_token(&mut self) {
-        let Some(SignedIn { token, .. }) = self.sign_in().await else { return };
+        let Some(LoggedIn { token, .. }) = self.log_in().await else { return };
         let foreign = foreign_token(&token);
         let with = " with a token that the app did not issue";
         let probe = self.hygiene.log_in.clone();
@@ -104,7 +104,7 @@ where
         let given = self.token(&reply);
         let came = match &given {
             Some(given) if *given == foreign => "the same token again".to_owned(),
-            Some(given) if *given == token => "the token of another log-in".to_owned(),
+            Some(given) if *given == token => "the token of another login".to_owned(),
             Some(_) => return,
             None => format!("{}, and no new token", reply.status),
         };
@@ -112,41 +112,41 @@ where
             Rule::NewToken,
             &reply,
             came,
-            "make a new random token at each log-in, whatever the browser brings, as \
+            "make a new random token at each login, whatever the browser brings, as \
              `locals.log_in(&user)` does; a chosen token lets its chooser in (session fixation)",
         );
     }
 
     async fn try_second_log_in(&mut self) {
-        let Some(SignedIn { token, .. }) = self.sign_in().await else { return };
+        let Some(LoggedIn { token, .. }) = self.log_in().await else { return };
         let probe = self.hygiene.log_in.clone();
-        let with = " with the session of an earlier log-in";
+        let with = " with the session of an earlier login";
         let reply = self.send(Sending::of(&probe).with(&token, with)).await;
         match self.token(&reply) {
             None if !reply.has_read || reply.status.is_client_error() => {
-                // Refused to those who are signed in.
+                // Refused to those who are logged in.
             }
             Some(given) if given != token => self.has_ended(&token).await,
             _ => self.add(
                 Rule::NewToken,
                 &reply,
                 format!("{}, and no new token", reply.status),
-                "make a new token at each log-in, as `locals.log_in(&user)` does",
+                "make a new token at each login, as `locals.log_in(&user)` does",
             ),
         }
     }
 
-    /// Holds a session that a log-in has replaced to its end.
+    /// Holds a session that a login has replaced to its end.
     async fn has_ended(&mut self, token: &str) {
-        let with = " with a session that a log-in has replaced";
+        let with = " with a session that a login has replaced";
         let page = self.protected(token, with).await;
         if page.lets_in() {
             self.add(
                 Rule::LogInEndsSession,
                 &page,
                 page.status.to_string(),
-                "end the session that the browser brings to a log-in, as `locals.log_in(&user)` \
-                 does; whoever has its cookie is signed in still",
+                "end the session that the browser brings to a login, as `locals.log_in(&user)` \
+                 does; whoever has its cookie is logged in still",
             );
         }
     }
@@ -159,18 +159,18 @@ where
                 Rule::SafeMethods,
                 &reply,
                 format!("{}, and a session", reply.status),
-                "route the log-in by POST alone: any link or image on any page sends a GET",
+                "route the login by POST alone: any link or image on any page sends a GET",
             );
         }
         let log_out = Probe { method: Method::GET, ..self.hygiene.log_out.clone() };
-        let Some(SignedIn { token, .. }) = self.sign_in().await else { return };
+        let Some(LoggedIn { token, .. }) = self.log_in().await else { return };
         let reply = self.send(Sending::of(&log_out).with(&token, " with a session")).await;
-        if !self.leaves_signed_in(&reply, &token).await {
+        if !self.leaves_logged_in(&reply, &token).await {
             self.add(
                 Rule::SafeMethods,
                 &reply,
-                format!("{}, and the user is signed out", reply.status),
-                "route the log-out by POST alone: any link or image on any page sends a GET",
+                format!("{}, and the user is logged out", reply.status),
+                "route the logout by POST alone: any link or image on any page sends a GET",
             );
         }
     }
@@ -184,17 +184,17 @@ where
             self.add(Rule::CrossSite, &reply, reply.status.to_string(), remedy);
         }
         let log_out = self.hygiene.log_out.clone();
-        let Some(SignedIn { token, .. }) = self.sign_in().await else { return };
+        let Some(LoggedIn { token, .. }) = self.log_in().await else { return };
         let sending = Sending::of(&log_out).with(&token, " with a session");
         let reply = self.send(sending.cross_site()).await;
         let is_refused = reply.status.is_client_error();
-        if !is_refused || !self.leaves_signed_in(&reply, &token).await {
+        if !is_refused || !self.leaves_logged_in(&reply, &token).await {
             self.add(Rule::CrossSite, &reply, reply.status.to_string(), remedy);
         }
     }
 
     async fn try_log_out(&mut self) {
-        let Some(SignedIn { token, reply: set }) = self.sign_in().await else { return };
+        let Some(LoggedIn { token, reply: set }) = self.log_in().await else { return };
         let probe = self.hygiene.log_out.clone();
         let reply = self.send(Sending::of(&probe).with(&token, " with a session")).await;
         self.add_all(removal_fault(&set, &reply, &self.hygiene.cookie_name));
@@ -204,14 +204,14 @@ where
                 Rule::LogOutEndsSession,
                 &page,
                 page.status.to_string(),
-                "end the session in the store before the log-out is answered, as \
+                "end the session in the store before the logout is answered, as \
                  `locals.log_out()` does; the browser's cookie may not be the only copy",
             );
         }
     }
 
-    /// Signs in as a stranger; tells of it if that gives no session.
-    pub(super) async fn sign_in(&mut self) -> Option<SignedIn> {
+    /// Logs in as a stranger; tells of it if that gives no session.
+    pub(super) async fn log_in(&mut self) -> Option<LoggedIn> {
         let probe = self.hygiene.log_in.clone();
         let reply = self.send(Sending::of(&probe)).await;
         let token = self.token(&reply);
@@ -222,12 +222,12 @@ where
                 Rule::SetUp,
                 &reply,
                 came,
-                "say in `Hygiene::log_in` which request signs in a user who exists, and in \
+                "say in `Hygiene::log_in` which request logs in a user who exists, and in \
                  `Hygiene::cookie_name` what the session cookie is called; limits on tries must \
                  let the requests of this test through",
             );
         }
-        token.map(|token| SignedIn { token, reply })
+        token.map(|token| LoggedIn { token, reply })
     }
 
     async fn protected(&mut self, token: &str, with: &str) -> Reply {
@@ -236,7 +236,7 @@ where
     }
 
     /// Whether an answer has neither changed the browser's cookie nor ended its session.
-    async fn leaves_signed_in(&mut self, reply: &Reply, token: &str) -> bool {
+    async fn leaves_logged_in(&mut self, reply: &Reply, token: &str) -> bool {
         let cookies = reply.cookies(&self.hygiene.cookie_name);
         cookies.iter().all(|cookie| cookie.value() == token)
             && self.protected(token, " with a session").await.lets_in()
@@ -259,7 +259,7 @@ where
         self.add_all(stored_cookie_fault(&reply, &self.hygiene.cookie_name));
         self.add_all(leak_faults(&reply, &self.tokens));
         if status == StatusCode::TOO_MANY_REQUESTS {
-            let remedy = "raise the limit on tries for this test, which signs in again and again";
+            let remedy = "raise the limit on tries for this test, which logs in again and again";
             self.add(Rule::SetUp, &reply, status.to_string(), remedy);
         }
         reply

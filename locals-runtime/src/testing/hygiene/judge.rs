@@ -32,7 +32,7 @@ impl Reply {
         self.status.is_success()
     }
 
-    /// As an app refuses a stranger: it says so, or sends them to a log-in page.
+    /// As an app refuses a stranger: it says so, or sends them to a login page.
     pub(super) fn turns_away(&self) -> bool {
         matches!(self.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
             || self.status.is_redirection()
@@ -114,7 +114,7 @@ impl Reply {
     }
 }
 
-/// What is wrong with a cookie that a log-in has set.
+/// What is wrong with a cookie that a login has set.
 pub(super) fn cookie_faults(reply: &Reply, name: &str, secure: bool) -> Vec<Fault> {
     let cookies = reply.cookies(name);
     let Some(cookie) = cookies.last() else { return Vec::new() };
@@ -143,7 +143,7 @@ pub(super) fn cookie_faults(reply: &Reply, name: &str, secure: bool) -> Vec<Faul
         wrong(
             cookie.path().is_none(),
             "without `Path`",
-            "add `Path=/`; without it browsers send the cookie below the path of the log-in only",
+            "add `Path=/`; without it browsers send the cookie below the path of the login only",
         ),
     ];
     let faults: Vec<_> = faults.into_iter().flatten().collect();
@@ -174,7 +174,7 @@ fn ignored_by_browsers(cookie: &Cookie<'_>) -> Option<&'static str> {
     }
 }
 
-/// What is wrong with how a log-out removes the cookie that a log-in has set.
+/// What is wrong with how a logout removes the cookie that a login has set.
 pub(super) fn removal_fault(set: &Reply, reply: &Reply, name: &str) -> Option<Fault> {
     let (set, removal) = (set.cookies(name).pop()?, reply.cookies(name).pop());
     let came = match removal {

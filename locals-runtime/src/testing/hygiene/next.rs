@@ -9,23 +9,23 @@ use actix_web::{
 use super::{
     Hygiene, Probe,
     destination::{Destination, HOSTILE},
-    examination::{Examination, SignedIn},
+    examination::{Examination, LoggedIn},
     judge::Reply,
     report::{Fault, Rule},
     sending::Sending,
 };
 
-/// A path of the app, as far as the app can tell, that no log-in goes to by itself.
+/// A path of the app, as far as the app can tell, that no login goes to by itself.
 const HARMLESS: &str = "/hygiene-check";
 
 /// Where an app may read `next` from.
 #[derive(Debug, Clone, Copy)]
 enum Place<'a> {
-    /// The query of the log-in page, when a user asks for it who is signed in.
+    /// The query of the login page, when a user asks for it who is logged in.
     Page { page: &'a str, token: &'a str },
-    /// The query of the log-in.
+    /// The query of the login.
     Query,
-    /// The form or JSON of the log-in.
+    /// The form or JSON of the login.
     Body,
 }
 
@@ -47,7 +47,7 @@ where
 {
     pub(super) async fn try_next(&mut self) {
         let Some(page) = self.hygiene.login_page.clone() else { return };
-        let Some(SignedIn { token, .. }) = self.sign_in().await else { return };
+        let Some(LoggedIn { token, .. }) = self.log_in().await else { return };
         let mut is_followed = false;
         for place in [Place::Page { page: &page, token: &token }, Place::Query, Place::Body] {
             let Some(reply) = self.send_next(place, HARMLESS).await else { continue };

@@ -14,13 +14,13 @@ pub enum Rule {
     /// The session cookie is `HttpOnly`, `Secure`, and names its `SameSite` and `Path`; and it is
     /// one that browsers take.
     Cookie,
-    /// Each log-in gives a new token. One that the browser brings is never adopted.
+    /// Each login gives a new token. One that the browser brings is never adopted.
     NewToken,
-    /// Log-in ends the session that the browser had.
+    /// Login ends the session that the browser had.
     LogInEndsSession,
-    /// Log-out ends the session on the server: a copy of its cookie opens nothing.
+    /// Logout ends the session on the server: a copy of its cookie opens nothing.
     LogOutEndsSession,
-    /// Log-out removes the cookie.
+    /// Logout removes the cookie.
     LogOutRemovesCookie,
     /// GET signs nobody in or out.
     SafeMethods,
@@ -41,10 +41,10 @@ impl fmt::Display for Rule {
         f.write_str(match self {
             Self::SetUp => "the requests of the `Hygiene` do what it says",
             Self::Cookie => "the session cookie is out of reach of scripts and other sites",
-            Self::NewToken => "each log-in gives a new token",
-            Self::LogInEndsSession => "log-in ends the session that the browser had",
-            Self::LogOutEndsSession => "log-out ends the session on the server",
-            Self::LogOutRemovesCookie => "log-out removes the cookie",
+            Self::NewToken => "each login gives a new token",
+            Self::LogInEndsSession => "login ends the session that the browser had",
+            Self::LogOutEndsSession => "logout ends the session on the server",
+            Self::LogOutRemovesCookie => "logout removes the cookie",
             Self::SafeMethods => "GET signs nobody in or out",
             Self::CrossSite => "other sites can sign nobody in or out",
             Self::Strangers => "strangers are refused before anything of theirs is read",

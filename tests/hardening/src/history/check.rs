@@ -27,11 +27,11 @@ pub enum Kind {
     RefusedAlive,
     /// Two requests have each had the same token replaced.
     ReplacedTwice,
-    /// A log-in has given a session that was there already.
+    /// A login has given a session that was there already.
     GivenTwice,
     /// An answer names another user.
     ForeignName,
-    /// A log-in, or a new token for a session that goes on, was acknowledged without the cookie.
+    /// A login, or a new token for a session that goes on, was acknowledged without the cookie.
     CookieMissing,
     /// An answer sets a cookie that it should not touch: 503 above all.
     CookieFromNowhere,
@@ -49,7 +49,7 @@ pub enum Kind {
     RowLost,
     /// A session whose end was acknowledged is in the database.
     RowLeft,
-    /// There are more sessions in the database than log-ins without an answer explain.
+    /// There are more sessions in the database than logins without an answer explain.
     RowFromNowhere,
 }
 

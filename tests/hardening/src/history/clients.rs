@@ -17,7 +17,7 @@ use super::{Event, Operation, Outcome, Said, Token};
 use crate::client::{Client, Reply};
 
 /// How many sessions a user has that they know of. Far below the app's limit for one user: those
-/// that nobody knows of, because the answer to a log-in was lost, come on top.
+/// that nobody knows of, because the answer to a login was lost, come on top.
 const SESSIONS: usize = 6;
 
 /// How many tokens that have ended a user remembers, to try them again.

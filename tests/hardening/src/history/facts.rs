@@ -61,9 +61,9 @@ impl End {
 /// What is known of a session.
 #[derive(Debug)]
 pub struct Session<'h> {
-    /// The number of the log-in that has made it.
+    /// The number of the login that has made it.
     pub number: usize,
-    /// That log-in.
+    /// That login.
     pub log_in: &'h Event,
     /// Its end, whatever its token.
     pub end: End,
@@ -72,11 +72,11 @@ pub struct Session<'h> {
 /// What is known of everything.
 #[derive(Debug, Default)]
 pub struct Facts<'h> {
-    /// Sessions whose log-in was acknowledged.
+    /// Sessions whose login was acknowledged.
     pub sessions: HashMap<SessionId, Session<'h>>,
     /// The ends of tokens, by which their sessions may go on.
     pub tokens: HashMap<Token, End>,
-    /// Log-ins that have given a session that was there already.
+    /// Logins that have given a session that was there already.
     pub twice: Vec<usize>,
 }
 

@@ -99,7 +99,7 @@ impl<'h> Notes<'h> {
                     may.insert(*note);
                 }
             }
-            // Who signs in over a session of theirs takes its data along, if it still lives.
+            // Who logs in over a session of theirs takes its data along, if it still lives.
             let Some(session) = self.facts.sessions.get(&id) else { return };
             let Some(before) = session.log_in.token else { return };
             (start, end) = (session.log_in.start, session.log_in.end);

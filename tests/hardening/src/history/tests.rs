@@ -95,7 +95,7 @@ fn always() -> Vec<Fault> {
     vec![Fault { kind: "", start: Duration::ZERO, end: Duration::from_hours(1) }]
 }
 
-/// A history: what it is about, what happens after the log-ins of both sessions, which of the two
+/// A history: what it is about, what happens after the logins of both sessions, which of the two
 /// are left, and what is found.
 type Case = (&'static str, Vec<Event>, &'static [u8], &'static [Kind]);
 
@@ -118,10 +118,10 @@ fn a_token_that_is_accepted_after_its_end_is_found() {
     let newer = token(FIRST, 1);
     let third = token(3, 0);
     assert_found(vec![
-        ("log-out", vec![by(LogOut), me(31, 40, first())], &[SECOND], LATE),
-        ("log-out, at the same time", vec![by(LogOut), me(29, 40, first())], &[SECOND], &[]),
-        ("another's log-out", vec![by(LogOut), me(31, 40, second())], &[SECOND], &[]),
-        ("log-in over it", vec![by(LogIn).gives(third), me(31, 40, first())], &[2, 3], LATE),
+        ("logout", vec![by(LogOut), me(31, 40, first())], &[SECOND], LATE),
+        ("logout, at the same time", vec![by(LogOut), me(29, 40, first())], &[SECOND], &[]),
+        ("another's logout", vec![by(LogOut), me(31, 40, second())], &[SECOND], &[]),
+        ("login over it", vec![by(LogIn).gives(third), me(31, 40, first())], &[2, 3], LATE),
         ("everywhere", vec![by(LogOutEverywhere), me(31, 40, second())], &[], LATE),
         ("new token", vec![by(Reauthenticate).gives(newer), me(31, 40, first())], &[1, 2], LATE),
         ("others", vec![by(LogOutOthers).gives(newer), me(31, 40, second())], &[1], LATE),
@@ -255,7 +255,7 @@ fn an_answer_that_no_such_operation_may_have_is_found() {
             &[Kind::StrangeStatus],
         ),
         (
-            "a log-in without a cookie",
+            "a login without a cookie",
             vec![done(20, 30, None, Operation::LogIn)],
             &[1, 2],
             &[Kind::CookieMissing],
@@ -367,7 +367,7 @@ fn a_row_that_is_lost_or_left_or_from_nowhere_is_found() {
         ("left, without an answer", vec![out().but(Outcome::Lost)], &[1, 2], &[]),
         ("left, with a newer token perhaps", vec![replaced(), out()], &[1, 2], &[]),
         ("from nowhere", vec![], &[1, 2, 3], &[Kind::RowFromNowhere]),
-        ("of a log-in without an answer", vec![unsure()], &[1, 2, 3], &[]),
+        ("of a login without an answer", vec![unsure()], &[1, 2, 3], &[]),
         ("of another one", vec![unsure()], &[1, 2, 3, 4], &[Kind::RowFromNowhere]),
     ]);
 }

@@ -33,7 +33,7 @@ struct Known {
     notes: Vec<u64>,
 }
 
-/// The client. Nobody else is signed in as its user.
+/// The client. Nobody else is logged in as its user.
 pub struct Model {
     user: i64,
     client: Client,

@@ -42,20 +42,20 @@ impl Browser {
         self.browser.arrives(&self.site.url(APP, path)).await;
     }
 
-    /// Signs in by the form of the page that is open.
+    /// Logs in by the form of the page that is open.
     pub async fn fill_in(&self, user: i64) {
         self.type_in("input[name=user]", &user.to_string()).await;
         self.click("#login").await;
     }
 
-    /// Signs out by the button of the page that is open.
+    /// Logs out by the button of the page that is open.
     pub async fn log_out(&self) {
         self.click("#logout").await;
         self.arrives("/logout").await;
         assert_eq!(self.text().await, "out");
     }
 
-    /// Signs in by the app's form.
+    /// Logs in by the app's form.
     pub async fn log_in(&self, user: i64) {
         self.open(APP, "/login").await;
         self.fill_in(user).await;

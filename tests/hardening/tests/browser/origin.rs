@@ -80,7 +80,7 @@ impl Browser {
 }
 
 #[actix_web::test]
-async fn addresses_and_links_arrive_signed_in_and_parts_of_other_sites_pages_do_not() {
+async fn addresses_and_links_arrive_logged_in_and_parts_of_other_sites_pages_do_not() {
     in_browser(async |browser| {
         browser.log_in(1).await;
         browser.open(APP, "/me?typed").await;
@@ -109,7 +109,7 @@ async fn addresses_and_links_arrive_signed_in_and_parts_of_other_sites_pages_do_
 #[actix_web::test]
 async fn only_pages_of_the_app_and_trusted_ones_can_change_anything() {
     in_browser(async |browser| {
-        // Just signed in: a cookie that named no `SameSite` would go along for two minutes.
+        // Just logged in: a cookie that named no `SameSite` would go along for two minutes.
         browser.log_in(1).await;
         let mut noted = Vec::new();
         for (number, place) in PLACES.iter().enumerate() {
@@ -128,7 +128,7 @@ async fn only_pages_of_the_app_and_trusted_ones_can_change_anything() {
             browser.read("/notes").await,
             format!("{{\"notes\":{noted:?}}}").replace(' ', "")
         );
-        assert_eq!(browser.read("/public").await, "name-1", "still signed in");
+        assert_eq!(browser.read("/public").await, "name-1", "still logged in");
     })
     .await;
 }

@@ -175,7 +175,7 @@ async fn login_briefly(locals: Locals) -> Result<&'static str, locals::Error> {
     Ok("in")
 }
 
-/// With the script of the guide's page about log-ins.
+/// With the script of the guide's page about logins.
 #[get("/private")]
 #[require_user(redirect = "/login")]
 async fn private(user: User<Account>) -> impl Responder {

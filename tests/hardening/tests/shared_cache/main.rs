@@ -30,7 +30,7 @@ const READING: [&str; 8] = [
     "HEAD /cacheable?head",
 ];
 
-/// Changing, in this order, so that each user goes from log-in to log-out: what a user is answered,
+/// Changing, in this order, so that each user goes from login to logout: what a user is answered,
 /// and a stranger.
 const CHANGING: [(&str, u16, u16); 9] = [
     ("POST /login", 303, 200),

@@ -76,7 +76,7 @@ async fn picture() -> HttpResponse {
     HttpResponse::Ok().insert_header((CACHE_CONTROL, "public, max-age=60")).body("a picture")
 }
 
-/// A link that signs in, with headers that would have it stored.
+/// A link that logs in, with headers that would have it stored.
 #[get("/enter")]
 #[with_session]
 async fn enter(locals: Locals) -> Result<HttpResponse, locals::Error> {
