@@ -4,7 +4,7 @@ use std::{future::poll_fn, task::Poll};
 
 use actix_web::http::StatusCode;
 use locals::{
-    GuestRecord, SessionId, SessionRecord,
+    GuestRecord, SessionId, SessionRecord, Timestamp,
     store::{End, Ends, GuestChange, SessionStore},
 };
 
@@ -99,21 +99,26 @@ async fn a_transaction_dropped_at_any_await_is_done_whole_or_not_at_all<E: Engin
 }
 
 async fn a_log_in_dropped_at_any_await_ends_the_old_session_or_creates_none<E: Engine>() {
-    // In one statement, so that a commit on its way is seen by both counts or by neither.
-    const STATE: &str = "SELECT (SELECT COUNT(*) FROM user_sessions) * 10 + \
-                         (SELECT COUNT(*) FROM guest_sessions WHERE data_revision = 0)";
     let fixture = Fixture::<E>::new().await;
     let store = &fixture.store;
     let of_ada = fixture.auth.create_session(&Account::numbered(1)).await.unwrap();
     let record = store.find(of_ada.id()).await.unwrap().unwrap();
     store.delete(record.id).await.unwrap();
-    let session = |number| {
-        let mut session: SessionRecord = record.clone();
-        session.id = SessionId::from_bytes([number; 16]);
-        session
-    };
     let mut ended = 0;
     for times in 0..40 {
+        // Those of each round are their own: what was dropped in the last one may still be done.
+        let round = Timestamp::from_millis(times.into());
+        let session = |number: u128| {
+            let mut session: SessionRecord = record.clone();
+            session.id = SessionId::from_bytes((u128::from(times) * 10 + number).to_be_bytes());
+            session.created_at = round;
+            session
+        };
+        // In one statement, so that a commit on its way is seen by both counts or by neither.
+        let state = format!(
+            "SELECT (SELECT COUNT(*) FROM user_sessions WHERE created_at = {times}) * 10 + \
+             (SELECT COUNT(*) FROM guest_sessions WHERE data_revision = 0)"
+        );
         let (old, other) = (session(1), session(2));
         for session in [&old, &other] {
             store.create(session, Ends::default()).await.unwrap();
@@ -127,7 +132,7 @@ async fn a_log_in_dropped_at_any_await_ends_the_old_session_or_creates_none<E: E
         left.data_revision = 1;
         (ends.sessions, ends.guest) = (&replaced, Some(GuestChange::new(0, &left)));
         let done = polled(async { store.create(&new, ends).await.unwrap() }, times).await;
-        let state = E::number(store.pool(), STATE).await;
+        let state = E::number(store.pool(), &state).await;
         assert!(state == 10 || state == 21 && !done, "{state} after {times} polls");
         ended += u32::from(done);
         for id in [old.id, other.id, new.id] {
