@@ -54,4 +54,4 @@ pub use self::{
     request::TestRequestExt,
     session::TestSession,
 };
-pub use crate::clock::{ManualClock, Timestamp};
+pub use crate::{model::time::Timestamp, sessions::clock::ManualClock};

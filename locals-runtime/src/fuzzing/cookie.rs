@@ -3,7 +3,7 @@
 use actix_web::http::header::{COOKIE, HeaderMap, HeaderValue};
 
 use super::{lines, stripped, token::is_token};
-use crate::cookie::{CookieConfig, Presented, SessionCookie};
+use crate::http::cookie::{CookieConfig, Presented, SessionCookie};
 
 /// The cookie is found exactly where a plain reading of the pairs finds it, and a token stands in
 /// the header, behind our name, byte for byte.
@@ -12,7 +12,7 @@ pub fn cookie(data: &[u8]) {
     for value in lines(data).filter_map(|line| HeaderValue::from_bytes(line).ok()) {
         headers.append(COOKIE, value);
     }
-    let build = |secure| CookieConfig::default().secure(secure).build();
+    let build = |secure| SessionCookie::build(CookieConfig::default().secure(secure));
     let (host, plain) = (build(true).expect("the default"), build(false).expect("for HTTP"));
     check("__Host-session", &host, &headers);
     check("__Host-session-guest", &host.of_guests(), &headers);

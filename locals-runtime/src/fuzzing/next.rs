@@ -3,7 +3,7 @@
 use percent_encoding::{percent_decode, percent_decode_str};
 use url::Url;
 
-use crate::redirect::{SafeRedirect, with_next};
+use crate::http::redirect::{SafeRedirect, with_next};
 
 const LOGINS: [&str; 3] = ["/login", "/login?lang=en", "/a/login?a=%20&b"];
 

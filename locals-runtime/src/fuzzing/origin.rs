@@ -6,7 +6,7 @@ use actix_web::http::{
 };
 
 use super::{lines, stripped};
-use crate::origin::OriginPolicy;
+use crate::http::origin::OriginPolicy;
 
 struct Rule {
     own: &'static [&'static str],

@@ -2,7 +2,10 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::token::{SessionId, SessionToken, TokenDomain};
+use crate::model::{
+    session_id::SessionId,
+    token::{SessionToken, TokenDomain},
+};
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 

@@ -5,12 +5,13 @@ use std::{fmt, future::Future, marker::PhantomData};
 use sha2::{Digest, Sha256};
 
 use super::{Ends, GuestChange, SessionStore, SessionUserStore, StoreFuture};
-use crate::{
-    clock::Timestamp,
+use crate::model::{
     error::{BoxError, StoreError},
-    session::{DataChange, GuestRecord, Renewal, SessionRecord, SessionTimes, TokenChange},
-    token::SessionId,
-    user::{AuthUser, UserId, WrongIdKind},
+    record::{DataChange, GuestRecord, Renewal, SessionRecord, SessionTimes, TokenChange},
+    session_id::SessionId,
+    time::Timestamp,
+    user::AuthUser,
+    user_id::{UserId, WrongIdKind},
 };
 
 /// Loads a user by their id, from wherever the app keeps its users.

@@ -7,12 +7,13 @@ use std::{
 };
 
 use super::{Ends, SessionStore, SessionUserStore, StoreFuture};
-use crate::{
-    clock::Timestamp,
+use crate::model::{
     error::StoreError,
-    session::{DataChange, GuestRecord, Renewal, SessionRecord, SessionTimes, TokenChange},
-    token::SessionId,
-    user::{AuthUser, UserId, UserKey},
+    record::{DataChange, GuestRecord, Renewal, SessionRecord, SessionTimes, TokenChange},
+    session_id::SessionId,
+    time::Timestamp,
+    user::AuthUser,
+    user_id::{UserId, UserKey},
 };
 
 /// Sessions and users in memory: for tests, and gone with the process.

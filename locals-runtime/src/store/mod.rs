@@ -59,18 +59,20 @@
 
 use std::{any::Any, future::Future, pin::Pin};
 
-use crate::{
-    clock::Timestamp,
+use crate::model::{
     error::StoreError,
-    session::{DataChange, GuestRecord, Renewal, SessionRecord, SessionTimes, TokenChange},
-    token::SessionId,
-    user::UserId,
+    record::{DataChange, GuestRecord, Renewal, SessionRecord, SessionTimes, TokenChange},
+    session_id::SessionId,
+    time::Timestamp,
+    user_id::UserId,
 };
 
 mod loader;
 mod memory;
 #[cfg(feature = "redis")]
 mod redis;
+#[doc(hidden)]
+pub mod row_reader;
 #[cfg(feature = "sql")]
 mod sql;
 #[cfg(feature = "store-suite")]
@@ -224,7 +226,7 @@ fn readable<R>(
 ) -> Result<Vec<R>, StoreError> {
     let skip = |read| match read {
         Err(StoreError::Corrupt(cause)) => {
-            crate::events::Event::RowUnreadable { cause: &cause }.record();
+            crate::model::events::Event::RowUnreadable { cause: &cause }.record();
             None
         }
         read => Some(read),

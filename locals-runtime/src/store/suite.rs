@@ -49,7 +49,7 @@
 use std::future::Future;
 
 use super::SessionUserStore;
-use crate::user::{AuthUser, UserId};
+use crate::model::{user::AuthUser, user_id::UserId};
 
 mod changes;
 mod ends;

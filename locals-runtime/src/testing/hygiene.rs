@@ -23,7 +23,7 @@ pub use self::{
     probe::Probe,
     report::{Fault, Report, Rule},
 };
-use crate::{auth::Auth, user::AuthUser};
+use crate::{model::user::AuthUser, request::auth::Auth};
 
 /// What [`assert_hygiene`] needs to know of an app.
 ///

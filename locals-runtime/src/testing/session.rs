@@ -3,10 +3,13 @@
 use std::{fmt::Display, future::Future, ops::Deref, panic::Location};
 
 use crate::{
-    auth::Auth,
-    error::{Error, chain},
-    session::Session,
-    user::{AuthUser, UserKey},
+    model::{
+        error::{Error, chain},
+        user::AuthUser,
+        user_id::UserKey,
+    },
+    request::auth::Auth,
+    sessions::session::Session,
 };
 
 /// A session for tests, which knows the cookie that presents it. Made by [`Auth::test_session`];

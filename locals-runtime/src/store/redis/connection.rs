@@ -15,7 +15,7 @@ use ::redis::{
     io::tcp::{TcpSettings, socket2::TcpKeepalive},
 };
 
-use crate::error::StoreError;
+use crate::model::error::StoreError;
 
 /// How long a command may take, with all that is done for it: waiting for a lost connection to be
 /// made again, redirections, trying once more.

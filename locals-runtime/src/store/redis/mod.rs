@@ -6,12 +6,12 @@ use ::redis::Cmd;
 use futures_util::future::join_all;
 
 use super::{End, Ends, GuestChange, SessionStore, StoreFuture, readable};
-use crate::{
-    clock::{Timestamp, millis},
+use crate::model::{
     error::StoreError,
-    session::{DataChange, GuestRecord, Renewal, SessionRecord, SessionTimes, TokenChange},
-    token::SessionId,
-    user::UserId,
+    record::{DataChange, GuestRecord, Renewal, SessionRecord, SessionTimes, TokenChange},
+    session_id::SessionId,
+    time::{Timestamp, millis},
+    user_id::UserId,
 };
 
 mod connection;

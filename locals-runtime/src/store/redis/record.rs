@@ -5,12 +5,13 @@ use std::time::SystemTime;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    clock::{Timestamp, millis},
+use crate::model::{
     error::StoreError,
-    session::{GuestRecord, Periods, Renewal, Rotation, SessionRecord, TokenChange},
-    token::{CredentialHash, SecretHash, SessionId},
-    user::UserId,
+    hashes::{CredentialHash, SecretHash},
+    record::{GuestRecord, Periods, Renewal, Rotation, SessionRecord, TokenChange},
+    session_id::SessionId,
+    time::{Timestamp, millis},
+    user_id::UserId,
 };
 
 /// How long a session that has ended stays in Redis.

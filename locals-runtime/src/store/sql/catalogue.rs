@@ -3,7 +3,7 @@
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
 use super::{Dialect, SqlStore, Value, names::quoted};
-use crate::{error::StoreError, user::AuthUser};
+use crate::model::{error::StoreError, user::AuthUser};
 
 /// A column as the catalogue describes it.
 #[derive(Debug)]

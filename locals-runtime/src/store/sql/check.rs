@@ -14,11 +14,12 @@ use super::{
     names::guests_of,
     overwrite_values, time, token_values, unreadable_user,
 };
-use crate::{
-    clock::Timestamp,
+use crate::model::{
     error::StoreError,
-    session::{GuestRecord, SessionRecord, TokenChange},
-    token::{SecretHash, SessionId},
+    hashes::SecretHash,
+    record::{GuestRecord, SessionRecord, TokenChange},
+    session_id::SessionId,
+    time::Timestamp,
     user::AuthUser,
 };
 
@@ -209,7 +210,7 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
             }
             // This one cannot log in; others can.
             Err(StoreError::Corrupt(cause)) => {
-                crate::events::Event::RowUnreadable { cause: &cause }.record();
+                crate::model::events::Event::RowUnreadable { cause: &cause }.record();
                 Ok(())
             }
             Err(StoreError::Backend(cause)) => match cause.downcast_ref() {

@@ -6,10 +6,10 @@ use sqlx::{Arguments, Encode, Row, SqlStr, Type, error::BoxDynError};
 use uuid::Uuid;
 
 use super::dialect::{Sql, UuidForm};
-use crate::{
+use crate::model::{
     error::StoreError,
-    session::Rotation,
-    user::{UserId, UserIdKind},
+    record::Rotation,
+    user_id::{UserId, UserIdKind},
 };
 
 /// A database that [`SqlStore`](super::SqlStore) speaks: `sqlx::Sqlite`, `sqlx::Postgres` or

@@ -12,7 +12,7 @@ use super::{
     names::guests_of,
     tables::{FoundSchema, Schema},
 };
-use crate::{error::StoreError, user::AuthUser};
+use crate::model::{error::StoreError, user::AuthUser};
 
 /// How often a migration tries to find a moment in which nobody else is in its way, and how long it
 /// leaves the others alone in between.

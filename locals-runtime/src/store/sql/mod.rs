@@ -18,12 +18,13 @@ use sqlx::{
 use tokio::sync::Semaphore;
 
 use super::{End, Ends, SessionStore, SessionUserStore, StoreFuture, readable};
-use crate::{
-    clock::Timestamp,
+use crate::model::{
     error::{Error, StoreError},
-    session::{DataChange, GuestRecord, Renewal, SessionRecord, SessionTimes, TokenChange},
-    token::SessionId,
-    user::{AuthUser, UserId},
+    record::{DataChange, GuestRecord, Renewal, SessionRecord, SessionTimes, TokenChange},
+    session_id::SessionId,
+    time::Timestamp,
+    user::AuthUser,
+    user_id::UserId,
 };
 
 mod catalogue;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::dialect::Sql;
-use crate::user::AuthUser;
+use crate::model::user::AuthUser;
 
 /// The names of one app, as statements take them: quoted, so that none can be anything but a name.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::{str::FromStr, time::Duration};
 use sqlx::pool::PoolOptions;
 
 use super::{Dialect, SqlStore};
-use crate::{error::StoreError, user::AuthUser};
+use crate::model::{error::StoreError, user::AuthUser};
 
 /// How long a request waits for a connection, and for a statement.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);

@@ -14,7 +14,7 @@ use super::{
     failure::{POOLER, Remedy, remedy},
     open::PATIENCE,
 };
-use crate::error::StoreError;
+use crate::model::error::StoreError;
 
 /// How connections to the server behave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

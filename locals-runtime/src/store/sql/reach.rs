@@ -6,7 +6,7 @@ use sqlx::Connection;
 use tokio::time::timeout;
 
 use super::{open::PATIENCE, run::late};
-use crate::error::StoreError;
+use crate::model::error::StoreError;
 
 /// Opens a connection by itself, in time. A pool would say no more than that there was none in time.
 ///

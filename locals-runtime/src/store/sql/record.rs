@@ -3,12 +3,14 @@
 use sqlx::error::BoxDynError;
 
 use super::{Dialect, driver::Value};
-use crate::{
-    clock::Timestamp,
+use crate::model::{
     error::StoreError,
-    session::{GuestRecord, Periods, Rotation, SessionRecord, SessionTimes, TokenChange},
-    token::{CredentialHash, SecretHash, SessionId},
-    user::{AuthUser, UserKey},
+    hashes::{CredentialHash, SecretHash},
+    record::{GuestRecord, Periods, Rotation, SessionRecord, SessionTimes, TokenChange},
+    session_id::SessionId,
+    time::Timestamp,
+    user::AuthUser,
+    user_id::UserKey,
 };
 
 pub fn integer(number: i64) -> Value<'static> {

@@ -20,7 +20,7 @@ use super::{
     Dialect, SqlStore, Value,
     failure::{Remedy, remedy},
 };
-use crate::error::StoreError;
+use crate::model::error::StoreError;
 
 /// How often a statement is tried again that the database gave up for the sake of others. It has
 /// changed nothing, so it may be.

@@ -6,7 +6,7 @@ use super::{
     dialect::Types,
     names::Names,
 };
-use crate::user::AuthUser;
+use crate::model::user::AuthUser;
 
 /// A table of ours, as this version expects it.
 struct Table {

@@ -3,7 +3,10 @@
 use sqlx::{AssertSqlSafe, Row, SqlSafeStr};
 
 use super::*;
-use crate::{store::GuestChange, token::SecretHash, user::test_user::Account};
+use crate::{
+    model::{hashes::SecretHash, user::test_user::Account},
+    store::GuestChange,
+};
 
 #[cfg(feature = "sqlite")]
 #[actix_web::test]

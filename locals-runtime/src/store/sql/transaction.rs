@@ -11,11 +11,15 @@ use super::{
     unreadable_user,
 };
 use crate::{
-    error::StoreError,
-    session::{SessionRecord, TokenChange},
+    model::{
+        error::StoreError,
+        hashes::CredentialHash,
+        record::{SessionRecord, TokenChange},
+        session_id::SessionId,
+        user::AuthUser,
+        user_id::UserId,
+    },
     store::Ends,
-    token::{CredentialHash, SessionId},
-    user::{AuthUser, UserId},
 };
 
 impl<D: Dialect, T: AuthUser> SqlStore<D, T> {

@@ -11,9 +11,10 @@ use super::{
     Dialect, SqlStore, Value, catalogue::Column, dialect::UuidForm, failure::is_of_another_schema,
     names::quoted_part,
 };
-use crate::{
+use crate::model::{
     error::StoreError,
-    user::{AuthUser, UserColumn, UserId, UserIdKind, UserKey},
+    user::{AuthUser, UserColumn},
+    user_id::{UserId, UserIdKind, UserKey},
 };
 
 /// For how long it is believed that a column is missing that may yet come.

@@ -1,7 +1,7 @@
 //! The SQL of the verbs that end sessions, for transactions that are not sqlx's.
 
 use super::{Dialect, SqlStore};
-use crate::user::AuthUser;
+use crate::model::user::AuthUser;
 
 /// The SQL of the verbs that end sessions, by [`SqlStore::verb_sql`].
 ///
@@ -73,11 +73,11 @@ mod tests {
 
     use super::*;
     use crate::{
-        clock::Timestamp,
-        session::SessionRecord,
+        model::{
+            hashes::SecretHash, record::SessionRecord, session_id::SessionId, time::Timestamp,
+            user::test_user::Account,
+        },
         store::{Ends, SessionStore},
-        token::{SecretHash, SessionId},
-        user::test_user::Account,
     };
 
     /// The users 1 and 2, with the sessions 1 and 2 of the first, and 3 of the second.

@@ -11,9 +11,11 @@ use super::{
     },
 };
 use crate::{
-    session::{DataChange, SessionRecord, TokenChange},
+    model::{
+        hashes::SecretHash,
+        record::{DataChange, SessionRecord, TokenChange},
+    },
     store::SessionStore,
-    token::SecretHash,
 };
 
 // Rule 14

@@ -11,8 +11,10 @@ use super::{
     },
 };
 use crate::{
-    error::StoreError,
-    session::{GuestRecord, SessionRecord},
+    model::{
+        error::StoreError,
+        record::{GuestRecord, SessionRecord},
+    },
     store::{End, Ends, GuestChange, SessionStore},
 };
 

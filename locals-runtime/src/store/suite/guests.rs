@@ -11,10 +11,8 @@ use super::{
     },
 };
 use crate::{
-    error::StoreError,
-    session::GuestRecord,
+    model::{error::StoreError, hashes::SecretHash, record::GuestRecord, session_id::SessionId},
     store::{Ends, GuestChange, SessionStore},
-    token::{SecretHash, SessionId},
 };
 
 /// The guest after a write: with these data, one revision further, and a later end.

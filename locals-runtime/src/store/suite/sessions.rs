@@ -11,11 +11,14 @@ use super::{
     },
 };
 use crate::{
-    clock::Timestamp,
-    error::StoreError,
-    session::{DataChange, Renewal, SessionRecord},
+    model::{
+        error::StoreError,
+        hashes::SecretHash,
+        record::{DataChange, Renewal, SessionRecord},
+        session_id::SessionId,
+        time::Timestamp,
+    },
     store::SessionStore,
-    token::{SecretHash, SessionId},
 };
 
 // Rule 1

@@ -6,12 +6,16 @@ use uuid::Uuid;
 
 use super::Harness;
 use crate::{
-    clock::Timestamp,
-    error::{StoreError, chain},
-    session::{DataChange, GuestRecord, Periods, Renewal, Rotation, SessionRecord, TokenChange},
+    model::{
+        error::{StoreError, chain},
+        hashes::{CredentialHash, SecretHash},
+        record::{DataChange, GuestRecord, Periods, Renewal, Rotation, SessionRecord, TokenChange},
+        session_id::SessionId,
+        time::Timestamp,
+        user::AuthUser,
+        user_id::{UserId, UserIdKind, UserKey},
+    },
     store::{Ends, SessionStore, SessionUserStore, StoreFuture},
-    token::{CredentialHash, SecretHash, SessionId},
-    user::{AuthUser, UserId, UserIdKind, UserKey},
 };
 
 pub const DAY: i64 = 24 * 60 * 60 * 1_000;

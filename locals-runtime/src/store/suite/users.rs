@@ -11,9 +11,12 @@ use super::{
     },
 };
 use crate::{
-    session::{GuestRecord, SessionRecord, SessionTimes},
+    model::{
+        record::{GuestRecord, SessionRecord, SessionTimes},
+        user::AuthUser,
+        user_id::UserKey,
+    },
     store::{End, Ends, GuestChange, SessionStore, SessionUserStore},
-    user::{AuthUser, UserKey},
 };
 
 // Rule 7

@@ -1,0 +1,181 @@
+//! The two attributes, as generated code names them: what stands in their parentheses, and whom
+//! they let in.
+
+use std::{marker::PhantomData, time::Duration};
+
+use crate::{
+    model::{
+        error::Error,
+        user::{AuthUser, User},
+    },
+    request::{
+        error_responder::Refusal, request_session::Resolved, requirements::Asks,
+        user_type::UserType,
+    },
+};
+
+/// An attribute with its arguments.
+pub trait Attribute {
+    /// Whether a request from another origin runs, without its session.
+    fn allows_cross_origin(&self) -> bool {
+        false
+    }
+
+    /// What must be read before it can decide.
+    fn asks(&self) -> Asks;
+
+    /// Whether the request may go on, by what was found of its session.
+    fn admit(&self, found: &Resolved) -> Result<(), Refusal>;
+
+    /// How an error of the guard is answered.
+    fn refuse(&self, error: Error) -> Refusal {
+        error.into()
+    }
+}
+
+/// `#[with_session]`.
+#[derive(Debug, Default)]
+pub struct WithSession {
+    cross_origin: bool,
+    guest_only: Option<&'static str>,
+}
+
+impl WithSession {
+    /// `#[with_session]`.
+    pub const fn new() -> Self {
+        Self { cross_origin: false, guest_only: None }
+    }
+
+    /// `#[with_session(cross_origin)]`.
+    pub fn cross_origin(self) -> Self {
+        Self { cross_origin: true, ..self }
+    }
+
+    /// `#[with_session(guest_only = "/")]`.
+    pub fn guest_only(self, page: &'static str) -> Self {
+        Self { guest_only: Some(page), ..self }
+    }
+}
+
+impl Attribute for WithSession {
+    fn allows_cross_origin(&self) -> bool {
+        self.cross_origin
+    }
+
+    fn asks(&self) -> Asks {
+        Asks { session: self.guest_only.is_some(), ..Asks::default() }
+    }
+
+    fn admit(&self, found: &Resolved) -> Result<(), Refusal> {
+        match self.guest_only {
+            Some(page) if found.session().is_some() => Err(Refusal::LoggedIn(page)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// `#[require_user]`.
+#[derive(Debug, Clone, Default)]
+pub struct RequireUser<C = ()> {
+    redirect: Option<&'static str>,
+    recent: Option<Duration>,
+    condition: C,
+}
+
+impl RequireUser {
+    /// `#[require_user]`.
+    pub const fn new() -> Self {
+        Self { redirect: None, recent: None, condition: () }
+    }
+
+    /// `#[require_user(check = ..)]`. A pointer, so that the compiler names a wrong function once.
+    #[expect(
+        clippy::type_complexity,
+        reason = "the compiler shows it to whoever gives a wrong one"
+    )]
+    pub fn check<T: AuthUser>(
+        self,
+        check: fn(&T) -> bool,
+    ) -> RequireUser<Checked<T, fn(&T) -> bool>> {
+        self.check_by(check)
+    }
+
+    pub(crate) fn check_by<T, F>(self, check: F) -> RequireUser<Checked<T, F>> {
+        let condition = Checked { check, user: PhantomData };
+        RequireUser { redirect: self.redirect, recent: self.recent, condition }
+    }
+}
+
+impl<C> RequireUser<C> {
+    /// `#[require_user(redirect = "/login")]`.
+    pub fn redirect(self, page: &'static str) -> Self {
+        Self { redirect: Some(page), ..self }
+    }
+
+    /// `#[require_user(recent = "10m")]`.
+    pub fn recent(self, within: Duration) -> Self {
+        Self { recent: Some(within), ..self }
+    }
+}
+
+impl<C: Condition> Attribute for RequireUser<C> {
+    fn asks(&self) -> Asks {
+        Asks { session: true, user: C::user_type(), ..Asks::default() }
+    }
+
+    fn admit(&self, found: &Resolved) -> Result<(), Refusal> {
+        let session = found.session().ok_or_else(|| self.refuse(Error::Unauthenticated))?;
+        self.condition.check(found).map_err(|error| self.refuse(error))?;
+        match self.recent {
+            Some(within) if !session.is_recent(within) => Err(self.refuse(session.not_recent())),
+            _ => Ok(()),
+        }
+    }
+
+    fn refuse(&self, error: Error) -> Refusal {
+        Refusal::Error(error, self.redirect)
+    }
+}
+
+/// What is asked of a user besides being logged in.
+pub trait Condition {
+    /// The type of user it must see.
+    fn user_type() -> Option<UserType>;
+
+    /// Whether the logged-in user meets it.
+    fn check(&self, found: &Resolved) -> Result<(), Error>;
+}
+
+impl Condition for () {
+    fn user_type() -> Option<UserType> {
+        None
+    }
+
+    fn check(&self, _: &Resolved) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// A function of the user that says yes.
+#[derive(Debug)]
+pub struct Checked<T, F> {
+    check: F,
+    user: PhantomData<fn(&T)>,
+}
+
+impl<T, F: Clone> Clone for Checked<T, F> {
+    fn clone(&self) -> Self {
+        Self { check: self.check.clone(), user: PhantomData }
+    }
+}
+
+impl<T: AuthUser, F: Fn(&T) -> bool> Condition for Checked<T, F> {
+    fn user_type() -> Option<UserType> {
+        Some(UserType::of::<T>())
+    }
+
+    fn check(&self, found: &Resolved) -> Result<(), Error> {
+        let user: User<T> = found.user().ok_or(Error::Unauthenticated)?;
+        if (self.check)(&user) { Ok(()) } else { Err(Error::Forbidden) }
+    }
+}

@@ -1,0 +1,189 @@
+//! What an app does with the session before its handlers, as middleware.
+
+use std::{
+    fmt,
+    future::{Future, Ready, ready},
+    pin::Pin,
+    rc::Rc,
+    sync::Arc,
+};
+
+use actix_web::{
+    Error, HttpRequest, HttpResponse,
+    body::{BoxBody, MessageBody},
+    dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready},
+};
+
+use crate::{
+    entry::guard::finished,
+    http::request_head::RequestHead,
+    model::user::AuthUser,
+    request::{
+        auth::Auth, credentials::Carrier, erased_auth::Registered, locals::Locals,
+        request_session::Resolution, requirements::Asks, response_headers::FinishedError,
+    },
+    sessions::impersonation_guard,
+};
+
+/// Runs a function of the app before the handlers inside. Made by [`Auth::before_request`].
+#[must_use = "it does nothing until it is given to `.wrap(..)`"]
+pub struct BeforeRequest<F> {
+    auth: Registered,
+    run: Rc<F>,
+}
+
+impl<T: AuthUser> Auth<T> {
+    /// Runs `run` before the handlers inside, for `App::new().wrap(auth.before_request(run))`. What
+    /// it decides holds for this very request: a user whom it logs in is logged in for the handlers,
+    /// and the cookie goes out with the response, whoever answers.
+    ///
+    /// For other proofs of who somebody is, such as the cookie of a session library that the app
+    /// used before, or a header that its proxy sets.
+    ///
+    /// ```
+    /// use actix_web::{App, HttpRequest};
+    /// use locals::{Auth, AuthUser, Locals, Session, UserId, store::MemoryStore};
+    ///
+    /// #[derive(Clone, AuthUser)]
+    /// struct Account { id: i64 }
+    ///
+    /// # async fn find(_: &str) -> Option<Account> { None }
+    /// // Only behind a proxy that removes this header from what clients send.
+    /// async fn by_proxy(request: &HttpRequest, locals: &Locals) -> actix_web::Result<()> {
+    ///     let name = request.headers().get("Remote-User").and_then(|name| name.to_str().ok());
+    ///     let account = match name {
+    ///         Some(name) => find(name).await,
+    ///         None => None,
+    ///     };
+    ///     let session = locals.get_session().await?;
+    ///     match account {
+    ///         // Of the same browser: who was there before may have been somebody else.
+    ///         Some(account) if session.as_ref().is_none_or(|it| is_of_another(it, &account)) => {
+    ///             if session.is_some() {
+    ///                 // Also of acting as another user, which would refuse the login.
+    ///                 locals.log_out().await?;
+    ///             }
+    ///             locals.log_in(&account).await?;
+    ///         }
+    ///         Some(_) => {}
+    ///         None => locals.log_out().await?,
+    ///     }
+    ///     Ok(())
+    /// }
+    ///
+    /// /// Whether somebody else is at work: in a session of their own, or acting as another user.
+    /// fn is_of_another(session: &Session, account: &Account) -> bool {
+    ///     *session.actor().unwrap_or(session.user_id()) != UserId::from(account.id)
+    /// }
+    ///
+    /// # let auth = Auth::<Account>::builder(MemoryStore::new()).build()?;
+    /// let app = App::new().configure(auth.configure()).wrap(auth.before_request(by_proxy));
+    /// # Ok::<(), locals::ConfigError>(())
+    /// ```
+    ///
+    /// If it fails, its error is the answer, and nothing inside runs. It does not run for requests
+    /// that may not act in the name of a browser's session: those of another origin that change
+    /// something, and those with a bearer token. Neither `run` nor what it starts may keep the
+    /// request or the `Locals` when it is done: Actix changes the request on its way in, and panics
+    /// if somebody else has it.
+    pub fn before_request<F>(&self, run: F) -> BeforeRequest<F>
+    where
+        F: AsyncFn(&HttpRequest, &Locals) -> actix_web::Result<()> + 'static,
+    {
+        BeforeRequest { auth: self.registered(), run: Rc::new(run) }
+    }
+}
+
+impl<F, S, B> Transform<S, ServiceRequest> for BeforeRequest<F>
+where
+    F: AsyncFn(&HttpRequest, &Locals) -> actix_web::Result<()> + 'static,
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+    B: MessageBody + 'static,
+{
+    type Error = Error;
+    type Future = Ready<Result<Self::Transform, ()>>;
+    type InitError = ();
+    type Response = ServiceResponse<BoxBody>;
+    type Transform = Prepared<S, F>;
+
+    fn new_transform(&self, inner: S) -> Self::Future {
+        let (auth, run) = (self.auth.clone(), Rc::clone(&self.run));
+        ready(Ok(Prepared { auth, run, inner: Rc::new(inner) }))
+    }
+}
+
+/// A service behind a [`BeforeRequest`].
+pub struct Prepared<S, F> {
+    auth: Registered,
+    run: Rc<F>,
+    inner: Rc<S>,
+}
+
+impl<S, F, B> Service<ServiceRequest> for Prepared<S, F>
+where
+    F: AsyncFn(&HttpRequest, &Locals) -> actix_web::Result<()> + 'static,
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+    B: MessageBody + 'static,
+{
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Error>>>>;
+    type Response = ServiceResponse<BoxBody>;
+
+    forward_ready!(inner);
+
+    fn call(&self, request: ServiceRequest) -> Self::Future {
+        let auth = self.auth.clone();
+        let (run, inner) = (Rc::clone(&self.run), Rc::clone(&self.inner));
+        Box::pin(async move {
+            let Some(resolution) = begin(&auth, &request) else {
+                return Ok(inner.call(request).await?.map_into_boxed_body());
+            };
+            let result = {
+                let locals = Locals::new(request.request().clone(), Rc::clone(&resolution));
+                let run = run(request.request(), &locals);
+                impersonation_guard::within(Arc::clone(&resolution.acting), run).await
+            };
+            let resolution = resolution.as_decided();
+            resolution.share(&request);
+            let response = match result {
+                Ok(()) => {
+                    let acting = Arc::clone(&resolution.acting);
+                    // What is inside takes the request, and gives none back if it fails.
+                    let head = RequestHead::of(request.request());
+                    match impersonation_guard::within(acting, inner.call(request)).await {
+                        Ok(response) => response.map_into_boxed_body(),
+                        Err(error) => return Err(FinishedError::of(error, &resolution, head).await),
+                    }
+                }
+                Err(error) => {
+                    let answer = HttpResponse::from_error(error);
+                    let session = resolution.session();
+                    let session = session.as_ref();
+                    let answer = auth.answers().negotiate(request.request(), session, answer);
+                    request.into_response(answer)
+                }
+            };
+            Ok(finished(response, Some(resolution)).await)
+        })
+    }
+}
+
+/// The session of a request that may act in its name. The others are for whatever is inside, which
+/// refuses them or knows what it does.
+fn begin(auth: &Registered, request: &ServiceRequest) -> Option<Rc<Resolution>> {
+    let asks = Asks { later: true, ..Asks::default() };
+    let begun = Resolution::of_request(request.request(), auth, asks, false).ok();
+    begun.filter(|resolution| resolution.carrier == Carrier::Cookie)
+}
+
+impl<F> fmt::Debug for BeforeRequest<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BeforeRequest").finish_non_exhaustive()
+    }
+}
+
+impl<S, F> fmt::Debug for Prepared<S, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Prepared").finish_non_exhaustive()
+    }
+}

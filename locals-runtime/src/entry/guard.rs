@@ -1,0 +1,226 @@
+//! The guard of `#[require_user]` around a whole scope, as middleware.
+
+use std::{
+    fmt,
+    future::{Future, Ready, ready},
+    marker::PhantomData,
+    pin::Pin,
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
+
+use actix_web::{
+    Error,
+    body::{BoxBody, MessageBody},
+    dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready},
+};
+
+use crate::{
+    entry::{
+        attribute::{Attribute, Checked, Condition, RequireUser},
+        late_body,
+    },
+    http::{redirect::check_page, request_head::RequestHead},
+    model::user::AuthUser,
+    request::{
+        auth::Auth,
+        erased_auth::Registered,
+        error_responder::Refusal,
+        request_session::Resolution,
+        requirements::Asks,
+        response_headers::{FinishedError, finish},
+    },
+    sessions::impersonation_guard,
+};
+
+/// Lets only logged-in users into a scope, a resource or a service of files. Made by
+/// [`Auth::require_user`]; its options and its answers are those of `#[require_user]`.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use actix_web::{App, web};
+/// use locals::{Auth, AuthUser, store::MemoryStore};
+///
+/// #[derive(Clone, AuthUser)]
+/// struct Account { id: i64, is_admin: bool }
+///
+/// # let auth = Auth::<Account>::builder(MemoryStore::new()).build()?;
+/// let admins = auth.require_user().redirect("/login").check(|account| account.is_admin);
+/// let app = App::new()
+///     .configure(auth.configure())
+///     .service(web::scope("/admin").wrap(admins));
+/// # Ok::<(), locals::ConfigError>(())
+/// ```
+///
+/// The handlers inside share what it has read: an annotated one costs no further query.
+#[must_use = "a guard does nothing until it is given to `.wrap(..)`"]
+pub struct Guard<T, C = ()> {
+    auth: Registered,
+    attribute: RequireUser<C>,
+    user: PhantomData<fn() -> T>,
+}
+
+impl<T: AuthUser> Auth<T> {
+    /// A guard for a whole scope, for `web::scope("/admin").wrap(auth.require_user())`: everything
+    /// inside is for logged-in users alone, also what has no attribute, such as the files of
+    /// `actix-files`.
+    pub fn require_user(&self) -> Guard<T> {
+        Guard::new(self.registered(), RequireUser::new())
+    }
+}
+
+impl<T: AuthUser> Guard<T> {
+    /// Lets in only the users of whom `check` says yes; others are answered 403. As
+    /// `#[require_user(check = ..)]`.
+    pub fn check<F: Fn(&T) -> bool + Clone>(self, check: F) -> Guard<T, Checked<T, F>> {
+        Guard::new(self.auth, self.attribute.check_by(check))
+    }
+}
+
+impl<T, C> Guard<T, C> {
+    fn new(auth: Registered, attribute: RequireUser<C>) -> Self {
+        Self { auth, attribute, user: PhantomData }
+    }
+
+    /// Where a browser is sent that asks for a page and has no session. As
+    /// `#[require_user(redirect = "/login")]`.
+    ///
+    /// # Panics
+    /// When the app starts, if it is not a path of this app or has a `next` in its query.
+    pub fn redirect(self, page: &'static str) -> Self {
+        check_page(page).unwrap_or_else(|error| panic!("{error}"));
+        Self::new(self.auth, self.attribute.redirect(page))
+    }
+
+    /// Lets in only users who have proved who they are within this time. As
+    /// `#[require_user(recent = "10m")]`.
+    pub fn recent(self, within: Duration) -> Self {
+        Self::new(self.auth, self.attribute.recent(within))
+    }
+}
+
+impl<T, C, S, B> Transform<S, ServiceRequest> for Guard<T, C>
+where
+    C: Condition + Clone + 'static,
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+    B: MessageBody + 'static,
+{
+    type Error = Error;
+    type Future = Ready<Result<Self::Transform, ()>>;
+    type InitError = ();
+    type Response = ServiceResponse<BoxBody>;
+    type Transform = Guarded<S, C>;
+
+    fn new_transform(&self, inner: S) -> Self::Future {
+        let (auth, attribute) = (self.auth.clone(), Rc::new(self.attribute.clone()));
+        ready(Ok(Guarded { auth, attribute, inner: Rc::new(inner) }))
+    }
+}
+
+/// A service behind a [`Guard`].
+pub struct Guarded<S, C> {
+    auth: Registered,
+    attribute: Rc<RequireUser<C>>,
+    inner: Rc<S>,
+}
+
+impl<S, C, B> Service<ServiceRequest> for Guarded<S, C>
+where
+    C: Condition + 'static,
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+    B: MessageBody + 'static,
+{
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Error>>>>;
+    type Response = ServiceResponse<BoxBody>;
+
+    forward_ready!(inner);
+
+    fn call(&self, request: ServiceRequest) -> Self::Future {
+        let auth = self.auth.clone();
+        let (attribute, inner) = (Rc::clone(&self.attribute), Rc::clone(&self.inner));
+        Box::pin(async move {
+            let (mut request, answers) = (request, auth.answers());
+            let resolution = match admit(&auth, &*attribute, &request).await {
+                Ok(resolution) => resolution,
+                Err((refusal, resolution)) => {
+                    let session = resolution.as_ref().and_then(|found| found.session());
+                    let response = answers.refuse(request.request(), session.as_ref(), refusal);
+                    let response = request.into_response(response);
+                    return Ok(finished(response, resolution).await);
+                }
+            };
+            resolution.guarded_by(Rc::new(move |found| attribute.admit(found)));
+            resolution.share(&request);
+            // What is inside takes the request, and gives none back if it fails.
+            let head = RequestHead::of(request.request());
+            let refused = late_body::watch(&mut request, &resolution);
+            let inside =
+                impersonation_guard::within(Arc::clone(&resolution.acting), inner.call(request));
+            let mut response = match inside.await {
+                Ok(response) => response.map_into_boxed_body(),
+                Err(error) => {
+                    // Of a body that came late the refusal says more than what it made of the rest.
+                    let error = match refused.take() {
+                        Some(Refusal::Error(refusal, _)) => refusal.into(),
+                        Some(Refusal::LoggedIn(_)) | None => error,
+                    };
+                    return Err(FinishedError::of(error, &resolution, head).await);
+                }
+            };
+            if let Some(refusal) = refused.take() {
+                let session = resolution.session();
+                let answer = answers.refuse(response.request(), session.as_ref(), refusal);
+                response = response.into_response(answer);
+            }
+            Ok(finished(response, Some(resolution)).await)
+        })
+    }
+}
+
+/// Reads the session and its user, which the handlers inside may ask for, and asks the guard.
+///
+/// Nothing of it holds the request when it returns: Actix changes it on its way in.
+async fn admit(
+    auth: &Registered,
+    attribute: &impl Attribute,
+    request: &ServiceRequest,
+) -> Result<Rc<Resolution>, (Refusal, Option<Rc<Resolution>>)> {
+    let asks = attribute.asks().and(Asks { later: true, ..Asks::default() });
+    let resolution = Resolution::of_request(request.request(), auth, asks, false)
+        .map_err(|error| (error.into(), None))?;
+    let decided = match resolution.resolve().await {
+        Ok(found) => attribute.admit(&found),
+        Err(error) => Err(error.into()),
+    };
+    match decided {
+        Ok(()) => Ok(resolution),
+        Err(refusal) => Err((refusal, Some(resolution))),
+    }
+}
+
+/// A response, with what the session asks for.
+pub(crate) async fn finished(
+    mut response: ServiceResponse<BoxBody>,
+    resolution: Option<Rc<Resolution>>,
+) -> ServiceResponse<BoxBody> {
+    if let Some(resolution) = resolution {
+        let request = response.request().clone();
+        finish(&resolution, &request, response.headers_mut()).await;
+    }
+    response
+}
+
+impl<T, C> fmt::Debug for Guard<T, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guard").finish_non_exhaustive()
+    }
+}
+
+impl<S, C> fmt::Debug for Guarded<S, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guarded").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,206 @@
+//! The parameters of an annotated handler: what the attribute gives, and what is extracted.
+//!
+//! Generated code names each parameter's type in a call of its own, [`given`] or [`extracted`],
+//! so that the compiler underlines the one that is wrong. What comes back needs no bounds any
+//! more.
+
+use std::{future::Future, pin::Pin};
+
+use actix_web::{Error, FromRequest, HttpRequest, dev::Payload};
+
+use crate::{
+    entry::attribute::{RequireUser, WithSession},
+    model::{
+        error::Error as Refused,
+        user::{AuthUser, User},
+    },
+    request::{locals::Locals, requirements::Asks, user_type::UserType},
+    sessions::{
+        session::Session,
+        verified::{Check, Verified},
+    },
+};
+
+/// A type of parameter that the attribute `A` gives to a handler.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not what the attribute gives to a handler",
+    label = "not `locals::Session`, `locals::User<..>`, `locals::Verified<..>` or `locals::Locals`",
+    note = "a parameter whose type is named `Session`, `User`, `Verified` or `Locals` must be the one of `locals`: rename the other"
+)]
+pub trait Given<A>: Sized {
+    /// What it asks.
+    fn asks() -> Asks;
+
+    /// Takes it from what has been read, or says why this request has none.
+    fn take(locals: &Locals) -> Result<Self, Refused>;
+}
+
+impl<A> Given<A> for Locals {
+    fn asks() -> Asks {
+        Asks { later: true, ..Asks::default() }
+    }
+
+    fn take(locals: &Locals) -> Result<Self, Refused> {
+        Ok(locals.clone())
+    }
+}
+
+impl Given<RequireUser> for Session {
+    fn asks() -> Asks {
+        Asks { session: true, ..Asks::default() }
+    }
+
+    fn take(locals: &Locals) -> Result<Self, Refused> {
+        locals.resolution.session().ok_or(Refused::Unauthenticated)
+    }
+}
+
+impl<T: AuthUser> Given<RequireUser> for User<T> {
+    fn asks() -> Asks {
+        Asks { session: true, user: Some(UserType::of::<T>()), later: false }
+    }
+
+    fn take(locals: &Locals) -> Result<Self, Refused> {
+        let found = locals.resolution.resolved();
+        found.and_then(|found| found.user()).ok_or(Refused::Unauthenticated)
+    }
+}
+
+impl<T: AuthUser, C: Check<T>> Given<RequireUser> for Verified<T, C> {
+    fn asks() -> Asks {
+        <User<T> as Given<RequireUser>>::asks()
+    }
+
+    fn take(locals: &Locals) -> Result<Self, Refused> {
+        let found = locals.resolution.resolved().ok_or(Refused::Unauthenticated)?;
+        let (user, session) = found.user().zip(found.session()).ok_or(Refused::Unauthenticated)?;
+        Self::of(user, session)
+    }
+}
+
+/// Under `#[with_session]` the same parameters are optional.
+impl<P: Given<RequireUser>> Given<WithSession> for Option<P> {
+    fn asks() -> Asks {
+        P::asks()
+    }
+
+    fn take(locals: &Locals) -> Result<Self, Refused> {
+        Ok(P::take(locals).ok())
+    }
+}
+
+/// A parameter that is given.
+#[derive(Debug)]
+pub struct Part<P> {
+    asks: Asks,
+    take: fn(&Locals) -> Result<P, Refused>,
+}
+
+/// The parameter `P`, as the attribute `A` gives it.
+pub fn given<A, P: Given<A>>() -> Part<P> {
+    Part { asks: P::asks(), take: P::take }
+}
+
+/// All that are given.
+pub trait Parts {
+    /// What the handler gets.
+    type Values;
+
+    /// What they ask together.
+    fn asks(&self) -> Asks;
+
+    /// Takes them all, or says why this request does not have one.
+    fn take(&self, locals: &Locals) -> Result<Self::Values, Refused>;
+}
+
+macro_rules! parts {
+    ($(($($part:ident $index:tt),*))+) => {$(
+        impl<$($part),*> Parts for ($(Part<$part>,)*) {
+            type Values = ($($part,)*);
+
+            fn asks(&self) -> Asks {
+                Asks::default() $(.and(self.$index.asks))*
+            }
+
+            #[allow(unused_variables, reason = "the empty tuple takes nothing")]
+            fn take(&self, locals: &Locals) -> Result<Self::Values, Refused> {
+                Ok(($((self.$index.take)(locals)?,)*))
+            }
+        }
+    )+};
+}
+
+parts! { () (A 0) (A 0, B 1) (A 0, B 1, C 2) (A 0, B 1, C 2, D 3) }
+
+/// An ordinary parameter.
+#[derive(Debug)]
+pub struct Extracted<P>(fn(&HttpRequest, &mut Payload) -> Extraction<P>);
+
+/// Boxed, because the future's own type would bring back the bound and its error.
+type Extraction<P> = Pin<Box<dyn Future<Output = Result<P, Error>>>>;
+
+/// The parameter `P`, extracted by its own `FromRequest`.
+pub fn extracted<P: FromRequest + 'static>() -> Extracted<P> {
+    Extracted(|request, payload| {
+        let future = P::from_request(request, payload);
+        Box::pin(async { future.await.map_err(Into::into) })
+    })
+}
+
+/// All that are extracted.
+pub trait Extract {
+    /// What the handler gets.
+    type Values;
+
+    /// Extracts them side by side, in the manner of Actix: each looks at the request in the
+    /// order in which they are written, and the first error ends it.
+    fn extract(
+        self,
+        request: &HttpRequest,
+        payload: &mut Payload,
+    ) -> impl Future<Output = Result<Self::Values, Error>>;
+}
+
+impl Extract for () {
+    type Values = ();
+
+    async fn extract(self, _: &HttpRequest, _: &mut Payload) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+macro_rules! extract {
+    ($(($($value:ident $index:tt),+))+) => {$(
+        impl<$($value),+> Extract for ($(Extracted<$value>,)+) {
+            type Values = ($($value,)+);
+
+            async fn extract(
+                self,
+                request: &HttpRequest,
+                payload: &mut Payload,
+            ) -> Result<Self::Values, Error> {
+                let futures = ($(self.$index.0(request, payload),)+);
+                tokio::try_join!(biased; $(futures.$index,)+)
+            }
+        }
+    )+};
+}
+
+extract! {
+    (A 0)
+    (A 0, B 1)
+    (A 0, B 1, C 2)
+    (A 0, B 1, C 2, D 3)
+    (A 0, B 1, C 2, D 3, E 4)
+    (A 0, B 1, C 2, D 3, E 4, F 5)
+    (A 0, B 1, C 2, D 3, E 4, F 5, G 6)
+    (A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7)
+    (A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8)
+    (A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9)
+    (A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10)
+    (A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10, L 11)
+    (A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10, L 11, M 12)
+    (A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10, L 11, M 12, N 13)
+    (A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10, L 11, M 12, N 13, O 14)
+    (A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10, L 11, M 12, N 13, O 14, P 15)
+}

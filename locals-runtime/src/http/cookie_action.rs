@@ -1,0 +1,88 @@
+//! What becomes of the cookie when a request ends: a pure decision.
+
+use crate::{http::cookie::Presented, model::session_id::SessionId};
+
+/// What the handler has decided. The last decision wins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Choice {
+    Nothing,
+    Set(SessionId),
+    /// `after_set`: a cookie that this request had set before.
+    Clear {
+        after_set: bool,
+    },
+}
+
+/// The session that the presented cookie opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Opened {
+    pub id: SessionId,
+    /// Neither idle nor with a token to exchange.
+    pub is_unchanged: bool,
+}
+
+/// What is done about the cookie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Keep,
+    Remove,
+    /// The session that was set is a new one: its cookie is written.
+    Store,
+    /// The presented session is idle, or its token old: it is renewed, and its cookie written if
+    /// that succeeds.
+    Renew,
+    /// The presented session was set again: its cookie is written if it still lives, so that one
+    /// that was ended while the handler ran is not sent back to the browser.
+    Confirm,
+}
+
+/// `opened`: none as well if nobody has asked.
+///
+/// A cookie that opens nothing is kept: the browser may have another one by now, of a login that
+/// was answered meanwhile, and a removal would be of that.
+pub(crate) fn outcome(choice: Choice, presented: &Presented, opened: Option<Opened>) -> Outcome {
+    match (choice, opened) {
+        (Choice::Set(set), Some(Opened { id, .. })) if set == id => Outcome::Confirm,
+        (Choice::Set(_), _) => Outcome::Store,
+        (Choice::Clear { after_set }, _) if after_set || *presented != Presented::Nothing => {
+            Outcome::Remove
+        }
+        (Choice::Nothing, Some(Opened { is_unchanged: false, .. })) => Outcome::Renew,
+        // There is no cookie to remove, or nothing to do about it.
+        (Choice::Clear { .. } | Choice::Nothing, _) => Outcome::Keep,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_case_has_its_outcome() {
+        let id = |byte| SessionId::from_bytes([byte; 16]);
+        let token = Presented::Token("a".repeat(64).parse().unwrap());
+        let opened = |is_unchanged| Some(Opened { id: id(1), is_unchanged });
+        let cleared = |after_set| Choice::Clear { after_set };
+        for (choice, presented, opened, expected) in [
+            (Choice::Nothing, &token, None, Outcome::Keep),
+            (Choice::Nothing, &token, opened(true), Outcome::Keep),
+            (Choice::Nothing, &token, opened(false), Outcome::Renew),
+            (Choice::Nothing, &Presented::Malformed, None, Outcome::Keep),
+            (Choice::Nothing, &Presented::Conflicting, None, Outcome::Keep),
+            (Choice::Nothing, &Presented::Nothing, None, Outcome::Keep),
+            (Choice::Set(id(1)), &token, opened(false), Outcome::Confirm),
+            (Choice::Set(id(1)), &token, opened(true), Outcome::Confirm),
+            (Choice::Set(id(2)), &token, opened(false), Outcome::Store),
+            (Choice::Set(id(2)), &token, None, Outcome::Store),
+            (Choice::Set(id(2)), &Presented::Nothing, None, Outcome::Store),
+            (cleared(false), &token, opened(false), Outcome::Remove),
+            (cleared(false), &token, None, Outcome::Remove),
+            (cleared(false), &Presented::Malformed, None, Outcome::Remove),
+            (cleared(false), &Presented::Nothing, None, Outcome::Keep),
+            (cleared(true), &Presented::Nothing, None, Outcome::Remove),
+        ] {
+            let found = outcome(choice, presented, opened);
+            assert_eq!(found, expected, "{choice:?} {presented:?} {opened:?}");
+        }
+    }
+}

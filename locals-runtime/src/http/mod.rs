@@ -1,0 +1,10 @@
+//! Pure HTTP: bytes of a request in, decisions and header values out.
+
+pub(crate) mod bearer;
+pub(crate) mod cookie;
+pub(crate) mod cookie_action;
+pub(crate) mod origin;
+pub(crate) mod problem;
+pub(crate) mod proxy;
+pub(crate) mod redirect;
+pub(crate) mod request_head;

@@ -1,0 +1,292 @@
+//! Cross-origin requests: a pure decision of (method, headers, policy).
+//!
+//! The order is that of Go's `net/http.CrossOriginProtection`: `Sec-Fetch-Site` decides where
+//! a browser sent it, `Origin` where it did not.
+
+use actix_web::http::{
+    Method,
+    header::{self, HeaderMap, HeaderName},
+};
+
+use crate::model::error::ConfigError;
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// Which origins may send requests that change something.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct OriginPolicy {
+    /// The app's own public origins. While empty, `Host` stands in for them.
+    own: Vec<String>,
+    /// Other origins that are let in.
+    trusted: Vec<String>,
+    /// Whether a request that names no origin at all is refused.
+    strict: bool,
+}
+
+impl OriginPolicy {
+    pub(crate) fn build(
+        own: Vec<String>,
+        trusted: Vec<String>,
+        strict: bool,
+    ) -> Result<Self, ConfigError> {
+        own.iter().chain(&trusted).try_for_each(|origin| check_origin(origin))?;
+        Ok(Self { own, trusted, strict })
+    }
+
+    /// Whether a request may act in the name of its session; if not, what decided.
+    pub(crate) fn check(
+        &self,
+        method: &Method,
+        headers: &HeaderMap,
+        host: Option<&str>,
+    ) -> Result<(), &'static str> {
+        let safe = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
+        if safe && !is_websocket(headers) {
+            return Ok(());
+        }
+        let origin = single(headers, &header::ORIGIN)?;
+        match single(headers, &SEC_FETCH_SITE)? {
+            Some("same-origin" | "none") => Ok(()),
+            Some(_) if origin.is_some_and(|origin| self.is_trusted(origin)) => Ok(()),
+            Some(_) => Err("Sec-Fetch-Site"),
+            None => match origin {
+                Some(origin) if self.is_own(origin, host) || self.is_trusted(origin) => Ok(()),
+                Some(_) => Err("Origin"),
+                None if self.strict => Err("neither Sec-Fetch-Site nor Origin"),
+                None => Ok(()),
+            },
+        }
+    }
+
+    fn is_trusted(&self, origin: &str) -> bool {
+        self.trusted.iter().chain(&self.own).any(|trusted| trusted == origin)
+    }
+
+    fn is_own(&self, origin: &str, host: Option<&str>) -> bool {
+        if !self.own.is_empty() {
+            return self.own.iter().any(|own| own == origin);
+        }
+        let origin_host = origin.split_once("://").map(|(_, host)| host);
+        matches!((origin_host, host), (Some(origin), Some(host)) if origin.eq_ignore_ascii_case(host))
+    }
+}
+
+/// The one value of a header; an error if there are several, or one that is not text.
+fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, &'static str> {
+    let mut values = headers.get_all(name);
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => value.to_str().map(Some).map_err(|_| "a header that is not text"),
+        (Some(_), Some(_)) => Err("a header that stands twice"),
+    }
+}
+
+/// A WebSocket is opened by GET, and browsers let any page open one. Actix opens one wherever the
+/// word stands in the header (`websocket/13`, `xwebsocket`), so that is where it is looked for.
+fn is_websocket(headers: &HeaderMap) -> bool {
+    const WORD: &[u8] = b"websocket";
+    headers.get_all(header::UPGRADE).any(|value| {
+        value.as_bytes().windows(WORD.len()).any(|part| part.eq_ignore_ascii_case(WORD))
+    })
+}
+
+/// An origin is exactly what a browser writes: `scheme://host` or `scheme://host:port`.
+fn check_origin(origin: &str) -> Result<(), ConfigError> {
+    let refuse = |reason| {
+        Err(ConfigError(format!(
+            "`{origin}` is not an origin: {reason}; write it as browsers do, such as \
+             `https://app.example` or `http://localhost:8080`"
+        )))
+    };
+    let Some((scheme, authority)) = origin.split_once("://") else {
+        return refuse("it has no scheme");
+    };
+    let is_scheme_char =
+        |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "+-.".contains(c);
+    if !scheme.starts_with(|c: char| c.is_ascii_lowercase()) || !scheme.chars().all(is_scheme_char)
+    {
+        return refuse("its scheme is not one");
+    }
+    // An IPv6 address keeps its colons in brackets.
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (authority, None),
+    };
+    let is_name_char = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-._".contains(c);
+    let is_ipv6 = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+        .is_some_and(|address| address.parse::<std::net::Ipv6Addr>().is_ok());
+    if !is_ipv6 && (host.is_empty() || !host.chars().all(is_name_char)) {
+        return refuse("its host is not one, or not in lower case, or more follows it");
+    }
+    match (port, scheme) {
+        (Some("443"), "https") | (Some("80"), "http") => {
+            refuse("browsers leave out the scheme's own port")
+        }
+        (Some(port), _) if port.starts_with('0') || port.parse::<u16>().is_err() => {
+            refuse("its port is not one")
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::HeaderValue;
+
+    use super::*;
+
+    const HOST: &str = "app.example";
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for (name, value) in pairs {
+            map.append(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
+        }
+        map
+    }
+
+    fn passes(policy: &OriginPolicy, method: &str, pairs: &[(&'static str, &str)]) -> bool {
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        policy.check(&method, &headers(pairs), Some(HOST)).is_ok()
+    }
+
+    fn trusting(origin: &str) -> OriginPolicy {
+        OriginPolicy::build(vec![], vec![origin.to_owned()], false).unwrap()
+    }
+
+    #[test]
+    fn sec_fetch_site_decides_where_it_is_sent() {
+        let policy = OriginPolicy::default();
+        for (site, expected) in [
+            ("same-origin", true),
+            ("none", true),
+            ("same-site", false),
+            ("cross-site", false),
+            ("Same-Origin", false),
+            ("", false),
+            ("nonsense", false),
+        ] {
+            let origin = ("origin", "https://app.example");
+            assert_eq!(
+                passes(&policy, "POST", &[("sec-fetch-site", site), origin]),
+                expected,
+                "{site}"
+            );
+        }
+        let twice = [("sec-fetch-site", "same-origin"), ("sec-fetch-site", "cross-site")];
+        assert!(!passes(&policy, "POST", &twice));
+    }
+
+    #[test]
+    fn without_it_the_origin_must_be_the_host() {
+        let policy = OriginPolicy::default();
+        for (origin, expected) in [
+            ("https://app.example", true),
+            ("https://APP.example", true),
+            ("https://evil.example", false),
+            ("https://app.example.evil.example", false),
+            ("https://app.example:444", false),
+            ("https://evil.example/https://app.example", false),
+            ("app.example", false),
+            ("null", false),
+            ("", false),
+        ] {
+            assert_eq!(passes(&policy, "POST", &[("origin", origin)]), expected, "{origin}");
+        }
+    }
+
+    #[test]
+    fn a_configured_origin_takes_the_place_of_the_host() {
+        let own = vec!["https://public.example".to_owned()];
+        let policy = OriginPolicy::build(own, vec![], false).unwrap();
+        assert!(passes(&policy, "POST", &[("origin", "https://public.example")]));
+        assert!(!passes(&policy, "POST", &[("origin", "http://public.example")]));
+        assert!(!passes(&policy, "POST", &[("origin", "https://app.example")]));
+    }
+
+    #[test]
+    fn a_trusted_origin_passes_with_and_without_sec_fetch_site() {
+        let policy = trusting("https://sso.example");
+        let origin = ("origin", "https://sso.example");
+        assert!(passes(&policy, "POST", &[origin]));
+        assert!(passes(&policy, "POST", &[("sec-fetch-site", "cross-site"), origin]));
+        assert!(!passes(&policy, "POST", &[("sec-fetch-site", "cross-site")]));
+        let other = ("origin", "https://other.example");
+        assert!(!passes(&policy, "POST", &[("sec-fetch-site", "same-site"), other]));
+    }
+
+    #[test]
+    fn a_request_that_names_no_origin_passes_unless_strict() {
+        assert!(passes(&OriginPolicy::default(), "POST", &[]));
+        let strict = OriginPolicy::build(vec![], vec![], true).unwrap();
+        assert!(!passes(&strict, "POST", &[]));
+        assert!(passes(&strict, "GET", &[]));
+    }
+
+    #[test]
+    fn only_get_head_and_options_are_safe() {
+        let policy = OriginPolicy::default();
+        let cross = [("sec-fetch-site", "cross-site"), ("x-http-method-override", "POST")];
+        for safe in ["GET", "HEAD", "OPTIONS"] {
+            assert!(passes(&policy, safe, &cross), "{safe}");
+        }
+        for unsafe_method in ["POST", "PUT", "PATCH", "DELETE", "TRACE", "CONNECT", "get", "FOO"] {
+            assert!(!passes(&policy, unsafe_method, &cross), "{unsafe_method}");
+        }
+    }
+
+    #[test]
+    fn whatever_actix_opens_as_a_websocket_is_not_safe() {
+        let policy = OriginPolicy::default();
+        for upgrade in ["websocket", "WebSocket", "h2c, websocket", "websocket/13", "xWebSocket"] {
+            let evil = [("upgrade", upgrade), ("origin", "https://evil.example")];
+            assert!(!passes(&policy, "GET", &evil), "{upgrade}");
+            let own = [("upgrade", upgrade), ("origin", "https://app.example")];
+            assert!(passes(&policy, "GET", &own), "{upgrade}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_exactly_an_origin_is_refused() {
+        for origin in [
+            "https://app.example",
+            "http://localhost:8080",
+            "http://127.0.0.1",
+            "http://[::1]:3000",
+            "http://[::1]",
+            "tauri://localhost",
+        ] {
+            assert!(check_origin(origin).is_ok(), "{origin}");
+        }
+        for origin in [
+            "",
+            "*",
+            "null",
+            "example.com",
+            "https://",
+            "https://x/",
+            "https://x/p",
+            "https://x?q",
+            "https://x#f",
+            "https://user@x",
+            "https://*.x",
+            "https://X",
+            "HTTPS://x",
+            "https://x:443",
+            "http://x:80",
+            "https://x:",
+            "https://x:0",
+            "https://x:99999",
+            "https://x:y",
+            "https://[::1",
+            "https://[zz]",
+            " https://x",
+            "https://x ",
+            "://x",
+        ] {
+            assert!(check_origin(origin).is_err(), "{origin}");
+        }
+    }
+}

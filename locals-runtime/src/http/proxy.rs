@@ -1,0 +1,504 @@
+//! Who the client is, where proxies stand before the app: a pure decision of (peer, headers).
+//!
+//! Anybody may write `X-Forwarded-For` and `Forwarded`. They count only from a peer that the app
+//! has named, and only back to the first address that it has not (OWASP ASVS 5.0 §4.1.3, §15.3.4).
+//! So both are read from the right, where the nearest proxy has added what it saw.
+
+use std::net::IpAddr;
+
+use actix_web::http::header::{FORWARDED, HeaderMap, HeaderName, X_FORWARDED_FOR};
+use ipnet::{IpNet, Ipv4Net};
+
+use crate::model::error::ConfigError;
+
+/// The peers that are believed when they say for whom they ask. None by default.
+///
+/// A proxy in this list must add to `X-Forwarded-For` or overwrite it. One that writes only
+/// `Forwarded`, and lets the client's own `X-Forwarded-For` through, lets the client choose.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct TrustedProxies {
+    ranges: Vec<IpNet>,
+}
+
+impl TrustedProxies {
+    /// From addresses (`127.0.0.1`, `::1`) and ranges (`10.0.0.0/8`, `fd00::/8`).
+    pub(crate) fn build(entries: Vec<String>) -> Result<Self, ConfigError> {
+        let ranges = entries.into_iter().map(|entry| range(&entry)).collect::<Result<_, _>>()?;
+        Ok(Self { ranges })
+    }
+
+    /// The address of the client. `None` where the peer has none, as on a Unix socket.
+    pub(crate) fn client(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Option<IpAddr> {
+        let mut nearest = peer?.to_canonical();
+        for hop in hops(headers) {
+            if !self.trusts(nearest) {
+                break;
+            }
+            match hop {
+                Some(address) => nearest = address,
+                // Nothing left of an entry that cannot be read is worth more than the entry.
+                None => break,
+            }
+        }
+        Some(nearest)
+    }
+
+    fn trusts(&self, address: IpAddr) -> bool {
+        self.ranges.iter().any(|range| range.contains(&address))
+    }
+}
+
+/// For whom each proxy has asked, the nearest first; `None` where an entry names no address.
+fn hops(headers: &HeaderMap) -> Box<dyn Iterator<Item = Option<IpAddr>> + '_> {
+    if headers.contains_key(X_FORWARDED_FOR) {
+        Box::new(entries(headers, &X_FORWARDED_FOR).map(|entry| address(entry?)))
+    } else {
+        Box::new(entries(headers, &FORWARDED).map(|entry| address(forwarded_for(entry?)?)))
+    }
+}
+
+/// The entries of a list header, from the last of the last field to the first of the first.
+///
+/// Quoted strings are cut too, where they hold a comma: `forwarded_for` refuses the pieces. To
+/// read them from the left instead would let a client's open quotation mark swallow what the
+/// proxies have added.
+fn entries<'a>(
+    headers: &'a HeaderMap,
+    name: &HeaderName,
+) -> impl Iterator<Item = Option<&'a str>> + use<'a> {
+    headers
+        .get_all(name)
+        .rev()
+        .flat_map(|field| field.as_bytes().rsplit(|byte| *byte == b','))
+        .map(|entry| str::from_utf8(entry).ok().map(trim))
+}
+
+/// The node of the one `for=` of an element of `Forwarded` (RFC 7239 §4).
+fn forwarded_for(element: &str) -> Option<&str> {
+    let mut node = None;
+    for pair in element.split(';').map(trim).filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=')?;
+        let value = unquoted(value)?;
+        if name.eq_ignore_ascii_case("for") && node.replace(value).is_some() {
+            return None;
+        }
+    }
+    node
+}
+
+/// A token, or what stands between quotation marks. Escapes are refused, since no address needs
+/// one, and with them every part of a quoted string that was cut at a comma or semicolon.
+fn unquoted(value: &str) -> Option<&str> {
+    let inner = match value.strip_prefix('"') {
+        Some(rest) => rest.strip_suffix('"')?,
+        None => value,
+    };
+    (!inner.contains(['"', '\\'])).then_some(inner)
+}
+
+/// `192.0.2.7`, `2001:db8::7` or `[2001:db8::7]`, with or without a port, which may be hidden
+/// (RFC 7239 §6). `unknown` and `_hidden` are no addresses.
+fn address(node: &str) -> Option<IpAddr> {
+    let address = if let Some(rest) = node.strip_prefix('[') {
+        let (host, port) = rest.split_once(']')?;
+        let has_port = port.strip_prefix(':').is_some_and(is_port);
+        (port.is_empty() || has_port).then_some(IpAddr::V6(host.parse().ok()?))?
+    } else if let Some((host, port)) = node.split_once(':').filter(|(host, _)| host.contains('.')) {
+        is_port(port).then_some(IpAddr::V4(host.parse().ok()?))?
+    } else {
+        node.parse().ok()?
+    };
+    Some(address.to_canonical())
+}
+
+fn is_port(port: &str) -> bool {
+    let is_hidden = |name: &str| {
+        !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+    };
+    port.parse::<u16>().is_ok() || port.strip_prefix('_').is_some_and(is_hidden)
+}
+
+/// Optional white space is SP and HTAB (RFC 9110 §5.6.3).
+fn trim(text: &str) -> &str {
+    text.trim_matches([' ', '\t'])
+}
+
+fn range(entry: &str) -> Result<IpNet, ConfigError> {
+    let refuse = |reason: &str| {
+        Err(ConfigError(format!(
+            "`{entry}` is not an address of trusted proxies: {reason}; write an address such as \
+             `127.0.0.1` or `::1`, or a range such as `10.0.0.0/8` or `fd00::/8`"
+        )))
+    };
+    let parsed = match entry.parse::<IpAddr>() {
+        Ok(address) => Ok(IpNet::from(address.to_canonical())),
+        Err(_) => entry.parse::<IpNet>(),
+    };
+    let Ok(range) = parsed else {
+        return refuse("it is neither an IP address nor a range of them");
+    };
+    if range.trunc() != range {
+        return refuse(&format!("the range that holds it is `{}`", range.trunc()));
+    }
+    if range.prefix_len() == 0 {
+        return refuse("it holds all addresses, so that anybody could say who they are");
+    }
+    Ok(canonical(range))
+}
+
+/// A range of IPv4 addresses that is written as one of IPv6 (`::ffff:10.0.0.0/104`) is one of
+/// IPv4, as the addresses that it is asked for are.
+fn canonical(range: IpNet) -> IpNet {
+    let IpNet::V6(v6) = range else {
+        return range;
+    };
+    let mapped = v6.addr().to_ipv4_mapped().zip(v6.prefix_len().checked_sub(96));
+    mapped.and_then(|(address, prefix)| Ipv4Net::new(address, prefix).ok()).map_or(range, IpNet::V4)
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::HeaderValue;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn proxies(entries: &[&str]) -> TrustedProxies {
+        TrustedProxies::build(entries.iter().map(ToString::to_string).collect()).unwrap()
+    }
+
+    fn headers(name: &HeaderName, fields: &[&str]) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for field in fields {
+            map.append(name.clone(), HeaderValue::from_bytes(field.as_bytes()).unwrap());
+        }
+        map
+    }
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    /// The client, as a proxy tells a server that trusts proxies of these ranges.
+    fn client(headers: &HeaderMap) -> String {
+        let proxies = proxies(&["10.0.0.0/8", "fd00::/8"]);
+        proxies.client(Some(ip("10.0.0.1")), headers).unwrap().to_string()
+    }
+
+    fn by_x_forwarded_for(fields: &[&str]) -> String {
+        client(&headers(&X_FORWARDED_FOR, fields))
+    }
+
+    fn by_forwarded(fields: &[&str]) -> String {
+        client(&headers(&FORWARDED, fields))
+    }
+
+    #[test]
+    fn the_peer_is_the_client_where_nobody_is_trusted() {
+        let forged = headers(&X_FORWARDED_FOR, &["192.0.2.7"]);
+        let nobody = TrustedProxies::default();
+        assert_eq!(nobody.client(Some(ip("10.0.0.1")), &forged), Some(ip("10.0.0.1")));
+        assert_eq!(nobody.client(Some(ip("::ffff:10.0.0.1")), &forged), Some(ip("10.0.0.1")));
+        assert_eq!(nobody.client(None, &forged), None);
+        let others = proxies(&["10.0.0.2", "127.0.0.0/8", "fd00::/8"]);
+        assert_eq!(others.client(Some(ip("10.0.0.1")), &forged), Some(ip("10.0.0.1")));
+        assert_eq!(others.client(None, &forged), None);
+    }
+
+    #[test]
+    fn a_trusted_peer_is_the_client_where_it_says_nothing() {
+        assert_eq!(client(&HeaderMap::new()), "10.0.0.1");
+    }
+
+    #[test]
+    fn the_last_address_that_is_no_proxy_is_the_client() {
+        for (fields, expected) in [
+            (&["192.0.2.7"][..], "192.0.2.7"),
+            (&["192.0.2.7, 10.0.0.2"], "192.0.2.7"),
+            (&["192.0.2.7,10.0.0.2 ,\t10.9.9.9"], "192.0.2.7"),
+            (&["203.0.113.9, 192.0.2.7, 10.0.0.2"], "192.0.2.7"),
+            (&["10.0.0.3, 192.0.2.7, 10.0.0.2"], "192.0.2.7"),
+            // Fields count in their order.
+            (&["203.0.113.9", "192.0.2.7", "10.0.0.2"], "192.0.2.7"),
+            (&["203.0.113.9, 192.0.2.7", "10.0.0.3, 10.0.0.2"], "192.0.2.7"),
+            // IPv6, in brackets or not, with a port or not.
+            (&["2001:db8::7"], "2001:db8::7"),
+            (&["[2001:DB8:0::7]"], "2001:db8::7"),
+            (&["[2001:db8::7]:4711, fd00::2"], "2001:db8::7"),
+            (&["192.0.2.7:4711"], "192.0.2.7"),
+            (&["::ffff:192.0.2.7, ::ffff:10.0.0.2"], "192.0.2.7"),
+            (&["[::ffff:192.0.2.7]:80"], "192.0.2.7"),
+        ] {
+            assert_eq!(by_x_forwarded_for(fields), expected, "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn the_first_is_the_client_where_all_are_trusted() {
+        assert_eq!(by_x_forwarded_for(&["10.0.0.3, 10.0.0.2"]), "10.0.0.3");
+        assert_eq!(by_x_forwarded_for(&["fd00::9", "10.0.0.2"]), "fd00::9");
+    }
+
+    #[test]
+    fn what_cannot_be_read_hides_all_that_stands_before_it() {
+        for entry in [
+            "",
+            "unknown",
+            "_hidden",
+            "localhost",
+            "192.0.2",
+            "192.0.2.256",
+            "192.0.2.07",
+            "0xc0.0.2.7",
+            "3221225991",
+            "192.0.2.7:",
+            "192.0.2.7:65536",
+            "192.0.2.7:80:80",
+            "192.0.2.7:_",
+            "192.0.2.7 192.0.2.8",
+            "192.0.2.7;",
+            "192.0.2.0/24",
+            "for=192.0.2.7",
+            "\"192.0.2.7\"",
+            "[192.0.2.7]",
+            "[2001:db8::7",
+            "2001:db8::7]",
+            "[2001:db8::7]x",
+            "[2001:db8::7]:",
+            "[[2001:db8::7]]",
+            "fe80::1%eth0",
+            "2001:db8::7:::",
+            "\u{661}\u{669}\u{662}.0.2.7",
+            "192.0.2.7\u{a0}",
+        ] {
+            let field = format!("203.0.113.9, {entry}, 10.0.0.2");
+            assert_eq!(by_x_forwarded_for(&[&field]), "10.0.0.2", "{entry:?}");
+            let field = format!("203.0.113.9, {entry}");
+            assert_eq!(by_x_forwarded_for(&[&field]), "10.0.0.1", "{entry:?}");
+        }
+        let mut bytes = headers(&X_FORWARDED_FOR, &["203.0.113.9"]);
+        let field = HeaderValue::from_bytes(b"192.0.2.7, \xFF, 10.0.0.2").unwrap();
+        bytes.append(X_FORWARDED_FOR, field);
+        assert_eq!(client(&bytes), "10.0.0.2");
+    }
+
+    #[test]
+    fn forwarded_is_read_as_its_rfc_writes_it() {
+        for (fields, expected) in [
+            (&["for=192.0.2.7"][..], "192.0.2.7"),
+            (&["For=\"192.0.2.7:4711\""], "192.0.2.7"),
+            (&["for=\"192.0.2.7:_obfuscated-1\""], "192.0.2.7"),
+            (&["for=\"[2001:db8::7]\""], "2001:db8::7"),
+            (&["FOR=\"[2001:db8::7]:4711\";proto=https;by=10.0.0.1"], "2001:db8::7"),
+            (&["by=_gateway ; for=192.0.2.7; ;host=\"a;\""], "10.0.0.1"),
+            (&["by=_gateway ; for=192.0.2.7; ;host=\"a\";"], "192.0.2.7"),
+            (&["for=203.0.113.9, for=192.0.2.7, for=10.0.0.2"], "192.0.2.7"),
+            (&["for=203.0.113.9,for=192.0.2.7", "for=\"[fd00::2]\""], "192.0.2.7"),
+            (&["for=\"[::ffff:192.0.2.7]\""], "192.0.2.7"),
+            // Not by the RFC, but seen: an IPv6 address without quotation marks.
+            (&["for=[2001:db8::7]:80"], "2001:db8::7"),
+            (&["for=2001:db8::7"], "2001:db8::7"),
+        ] {
+            assert_eq!(by_forwarded(fields), expected, "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn an_element_of_forwarded_that_names_no_address_hides_those_before_it() {
+        for element in [
+            "",
+            "for",
+            "for=",
+            "for=\"\"",
+            "for=unknown",
+            "for=\"unknown\"",
+            "for=_hidden",
+            "for=\"_SEVKISEK\"",
+            "by=192.0.2.7",
+            "proto=https",
+            "for=192.0.2.7;for=192.0.2.8",
+            "for=192.0.2.7;by",
+            "for = 192.0.2.7",
+            "for=\"192.0.2.7",
+            "for=192.0.2.7\"",
+            "for=\"",
+            "for=\"192.0.2.7\"x",
+            "for=\"192.0.2\\.7\"",
+            "192.0.2.7",
+        ] {
+            let field = format!("for=203.0.113.9, {element}, for=10.0.0.2");
+            assert_eq!(by_forwarded(&[&field]), "10.0.0.2", "{element:?}");
+        }
+    }
+
+    #[test]
+    fn quotation_marks_of_a_client_neither_hide_nor_forge_an_entry() {
+        // The client's part stands before what the proxy has added.
+        for part in ["for=\"", "for=203.0.113.9;by=\"", "x=\"\\", "\"", "for=1.2.3.4, x=\"a"] {
+            for added in ["for=192.0.2.7", "for=\"[2001:db8::7]\";proto=https"] {
+                let field = format!("{part}, {added}");
+                let expected = if added.contains("2001") { "2001:db8::7" } else { "192.0.2.7" };
+                assert_eq!(by_forwarded(&[&field]), expected, "{field}");
+            }
+        }
+        // The proxy quotes what the client has sent as its host.
+        for host in [
+            "a, for=203.0.113.9",
+            "a, for=203.0.113.9;x=",
+            "a, for=203.0.113.9;x=b",
+            "a, for=203.0.113.9;x=\\\"b",
+            "a;for=203.0.113.9",
+            "a, for=203.0.113.9, ",
+        ] {
+            for rest in ["", ";proto=https"] {
+                let field = format!("for=192.0.2.7;host=\"{host}\"{rest}");
+                assert_ne!(by_forwarded(&[&field]), "203.0.113.9", "{field}");
+            }
+        }
+    }
+
+    #[test]
+    fn forwarded_counts_only_without_x_forwarded_for() {
+        for (field, expected) in [("192.0.2.7", "192.0.2.7"), ("unknown", "10.0.0.1")] {
+            let mut both = headers(&FORWARDED, &["for=203.0.113.9"]);
+            both.append(X_FORWARDED_FOR, HeaderValue::from_static(field));
+            assert_eq!(client(&both), expected, "{field:?}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_trusted_in_whatever_form_it_is_written() {
+        for (entry, trusted, other) in [
+            ("127.0.0.1", "127.0.0.1", "127.0.0.2"),
+            ("127.0.0.1", "::ffff:127.0.0.1", "::1"),
+            ("::ffff:127.0.0.1", "127.0.0.1", "127.0.0.2"),
+            ("::ffff:10.0.0.0/104", "10.1.2.3", "11.1.2.3"),
+            ("10.0.0.0/8", "::ffff:10.1.2.3", "11.0.0.1"),
+            ("172.16.0.0/12", "172.31.255.255", "172.32.0.0"),
+            ("::1", "::1", "::2"),
+            ("fd00::/8", "fdff::1", "fe80::1"),
+            ("2001:DB8::/32", "2001:db8::7", "2001:db9::7"),
+            ("10.0.0.1/32", "10.0.0.1", "10.0.0.2"),
+        ] {
+            assert!(proxies(&[entry]).trusts(ip(trusted).to_canonical()), "{entry} {trusted}");
+            assert!(!proxies(&[entry]).trusts(ip(other).to_canonical()), "{entry} {other}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_or_range_is_an_error_that_says_how_to_write_one() {
+        for entry in [
+            "",
+            "*",
+            "localhost",
+            "10.0.0.0/33",
+            "10.0.0.0/-1",
+            "10.0.0.0/",
+            "/8",
+            "10.0.0.0/255.0.0.0",
+            "10.0.0/8",
+            "10.*",
+            "10.0.0.1:80",
+            "[::1]",
+            "fe80::1%eth0",
+            "fd00::/129",
+            " 10.0.0.1",
+            "10.0.0.1, 10.0.0.2",
+            "0.0.0.0/0",
+            "::/0",
+        ] {
+            let error = TrustedProxies::build(vec!["::1".to_owned(), entry.to_owned()]);
+            let message = error.unwrap_err().to_string();
+            assert!(message.starts_with(&format!("`{entry}` is not")), "{message}");
+            assert!(message.contains("such as `10.0.0.0/8`"), "{message}");
+        }
+        let message = TrustedProxies::build(vec!["10.1.2.3/8".to_owned()]).unwrap_err().to_string();
+        assert!(message.contains("the range that holds it is `10.0.0.0/8`"), "{message}");
+    }
+
+    /// Bytes that look like the headers, so that chance finds its way into the parsers.
+    fn field() -> impl Strategy<Value = Vec<u8>> {
+        let piece = prop::sample::select(vec![
+            "192.0.2.7",
+            "10.0.0.2",
+            "2001:db8::7",
+            "fd00::2",
+            "for=",
+            "by=",
+            "\"",
+            "\\",
+            "[",
+            "]",
+            ":",
+            ":80",
+            ":_a",
+            ",",
+            ", ",
+            ";",
+            "=",
+            " ",
+            "\t",
+            "unknown",
+            "_a",
+            "\u{e9}",
+        ]);
+        prop_oneof![
+            prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat().into_bytes()),
+            any::<Vec<u8>>(),
+        ]
+    }
+
+    fn any_headers() -> impl Strategy<Value = HeaderMap> {
+        let name = prop::sample::select(vec![X_FORWARDED_FOR, FORWARDED]);
+        prop::collection::vec((name, field()), 0..4).prop_map(|fields| {
+            let mut map = HeaderMap::new();
+            for (name, bytes) in fields {
+                if let Ok(value) = HeaderValue::from_bytes(&bytes) {
+                    map.append(name, value);
+                }
+            }
+            map
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_an_untrusted_peer_sends_never_matters(
+            peer in any::<IpAddr>(),
+            headers in any_headers(),
+        ) {
+            let proxies = proxies(&["10.0.0.0/8", "fd00::/8"]);
+            let peer = peer.to_canonical();
+            prop_assume!(!proxies.trusts(peer));
+            prop_assert_eq!(proxies.client(Some(peer), &headers), Some(peer));
+            prop_assert_eq!(proxies.client(None, &headers), None);
+        }
+
+        #[test]
+        fn what_stands_before_the_client_never_matters(forged in any_headers()) {
+            for (name, added) in [
+                (X_FORWARDED_FOR, "192.0.2.7, 10.0.0.2"),
+                (FORWARDED, "for=192.0.2.7;proto=https, for=10.0.0.2"),
+            ] {
+                let mut headers = HeaderMap::new();
+                for value in forged.get_all(&name) {
+                    let field = [value.as_bytes(), b", ", added.as_bytes()].concat();
+                    headers.insert(name.clone(), HeaderValue::from_bytes(&field).unwrap());
+                    prop_assert_eq!(client(&headers), "192.0.2.7");
+                }
+                let mut headers = forged.clone();
+                headers.append(name.clone(), HeaderValue::from_static(added));
+                if name == FORWARDED {
+                    headers.remove(X_FORWARDED_FOR);
+                }
+                prop_assert_eq!(client(&headers), "192.0.2.7");
+            }
+        }
+
+        #[test]
+        fn any_bytes_have_an_answer(headers in any_headers(), entry in any::<String>()) {
+            client(&headers);
+            let _ = TrustedProxies::build(vec![entry]);
+        }
+    }
+}

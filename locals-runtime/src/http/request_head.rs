@@ -1,0 +1,54 @@
+//! What a request says of the cookies that its browser holds, kept for when the request is gone.
+
+use actix_web::{
+    HttpRequest,
+    http::{
+        header::{COOKIE, HOST, HeaderMap, HeaderName},
+        uri::Authority,
+    },
+};
+
+use crate::http::cookie::Holder;
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// What a request tells of the cookies that its browser holds, for a response that is made when the
+/// request is gone.
+pub(crate) struct RequestHead {
+    /// Those that matter.
+    headers: HeaderMap,
+    host: Option<String>,
+    path: String,
+}
+
+impl RequestHead {
+    pub(crate) fn of(request: &HttpRequest) -> Self {
+        let mut headers = HeaderMap::new();
+        for name in [COOKIE, SEC_FETCH_SITE] {
+            for value in request.headers().get_all(&name) {
+                headers.append(name.clone(), value.clone());
+            }
+        }
+        let host = host(request).map(str::to_owned);
+        Self { headers, host, path: request.path().to_owned() }
+    }
+
+    pub(crate) fn is_cross_site(&self) -> bool {
+        self.headers.get(SEC_FETCH_SITE).is_some_and(|site| site.as_bytes() == b"cross-site")
+    }
+
+    pub(crate) fn holder(&self, may_withhold: bool) -> Holder<'_> {
+        let host = self.host.as_deref();
+        Holder { headers: &self.headers, host, path: &self.path, may_withhold }
+    }
+}
+
+/// The host the client asked for, as HTTP/1 and HTTP/2 say it. Forwarded headers do not count:
+/// anybody can send them.
+pub(crate) fn host(request: &HttpRequest) -> Option<&str> {
+    request
+        .uri()
+        .authority()
+        .map(Authority::as_str)
+        .or_else(|| request.headers().get(HOST)?.to_str().ok())
+}

@@ -1,0 +1,16 @@
+//! The app's data of a session or a guest: typed in the app, JSON in the store.
+
+mod json;
+mod mend;
+mod merge;
+mod part;
+mod typed;
+mod writable;
+
+#[cfg(test)]
+mod histories;
+#[cfg(test)]
+mod tests;
+
+pub use typed::SessionData;
+pub(crate) use typed::{MOST, MOST_TRIES, changed, default_text, read, too_busy};

@@ -1,0 +1,139 @@
+//! Who follows a guest whose data a login has taken over.
+//!
+//! Requests that the browser sent before it heard of the login bring the old token. Those that write
+//! begin a new guest. Were each to make a token of its own, the browser would keep one of them, and
+//! what the others have written would be lost. So for a while the row of the old guest stays, and names
+//! the one who follows. It names no token: that is made of the old one and a salt.
+
+use std::time::Duration;
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+
+use crate::model::{
+    error::Error,
+    record::GuestRecord,
+    session_id::SessionId,
+    time::Timestamp,
+    token::{self, SessionToken},
+};
+
+/// How long requests with the old token are led to the successor.
+const OVERLAP: Duration = Duration::from_mins(1);
+
+/// How the data of such a row begin, as no JSON does.
+const MARK: &str = "moved ";
+
+/// The guest who follows another, whether they have begun yet or not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Successor {
+    id: SessionId,
+    salt: [u8; 32],
+}
+
+impl Successor {
+    /// One whom nobody else can name.
+    pub(crate) fn generate() -> Result<Self, Error> {
+        Ok(Self { id: SessionToken::generate()?.id(), salt: token::salt()? })
+    }
+
+    /// The successor that the data of a row name; `None` if they are data of the app.
+    pub(crate) fn read(data: &str) -> Option<Self> {
+        let (id, salt) = data.strip_prefix(MARK)?.split_once(' ')?;
+        let salt = URL_SAFE_NO_PAD.decode(salt).ok()?;
+        Some(Self { id: id.parse().ok()?, salt: salt.try_into().ok()? })
+    }
+
+    fn to_text(&self) -> String {
+        format!("{MARK}{} {}", self.id, URL_SAFE_NO_PAD.encode(self.salt))
+    }
+
+    /// The successor's token, for who brings that of the guest before.
+    pub(crate) fn token(&self, old: &SessionToken) -> SessionToken {
+        old.exchanged_for(self.id, &self.salt)
+    }
+
+    /// What the row of a guest becomes whose data are taken over now.
+    pub(crate) fn record_after(&self, guest: &GuestRecord, now: Timestamp) -> GuestRecord {
+        GuestRecord {
+            data: self.to_text(),
+            data_revision: guest.data_revision + 1,
+            expires_at: guest.expires_at.min(now + OVERLAP),
+            ..guest.clone()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{hashes::SecretHash, user::test_user::Account};
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    fn hash(token: &SessionToken) -> SecretHash {
+        token.secret_hash::<Account>()
+    }
+
+    const ONE: Successor = Successor { id: SessionId::from_bytes([0; 16]), salt: [255; 32] };
+
+    #[test]
+    fn a_successor_reads_back_from_its_one_spelling_which_is_no_json() {
+        let text = ONE.to_text();
+        let expected = "moved AAAAAAAAAAAAAAAAAAAAAA __________________________________________8";
+        assert_eq!(text, expected);
+        assert_eq!(Successor::read(&text), Some(ONE));
+        assert!(serde_json::from_str::<serde_json::Value>(&text).is_err());
+        for _ in 0..64 {
+            let random = Successor::generate().unwrap();
+            assert_eq!(Successor::read(&random.to_text()), Some(random));
+        }
+        for other in [
+            "",
+            "moved",
+            "moved ",
+            "moved  ",
+            "{}",
+            "\"moved\"",
+            &text[1..],
+            &text[..text.len() - 1],
+            &format!("{text}8"),
+            &format!("{text} "),
+            &format!(" {text}"),
+            &text.replace(' ', "  "),
+            &text.replace("AA ", " "),
+            &format!("\"{text}\""),
+        ] {
+            assert_eq!(Successor::read(other), None, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn successors_are_random_and_their_tokens_take_the_old_one_and_the_salt() {
+        let old = SessionToken::generate().unwrap();
+        let (one, other) = (Successor::generate().unwrap(), Successor::generate().unwrap());
+        assert!(one.id != other.id && one.salt != other.salt);
+        let token = one.token(&old);
+        assert_eq!((token.id(), &token), (one.id, &one.token(&old)), "the same each time");
+        let same_id = SessionToken::of_session(old.id()).unwrap();
+        let other_salt = Successor { salt: other.salt, ..one.clone() };
+        for another in [one.token(&same_id), other_salt.token(&old), other.token(&old)] {
+            assert_ne!(hash(&another), hash(&token));
+        }
+        assert_ne!(hash(&token), hash(&old));
+    }
+
+    #[test]
+    fn the_row_stays_for_a_minute_but_no_longer_than_the_guest_would_have() {
+        let token = SessionToken::generate().unwrap();
+        let mut guest = GuestRecord::new(token.id(), hash(&token), "[7]", at(90_000));
+        guest.data_revision = 4;
+        let left = ONE.record_after(&guest, at(5));
+        assert_eq!((left.id, left.secret_hash), (guest.id, guest.secret_hash));
+        assert_eq!((left.data_revision, left.expires_at), (5, at(60_005)));
+        assert_eq!(Successor::read(&left.data), Some(ONE));
+        assert!(!left.data.contains(token.expose_secret()));
+        assert_eq!(ONE.record_after(&guest, at(50_000)).expires_at, at(90_000));
+    }
+}

@@ -1,0 +1,157 @@
+//! How a session is meant when it is created.
+
+use crate::model::{error::ConfigError, lifecycle::Lifetime, record::Periods, time::Timestamp};
+
+/// How a user logs in, where it is not as the app's sessions are by default.
+///
+/// ```
+/// # use locals::{AuthUser, Error, Locals, LogInOptions, with_session};
+/// # #[derive(Clone, AuthUser)]
+/// # struct Account { id: i64 }
+/// # async fn verify() -> (Account, bool) { (Account { id: 1 }, false) }
+/// #[with_session]
+/// async fn login(locals: Locals) -> Result<&'static str, Error> {
+///     let (account, stay_logged_in) = verify().await;
+///     locals.log_in_with(&account, LogInOptions::new().remember(stay_logged_in)).await?;
+///     Ok("Logged in")
+/// }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogInOptions {
+    pub(crate) is_persistent: bool,
+    pub(crate) lifetime: Option<Lifetime>,
+    pub(crate) authenticated_at: Option<Timestamp>,
+}
+
+impl Default for LogInOptions {
+    fn default() -> Self {
+        Self { is_persistent: true, lifetime: None, authenticated_at: None }
+    }
+}
+
+impl LogInOptions {
+    /// As the app's sessions are by default: remembered, with the life that the app gives them.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Whether the browser keeps the session when it is closed. With `false` the cookie has no
+    /// `Max-Age`, and a browser forgets it, which is what "do not stay logged in" means; some
+    /// bring it back when they restore their windows. The server's own limits hold either way.
+    pub fn remember(self, remember: bool) -> Self {
+        Self { is_persistent: remember, ..self }
+    }
+
+    /// A life of its own, such as a shorter one on a shared computer. Renewals keep it.
+    pub fn lifetime(self, lifetime: Lifetime) -> Self {
+        Self { lifetime: Some(lifetime), ..self }
+    }
+
+    /// When the user proved who they are, if that was before now, such as for a session that is made
+    /// in exchange for one of another kind: what asks for a recent login then asks for another proof.
+    /// A time to come counts as now, if it is at most a minute away; a later one counts as long ago
+    /// (as 1970), because the clock that showed it was wrong.
+    pub fn authenticated_at(self, time: Timestamp) -> Self {
+        Self { authenticated_at: Some(time), ..self }
+    }
+}
+
+impl LogInOptions {
+    /// When the user has proved who they are, for a session that is created now.
+    pub(crate) fn proved_at(&self, now: Timestamp) -> Timestamp {
+        match self.authenticated_at {
+            None => now,
+            Some(time) if time.age_at(now).is_some() => time.min(now),
+            Some(_) => Timestamp::from_millis(0),
+        }
+    }
+}
+
+/// The life of a session that is created now.
+#[derive(Debug)]
+pub(crate) struct Span {
+    pub active_expires_at: Timestamp,
+    pub idle_expires_at: Timestamp,
+    pub absolute_expires_at: Timestamp,
+    pub periods: Option<Periods>,
+}
+
+impl Span {
+    /// `latest`: an end that no life goes past.
+    pub(crate) fn new(
+        lifetime: Lifetime,
+        options: &LogInOptions,
+        now: Timestamp,
+        latest: Option<Timestamp>,
+    ) -> Result<Self, ConfigError> {
+        if let Some(own) = &options.lifetime {
+            own.check()?;
+        }
+        let lifetime = options.lifetime.unwrap_or(lifetime);
+        let end = lifetime.end(now);
+        let absolute_expires_at = latest.map_or(end, |latest| latest.min(end));
+        let (active_expires_at, idle_expires_at) = lifetime.periods(now, absolute_expires_at);
+        let periods = options.lifetime.map(Lifetime::own_periods);
+        Ok(Self { active_expires_at, idle_expires_at, absolute_expires_at, periods })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const HOUR: Duration = Duration::from_hours(1);
+
+    fn at(hours: u32) -> Timestamp {
+        Timestamp::from_millis(0) + hours * HOUR
+    }
+
+    #[test]
+    fn a_log_in_is_remembered_and_proved_now_unless_it_says_otherwise() {
+        let options = LogInOptions::new();
+        assert_eq!(options, LogInOptions::default());
+        assert!(options.is_persistent && options.lifetime.is_none());
+        assert_eq!(options.proved_at(at(5)), at(5));
+        assert!(options.remember(true).is_persistent && !options.remember(false).is_persistent);
+        let lifetime = Lifetime::aal3();
+        let all = options.remember(false).lifetime(lifetime).authenticated_at(at(1));
+        assert_eq!((all.is_persistent, all.lifetime), (false, Some(lifetime)));
+        assert_eq!(all.authenticated_at, Some(at(1)));
+    }
+
+    #[test]
+    fn a_proof_is_as_old_as_the_app_says_and_never_newer_than_now() {
+        let minute = Duration::from_mins(1);
+        for (named, proved) in [
+            (at(1), at(1)),
+            (at(5), at(5)),
+            (at(5) + minute, at(5)),
+            (at(5) + minute + Duration::from_millis(1), at(0)),
+            (at(900), at(0)),
+        ] {
+            let options = LogInOptions::new().authenticated_at(named);
+            assert_eq!(options.proved_at(at(5)), proved, "{named:?}");
+        }
+    }
+
+    #[test]
+    fn a_life_is_the_apps_or_its_own_and_ends_where_another_ends() {
+        let app = Lifetime::default().active(HOUR).idle(2 * HOUR).max(10 * HOUR);
+        let own = Lifetime::default().active(2 * HOUR).idle(3 * HOUR).max(4 * HOUR);
+        let (by_app, by_own) = (LogInOptions::new(), LogInOptions::new().lifetime(own));
+        let span = |options, latest| {
+            let span = Span::new(app, options, at(1), latest).unwrap();
+            let ends = [span.active_expires_at, span.idle_expires_at, span.absolute_expires_at];
+            (ends, span.periods)
+        };
+        assert_eq!(span(&by_app, None), ([at(2), at(4), at(11)], None));
+        let periods = Some(own.own_periods());
+        assert_eq!(span(&by_own, None), ([at(3), at(5), at(5)], periods));
+        assert_eq!(span(&by_app, Some(at(3))), ([at(2), at(3), at(3)], None));
+        assert_eq!(span(&by_app, Some(at(30))), ([at(2), at(4), at(11)], None));
+        let never = LogInOptions::new().lifetime(own.idle(Duration::ZERO));
+        assert!(Span::new(app, &never, at(1), None).is_err());
+    }
+}

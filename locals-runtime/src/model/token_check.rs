@@ -1,0 +1,320 @@
+//! Whether a token opens a stored session, and what its use asks for: a pure decision of
+//! (settings, record, token, now).
+
+use std::time::Duration;
+
+use crate::model::{
+    lifecycle::{self, Lifetime, Verdict},
+    record::{Renewal, SessionRecord, SessionState},
+    settings::RotationPolicy,
+    time::Timestamp,
+    token::{SessionToken, TokenDomain},
+};
+
+/// What a use of a session asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Admission {
+    pub state: SessionState,
+    /// Its periods begin anew.
+    pub renewal: Option<Renewal>,
+    pub token: TokenState,
+}
+
+/// How the presented token stands to the one that the store knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum TokenState {
+    /// It is the one.
+    Current,
+    /// It is the one, and old enough to be exchanged.
+    Due,
+    /// It has been exchanged a moment ago for this one, which is the same for all requests.
+    Exchanged(SessionToken),
+}
+
+/// Why a token opens nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Denial {
+    /// The session has ended.
+    Ended,
+    /// The id is one of a session, and the secret is not.
+    WrongSecret,
+    /// The token has been exchanged for another one, and opens nothing any more.
+    TokenExchanged,
+    /// It has been exchanged for another one, and comes back after the overlap: perhaps somebody
+    /// has copied it.
+    TokenReused,
+}
+
+pub(crate) fn admit(
+    lifetime: &Lifetime,
+    rotation: Option<RotationPolicy>,
+    domain: TokenDomain,
+    record: &SessionRecord,
+    token: &SessionToken,
+    now: Timestamp,
+) -> Result<Admission, Denial> {
+    // Before the token: one that has ended is as one that is not there, whether it was swept or not.
+    let (state, renewal) = match lifecycle::judge(lifetime, record, now) {
+        Verdict::Dead => return Err(Denial::Ended),
+        Verdict::Active => (SessionState::Active, None),
+        Verdict::Renew(renewal) => (SessionState::Idle, Some(renewal)),
+    };
+    let token = token_state(rotation, domain, record, token, now)?;
+    Ok(Admission { state, renewal, token })
+}
+
+fn token_state(
+    policy: Option<RotationPolicy>,
+    domain: TokenDomain,
+    record: &SessionRecord,
+    token: &SessionToken,
+    now: Timestamp,
+) -> Result<TokenState, Denial> {
+    let hash = token.hash_in(domain);
+    if record.secret_hash == hash {
+        let issued = record.rotation.map_or_else(
+            // The time of creation may have been put a little later, to come after that of another session.
+            || record.authenticated_at.max(record.created_at.min(record.renewed_at)),
+            |rotation| rotation.rotated_at,
+        );
+        let is_due = policy.is_some_and(|policy| is_past(issued, policy.every, now));
+        return Ok(if is_due { TokenState::Due } else { TokenState::Current });
+    }
+    let rotation = record.rotation.filter(|rotation| rotation.previous == hash);
+    let rotation = rotation.ok_or(Denial::WrongSecret)?;
+    // An app that does not rotate its tokens, or does so no more, has no overlap.
+    let overlap = policy.ok_or(Denial::TokenExchanged)?.overlap;
+    match rotation.rotated_at.age_at(now) {
+        Some(age) if age < overlap => {}
+        Some(_) => return Err(Denial::TokenReused),
+        // The clock was set back: the token is old, and whether it comes late nobody knows.
+        None => return Err(Denial::TokenExchanged),
+    }
+    let new = token.exchanged(&rotation.salt);
+    if new.hash_in(domain) == record.secret_hash {
+        Ok(TokenState::Exchanged(new))
+    } else {
+        Err(Denial::TokenExchanged)
+    }
+}
+
+/// Whether this time has passed since then; what lies ahead of the clock counts as old.
+fn is_past(since: Timestamp, time: Duration, now: Timestamp) -> bool {
+    since.age_at(now).is_none_or(|age| age >= time)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::model::{hashes::SecretHash, record::Rotation, user::test_user::Account};
+
+    const POLICY: RotationPolicy =
+        RotationPolicy { every: Duration::from_mins(10), overlap: Duration::from_mins(1) };
+
+    fn hash(token: &SessionToken) -> SecretHash {
+        token.secret_hash::<Account>()
+    }
+
+    fn admit(
+        policy: Option<RotationPolicy>,
+        record: &SessionRecord,
+        token: &SessionToken,
+        now: Timestamp,
+    ) -> Result<Admission, Denial> {
+        let domain = TokenDomain::of_table("accounts");
+        super::admit(&Lifetime::default(), policy, domain, record, token, now)
+    }
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_millis(seconds * 1_000)
+    }
+
+    fn record(token: &SessionToken) -> SessionRecord {
+        SessionRecord {
+            active_expires_at: at(100_000),
+            idle_expires_at: at(200_000),
+            absolute_expires_at: at(300_000),
+            ..SessionRecord::new(token.id(), hash(token), 1_i64, at(0))
+        }
+    }
+
+    fn exchanged(old: &SessionToken, seconds: i64) -> (SessionRecord, SessionToken) {
+        let salt = [7; 32];
+        let new = old.exchanged(&salt);
+        let rotation = Rotation { previous: hash(old), salt, rotated_at: at(seconds) };
+        let record = record(old);
+        (SessionRecord { secret_hash: hash(&new), rotation: Some(rotation), ..record }, new)
+    }
+
+    fn state(
+        policy: Option<RotationPolicy>,
+        record: &SessionRecord,
+        token: &SessionToken,
+        seconds: i64,
+    ) -> Result<TokenState, Denial> {
+        admit(policy, record, token, at(seconds)).map(|found| found.token)
+    }
+
+    #[test]
+    fn a_token_is_exchanged_when_it_is_old_enough_and_only_if_the_app_wants_it() {
+        let token = SessionToken::generate().unwrap();
+        let record = record(&token);
+        assert_eq!(state(Some(POLICY), &record, &token, 599), Ok(TokenState::Current));
+        assert_eq!(state(Some(POLICY), &record, &token, 600), Ok(TokenState::Due));
+        assert_eq!(state(None, &record, &token, 99_999), Ok(TokenState::Current));
+    }
+
+    #[test]
+    fn the_age_of_a_token_counts_from_its_last_exchange_or_proof() {
+        let old = SessionToken::generate().unwrap();
+        let (record, new) = exchanged(&old, 1_000);
+        assert_eq!(state(Some(POLICY), &record, &new, 1_599), Ok(TokenState::Current));
+        assert_eq!(state(Some(POLICY), &record, &new, 1_600), Ok(TokenState::Due));
+        let proved = SessionRecord { authenticated_at: at(500), ..self::record(&old) };
+        assert_eq!(state(Some(POLICY), &proved, &old, 1_099), Ok(TokenState::Current));
+    }
+
+    #[test]
+    fn the_old_token_leads_to_the_new_one_for_as_long_as_they_overlap() {
+        let old = SessionToken::generate().unwrap();
+        let (record, new) = exchanged(&old, 1_000);
+        assert_eq!(state(Some(POLICY), &record, &old, 1_059), Ok(TokenState::Exchanged(new)));
+        assert_eq!(state(Some(POLICY), &record, &old, 1_060), Err(Denial::TokenReused));
+        assert_eq!(state(None, &record, &old, 1_000), Err(Denial::TokenExchanged));
+    }
+
+    /// The state at this millisecond.
+    fn state_at(
+        record: &SessionRecord,
+        token: &SessionToken,
+        millis: i64,
+    ) -> Result<TokenState, Denial> {
+        let now = Timestamp::from_millis(millis);
+        admit(Some(POLICY), record, token, now).map(|found| found.token)
+    }
+
+    #[test]
+    fn an_exchange_that_lies_ahead_by_more_than_a_minute_is_over_and_no_reuse() {
+        let old = SessionToken::generate().unwrap();
+        let (record, new) = exchanged(&old, 10_000);
+        let ahead = |millis: i64| 10_000_000 - millis;
+        let opens = Ok(TokenState::Exchanged(new.clone()));
+        assert_eq!(state_at(&record, &old, ahead(0)), opens);
+        assert_eq!(state_at(&record, &old, ahead(60_000)), opens);
+        for millis in [60_001, 3_600_000, 9_000_000] {
+            let denied = Err(Denial::TokenExchanged);
+            assert_eq!(state_at(&record, &old, ahead(millis)), denied, "{millis}");
+            assert_eq!(state_at(&record, &new, ahead(millis)), Ok(TokenState::Due), "{millis}");
+        }
+        assert_eq!(state_at(&record, &new, ahead(60_000)), Ok(TokenState::Current));
+    }
+
+    #[test]
+    fn a_token_that_was_issued_ahead_of_the_clock_is_due() {
+        let token = SessionToken::generate().unwrap();
+        for (created, proved) in [(1_000, 1_000), (1_000, 0), (0, 1_000)] {
+            let times = SessionRecord {
+                created_at: at(created),
+                renewed_at: at(created),
+                authenticated_at: at(proved),
+                ..record(&token)
+            };
+            assert_eq!(state_at(&times, &token, 940_000), Ok(TokenState::Current));
+            assert_eq!(state_at(&times, &token, 939_999), Ok(TokenState::Due));
+            assert_eq!(state_at(&times, &token, 1_599_999), Ok(TokenState::Current));
+            assert_eq!(state_at(&times, &token, 1_600_000), Ok(TokenState::Due));
+        }
+    }
+
+    #[test]
+    fn a_token_from_before_the_last_exchange_but_one_is_a_wrong_one() {
+        let first = SessionToken::generate().unwrap();
+        let second = first.exchanged(&[1; 32]);
+        let (record, third) = exchanged(&second, 1_000);
+        assert_eq!(state(Some(POLICY), &record, &first, 1_001), Err(Denial::WrongSecret));
+        assert_eq!(state(Some(POLICY), &record, &first, 2_000), Err(Denial::WrongSecret));
+        assert_eq!(state(Some(POLICY), &record, &third, 1_001), Ok(TokenState::Current));
+    }
+
+    #[test]
+    fn a_token_that_no_other_leads_to_is_opened_by_itself_alone() {
+        // As after the return from an impersonation.
+        let token = SessionToken::generate().unwrap();
+        let own = hash(&token);
+        let rotation = Rotation { previous: own, salt: [7; 32], rotated_at: at(1_000) };
+        let record = SessionRecord { rotation: Some(rotation), ..record(&token) };
+        assert_eq!(state(Some(POLICY), &record, &token, 1_001), Ok(TokenState::Current));
+        assert_eq!(state(Some(POLICY), &record, &token, 2_000), Ok(TokenState::Due));
+        let made = token.exchanged(&[7; 32]);
+        assert_eq!(state(Some(POLICY), &record, &made, 1_001), Err(Denial::WrongSecret));
+    }
+
+    #[test]
+    fn an_old_token_that_does_not_lead_to_the_one_of_the_row_opens_nothing() {
+        let old = SessionToken::generate().unwrap();
+        let (mut record, _) = exchanged(&old, 1_000);
+        record.secret_hash = hash(&SessionToken::generate().unwrap());
+        assert_eq!(state(Some(POLICY), &record, &old, 1_001), Err(Denial::TokenExchanged));
+    }
+
+    #[test]
+    fn a_use_of_an_idle_session_renews_it_whatever_becomes_of_its_token() {
+        let token = SessionToken::generate().unwrap();
+        let record = record(&token);
+        let admitted = |seconds| admit(Some(POLICY), &record, &token, at(seconds)).unwrap();
+        let active = admitted(99_999);
+        assert_eq!((active.state, active.renewal), (SessionState::Active, None));
+        let idle = admitted(100_000);
+        assert_eq!((idle.state, idle.token), (SessionState::Idle, TokenState::Due));
+        assert_eq!(idle.renewal.unwrap().renewed_at, at(100_000));
+    }
+
+    #[test]
+    fn a_session_that_has_ended_has_ended_for_every_token() {
+        let [old, other] = [0, 1].map(|_| SessionToken::generate().unwrap());
+        let (record, new) = exchanged(&old, 100_000);
+        for token in [old, new, other] {
+            let ended = state(Some(POLICY), &record, &token, 200_000);
+            assert_eq!(ended, Err(Denial::Ended));
+        }
+    }
+
+    #[test]
+    fn a_token_of_the_users_of_another_table_is_a_wrong_one_whatever_has_become_of_it() {
+        let old = SessionToken::generate().unwrap();
+        let (record, new) = exchanged(&old, 1_000);
+        let staff = TokenDomain::of_table("staff");
+        let there = |record: &SessionRecord, token: &SessionToken, seconds| {
+            super::admit(&Lifetime::default(), Some(POLICY), staff, record, token, at(seconds))
+        };
+        // Neither exchanged nor reused, whatever the time.
+        for seconds in [0, 1_000, 1_060, 2_000, 150_000] {
+            for token in [&old, &new] {
+                assert_eq!(there(&record, token, seconds), Err(Denial::WrongSecret), "{seconds}");
+            }
+            let never = self::record(&old);
+            assert_eq!(there(&never, &old, seconds), Err(Denial::WrongSecret), "{seconds}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_other_secret_opens_a_session(seconds in 0_i64..100_000, is_exchanged: bool) {
+            let [own, other] = [0, 1].map(|_| SessionToken::generate().unwrap());
+            let record = if is_exchanged { exchanged(&own, 0).0 } else { record(&own) };
+            prop_assert_eq!(state(Some(POLICY), &record, &other, seconds), Err(Denial::WrongSecret));
+        }
+
+        #[test]
+        fn whatever_is_opened_is_opened_by_the_secret_that_the_store_knows(seconds in 0_i64..100_000) {
+            let old = SessionToken::generate().unwrap();
+            let (record, _) = exchanged(&old, 0);
+            if let Ok(TokenState::Exchanged(new)) = state(Some(POLICY), &record, &old, seconds) {
+                prop_assert_eq!(hash(&new), record.secret_hash);
+                prop_assert!(seconds < 60);
+            }
+        }
+    }
+}

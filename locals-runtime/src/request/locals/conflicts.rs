@@ -1,0 +1,89 @@
+//! The sessions and guests of a request that presents several tokens.
+
+use crate::{
+    http::cookie::Presented,
+    model::{
+        error::{Error, StoreError, chain},
+        events::Event,
+        session_id::SessionId,
+    },
+    request::{
+        conflicting_tokens::{Conflicting, Found},
+        credentials::Carrier,
+        locals::Locals,
+    },
+    sessions::session::Session,
+};
+
+impl Locals {
+    /// The living sessions that a request with several tokens could end, each by its own token.
+    pub(crate) async fn conflicting_sessions(&self) -> Result<&[Session], Error> {
+        Ok(&self.conflicting().await?.sessions)
+    }
+
+    /// Whether one of them is there and cannot be read.
+    pub(crate) async fn has_unreadable_conflict(&self) -> Result<bool, Error> {
+        Ok(self.conflicting().await?.unreadable)
+    }
+
+    /// Those that could end although none of the tokens opens them.
+    pub(crate) async fn closed_conflicts(&self) -> Result<&[SessionId], Error> {
+        Ok(&self.conflicting().await?.closed)
+    }
+
+    async fn conflicting(&self) -> Result<&Found, Error> {
+        let Conflicting { tokens, found } = &self.resolution.conflicting;
+        let find = || async {
+            let mut found = Found::default();
+            for token in tokens {
+                let admitted = match self.auth().look_up(token.id()).await {
+                    Ok(Some(it)) => {
+                        let closed = self.auth().closed(&it, token);
+                        let admitted = self.auth().admit(it, token).await;
+                        if matches!(admitted, Ok(None)) {
+                            found.closed.extend(closed);
+                        }
+                        admitted
+                    }
+                    Ok(None) => Ok(None),
+                    Err(error) => Err(error),
+                };
+                match admitted {
+                    Ok(admitted) => found.sessions.extend(admitted.map(|it| it.session)),
+                    Err(StoreError::Corrupt(cause)) => {
+                        Event::RowUnreadable { cause: &cause }.record();
+                        found.unreadable = true;
+                    }
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            Ok(found)
+        };
+        // In a box: this future is large, and hardly ever needed.
+        Box::pin(found.get_or_try_init(find)).await
+    }
+
+    /// Ends the guests of a request that presents several: it is not known which of them is the visitor's.
+    pub(crate) async fn end_conflicting_guests(&self) -> Result<(), Error> {
+        let (cookie, headers) = (self.resolution.auth.guest_cookie(), self.request.headers());
+        let is_conflicting = self.resolution.carrier == Carrier::Cookie
+            && cookie.read(headers) == Presented::Conflicting;
+        if !is_conflicting {
+            return Ok(());
+        }
+        for token in cookie.read_all(headers).tokens {
+            for id in self.auth().find_guest(&token).await?.rows() {
+                self.auth().delete_guest(id).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The same where a new guest has been written already: what stays ends by its time.
+    pub(crate) async fn tidy_up_conflicting_guests(&self) {
+        if let Err(error) = self.end_conflicting_guests().await {
+            let cause = &chain(&error);
+            Event::StoreFailed { cause, doing: "ending the guests of several cookies" }.record();
+        }
+    }
+}

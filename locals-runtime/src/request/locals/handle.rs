@@ -1,0 +1,215 @@
+//! `Locals`: what one request knows of its session, and what it decides about the cookie.
+
+use std::{fmt, rc::Rc};
+
+use actix_web::HttpRequest;
+use tokio::sync::OnceCell;
+
+use crate::{
+    model::{
+        error::Error,
+        user::{AuthUser, User},
+    },
+    request::{
+        decision::{Chosen, Decision},
+        request_session::{Resolution, typed},
+        user_type::{AnyUser, UserType},
+    },
+    sessions::{accounts::readable, manager::SessionManager, session::Session},
+};
+
+impl Locals {
+    pub(crate) fn refuse_if_finished(&self, verb: &'static str) -> Result<(), Error> {
+        self.resolution.refuse_if_finished(verb)
+    }
+}
+
+/// The request's handle on its session: reads it, and decides what becomes of the cookie.
+///
+/// A handler takes it as a parameter under `#[with_session]` or `#[require_user]`. Clones are
+/// handles on the same request. It belongs to the thread of its request and cannot be sent to
+/// another.
+///
+/// ```
+/// # use actix_web::{Responder, post, web};
+/// # use locals::{Auth, AuthUser, Error, Locals, with_session};
+/// # #[derive(Clone, AuthUser)]
+/// # struct Account { id: i64 }
+/// # async fn verify() -> Account { Account { id: 1 } }
+/// #[post("/login")]
+/// #[with_session]
+/// async fn login(locals: Locals) -> Result<impl Responder, Error> {
+///     let account = verify().await;
+///     locals.log_in(&account).await?;
+///     Ok(web::Redirect::to("/").see_other())
+/// }
+/// ```
+#[derive(Clone)]
+pub struct Locals {
+    pub(crate) request: HttpRequest,
+    pub(crate) resolution: Rc<Resolution>,
+}
+
+impl Locals {
+    pub(crate) fn new(request: HttpRequest, resolution: Rc<Resolution>) -> Self {
+        Self { request, resolution }
+    }
+
+    /// The session of this request, if it has one.
+    ///
+    /// The store is asked once in a request, however often and by however many at once this is
+    /// called; without a cookie it is not asked at all. After
+    /// [`set_session`](Self::set_session) this is the session that was set, after
+    /// [`clear_session`](Self::clear_session) there is none.
+    ///
+    /// ```
+    /// # use locals::{Error, Locals, with_session};
+    /// #[with_session]
+    /// async fn greeting(locals: Locals) -> Result<&'static str, Error> {
+    ///     Ok(match locals.get_session().await? {
+    ///         Some(_) => "Welcome back",
+    ///         None => "Hello",
+    ///     })
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Store`] if the store fails. That is not "no session": return it, and the
+    /// response is 503.
+    pub async fn get_session(&self) -> Result<Option<Session>, Error> {
+        match self.resolution.decision() {
+            Decision::Set(chosen) => Ok(Some(self.as_written(chosen.session.clone()))),
+            Decision::Clear { .. } => Ok(None),
+            Decision::None => Ok(self.presented().await?.map(|session| self.as_written(session))),
+        }
+    }
+
+    /// The session of this request and its user: both or neither, by one query.
+    ///
+    /// ```
+    /// # use locals::{AuthUser, Error, Locals, with_session};
+    /// # #[derive(Clone, AuthUser)]
+    /// # struct Account { id: i64, name: String }
+    /// #[with_session]
+    /// async fn greeting(locals: Locals) -> Result<String, Error> {
+    ///     Ok(match locals.get_session_user::<Account>().await? {
+    ///         Some((_session, account)) => format!("Welcome back, {}", account.name),
+    ///         None => "Hello".to_owned(),
+    ///     })
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Store`] if the store fails; [`Error::WrongUser`] if `T` is not the type of the
+    /// app's [`Auth<T>`](crate::Auth).
+    pub async fn get_session_user<T: AuthUser>(&self) -> Result<Option<(Session, User<T>)>, Error> {
+        let asked = UserType::of::<T>();
+        self.resolution.auth.expect(asked)?;
+        let found = match self.resolution.decision() {
+            Decision::Set(chosen) => {
+                let user = chosen.user.get_or_try_init(|| self.user_of(&chosen.session)).await?;
+                user.clone().map(|user| (chosen.session.clone(), user))
+            }
+            Decision::Clear { .. } => None,
+            Decision::None => {
+                let resolved = self.resolution.resolve().await?;
+                resolved.session().cloned().zip(resolved.user.clone())
+            }
+        };
+        Ok(found.and_then(|(session, user)| Some((self.as_written(session), typed(user)?))))
+    }
+
+    /// Makes `session` the session of this request and writes its cookie with the response,
+    /// whatever its status. The last call of this and [`clear_session`](Self::clear_session)
+    /// wins.
+    ///
+    /// At login use [`log_in`](Self::log_in), which also ends the session that the browser had
+    /// before.
+    ///
+    /// ```
+    /// # use locals::{AuthUser, Error, Locals, with_session};
+    /// # #[derive(Clone, AuthUser)]
+    /// # struct Account { id: i64 }
+    /// # async fn verify() -> Account { Account { id: 1 } }
+    /// #[with_session]
+    /// async fn login(locals: Locals) -> Result<&'static str, Error> {
+    ///     let session = locals.auth().create_session(&verify().await).await?;
+    ///     locals.set_session(session);
+    ///     Ok("Logged in")
+    /// }
+    /// ```
+    pub fn set_session(&self, session: Session) {
+        self.resolution.warn_if_finished("set_session");
+        let chosen = Chosen { session, user: OnceCell::new() };
+        self.resolution.decide(Decision::Set(Rc::new(chosen)));
+        self.resolution.has_logged_out.set(false);
+    }
+
+    /// Removes the cookie with the response, whatever its status, if the request brought one. The
+    /// session itself lives on:
+    /// to end it, use [`log_out`](Self::log_out). The last call of this and
+    /// [`set_session`](Self::set_session) wins.
+    ///
+    /// ```
+    /// # use locals::{Locals, with_session};
+    /// #[with_session]
+    /// async fn forget_me_here(locals: Locals) -> &'static str {
+    ///     locals.clear_session();
+    ///     "This browser has forgotten you"
+    /// }
+    /// ```
+    pub fn clear_session(&self) {
+        self.resolution.warn_if_finished("clear_session");
+        let after_set = match self.resolution.decision() {
+            Decision::None => false,
+            Decision::Set(_) => true,
+            Decision::Clear { after_set } => after_set,
+        };
+        self.resolution.decide(Decision::Clear { after_set });
+    }
+
+    /// The server's side: create, validate, list and end sessions of any user.
+    ///
+    /// ```
+    /// # use locals::{AuthUser, Error, Locals};
+    /// # #[derive(Clone, AuthUser)]
+    /// # struct Account { id: i64 }
+    /// # async fn example(locals: Locals, locked_out: Account) -> Result<(), Error> {
+    /// locals.auth().invalidate_user_sessions(locked_out.id).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn auth(&self) -> &SessionManager {
+        self.resolution.auth.sessions()
+    }
+
+    /// The session that the request presented, whatever has been decided since.
+    pub(crate) async fn presented(&self) -> Result<Option<Session>, Error> {
+        Ok(self.resolution.resolve().await?.session().cloned())
+    }
+
+    async fn user_of(&self, session: &Session) -> Result<Option<AnyUser>, Error> {
+        let found = readable(self.resolution.auth.find_with_user(session.id()).await)?;
+        let Some((found, user)) = found else { return Ok(None) };
+        Ok(readable(self.auth().admit_again(found, &session.token).await)?.map(|_| user))
+    }
+
+    /// A session as it is after what this request has written.
+    fn as_written(&self, mut session: Session) -> Session {
+        if let Some(written) = &*self.resolution.written.borrow()
+            && written.id == session.id()
+        {
+            session.record.data.clone_from(&written.data);
+            session.record.data_revision = written.data_revision;
+        }
+        session
+    }
+}
+
+impl fmt::Debug for Locals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Locals")
+            .field("session", &self.resolution.session())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,72 @@
+//! Changing the data of a session.
+
+use crate::{
+    model::{
+        data::{MOST, MOST_TRIES, SessionData, changed, too_busy},
+        error::Error,
+        record::DataChange,
+    },
+    request::{locals::Locals, user_type::UserType},
+};
+
+impl Locals {
+    /// Changes the app's data of this request's session, and gives what `change` gives; see
+    /// [`SessionData`].
+    ///
+    /// Of writes at once none is lost: those of one process take turns, and where another process has
+    /// written first, `change` is called again, with the newer data. So it may only change what it is
+    /// given. A session that has ended stays ended.
+    ///
+    /// ```
+    /// # use locals::{AuthUser, Error, Locals};
+    /// # #[derive(Default, serde::Serialize, serde::Deserialize)]
+    /// # struct Cart { items: Vec<u32> }
+    /// # #[derive(Clone, AuthUser)]
+    /// # #[auth_user(session = Cart)]
+    /// # struct Account { id: i64 }
+    /// # async fn example(locals: Locals) -> Result<(), Error> {
+    /// let count = locals
+    ///     .update_session(|cart: &mut Cart| {
+    ///         cart.items.push(7);
+    ///         cart.items.len()
+    ///     })
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`] if there is no session, or it has ended meanwhile;
+    /// [`Error::WrongUser`] if the data are those of another type of user than the app's;
+    /// [`Error::TooMuchData`] for more than 64 KiB of JSON; [`Error::UnwritableData`] for what would
+    /// not read back as it is written; [`Error::Store`] if the store fails.
+    pub async fn update_session<D: SessionData, R>(
+        &self,
+        mut change: impl FnMut(&mut D) -> R,
+    ) -> Result<R, Error> {
+        self.resolution.auth.expect(UserType::of::<D::User>())?;
+        let mut session = self.get_session().await?.ok_or(Error::Unauthenticated)?;
+        let mut turn = self.auth().turn(session.id()).await;
+        let newest = turn.as_mut().and_then(|turn| turn.newer_than(session.record.data_revision));
+        if let Some(newest) = newest {
+            session.record.data = Some(newest.data);
+            session.record.data_revision = newest.revision;
+        }
+        for _ in 0..MOST_TRIES {
+            let (data, result) = changed(session.record.data.as_deref(), &mut change, MOST)?;
+            let write = DataChange { replaces: session.record.data_revision, data };
+            if self.auth().store().write_data(session.id(), &write).await? {
+                session.record.data_revision += 1;
+                if let Some(turn) = &mut turn {
+                    turn.has_written(session.id(), &write.data, session.record.data_revision);
+                }
+                session.record.data = Some(write.data);
+                self.resolution.written.replace(Some(Box::new(session.record)));
+                return Ok(result);
+            }
+            let newer = self.auth().store().find(session.id()).await?;
+            session.record = newer.ok_or(Error::Unauthenticated)?;
+        }
+        Err(too_busy())
+    }
+}

@@ -1,0 +1,18 @@
+//! One request: its session, its `Locals`, its response.
+
+pub(crate) mod auth;
+pub(crate) mod auth_builder;
+pub(crate) mod conflicting_tokens;
+pub(crate) mod credentials;
+pub(crate) mod decision;
+pub(crate) mod erased_auth;
+pub(crate) mod error_responder;
+pub(crate) mod error_response;
+pub(crate) mod locals;
+pub(crate) mod request_session;
+pub(crate) mod requirements;
+pub(crate) mod response_headers;
+pub(crate) mod session_cookies;
+#[cfg(feature = "sql")]
+pub(crate) mod transaction;
+pub(crate) mod user_type;

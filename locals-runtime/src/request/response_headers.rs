@@ -1,0 +1,175 @@
+//! Everything after the handler, whatever came of it: the cookie and the cache headers.
+
+use std::fmt;
+
+use actix_web::{
+    HttpRequest, HttpResponse, ResponseError,
+    http::{
+        StatusCode,
+        header::{CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, SET_COOKIE, VARY},
+    },
+};
+
+use crate::{
+    http::request_head::RequestHead,
+    request::{credentials::Carrier, decision::Decision, request_session::Resolution},
+};
+
+/// What a response gets of the session: found out once, when everything has been decided.
+#[derive(Debug, Default)]
+pub(crate) struct Finish {
+    /// The headers of each cookie: that of the session, and that of the guest.
+    cookies: [Vec<HeaderValue>; 2],
+    clear_site_data: Option<HeaderValue>,
+    /// The headers of the request that the response depends on.
+    vary: &'static [&'static str],
+}
+
+impl Finish {
+    /// What the response to a request gets; nothing if it has been given before. `head` is asked only
+    /// if a cookie is written.
+    pub(crate) async fn of(resolution: &Resolution, head: impl FnOnce() -> RequestHead) -> Self {
+        if resolution.is_finished.replace(true) {
+            return Self::default();
+        }
+        let cookies = resolution.cookies(head).await;
+        // No other site may make a browser forget what is ours.
+        let is_tidied = resolution.has_logged_out.get() && resolution.carrier == Carrier::Cookie;
+        // Also where nothing was removed: it would have been for another visitor.
+        let depends = resolution.resolved().is_some()
+            || resolution.guest.initialized()
+            || !matches!(resolution.decision(), Decision::None);
+        Self {
+            cookies,
+            clear_site_data: resolution.auth.clear_site_data().filter(|_| is_tidied).cloned(),
+            vary: match (depends, resolution.auth.accepts_bearer()) {
+                (false, _) => &[],
+                (true, false) => &["Cookie"],
+                (true, true) => &["Cookie", "Authorization"],
+            },
+        }
+    }
+
+    /// Puts it among the headers of the response.
+    pub(crate) fn put(&self, headers: &mut HeaderMap) {
+        for cookie in self.cookies.iter().filter(|cookie| !cookie.is_empty()) {
+            replace_cookies(headers, cookie);
+            never_store(headers);
+        }
+        if let Some(value) = &self.clear_site_data {
+            headers.insert(HeaderName::from_static("clear-site-data"), value.clone());
+        }
+        for name in self.vary {
+            vary_by(headers, name);
+        }
+        if !self.vary.is_empty() && !headers.contains_key(CACHE_CONTROL) {
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+        }
+    }
+}
+
+/// Gives a response what the session asks for, once.
+pub(crate) async fn finish(
+    resolution: &Resolution,
+    request: &HttpRequest,
+    headers: &mut HeaderMap,
+) {
+    Finish::of(resolution, || RequestHead::of(request)).await.put(headers);
+}
+
+/// The error of a service inside, whose response gets what the session asks for.
+///
+/// Middleware outside that looks for an error of the app finds it by [`error`](Self::error).
+pub struct FinishedError {
+    error: actix_web::Error,
+    finish: Finish,
+}
+
+impl FinishedError {
+    pub(crate) async fn of(
+        error: actix_web::Error,
+        resolution: &Resolution,
+        head: RequestHead,
+    ) -> actix_web::Error {
+        Self { error, finish: Finish::of(resolution, || head).await }.into()
+    }
+
+    /// The error as the innermost service gave it.
+    pub fn error(&self) -> &actix_web::Error {
+        self.error.as_error::<Self>().map_or(&self.error, Self::error)
+    }
+}
+
+impl ResponseError for FinishedError {
+    fn status_code(&self) -> StatusCode {
+        self.error.as_response_error().status_code()
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut response = self.error.error_response();
+        self.finish.put(response.headers_mut());
+        response
+    }
+}
+
+impl fmt::Display for FinishedError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl fmt::Debug for FinishedError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+/// `Set-Cookie` alone does not keep a shared cache from storing a response (RFC 9111 §7.3).
+fn never_store(headers: &mut HeaderMap) {
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // These speak to some caches in its place (RFC 9213).
+    let speaks_to_caches = |name: &&HeaderName| {
+        let name = name.as_str();
+        name.ends_with("-cache-control") || ["surrogate-control", "x-accel-expires"].contains(&name)
+    };
+    let targeted: Vec<_> = headers.keys().filter(speaks_to_caches).cloned().collect();
+    for name in targeted {
+        headers.remove(name);
+    }
+}
+
+/// Adds the headers of one cookie. Others of the same name, which the handler has set itself, give
+/// way: they would contradict each other (RFC 6265bis §4.1.1).
+fn replace_cookies(headers: &mut HeaderMap, cookies: &[HeaderValue]) {
+    let name = |value: &HeaderValue| {
+        value.as_bytes().split(|byte| *byte == b'=').next().unwrap_or_default().to_vec()
+    };
+    let ours = cookies.first().map(name).unwrap_or_default();
+    let others = headers.remove(SET_COOKIE).filter(|other| name(other) != ours);
+    let all: Vec<_> = others.chain(cookies.iter().cloned()).collect();
+    for cookie in all {
+        headers.append(SET_COOKIE, cookie);
+    }
+}
+
+/// Adds a header of the request to what the response varies by.
+fn vary_by(headers: &mut HeaderMap, name: &'static str) {
+    let mut merged = Vec::new();
+    for value in headers.get_all(VARY) {
+        let fields = value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+        let is_there = |field: &[u8]| field == b"*" || field.eq_ignore_ascii_case(name.as_bytes());
+        if fields.into_iter().any(is_there) {
+            return;
+        }
+        merged.extend_from_slice(value.as_bytes());
+        merged.extend_from_slice(b", ");
+    }
+    if merged.is_empty() {
+        headers.insert(VARY, HeaderValue::from_static(name));
+        return;
+    }
+    merged.extend_from_slice(name.as_bytes());
+    if let Ok(value) = HeaderValue::from_bytes(&merged) {
+        headers.insert(VARY, value);
+    }
+}

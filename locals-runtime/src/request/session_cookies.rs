@@ -1,0 +1,173 @@
+//! The cookies that a response sets, and the renewal that goes with them.
+
+use std::time::Duration;
+
+use actix_web::http::header::HeaderValue;
+
+use crate::{
+    http::{
+        cookie::{MOST_REMOVAL_BYTES, REMOVAL_BYTES_LEFT_TO_GUEST, SessionCookie, header_bytes},
+        cookie_action::{Choice, Opened, Outcome, outcome},
+        request_head::RequestHead,
+    },
+    model::{
+        error::chain, events::Event, record::Renewal, token::SessionToken, token_check::TokenState,
+    },
+    request::{
+        credentials::Carrier,
+        decision::{Decision, GuestDecision},
+        request_session::Resolution,
+    },
+    sessions::{lookup::Admitted, session::Session},
+};
+
+impl Resolution {
+    /// All headers that write cookies: those of the session, and those of the guest.
+    pub(super) async fn cookies(
+        &self,
+        head: impl FnOnce() -> RequestHead,
+    ) -> [Vec<HeaderValue>; 2] {
+        let session = self.written().await.filter(|_| self.carrier != Carrier::Bearer);
+        let guest = match &*self.guest_decision.borrow() {
+            GuestDecision::None | GuestDecision::TakenOver(_) => None,
+            GuestDecision::Ended => Some(Written::Removal),
+            GuestDecision::Written(guest) => {
+                let life = guest.record.expires_at.since(self.auth.sessions().now());
+                Some(Written::Of(guest.token.clone(), Some(life)))
+            }
+        };
+        if session.is_none() && guest.is_none() {
+            return Default::default();
+        }
+        let head = head();
+        let left_to_guest = if guest.is_some() { REMOVAL_BYTES_LEFT_TO_GUEST } else { 0 };
+        let room = MOST_REMOVAL_BYTES - left_to_guest;
+        let session = self.everywhere(self.auth.cookie(), &head, session, room);
+        let room = MOST_REMOVAL_BYTES.saturating_sub(session.iter().map(header_bytes).sum());
+        [session, self.everywhere(self.auth.guest_cookie(), &head, guest, room)]
+    }
+
+    /// All headers that write a cookie: the removals in other scopes, which take no more than so many
+    /// bytes, and the cookie itself, last.
+    fn everywhere(
+        &self,
+        cookie: &SessionCookie,
+        head: &RequestHead,
+        written: Option<Written>,
+        most_bytes: usize,
+    ) -> Vec<HeaderValue> {
+        let (token, header) = match written {
+            None => return Vec::new(),
+            Some(Written::Removal) => (None, cookie.remove()),
+            Some(Written::Of(token, life)) => {
+                let header = cookie.store(&token, life);
+                (Some(token), header)
+            }
+        };
+        // A page of another site may not make the browser forget cookies that it has not sent; a login
+        // that comes from there may.
+        let may_withhold = token.is_some()
+            && (self.carrier == Carrier::CrossOrigin
+                || (head.is_cross_site() && cookie.is_strict()));
+        let holder = head.holder(may_withhold);
+        let mut all = cookie.remove_elsewhere(holder, token.as_ref(), most_bytes);
+        all.push(header);
+        all
+    }
+
+    /// What is written of the session cookie by the request's decisions, if anything.
+    ///
+    /// An idle session is renewed here, at the end, and a token exchanged: one that was ended while
+    /// the handler ran is not found any more, so neither its row nor its cookie comes back.
+    async fn written(&self) -> Option<Written> {
+        let resolved = self.resolved();
+        let admitted = resolved.as_ref().and_then(|resolved| resolved.admitted.as_ref());
+        let chosen = match self.decision() {
+            Decision::Set(chosen) => Some(chosen),
+            Decision::None | Decision::Clear { .. } => None,
+        };
+        let session = match self.outcome(admitted) {
+            Outcome::Keep => None,
+            Outcome::Remove => return Some(Written::Removal),
+            Outcome::Store => chosen.map(|chosen| chosen.session.clone()),
+            // In boxes: these futures are large, and part of that of every handler.
+            Outcome::Renew => Box::pin(self.used(admitted?)).await,
+            Outcome::Confirm => Box::pin(self.confirmed(admitted?, &chosen?.session)).await,
+        }?;
+        let life = session.idle_expires_at().since(self.auth.sessions().now());
+        let life = session.is_persistent().then_some(life);
+        Some(Written::Of(session.token, life))
+    }
+
+    fn outcome(&self, admitted: Option<&Admitted>) -> Outcome {
+        let choice = match self.decision() {
+            Decision::None => Choice::Nothing,
+            Decision::Set(chosen) => Choice::Set(chosen.session.id()),
+            Decision::Clear { after_set } => Choice::Clear { after_set },
+        };
+        let opened = admitted.map(|admitted| Opened {
+            id: admitted.session.id(),
+            is_unchanged: admitted.renewal.is_none() && admitted.token == TokenState::Current,
+        });
+        outcome(choice, &self.presented, opened)
+    }
+
+    /// The presented session after its use: renewed by this request, or with the token that it has
+    /// been exchanged for. `None` if the cookie is to stay as it is, or the session has ended.
+    /// A fault is logged, and the session is as valid as before.
+    async fn used(&self, admitted: &Admitted) -> Option<Session> {
+        let session = &admitted.session;
+        let is_renewed = self.renewed(admitted, session).await;
+        match admitted.token {
+            // A native client would not learn the new one.
+            TokenState::Due if self.carrier != Carrier::Bearer => {
+                match logged(self.auth.sessions().rotate(session).await) {
+                    Some(rotated) => rotated,
+                    None => is_renewed.then(|| session.clone()),
+                }
+            }
+            TokenState::Exchanged(_) if !is_renewed => self.still_living(session).await,
+            _ => is_renewed.then(|| session.clone()),
+        }
+    }
+
+    /// The session that was set in place of itself, if it still lives.
+    async fn confirmed(&self, admitted: &Admitted, chosen: &Session) -> Option<Session> {
+        if self.renewed(admitted, chosen).await {
+            return Some(chosen.clone());
+        }
+        match logged(self.auth.sessions().find_again(&chosen.token).await) {
+            Some(found) => found.map(|found| found.session),
+            // If its token is a new one, the browser has no other that opens it.
+            None => (chosen.token != admitted.session.token).then(|| chosen.clone()),
+        }
+    }
+
+    /// Whether this request has renewed the session, by the token that it is going to have.
+    async fn renewed(&self, admitted: &Admitted, session: &Session) -> bool {
+        let Some(renewal) = admitted.renewal else { return false };
+        let renewal = Renewal { secret_hash: session.record.secret_hash, ..renewal };
+        logged(self.auth.sessions().renew(session, renewal).await).unwrap_or(false)
+    }
+
+    async fn still_living(&self, session: &Session) -> Option<Session> {
+        let found = logged(self.auth.sessions().find_again(&session.token).await).flatten();
+        found.map(|found| found.session)
+    }
+}
+
+/// What a response says of a cookie.
+enum Written {
+    Removal,
+    /// The token, and how long the browser keeps it; until it is closed if nothing is said.
+    Of(SessionToken, Option<Duration>),
+}
+
+fn logged<V, E: std::error::Error + 'static>(result: Result<V, E>) -> Option<V> {
+    result
+        .inspect_err(|error| {
+            let cause = &chain(error);
+            Event::StoreFailed { cause, doing: "renewing a session" }.record();
+        })
+        .ok()
+}

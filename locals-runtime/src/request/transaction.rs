@@ -1,0 +1,46 @@
+//! The sessions of an app inside one of its own transactions.
+
+use sqlx::Transaction;
+
+use crate::{
+    model::{error::Error, user::AuthUser},
+    request::auth::Auth,
+    sessions::transaction::Within,
+    store::Dialect,
+};
+
+impl<T: AuthUser> Auth<T> {
+    /// The same verbs inside a transaction, so that "change the password and end the sessions"
+    /// commits or rolls back as one.
+    ///
+    /// ```
+    /// # use locals::{Auth, AuthUser, Session, store::SqlStore};
+    /// # #[derive(sqlx::FromRow, AuthUser)]
+    /// # #[auth_user(table = "accounts")]
+    /// # struct Account { id: i64 }
+    /// # async fn example(
+    /// #     pool: sqlx::SqlitePool, auth: Auth<Account>, account: Account, session: Session,
+    /// #     hash: String,
+    /// # ) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut transaction = pool.begin().await?;
+    /// sqlx::query("UPDATE accounts SET password_hash = ? WHERE id = ?")
+    ///     .bind(hash)
+    ///     .bind(account.id)
+    ///     .execute(&mut *transaction)
+    ///     .await?;
+    /// auth.within(&mut transaction)?.invalidate_other_sessions(&session).await?;
+    /// transaction.commit().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::WrongStore`] if the sessions are not kept by a [`SqlStore`] on the database of
+    /// the transaction, or by one inside a store of the app's own.
+    pub fn within<'a, D: Dialect>(
+        &'a self,
+        transaction: &'a mut Transaction<'_, D>,
+    ) -> Result<Within<'a, D, T>, Error> {
+        Within::new(self, self.users(), self.rules(), transaction)
+    }
+}

@@ -1,0 +1,24 @@
+//! The type of an app's users, where it is not known at compile time.
+
+use std::{
+    any::{Any, TypeId, type_name},
+    sync::Arc,
+};
+
+use crate::model::user::AuthUser;
+
+/// A user whose type is known to the handler and the `Auth`, but not to what is between them.
+pub(crate) type AnyUser = Arc<dyn Any + Send + Sync>;
+
+/// A type of user, to compare and to name.
+#[derive(Debug, Clone, Copy)]
+pub struct UserType {
+    pub(super) id: TypeId,
+    pub(super) name: &'static str,
+}
+
+impl UserType {
+    pub(crate) fn of<T: AuthUser>() -> Self {
+        Self { id: TypeId::of::<T>(), name: type_name::<T>() }
+    }
+}

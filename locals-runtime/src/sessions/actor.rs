@@ -1,0 +1,61 @@
+//! Who really acts in a session.
+
+use crate::{
+    model::{error::StoreError, events::Event, lifecycle, record::SessionRecord, user_id::UserId},
+    sessions::{
+        accounts::{Found, readable},
+        manager::SessionManager,
+        session::Session,
+    },
+};
+
+/// Who really acts in a session.
+#[derive(Debug)]
+pub(crate) enum Actor {
+    /// Its user.
+    TheUser,
+    /// The user of the session from which it was begun.
+    Staff(UserId),
+    /// That session lives no more, and so this one does not either.
+    Gone,
+}
+
+impl SessionManager {
+    /// Who acts in a session. One query more where it is not its user, and none otherwise.
+    pub(crate) async fn actor(&self, record: &SessionRecord) -> Result<Actor, StoreError> {
+        let Some(own) = record.actor_session else {
+            return Ok(Actor::TheUser);
+        };
+        let Some(Found { record: own, account }) = self.look_up(own).await? else {
+            return Ok(Actor::Gone);
+        };
+        if lifecycle::state(&own, self.now()).is_none() || account.denial.is_some() {
+            return Ok(Actor::Gone);
+        }
+        if !account.may_impersonate {
+            // For good: it does not come back with the right.
+            self.delete(record.id).await?;
+            let (session, user, actor) = (record.id, &record.user_id, &own.user_id);
+            Event::ImpersonationEnded { session, user, actor }.record();
+            return Ok(Actor::Gone);
+        }
+        Ok(Actor::Staff(own.user_id))
+    }
+
+    /// Whether the user of this session may act as others.
+    pub(crate) async fn may_impersonate(&self, own: &Session) -> Result<bool, StoreError> {
+        if !self.reads_users() {
+            return Ok(true);
+        }
+        let found = readable(self.look_up(own.id()).await)?;
+        Ok(found.is_some_and(|found| found.account.may_impersonate))
+    }
+}
+
+/// Notes that nobody acts in this session any more, if somebody did.
+pub(crate) fn impersonation_ended(session: &Session) {
+    if let Some(actor) = session.actor() {
+        let (session, user) = (session.id(), session.user_id());
+        Event::ImpersonationEnded { session, user, actor }.record();
+    }
+}

@@ -1,0 +1,201 @@
+//! Creating a session, and ending those above the maximum of its user.
+
+use std::time::Duration;
+
+use crate::{
+    model::{
+        data,
+        error::{Error, StoreError, chain},
+        events::Event,
+        log_in_options::{LogInOptions, Span},
+        max_sessions::{latest, surplus},
+        record::{SessionRecord, SessionState},
+        token::SessionToken,
+        user::AuthUser,
+        user_id::UserKey,
+    },
+    sessions::{impersonation_guard, manager::SessionManager, session::Session},
+    store::Ends,
+};
+
+/// How many of a user's surplus sessions a login ends at most; the next one goes on.
+const TRIM_BATCH: usize = 100;
+
+/// A session on its way into the store.
+#[derive(Debug, Default)]
+pub(crate) struct NewSession<'a> {
+    pub client: Client,
+    pub options: LogInOptions,
+    /// The session of the member of staff who will act in this one.
+    pub actor: Option<&'a Session>,
+    pub data: Option<String>,
+}
+
+/// Who logs in, as far as the request tells.
+#[derive(Debug, Default)]
+pub(crate) struct Client {
+    pub user_agent: Option<String>,
+    pub address: Option<String>,
+}
+
+impl SessionManager {
+    /// Creates a session for a user: a row with a new token. No cookie is written; see
+    /// [`set_session`](crate::Locals::set_session) and [`log_in`](crate::Locals::log_in).
+    ///
+    /// `user` may be any [`AuthUser`] of the app's table, such as a row that also holds the
+    /// password's hash.
+    ///
+    /// ```
+    /// # use locals::{Auth, AuthUser, Error, Session};
+    /// # #[derive(Clone, AuthUser)]
+    /// # struct Account { id: i64 }
+    /// # async fn example(auth: Auth<Account>, account: Account) -> Result<(), Error> {
+    /// let session = auth.create_session(&account).await?;
+    /// assert!(session.is_fresh());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::UserGone`] for a user who is not there any more; [`Error::InactiveUser`] for one whose
+    /// account is switched off; [`Error::WrongUser`] for a user of another table;
+    /// [`Error::WrongUserId`] for one whose id is a `u64` beyond `i64::MAX`;
+    /// [`Error::Impersonating`] in the handler of a request in which staff
+    /// [act as a user](crate::Locals::impersonate); [`Error::Store`] if the store fails.
+    pub async fn create_session<U: AuthUser>(&self, user: &U) -> Result<Session, Error> {
+        self.create(user, NewSession::default()).await
+    }
+
+    /// Creates a session, with which no other ends.
+    pub(crate) async fn create<U: AuthUser>(
+        &self,
+        user: &U,
+        new: NewSession<'_>,
+    ) -> Result<Session, Error> {
+        let created = self.create_unless_changed(user, new, Ends::default()).await?;
+        // Where nothing is to end, nothing can have changed.
+        created.ok_or_else(data::too_busy)
+    }
+
+    /// Creates a session, with which others end; `None` if one whose data are taken over has changed
+    /// since they were read.
+    pub(crate) async fn create_unless_changed<U: AuthUser>(
+        &self,
+        user: &U,
+        new: NewSession<'_>,
+        ends: Ends<'_>,
+    ) -> Result<Option<Session>, Error> {
+        if new.actor.is_none() {
+            impersonation_guard::refuse().await?;
+        }
+        let mut session = self.draft(user, new)?;
+        self.expect_active(user).await?;
+        self.put_after_others(&mut session).await;
+        if !self.context().store.create(&session.record, ends).await? {
+            return Ok(None);
+        }
+        let created = Event::SessionCreated { session: session.id(), user: session.user_id() };
+        created.record();
+        for end in ends.sessions {
+            self.has_ended(end.id);
+            Event::SessionEnded { session: end.id }.record();
+        }
+        self.keep_newest(&session).await;
+        Ok(Some(session))
+    }
+
+    /// A new session that is not stored yet.
+    pub(crate) fn draft<U: AuthUser>(
+        &self,
+        user: &U,
+        new: NewSession<'_>,
+    ) -> Result<Session, Error> {
+        let token = SessionToken::generate()?;
+        let credential = self.context().users.bind(token.id(), user)?;
+        let now = self.now();
+        // Who acts as somebody else does so no longer than they are logged in themselves.
+        let latest = new.actor.map(Session::idle_expires_at);
+        let span = Span::new(self.context().settings.lifetime, &new.options, now, latest)?;
+        let proved_at = new.options.proved_at(now);
+        let user_id = user.id().to_user_id();
+        let created_at = self.context().creations.next(&user_id, now);
+        let record = SessionRecord {
+            id: token.id(),
+            secret_hash: self.hash(&token),
+            user_id,
+            created_at,
+            authenticated_at: new.actor.map_or(proved_at, Session::authenticated_at),
+            renewed_at: now,
+            active_expires_at: span.active_expires_at,
+            idle_expires_at: span.idle_expires_at,
+            absolute_expires_at: span.absolute_expires_at,
+            periods: span.periods,
+            is_persistent: new.options.is_persistent,
+            user_agent: new.client.user_agent,
+            address: new.client.address,
+            actor_session: new.actor.map(Session::id),
+            data: new.data,
+            data_revision: 0,
+            rotation: None,
+            credential,
+        };
+        let actor = new.actor.map(|actor| actor.user_id().clone());
+        Ok(self.session(record, token, SessionState::Active, true, now, actor))
+    }
+
+    /// How many sessions the user of this new one may have, where it counts among them.
+    fn most_with(&self, new: &Session) -> Option<usize> {
+        self.context().settings.max_sessions.filter(|_| new.actor().is_none())
+    }
+
+    /// Puts the creation of a new session after those of its user's others, which a node may have
+    /// noted whose clock is a little ahead. Else the new one, although nobody logged in after it, might
+    /// not be among the newest and end itself. Where they cannot be read, this node's clock decides.
+    async fn put_after_others(&self, new: &mut Session) {
+        if self.most_with(new).is_none() {
+            return;
+        }
+        match self.context().store.list_times_by_user(new.user_id()).await {
+            Ok(sessions) => {
+                let latest = latest(&sessions, new.seen_at);
+                if let Some(latest) = latest.filter(|latest| *latest >= new.created_at()) {
+                    let next = latest + Duration::from_millis(1);
+                    new.record.created_at = self.context().creations.next(new.user_id(), next);
+                }
+            }
+            Err(error) => {
+                let (cause, doing) = (&chain(&error), "reading which sessions a user has");
+                Event::StoreFailed { cause, doing }.record();
+            }
+        }
+    }
+
+    /// Ends the oldest sessions of a user who has more than they may, which the new one may be among
+    /// if others have been created at the same time. It is housekeeping: if it fails, the next login
+    /// does it.
+    async fn keep_newest(&self, new: &Session) {
+        let (user, now) = (new.user_id(), self.now());
+        let Some(most) = self.most_with(new) else { return };
+        let trimmed = async {
+            let sessions = self.context().store.list_times_by_user(user).await?;
+            for session in surplus(sessions, new.id(), most, now).into_iter().take(TRIM_BATCH) {
+                // Another login may have ended it a moment ago.
+                if self.delete(session).await? {
+                    Event::SessionTrimmed { session, user }.record();
+                }
+            }
+            Ok::<_, StoreError>(())
+        };
+        if let Err(error) = trimmed.await {
+            let cause = &chain(&error);
+            Event::StoreFailed { cause, doing: "ending the oldest sessions of a user" }.record();
+        }
+    }
+
+    /// Refuses a user whose account is switched off.
+    pub(crate) async fn expect_active<U: AuthUser>(&self, user: &U) -> Result<(), Error> {
+        let Some(accounts) = &self.context().accounts else { return Ok(()) };
+        let is_active = accounts.may_log_in(user, &user.id().to_user_id()).await?;
+        if is_active { Ok(()) } else { Err(Error::InactiveUser) }
+    }
+}

@@ -1,0 +1,15 @@
+//! Who waits for the end of a session in this process.
+
+use std::sync;
+
+use tokio::sync::Notify;
+
+#[cfg(test)]
+mod interleaved;
+#[cfg(test)]
+mod tests;
+mod waiting;
+
+#[cfg(test)]
+pub(crate) use waiting::Ending;
+pub(crate) use waiting::Endings;

@@ -1,0 +1,96 @@
+//! Ending sessions.
+
+use crate::{
+    model::{
+        error::{Error, StoreError},
+        events::Event,
+        session_id::SessionId,
+        user_id::UserId,
+    },
+    sessions::{manager::SessionManager, session::Session},
+};
+
+impl SessionManager {
+    /// Ends a session: its row is gone when this returns. No cookie is written. An unknown id
+    /// is no error.
+    ///
+    /// ```
+    /// # use locals::{Auth, AuthUser, Error, Session};
+    /// # #[derive(Clone, AuthUser)]
+    /// # struct Account { id: i64 }
+    /// # async fn example(auth: Auth<Account>, session: Session) -> Result<(), Error> {
+    /// auth.invalidate_session(session.id()).await?;
+    /// auth.invalidate_session(session.id()).await?; // is gone already: no error
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Store`] if the store fails; the session then still lives.
+    pub async fn invalidate_session(&self, id: SessionId) -> Result<(), Error> {
+        if self.delete(id).await? {
+            Event::SessionEnded { session: id }.record();
+        }
+        Ok(())
+    }
+
+    /// Ends all sessions of a user; says how many there were. `user` is an id of the type that
+    /// the app's users have.
+    ///
+    /// ```
+    /// # use locals::{Auth, AuthUser, Error, Session};
+    /// # #[derive(Clone, AuthUser)]
+    /// # struct Account { id: i64 }
+    /// # async fn example(auth: Auth<Account>, account: Account) -> Result<(), Error> {
+    /// let ended = auth.invalidate_user_sessions(account.id).await?;
+    /// println!("logged out on {ended} devices");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::WrongUserId`] for an id of another type; [`Error::Store`] if the store fails.
+    pub async fn invalidate_user_sessions(&self, user: impl Into<UserId>) -> Result<u64, Error> {
+        self.end_all(&user.into(), None).await
+    }
+
+    /// Ends all other sessions of the user of this one; says how many there were. The session that is kept
+    /// is not bound to another [credential](AuthUser::CREDENTIAL): after a change of password use
+    /// [`reauthenticate`](Self::reauthenticate), which is.
+    ///
+    /// ```
+    /// # use locals::{Auth, AuthUser, Error, Session};
+    /// # #[derive(Clone, AuthUser)]
+    /// # struct Account { id: i64 }
+    /// # async fn example(auth: Auth<Account>, session: Session) -> Result<(), Error> {
+    /// auth.invalidate_other_sessions(&session).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Store`] if the store fails.
+    pub async fn invalidate_other_sessions(&self, session: &Session) -> Result<u64, Error> {
+        self.end_all(session.user_id(), Some(session.id())).await
+    }
+
+    async fn end_all(&self, user: &UserId, keep: Option<SessionId>) -> Result<u64, Error> {
+        self.expect(user)?;
+        let ended = self.context().store.delete_by_user(user, keep).await?;
+        self.context().endings.sessions_of_user_ended(user, keep);
+        Event::SessionsEnded { user, count: ended }.record();
+        Ok(ended)
+    }
+
+    /// Deletes the row of a session.
+    pub(crate) async fn delete(&self, id: SessionId) -> Result<bool, StoreError> {
+        let deleted = self.context().store.delete(id).await?;
+        self.has_ended(id);
+        Ok(deleted)
+    }
+
+    /// Tells those who wait for it.
+    pub(crate) fn has_ended(&self, id: SessionId) {
+        self.context().endings.session_ended(id);
+    }
+}

@@ -1,0 +1,251 @@
+//! Finding the session that a token opens.
+
+use crate::{
+    model::{
+        account::{AccountDenial, AccountStatus},
+        error::{Error, StoreError, chain},
+        events::Event,
+        hashes::CredentialHash,
+        record::{Renewal, SessionRecord},
+        session_id::SessionId,
+        settings::{RotationPolicy, TokenReuse},
+        time::Timestamp,
+        token::SessionToken,
+        token_check::{self, Admission, Denial, TokenState},
+    },
+    sessions::{
+        accounts::{Found, readable},
+        actor::Actor,
+        context::Context,
+        manager::SessionManager,
+        session::Session,
+    },
+};
+
+/// A living session, and what its use asks for.
+#[derive(Debug)]
+pub(crate) struct Admitted {
+    pub session: Session,
+    pub renewal: Option<Renewal>,
+    pub token: TokenState,
+}
+
+impl SessionManager {
+    /// The session that a token opens, renewed if it was idle; `None` if the token is malformed
+    /// or unknown, or the session has ended. A malformed token costs no query.
+    ///
+    /// For tokens that do not come with the session cookie; a handler names
+    /// [`Session`] instead.
+    ///
+    /// ```
+    /// # use locals::{Auth, AuthUser, Error, Session};
+    /// # #[derive(Clone, AuthUser)]
+    /// # struct Account { id: i64 }
+    /// # async fn example(auth: Auth<Account>, bearer: &str) -> Result<(), Error> {
+    /// match auth.validate_session(bearer).await? {
+    ///     Some(session) => println!("a session of user {}", session.user_id()),
+    ///     None => println!("nobody"),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Store`] if the store fails.
+    pub async fn validate_session(&self, token: &str) -> Result<Option<Session>, Error> {
+        let Ok(token) = token.parse() else {
+            return Ok(None);
+        };
+        let found = self.find(&token).await?;
+        self.settle(found, &token).await
+    }
+
+    /// A stored session, alive or not, and what its user's row says of it where that is asked.
+    pub(crate) async fn look_up(&self, id: SessionId) -> Result<Option<Found>, StoreError> {
+        if let Some(accounts) = &self.context().accounts {
+            return accounts.find(id).await;
+        }
+        let record = self.context().store.find(id).await?;
+        Ok(record.map(|record| Found { record, account: AccountStatus::GOOD }))
+    }
+
+    /// What a session is bound to if its user proves now who they are.
+    pub(crate) async fn credential(
+        &self,
+        session: &SessionRecord,
+    ) -> Result<Option<CredentialHash>, StoreError> {
+        if !self.context().users.have_credential() {
+            return Ok(None);
+        }
+        let found = self.look_up(session.id).await?;
+        Ok(found.and_then(|found| found.account.credential))
+    }
+
+    /// The living session that a token opens. Writes nothing: an idle one is still to be
+    /// renewed. A row that cannot be read is none.
+    pub(crate) async fn find(&self, token: &SessionToken) -> Result<Option<Admitted>, StoreError> {
+        match readable(self.look_up(token.id()).await)? {
+            Some(found) => readable(self.admit(found, token).await),
+            None => Ok(None),
+        }
+    }
+
+    /// As [`find`](Self::find), for a token that this request or a connection has presented before.
+    pub(crate) async fn find_again(
+        &self,
+        token: &SessionToken,
+    ) -> Result<Option<Admitted>, StoreError> {
+        match readable(self.look_up(token.id()).await)? {
+            Some(found) => readable(self.admit_again(found, token).await),
+            None => Ok(None),
+        }
+    }
+
+    /// The session of a stored row, if the token that is presented opens it and it lives.
+    pub(crate) async fn admit(
+        &self,
+        found: Found,
+        token: &SessionToken,
+    ) -> Result<Option<Admitted>, StoreError> {
+        self.admit_by(self.context().settings.rotation, found, token).await
+    }
+
+    /// As [`find_again`](Self::find_again), for a session that is about to be bound to the credential that
+    /// its user has now: that this is another one closes no session yet.
+    pub(crate) async fn find_to_bind(
+        &self,
+        token: &SessionToken,
+    ) -> Result<Option<Admitted>, StoreError> {
+        let Some(mut found) = readable(self.look_up(token.id()).await)? else { return Ok(None) };
+        found.account.denial =
+            found.account.denial.filter(|it| *it != AccountDenial::CredentialChanged);
+        readable(self.admit_again(found, token).await)
+    }
+
+    /// As [`admit`](Self::admit), for a token that has been presented before: that another request has
+    /// exchanged it since, and it is old now, is no reuse of it.
+    pub(crate) async fn admit_again(
+        &self,
+        found: Found,
+        token: &SessionToken,
+    ) -> Result<Option<Admitted>, StoreError> {
+        let verdict =
+            self.verdict(self.context().settings.rotation, &found.record, token, self.now());
+        if verdict == Err(Denial::TokenReused) { Ok(None) } else { self.admit(found, token).await }
+    }
+
+    /// As [`admit`](Self::admit), for a token that was presented at `began_at`: it counts as it did then,
+    /// however long the request has taken since. So one that another request has exchanged meanwhile is
+    /// no reuse.
+    pub(crate) async fn admit_since(
+        &self,
+        found: Found,
+        token: &SessionToken,
+        began_at: Timestamp,
+    ) -> Result<Option<Admitted>, StoreError> {
+        let so_far = self.now().since(began_at);
+        let rotation = self.context().settings.rotation.map(|policy| {
+            let overlap = policy.overlap.saturating_add(so_far);
+            RotationPolicy { overlap, ..policy }
+        });
+        self.admit_by(rotation, found, token).await
+    }
+
+    /// The sessions that a token could end, where it may be that it opens none because of the row of a
+    /// user: its own, and before it the one from which it is an impersonation.
+    pub(crate) fn closed(&self, found: &Found, token: &SessionToken) -> Vec<SessionId> {
+        let Found { record, account } = found;
+        if account.denial.is_none() && record.actor_session.is_none() {
+            return Vec::new();
+        }
+        match self.verdict(self.context().settings.rotation, record, token, self.now()) {
+            Ok(_) => record.actor_session.into_iter().chain([record.id]).collect(),
+            Err(_) => Vec::new(),
+        }
+    }
+
+    /// Whether a token opens a stored session.
+    fn verdict(
+        &self,
+        rotation: Option<RotationPolicy>,
+        record: &SessionRecord,
+        token: &SessionToken,
+        now: Timestamp,
+    ) -> Result<Admission, Denial> {
+        let Context { settings, domain, .. } = self.context();
+        token_check::admit(&settings.lifetime, rotation, *domain, record, token, now)
+    }
+
+    async fn admit_by(
+        &self,
+        rotation: Option<RotationPolicy>,
+        Found { record, account }: Found,
+        token: &SessionToken,
+    ) -> Result<Option<Admitted>, StoreError> {
+        let now = self.now();
+        let admission = match self.verdict(rotation, &record, token, now) {
+            Ok(admission) => admission,
+            Err(denial) => {
+                self.denied(&record, denial).await;
+                return Ok(None);
+            }
+        };
+        if let Some(denial) = account.denial {
+            account_denied(&record, denial);
+            return Ok(None);
+        }
+        let actor = match self.actor(&record).await? {
+            Actor::TheUser => None,
+            Actor::Staff(actor) => Some(actor),
+            Actor::Gone => return Ok(None),
+        };
+        let token = match &admission.token {
+            TokenState::Exchanged(new) => new,
+            TokenState::Current | TokenState::Due => token,
+        };
+        let session = self.session(record, token.clone(), admission.state, false, now, actor);
+        let renewal = admission.renewal;
+        let session = match &renewal {
+            Some(renewal) => session.renewed_by(renewal),
+            None => session,
+        };
+        Ok(Some(Admitted { session, renewal, token: admission.token }))
+    }
+
+    /// A token opens nothing: says so to those who read the logs, and ends the session if that
+    /// shows that the token was copied. A fault changes nothing for who presents it, and the next
+    /// time it is tried again.
+    async fn denied(&self, record: &SessionRecord, denial: Denial) {
+        let (session, user) = (record.id, &record.user_id);
+        let event = match denial {
+            Denial::Ended => Event::SessionDead { session, user },
+            Denial::WrongSecret => Event::SecretWrong { session, user },
+            Denial::TokenExchanged | Denial::TokenReused => {
+                Event::TokenSuperseded { session, user }
+            }
+        };
+        event.record();
+        let ends = self.context().settings.token_reuse == TokenReuse::EndSession;
+        if denial != Denial::TokenReused || !ends {
+            return;
+        }
+        match self.delete(session).await {
+            Ok(true) => Event::SessionEnded { session }.record(),
+            Ok(false) => {}
+            Err(error) => {
+                let (cause, doing) = (&chain(&error), "ending a session whose old token came back");
+                Event::StoreFailed { cause, doing }.record();
+            }
+        }
+    }
+}
+
+/// What a session that opens nothing because of its user tells those who read the logs.
+fn account_denied(record: &SessionRecord, denial: AccountDenial) {
+    let (session, user) = (record.id, &record.user_id);
+    let event = match denial {
+        AccountDenial::Inactive => Event::UserInactive { session, user },
+        AccountDenial::CredentialChanged => Event::CredentialChanged { session, user },
+    };
+    event.record();
+}

@@ -1,0 +1,159 @@
+//! The server's side of sessions: everything that needs no request and no type of user.
+
+use std::sync::Arc;
+
+use crate::{
+    model::{
+        error::Error,
+        hashes::SecretHash,
+        record::{SessionRecord, SessionState},
+        session_id::SessionId,
+        settings::Settings,
+        time::Timestamp,
+        token::{SessionToken, TokenDomain},
+        user_id::UserId,
+        user_table::Users,
+    },
+    sessions::{
+        accounts::Accounts,
+        clock::Clock,
+        context::Context,
+        creation_times::Creations,
+        end_notifier::Endings,
+        guest_quota::GuestRoom,
+        session::Session,
+        write_permits::{Turn, Turns},
+    },
+    store::SessionStore,
+};
+
+/// Creates, validates, lists and ends sessions, on the server's own account.
+///
+/// [`Auth<T>`](crate::Auth) derefs to it, and a handler has it as
+/// [`locals.auth()`](crate::Locals::auth). Nothing here reads or writes a cookie. Clones share
+/// one store.
+///
+/// ```
+/// # use locals::{Auth, AuthUser, Error, store::MemoryStore};
+/// # #[derive(Clone, AuthUser)]
+/// # struct Account { id: i64 }
+/// # async fn example(auth: Auth<Account>, account: Account) -> Result<(), Error> {
+/// let session = auth.create_session(&account).await?;
+/// assert!(auth.validate_session(session.token().expose_secret()).await?.is_some());
+///
+/// auth.invalidate_session(session.id()).await?;
+/// assert!(auth.validate_session(session.token().expose_secret()).await?.is_none());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct SessionManager(Arc<Context>);
+
+impl SessionManager {
+    pub(crate) fn new(
+        store: Arc<dyn SessionStore>,
+        accounts: Option<Arc<dyn Accounts>>,
+        clock: Arc<dyn Clock>,
+        settings: Settings,
+        users: Users,
+    ) -> Self {
+        Self(Arc::new(Context {
+            store,
+            accounts,
+            clock,
+            settings,
+            users,
+            domain: TokenDomain::of_table(users.table()),
+            endings: Endings::default(),
+            turns: Turns::default(),
+            guests: GuestRoom::default(),
+            creations: Creations::default(),
+        }))
+    }
+
+    pub(crate) fn session(
+        &self,
+        record: SessionRecord,
+        token: SessionToken,
+        state: SessionState,
+        fresh: bool,
+        seen_at: Timestamp,
+        actor: Option<UserId>,
+    ) -> Session {
+        Session { record, token, state, fresh, seen_at, actor, context: Arc::clone(&self.0) }
+    }
+
+    /// The hash of a token's secret as the store keeps it for the users of these sessions.
+    pub(crate) fn hash(&self, token: &SessionToken) -> SecretHash {
+        token.hash_in(self.0.domain)
+    }
+
+    /// Refuses an id that no session of the app can have: with it nothing would be found, in silence.
+    pub(crate) fn expect(&self, user: &UserId) -> Result<(), Error> {
+        Ok(self.0.users.expect(user)?)
+    }
+
+    /// The time by the clock of the app, which tests move: for what the app itself lets end, such as
+    /// a link in an e-mail.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use locals::{Auth, AuthUser, ManualClock, Timestamp, store::MemoryStore};
+    ///
+    /// # #[derive(Clone, AuthUser)]
+    /// # struct Account { id: i64 }
+    /// let clock = ManualClock::at(Timestamp::from_millis(1_000));
+    /// let auth = Auth::<Account>::builder(MemoryStore::new()).clock(clock.clone()).build()?;
+    /// let until = auth.now() + Duration::from_mins(15);
+    ///
+    /// clock.advance(Duration::from_mins(15));
+    /// assert!(auth.now() >= until);
+    /// # Ok::<(), locals::ConfigError>(())
+    /// ```
+    pub fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
+    pub(super) fn context(&self) -> &Context {
+        &self.0
+    }
+
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        &*self.0.clock
+    }
+
+    pub(crate) fn store(&self) -> &dyn SessionStore {
+        &*self.0.store
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    pub(crate) fn endings(&self) -> &Endings {
+        &self.0.endings
+    }
+
+    /// Whether a session is always read with its user, whose row is asked about it.
+    pub(crate) fn reads_users(&self) -> bool {
+        self.0.accounts.is_some()
+    }
+
+    /// Waits for the turn to write the data of a session or a guest.
+    pub(crate) async fn turn(&self, id: SessionId) -> Option<Turn> {
+        self.0.turns.take(id, self.clock()).await
+    }
+}
+
+impl From<Arc<Context>> for SessionManager {
+    fn from(context: Arc<Context>) -> Self {
+        Self(context)
+    }
+}
+
+impl std::fmt::Debug for SessionManager {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SessionManager").field("users", &self.0.users).finish_non_exhaustive()
+    }
+}

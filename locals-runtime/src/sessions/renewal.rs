@@ -1,0 +1,78 @@
+//! Renewing a session: one write.
+
+use crate::{
+    model::{
+        error::{Error, StoreError},
+        events::Event,
+        record::Renewal,
+        token::SessionToken,
+    },
+    sessions::{lookup::Admitted, manager::SessionManager, session::Session},
+};
+
+impl SessionManager {
+    /// Starts both periods of a living session again, whether it is idle or not. `None` if it
+    /// has ended since. Sessions are renewed by their use; this is for use of another kind.
+    ///
+    /// ```
+    /// # use locals::{Auth, AuthUser, Error, Session};
+    /// # #[derive(Clone, AuthUser)]
+    /// # struct Account { id: i64 }
+    /// # async fn example(auth: Auth<Account>, session: Session) -> Result<(), Error> {
+    /// if auth.renew_session(&session).await?.is_none() {
+    ///     println!("it has ended in the meantime");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Store`] if the store fails.
+    pub async fn renew_session(&self, session: &Session) -> Result<Option<Session>, Error> {
+        let Some(found) = self.find_again(&session.token).await? else {
+            return Ok(None);
+        };
+        let renewal = match found.renewal {
+            Some(renewal) => renewal,
+            None => self.context().settings.lifetime.renewal(&found.session.record, self.now()),
+        };
+        let admitted = Admitted {
+            session: found.session.renewed_by(&renewal),
+            renewal: Some(renewal),
+            token: found.token,
+        };
+        self.settle(Some(admitted), &session.token).await
+    }
+
+    /// Writes a renewal; `false` if the session is gone or somebody else has renewed it.
+    pub(crate) async fn renew(
+        &self,
+        session: &Session,
+        renewal: Renewal,
+    ) -> Result<bool, StoreError> {
+        let is_renewed = self.context().store.renew(session.id(), renewal).await?;
+        if is_renewed {
+            Event::SessionRenewed { session: session.id(), user: session.user_id() }.record();
+        }
+        Ok(is_renewed)
+    }
+
+    /// Writes the renewal that a session found without a request asks for.
+    pub(crate) async fn settle(
+        &self,
+        found: Option<Admitted>,
+        token: &SessionToken,
+    ) -> Result<Option<Session>, Error> {
+        let Some(Admitted { session, renewal, .. }) = found else {
+            return Ok(None);
+        };
+        let Some(renewal) = renewal else {
+            return Ok(Some(session));
+        };
+        if self.renew(&session, renewal).await? {
+            return Ok(Some(session));
+        }
+        // Somebody else was faster: has it ended, or been renewed?
+        Ok(self.find_again(token).await?.map(|found| found.session))
+    }
+}
