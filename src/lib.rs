@@ -1,7 +1,7 @@
-//! Sessions and users for Actix Web handlers, by one attribute.
+//! Sessions and typed users for Actix Web handlers, with one attribute.
 //!
-//! A handler names what it needs by type and gets it: the session, the user as a typed row of
-//! the app's own table, and a handle that sets and removes the session cookie.
+//! A handler names what it needs by type: the session, the user as a typed row of the app's own
+//! table, and a handle that logs in and out.
 //!
 //! ```
 //! use actix_web::{Responder, get, post, web};
@@ -31,13 +31,14 @@
 //! }
 //! ```
 //!
-//! The API is that of Lucia's `locals` (`getSession`, `getSessionUser`, `setSession`,
-//! `clearSession`), made typed: misuse does not compile, and the compiler's message says what to
-//! write instead. [`guide::lucia`] has all of it.
+//! The API follows Lucia's `locals` (`getSession`, `getSessionUser`, `setSession`,
+//! `clearSession`), with types: misuse does not compile, and the error message says what to write
+//! instead. [`guide::lucia`] compares the two.
 //!
 //! # Set-up
 //!
-//! Three things: a store, an [`Auth`] built on it, and `configure` on the app or on a scope.
+//! An app needs three things: a store, an [`Auth`] built on it, and `configure` on the app or on a
+//! scope.
 //!
 //! ```no_run
 //! use actix_web::{App, HttpServer};
@@ -62,24 +63,24 @@
 //! # }
 //! ```
 //!
-//! `examples/quickstart.rs` is a whole app: `cargo run --example quickstart`.
+//! `examples/quickstart.rs` is a complete app: `cargo run --example quickstart`.
 //!
 //! # Handlers
 //!
 //! | | [`#[with_session]`](macro@with_session) | [`#[require_user]`](macro@require_user) |
 //! |---|---|---|
-//! | who may come | anybody | logged-in users; others get 401, or the login page |
+//! | lets in | everybody | logged-in users; others get 401, or the login page |
 //! | the session | `Option<`[`Session`]`>` | [`Session`] |
 //! | the user | `Option<`[`User<T>`](User)`>` | [`User<T>`](User) |
 //! | a proof | `Option<`[`Verified<T, C>`](Verified)`>` | [`Verified<T, C>`](Verified) |
 //! | the handle | [`Locals`] | [`Locals`] |
 //!
-//! All other parameters are ordinary extractors, and run after the guard: nothing of a
-//! stranger's body is read. The attribute stands above or below the route attribute, or above a
-//! function that is given to `.to(..)`.
+//! All other parameters are ordinary extractors. They run after the guard, so the body of a
+//! refused request is not read. Put the attribute above or below the route attribute, or above a
+//! function that is passed to `.to(..)`.
 //!
-//! A handler that takes neither session nor user, nor asks its [`Locals`] for them, costs no
-//! query. One that does costs one, and none without a cookie.
+//! A handler that takes neither the session nor the user, and does not ask its [`Locals`] for
+//! them, costs no query. Any other costs one, and none if the request has no cookie.
 //!
 //! # The pages of the guide
 //!
@@ -87,68 +88,71 @@
 //! |---|---|
 //! | [`guide::first_steps`] | from an empty folder to a handler that knows its user |
 //! | [`guide::lines`] | how much there is to write |
+//! | [`guide::glossary`] | the terms of this guide |
 //!
 //! | how it works | |
 //! |---|---|
-//! | [`guide::request`] | the steps around a handler, what each costs and answers; a picture |
-//! | [`guide::handlers`] | what may stand in a signature, and what the attributes expand to |
-//! | [`guide::sessions`] | active, idle, dead, ended; a picture |
+//! | [`guide::request`] | the steps around a handler, with their costs and responses; a picture |
+//! | [`guide::handlers`] | what a signature may contain, and what the attributes expand to |
+//! | [`guide::sessions`] | active, idle, expired, ended; a picture |
 //!
 //! | recipes | |
 //! |---|---|
-//! | [`guide::guards`] | who is let in: redirects, roles, proofs, recent logins, scopes, answers |
-//! | [`guide::log_in`] | logging in and out, "stay logged in", a change of password |
-//! | [`guide::recipes`] | passwords, links by e-mail, OAuth, passkeys, two factors |
-//! | [`guide::accounts`] | accounts that are switched off, deleted, or get another password |
-//! | [`guide::devices`] | the list of one's sessions |
-//! | [`guide::session_data`] | what the app keeps with a session |
-//! | [`guide::guests`] | what it keeps before a login |
-//! | [`guide::rotation`] | a new token every so often |
+//! | [`guide::guards`] | guards: redirects, roles, proofs, recent logins, scopes, responses |
+//! | [`guide::log_in`] | logging in and out, "stay logged in", a password change |
+//! | [`guide::recipes`] | passwords, login links by e-mail, OAuth, passkeys, two factors |
+//! | [`guide::accounts`] | accounts that are disabled, deleted, or get a new password |
+//! | [`guide::devices`] | the list of a user's sessions |
+//! | [`guide::session_data`] | data that the app keeps in a session |
+//! | [`guide::guests`] | data that the app keeps before login |
+//! | [`guide::rotation`] | a new token at regular intervals |
 //! | [`guide::bearer`] | native clients without cookies |
-//! | [`guide::impersonation`] | staff that act as a user |
-//! | [`guide::connections`] | WebSockets and streams that end with their session |
+//! | [`guide::impersonation`] | staff who use the app as a user |
+//! | [`guide::connections`] | WebSockets and streams that close when their session ends |
 //!
 //! | running it | |
 //! |---|---|
-//! | [`guide::stores`] | choosing a store, its tables, and writing one |
-//! | [`guide::poolers`] | PgBouncer, a primary that moves, time-outs |
-//! | [`guide::users_by_another_crate`] | SeaORM, Diesel, others |
+//! | [`guide::stores`] | choosing a store, its tables, and writing your own |
+//! | [`guide::poolers`] | PgBouncer, a primary that moves, timeouts |
+//! | [`guide::users_by_another_crate`] | users from SeaORM, Diesel, others |
 //! | [`guide::tls`] | encrypted connections to the database |
 //! | [`guide::proxies`] | TLS, addresses, caches and WebSockets behind a proxy |
-//! | [`guide::nodes`] | several nodes: what is final where, upgrades |
-//! | [`guide::observability`] | what is logged and counted |
-//! | [`guide::testing`] | tests of your app |
+//! | [`guide::nodes`] | several nodes: what takes effect where, upgrades |
+//! | [`guide::observability`] | logging and metrics |
+//! | [`guide::testing`] | testing your app |
 //!
 //! | coming from elsewhere | |
 //! |---|---|
-//! | [`guide::moving`] | from actix-session and actix-identity, without signing anybody out |
+//! | [`guide::moving`] | from actix-session and actix-identity, without logging anybody out |
 //! | [`guide::lucia`] | from Lucia, function by function |
 //!
 //! | reference | |
 //! |---|---|
-//! | [`guide::errors`] | messages of the compiler, at start-up and while it runs, and what to do |
-//! | [`guide::security`] | each demand, with the test that shows it |
+//! | [`guide::errors`] | messages from the compiler, at start-up and at run time, and what to do |
+//! | [`guide::security`] | each demand, with the tests that show it |
 //! | [`guide::asvs`] | OWASP ASVS 5.0: what is met, and what remains the app's |
-//! | [`guide::design`] | why it is as it is |
+//! | [`guide::design`] | the design: why it is as it is |
 //!
-//! Checking a password, limits on tries, second factors, OAuth: there are good crates for each, and
-//! all end in [`locals.log_in(&user)`](Locals::log_in); see [`guide::recipes`]. That and all the other verbs are made of two
-//! simpler ones, which decide about the cookie and nothing else:
-//! [`set_session`](Locals::set_session) and [`clear_session`](Locals::clear_session). The last call
-//! of these wins and writes one `Set-Cookie`, whatever the status of the response.
+//! Checking a password, rate limits, second factors, OAuth: there are good crates for each, and all
+//! end in [`locals.log_in(&user)`](Locals::log_in). See [`guide::recipes`].
 //!
-//! On the server's own account, for users who are not there: [`Auth`] and [`SessionManager`].
+//! That method and the others like it use two simpler ones, which only decide about the cookie:
+//! [`set_session`](Locals::set_session) and [`clear_session`](Locals::clear_session). The last of
+//! these calls wins and writes one `Set-Cookie`, whatever the status of the response.
+//!
+//! For work on the server outside a request, and for users who are not present, there are [`Auth`]
+//! and [`SessionManager`].
 //!
 //! # The life of a session
 //!
-//! A session is *active* for a day, then *idle* for 14 days, then dead. Using an active one
+//! A session is *active* for a day, then *idle* for 14 days, then it expires. Using an active one
 //! writes nothing. Using an idle one renews it: both periods start again and the cookie is sent
-//! again with the same token. After 30 days it is dead, however much it was used. [`Lifetime`]
-//! changes these; [`guide::sessions`] says what each means for the cookie and the row.
+//! again with the same token. After 30 days it expires, however much it was used. [`Lifetime`]
+//! changes these periods; [`guide::sessions`] says what each means for the cookie and the row.
 //!
 //! # Security
 //!
-//! What holds without being asked for:
+//! By default:
 //!
 //! - The token is 48 random bytes of the operating system. The store keeps a SHA-256 of 32 of
 //!   them, so a stolen copy of the database opens no session. `Debug` shows none of it.
@@ -159,16 +163,16 @@
 //! - Logging in gives a new token and ends the presented session. A token that the server did
 //!   not issue is never adopted.
 //! - A request to an annotated handler that changes something and comes from another origin is
-//!   refused with 403, by `Sec-Fetch-Site` and `Origin`. See [`#[with_session(cross_origin)]`](macro@with_session) and
-//!   [`AuthBuilder::trusted_origin`].
-//! - A fault of the store is 503 with `Retry-After`, and the cookie stays: an outage logs nobody
+//!   refused with 403, by `Sec-Fetch-Site` and `Origin`. See
+//!   [`#[with_session(cross_origin)]`](macro@with_session) and [`AuthBuilder::trusted_origin`].
+//! - A failure of the store is 503 with `Retry-After`, and the cookie stays: an outage logs nobody
 //!   out.
-//! - Responses that saw the session carry `Vary: Cookie`, and are not stored by caches unless the
-//!   handler sets a `Cache-Control` of its own; those that set the cookie never are.
+//! - Responses that depend on the session carry `Vary: Cookie`, and are not stored by caches unless
+//!   the handler sets a `Cache-Control` of its own; those that set the cookie are never stored.
 //!
-//! # Tests of your app
+//! # Testing your app
 //!
-//! [`store::MemoryStore`] needs no database, and [`ManualClock`] no patience.
+//! [`store::MemoryStore`] needs no database, and with [`ManualClock`] tests need not wait.
 //!
 //! ```
 //! use std::time::Duration;
@@ -203,8 +207,8 @@
 //! # }).unwrap();
 //! ```
 //!
-//! The feature `testing` makes this shorter, and `locals::testing::assert_hygiene` tries whether
-//! the app handles its sessions as it should.
+//! The feature `testing` makes this shorter, and `locals::testing::assert_hygiene` tests whether
+//! the app handles its sessions correctly.
 //!
 //! # Features
 //!
@@ -215,7 +219,7 @@
 //! | `mysql` | [`store::SqlStore`] on MySQL and MariaDB |
 //! | `tls-rustls`, `tls-native` | encrypted connections to PostgreSQL and MySQL, see [`guide::tls`] |
 //! | `redis` | `store::RedisStore` on a Redis server or cluster |
-//! | `device-names` | `SessionInfo::device`, "Firefox on Windows" |
+//! | `device-names` | `SessionInfo::device`, a name such as "Firefox on Windows" |
 //! | `metrics` | counters of the events that are logged |
 //! | `store-suite` | [`store::suite`], the tests that every store must pass |
 //! | `testing` | `locals::testing`, for tests of your app |
@@ -240,15 +244,15 @@ pub use locals_runtime::{
     Verified, WrongIdKind, store,
 };
 
-/// What generated code calls. No part of the public interface.
+/// Called by generated code. Not part of the public interface.
 #[doc(hidden)]
 pub use locals_runtime::handler as __private;
 
 /// The guide, page by page.
 #[cfg(any(doc, doctest))]
 pub mod guide {
-    /// A picture stands inline before its page, so that it has the colours of the reader's theme;
-    /// its title stands in the list of the pages.
+    /// A picture is inlined before its page, so that it has the colors of the reader's theme. Its
+    /// title appears in the list of pages.
     macro_rules! pages {
         ($($(#[$attribute:meta])* $page:ident = $file:literal $(, $title:literal: $picture:literal)?;)+) => {$(
             $(#[$attribute])*
@@ -292,6 +296,7 @@ pub mod guide {
         observability = "docs/observability.md";
         #[cfg_attr(doctest, cfg(feature = "testing"))]
         lines = "docs/lines.md";
+        glossary = "docs/glossary.md";
         #[cfg_attr(doctest, cfg(false))]
         moving = "docs/moving.md";
         lucia = "docs/lucia.md";
