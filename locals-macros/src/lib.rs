@@ -14,6 +14,8 @@ mod expand;
 mod handler;
 mod literals;
 mod paths;
+#[cfg(test)]
+mod tests;
 mod user_key;
 
 use crate::{
@@ -250,38 +252,4 @@ fn refuse(item: &TokenStream2, attribute: Attribute) -> TokenStream2 {
     let message = format!("`#[{}]` goes above an `async fn`", attribute.name());
     let error = syn::Error::new(proc_macro2::Span::call_site(), message).into_compile_error();
     quote!(#error #item)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::{fs, path::Path};
-
-    use super::*;
-
-    /// The code between the fences below a heading of the page, without what rustdoc hides.
-    fn code(page: &str, heading: &str) -> TokenStream2 {
-        let (_, section) = page.split_once(heading).expect("the heading");
-        let block = section.split("```").nth(1).expect("a block of code");
-        let (_, code) = block.split_once('\n').expect("more than the fence");
-        let shown = code.lines().filter(|line| *line != "#" && !line.starts_with("# "));
-        shown.collect::<Vec<_>>().join("\n").parse().expect("Rust")
-    }
-
-    #[test]
-    fn the_expansion_that_the_guide_shows_is_the_real_one() {
-        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/handlers.md");
-        let page = fs::read_to_string(page).expect("the page");
-        let source = code(&page, "What stands in the source");
-        let mut source = syn::parse2::<Handler>(source).expect("a handler");
-        let ours = source.attributes.remove(0);
-        assert!(ours.path().is_ident("require_user") && source.attributes.is_empty());
-        let Handler { visibility, signature, body, .. } = source;
-
-        let item = quote!(#visibility #signature #body);
-        let expanded = annotate(TokenStream2::new(), &item, Attribute::RequireUser).to_string();
-        let shown = code(&page, "What the compiler sees").to_string();
-        // How tokens are spaced depends on who wrote them.
-        let same = shown.replace(' ', "") == expanded.replace(' ', "");
-        assert!(same, "`docs/handlers.md` shows\n{shown}\nand the macro prints\n{expanded}\n");
-    }
 }

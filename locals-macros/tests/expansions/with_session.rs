@@ -1,0 +1,4 @@
+// The least: no parameters, and no value.
+#[get("/health")]
+#[with_session]
+async fn health() {}
