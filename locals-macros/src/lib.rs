@@ -1,5 +1,20 @@
 //! The macros of [`locals`](https://docs.rs/locals), which re-exports and documents them.
 
+// An editor runs the macros on half-written code, and a panic there takes its help away.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::string_slice,
+        clippy::todo,
+        clippy::unimplemented,
+        clippy::unreachable,
+        clippy::unwrap_used
+    )
+)]
+
 use proc_macro::TokenStream;
 use proc_macro2::TokenStream as TokenStream2;
 use quote::quote;

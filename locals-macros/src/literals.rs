@@ -18,7 +18,10 @@ pub fn local_path(text: &str) -> Result<(), &'static str> {
         );
     }
     let query = text.split_once('?').map_or("", |(_, query)| query);
-    if query.split('&').any(|pair| decoded(pair.split('=').next().unwrap_or_default()) == b"next") {
+    if query
+        .split('&')
+        .any(|pair| percent_decode(pair.split('=').next().unwrap_or_default()) == b"next")
+    {
         return Err(
             "no page with a `next` of its own: the page that the browser wanted is added as \
                     `next`",
@@ -27,24 +30,24 @@ pub fn local_path(text: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// A name in a query without its percent-encoding.
-fn decoded(name: &str) -> Vec<u8> {
+/// Decodes the percent-encoding of a name in a query.
+fn percent_decode(name: &str) -> Vec<u8> {
     let mut rest = name.as_bytes();
     let mut decoded = Vec::with_capacity(rest.len());
-    while let Some((byte, after)) = rest.split_first() {
-        let encoded = after.get(..2).filter(|_| *byte == b'%');
-        let encoded = encoded.and_then(|digits| std::str::from_utf8(digits).ok());
-        // `from_str_radix` takes a sign, too.
-        let encoded = encoded.filter(|digits| !digits.starts_with('+'));
-        if let Some(byte) = encoded.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            decoded.push(byte);
-            rest = &after[2..];
-        } else {
-            decoded.push(*byte);
-            rest = after;
-        }
+    while let Some((&byte, after)) = rest.split_first() {
+        let escape = after.split_first_chunk().filter(|_| byte == b'%');
+        let escaped = escape.and_then(|(digits, after)| Some((hex_byte(*digits)?, after)));
+        let (byte, after) = escaped.unwrap_or((byte, after));
+        decoded.push(byte);
+        rest = after;
     }
     decoded
+}
+
+/// The byte of two hexadecimal digits.
+fn hex_byte(digits: [u8; 2]) -> Option<u8> {
+    let [high, low] = digits.map(|digit| char::from(digit).to_digit(16));
+    u8::try_from(high? * 16 + low?).ok()
 }
 
 /// The seconds of a text such as `10m` or `1h30m`.
@@ -53,17 +56,19 @@ pub fn duration(text: &str) -> Result<u64, &'static str> {
         "not a time: write a number and `s`, `m`, `h` or `d`, such as `\"10m\"` or `\"1h30m\"`";
     let (mut total, mut rest) = (0_u64, text);
     while !rest.is_empty() {
-        let end = rest.find(|character: char| !character.is_ascii_digit()).ok_or(WRONG)?;
-        let number: u64 = rest[..end].parse().map_err(|_| WRONG)?;
-        let (unit, after) = match rest.as_bytes()[end] {
-            b's' => (1, &rest[end + 1..]),
-            b'm' => (60, &rest[end + 1..]),
-            b'h' => (60 * 60, &rest[end + 1..]),
-            b'd' => (24 * 60 * 60, &rest[end + 1..]),
+        let end = rest.find(|character: char| !character.is_ascii_digit());
+        let (number, after) = end.and_then(|end| rest.split_at_checked(end)).ok_or(WRONG)?;
+        let number: u64 = number.parse().map_err(|_| WRONG)?;
+        let mut after = after.chars();
+        let unit = match after.next() {
+            Some('s') => 1,
+            Some('m') => 60,
+            Some('h') => 60 * 60,
+            Some('d') => 24 * 60 * 60,
             _ => return Err(WRONG),
         };
         total = number.checked_mul(unit).and_then(|part| total.checked_add(part)).ok_or(WRONG)?;
-        rest = after;
+        rest = after.as_str();
     }
     if total == 0 {
         Err("a time of nothing lets nobody in: write one such as `\"10m\"`")

@@ -6,6 +6,7 @@ use super::*;
 
 mod golden;
 mod guide;
+mod half_written;
 
 /// A path below the folder of this crate.
 fn path(below: &str) -> PathBuf {
