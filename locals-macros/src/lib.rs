@@ -1,4 +1,15 @@
 //! The macros of [`locals`](https://docs.rs/locals), which re-exports and documents them.
+//!
+//! To see the expansion of one handler or of one derive, name the function or the type in
+//! `LOCALS_EXPAND`. The expansion goes to stderr, and `rustfmt` formats it:
+//!
+//! ```sh
+//! touch src/main.rs
+//! LOCALS_EXPAND=me cargo check --quiet 2>&1 | rustfmt --edition 2024
+//! ```
+//!
+//! Cargo does not know that the expansion depends on this variable: without a change to a file of the
+//! app, such as by `touch`, it compiles nothing and prints nothing.
 
 // An editor runs the macros on half-written code, and a panic there takes its help away.
 #![cfg_attr(
@@ -29,6 +40,7 @@ mod expand;
 mod handler;
 mod literals;
 mod paths;
+mod print;
 #[cfg(test)]
 mod tests;
 mod user_key;
@@ -37,6 +49,7 @@ use crate::{
     args::Args,
     diagnostics::Diagnostics,
     handler::{Attribute, Handler},
+    print::print_if_requested,
 };
 
 /// A handler that anybody may call, and that may see who does.
@@ -219,7 +232,7 @@ pub fn require_user(args: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_derive(AuthUser, attributes(auth_user))]
 pub fn auth_user(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as syn::DeriveInput);
-    auth_user::derive(&input).into()
+    print_if_requested(&input.ident, auth_user::derive(&input)).into()
 }
 
 /// Makes a struct with one field the type of users' ids, so that an id of something else is none.
@@ -244,7 +257,7 @@ pub fn auth_user(input: TokenStream) -> TokenStream {
 #[proc_macro_derive(UserKey)]
 pub fn user_key(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as syn::DeriveInput);
-    user_key::derive(&input).into()
+    print_if_requested(&input.ident, user_key::derive(&input)).into()
 }
 
 /// What an attribute makes of the item below it.
@@ -255,11 +268,12 @@ fn annotate(args: TokenStream2, item: &TokenStream2, attribute: Attribute) -> To
     let mut diagnostics = Diagnostics::default();
     let args = Args::parse(args, attribute, &mut diagnostics);
     check::check(&handler, attribute, &mut diagnostics);
-    if diagnostics.is_empty() {
+    let expansion = if diagnostics.is_empty() {
         expand::expand(&handler, attribute, &args)
     } else {
         expand::recover(&handler, diagnostics)
-    }
+    };
+    print_if_requested(&handler.signature.ident, expansion)
 }
 
 /// The answer to an item that is no function: the item, and what is wrong.
