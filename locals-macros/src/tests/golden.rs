@@ -1,22 +1,23 @@
-//! The golden files: `tests/expansions/*.rs`, each with its expansion in `*.expanded.rs` beside it.
+//! Golden files: `tests/expansions/*.rs` are inputs, with the expansion of each in `*.expanded.rs`.
 //!
-//! An input is one item, with the attribute or the derive that is to be expanded.
+//! An input is one item with the attribute or the derive to expand.
 
 use std::{env, fs};
 
 use similar::TextDiff;
 use syn::{
-    Attribute as SynAttribute, DeriveInput, Error, Meta, Token, parse::Parser,
+    Attribute, DeriveInput, Error, Meta, Token,
+    parse::{ParseStream, Parser},
     punctuated::Punctuated,
 };
 
 use super::*;
 
-const HINT: &str = "If this is what the change should do, run `EXPANSIONS=overwrite cargo test -p \
+const HINT: &str = "If the change is intended, run `EXPANSIONS=overwrite cargo test -p \
     locals-macros` and read the diff of `tests/expansions` as code.";
 
 #[test]
-fn the_golden_files_show_the_expansions() {
+fn expansions_match_their_golden_files() {
     let overwrite = env::var_os("EXPANSIONS").is_some_and(|value| value == "overwrite");
     let mut differences = String::new();
     for (input, source) in inputs() {
@@ -27,12 +28,12 @@ fn the_golden_files_show_the_expansions() {
             fs::write(&golden, expanded).expect("a writable file");
             continue;
         }
-        // A missing file differs in every line.
-        let kept = fs::read_to_string(&golden).unwrap_or_default();
-        if kept != expanded {
+        // If the file is missing, every line differs.
+        let recorded = fs::read_to_string(&golden).unwrap_or_default();
+        if recorded != expanded {
             let name = golden.display().to_string();
-            let diff = TextDiff::from_lines(&kept, &expanded);
-            differences += &diff.unified_diff().header(&name, "the macros now").to_string();
+            let diff = TextDiff::from_lines(&recorded, &expanded);
+            differences += &diff.unified_diff().header(&name, "current expansion").to_string();
         }
     }
     assert!(differences.is_empty(), "the expansions have changed:\n\n{differences}\n{HINT}");
@@ -43,10 +44,10 @@ fn each_golden_file_has_an_input() {
     let inputs: Vec<_> = inputs().map(|(path, _)| path.with_extension("expanded.rs")).collect();
     let goldens = files().filter(|path| is_golden(path));
     let orphans: Vec<_> = goldens.filter(|path| !inputs.contains(path)).collect();
-    assert!(orphans.is_empty(), "remove these files, or restore their inputs: {orphans:#?}");
+    assert!(orphans.is_empty(), "these files have no input, remove them: {orphans:#?}");
 }
 
-/// The inputs and their tokens.
+/// The input files and their tokens.
 pub fn inputs() -> impl Iterator<Item = (PathBuf, TokenStream2)> {
     files().filter(|path| !is_golden(path)).map(|path| {
         let source = fs::read_to_string(&path).expect("a readable file");
@@ -66,21 +67,21 @@ fn is_golden(path: &Path) -> bool {
     path.to_str().is_some_and(|path| path.ends_with(".expanded.rs"))
 }
 
-/// Expands the first of our attributes above an item, or else its derives of ours.
+/// Expands `#[with_session]` or `#[require_user]` above an item, or else its derives of this crate.
 pub fn expand(item: TokenStream2) -> syn::Result<TokenStream2> {
-    let split = |input: syn::parse::ParseStream| {
-        let attributes = input.call(SynAttribute::parse_outer)?;
+    let split = |input: ParseStream| {
+        let attributes = input.call(Attribute::parse_outer)?;
         Ok((attributes, input.parse::<TokenStream2>()?))
     };
     let (mut attributes, rest) = split.parse2(item.clone())?;
-    for attribute in [Attribute::WithSession, Attribute::RequireUser] {
-        let is_it = |found: &SynAttribute| found.path().is_ident(attribute.name());
+    for attribute in [HandlerAttribute::WithSession, HandlerAttribute::RequireUser] {
+        let is_it = |other: &Attribute| other.path().is_ident(attribute.name());
         if let Some(index) = attributes.iter().position(is_it) {
             let args = match attributes.remove(index).meta {
                 Meta::List(list) => list.tokens,
                 _ => TokenStream2::new(),
             };
-            return Ok(annotate(args, &quote!(#(#attributes)* #rest), attribute));
+            return Ok(expand_handler(args, &quote!(#(#attributes)* #rest), attribute));
         }
     }
     let input: DeriveInput = syn::parse2(item)?;

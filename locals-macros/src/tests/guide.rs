@@ -1,10 +1,10 @@
-//! The expansion that the guide shows.
+//! The guide shows an expansion.
 
 use std::fs;
 
 use super::*;
 
-/// The code between the fences below a heading of the page, without the lines that rustdoc hides.
+/// The first block of code below a heading, without the lines that rustdoc hides.
 fn code(page: &str, heading: &str) -> TokenStream2 {
     let (_, section) = page.split_once(heading).expect("the heading");
     let block = section.split("```").nth(1).expect("a block of code");
@@ -19,7 +19,7 @@ fn the_expansion_that_the_guide_shows_is_the_real_one() {
     let source = code(&page, "What stands in the source");
     let expanded = golden::expand(source).expect("a handler").to_string();
     let shown = code(&page, "What the compiler sees").to_string();
-    // How tokens are spaced depends on who wrote them.
+    // Spacing differs between parsed and generated tokens.
     let same = shown.replace(' ', "") == expanded.replace(' ', "");
-    assert!(same, "`docs/handlers.md` shows\n{shown}\nand the macro prints\n{expanded}\n");
+    assert!(same, "`docs/handlers.md` shows\n{shown}\nand the macro expands to\n{expanded}\n");
 }

@@ -1,4 +1,4 @@
-//! An editor expands an item after every key, so also while it is half written.
+//! Editors expand items while they are half written.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -18,7 +18,7 @@ fn no_half_written_item_makes_a_macro_panic() {
     }
 }
 
-/// The tokens without one of them, and those up to one of them, each time between the same brackets.
+/// The tokens with one missing, or cut off before one, at any depth. Groups stay closed.
 fn edits(tokens: TokenStream2) -> Vec<TokenStream2> {
     let tokens: Vec<_> = tokens.into_iter().collect();
     let mut edits = Vec::new();

@@ -1,5 +1,5 @@
 #[allow(clippy::future_not_send, clippy::large_futures, clippy::used_underscore_items)]
-/// Routes and documentation stay outside, lint levels go to both functions, the rest goes inside.
+/// Routes and documentation go to the wrapper, lint levels to both functions, the rest to the original.
 #[get("/old")]
 #[actix_web::post("/old")]
 #[deprecated]

@@ -1,5 +1,5 @@
-// Without `cfg`, which the compiler evaluates before the macro sees the function.
-/// Routes and documentation stay outside, lint levels go to both functions, the rest goes inside.
+// Without `cfg`, which the compiler evaluates before it calls the macro.
+/// Routes and documentation go to the wrapper, lint levels to both functions, the rest to the original.
 #[get("/old")]
 #[actix_web::post("/old")]
 #[deprecated]

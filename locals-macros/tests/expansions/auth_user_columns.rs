@@ -1,4 +1,4 @@
-// The columns that a `FromRow` written by hand reads.
+// The columns for a `FromRow` that is written by hand.
 #[derive(AuthUser)]
 #[auth_user(columns("id", "first_name", "last_name"))]
 struct Account {

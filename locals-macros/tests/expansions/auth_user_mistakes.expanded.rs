@@ -2,7 +2,7 @@
     "unknown setting `tabel`: did you mean `table`?"
 }
 ::core::compile_error! {
-    "users and their sessions are in two tables, and both are named `users`: name another with `sessions = \"..\"`"
+    "users and sessions need two tables, but both are named `users`: choose another name with `sessions = \"..\"`"
 }
 ::core::compile_error! {
     "unknown setting `credentials`: did you mean `credential`?"

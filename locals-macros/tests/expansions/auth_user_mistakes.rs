@@ -1,4 +1,4 @@
-// The trait is implemented all the same, so that no other code is reported.
+// The trait is implemented in spite of the errors.
 #[derive(AuthUser)]
 #[auth_user(tabel = "accounts", sessions = "users")]
 struct Account {

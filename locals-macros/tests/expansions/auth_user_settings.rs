@@ -1,4 +1,4 @@
-// Every setting of ours, and those of `sqlx` that name columns.
+// All settings, and those of `sqlx` that name columns.
 #[derive(Clone, sqlx::FromRow, AuthUser)]
 #[auth_user(table = "auth.staff", sessions = "auth.staff_sessions", session = Cart)]
 #[sqlx(rename_all = "camelCase")]

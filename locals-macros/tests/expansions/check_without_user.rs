@@ -1,4 +1,4 @@
-// No parameter names the type of the user: the closure does.
+// The signature names no type of user, so it is inferred from the check.
 #[require_user(check = |account: &Account| account.id > 2 && account.is_admin())]
 async fn audit(session: Session) -> String {
     session.id().to_string()

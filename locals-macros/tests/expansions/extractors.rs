@@ -1,4 +1,4 @@
-// Extractors of Actix between our parameters, with patterns.
+// Extractors among the given types. `actix_session::Session` is an extractor, too.
 #[require_user]
 async fn rename(
     path: web::Path<(u64, String)>,

@@ -1,4 +1,4 @@
-// Lifetimes are left out of the call: they are not named where they are late-bound.
+// The call names no lifetimes: they may be late-bound.
 #[with_session]
 pub(crate) async fn generic<'a, T, const N: usize>(
     user: Option<User<Account>>,

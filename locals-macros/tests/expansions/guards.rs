@@ -1,4 +1,4 @@
-// The check takes the type of the user from the signature.
+// All arguments. The check gets the type of the user from the signature.
 #[post("/admin/delete")]
 #[require_user(redirect = "/login?from=admin", check = Account::is_admin, recent = "1h30m")]
 async fn delete(user: User<Account>) -> HttpResponse {

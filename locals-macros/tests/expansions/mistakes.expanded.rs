@@ -2,13 +2,13 @@
     "unknown argument `chek`: did you mean `check`?"
 }
 ::core::compile_error! {
-    "a cross-origin request runs without a session, so `#[require_user]` would refuse it always: write `#[with_session(cross_origin)]`"
+    "a cross-origin request runs without a session, so `#[require_user]` would always refuse it: write `#[with_session(cross_origin)]`"
 }
 ::core::compile_error! {
     "a handler is asynchronous: write `async fn`"
 }
 ::core::compile_error! {
-    "a handler is not `unsafe`: remove this"
+    "a handler cannot be `unsafe`: remove this"
 }
 ::core::compile_error! {
     "under `#[require_user]` the session is always there: write `Session`"

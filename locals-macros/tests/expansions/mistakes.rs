@@ -1,4 +1,4 @@
-// All mistakes are reported, and a function of the same shape is left.
+// All errors are reported, and a function of the same shape is left.
 /// Documented.
 #[get("/mistakes")]
 #[require_user(chek = Account::is_admin, cross_origin)]

@@ -1,4 +1,4 @@
-// All four of our parameters, by other paths and patterns too.
+// All types that the attribute gives, with other paths and patterns.
 #[get("/me")]
 #[require_user]
 async fn me(

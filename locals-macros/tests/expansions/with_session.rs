@@ -1,4 +1,4 @@
-// The least: no parameters, and no value.
+// The smallest handler: no parameters and no return value.
 #[get("/health")]
 #[with_session]
 async fn health() {}

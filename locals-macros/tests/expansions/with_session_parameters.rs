@@ -1,4 +1,4 @@
-// Everything that may be absent, and `Locals`, which is always there.
+// All types that the attribute gives.
 #[with_session]
 #[get("/")]
 pub async fn home(
