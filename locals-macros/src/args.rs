@@ -1,171 +1,182 @@
-//! What stands in the parentheses of `#[with_session(..)]` and `#[require_user(..)]`.
+//! The arguments of `#[with_session(..)]` and `#[require_user(..)]`.
 
-use proc_macro2::TokenStream;
-use quote::{ToTokens, quote_spanned};
+use proc_macro2::{Ident, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::{
-    Expr, ExprLit, Lit, LitStr, Meta, Result,
+    Expr, ExprLit, Lit, LitStr, Meta, Result, Type,
     ext::IdentExt,
     parse::{Parse, ParseStream},
     spanned::Spanned,
 };
 
 use crate::{
-    diagnostics::{Diagnostics, unknown},
-    handler::Attribute,
+    diagnostics::{Diagnostics, unknown_name},
+    handler::HandlerAttribute,
     literals,
 };
 
-/// An argument that an attribute takes.
-struct Known {
-    word: &'static str,
-    attribute: Attribute,
-    /// How it is written.
+/// An argument that one of the attributes takes.
+struct ArgumentSpec {
+    name: &'static str,
+    attribute: HandlerAttribute,
+    /// Shown in error messages.
     example: &'static str,
-    /// What to say where it stands on the other attribute.
-    elsewhere: &'static str,
+    /// Why the other attribute does not take it.
+    misplaced: &'static str,
 }
 
-const KNOWN: [Known; 5] = [
-    Known {
-        word: "cross_origin",
-        attribute: Attribute::WithSession,
+const ARGUMENTS: [ArgumentSpec; 5] = [
+    ArgumentSpec {
+        name: "cross_origin",
+        attribute: HandlerAttribute::WithSession,
         example: "#[with_session(cross_origin)]",
-        elsewhere: "a cross-origin request runs without a session, so `#[require_user]` would \
-                    refuse it always",
+        misplaced: "a cross-origin request runs without a session, so `#[require_user]` would \
+                    always refuse it",
     },
-    Known {
-        word: "guest_only",
-        attribute: Attribute::WithSession,
+    ArgumentSpec {
+        name: "guest_only",
+        attribute: HandlerAttribute::WithSession,
         example: "#[with_session(guest_only = \"/\")]",
-        elsewhere: "`guest_only` sends logged-in users on, so nobody would be let in",
+        misplaced: "`guest_only` redirects logged-in users, so `#[require_user]` would let nobody \
+                    in",
     },
-    Known {
-        word: "redirect",
-        attribute: Attribute::RequireUser,
+    ArgumentSpec {
+        name: "redirect",
+        attribute: HandlerAttribute::RequireUser,
         example: "#[require_user(redirect = \"/login\")]",
-        elsewhere: "`redirect` says where strangers are sent, but `#[with_session]` lets them in",
+        misplaced: "`redirect` applies to requests without a session, but `#[with_session]` lets \
+                    them in",
     },
-    Known {
-        word: "check",
-        attribute: Attribute::RequireUser,
+    ArgumentSpec {
+        name: "check",
+        attribute: HandlerAttribute::RequireUser,
         example: "#[require_user(check = Account::is_admin)]",
-        elsewhere: "`check` looks at the user, but under `#[with_session]` there may be none",
+        misplaced: "`check` needs a user, but under `#[with_session]` there may be none",
     },
-    Known {
-        word: "recent",
-        attribute: Attribute::RequireUser,
+    ArgumentSpec {
+        name: "recent",
+        attribute: HandlerAttribute::RequireUser,
         example: "#[require_user(recent = \"10m\")]",
-        elsewhere: "`recent` looks at the login, but under `#[with_session]` there may be none",
+        misplaced: "`recent` needs a login, but under `#[with_session]` there may be none",
     },
 ];
 
-/// The arguments of one attribute, each with the call that it becomes on the attribute's value.
+/// The arguments of one attribute, as method calls on the runtime's `WithSession` or `RequireUser`.
 #[derive(Default)]
 pub struct Args {
-    words: Vec<&'static str>,
+    /// The names of the arguments so far.
+    seen: Vec<&'static str>,
     calls: Vec<TokenStream>,
+    /// Kept apart, because its call names the type of the user.
     check: Option<Expr>,
 }
 
-/// One argument: a word with or without a value, or a value where a word should be.
+/// One argument: a name with or without a value, or by mistake a literal.
 enum Argument {
-    Word(Meta),
-    Value(Lit),
+    Named(Meta),
+    Literal(Lit),
 }
 
 impl Parse for Argument {
     fn parse(input: ParseStream) -> Result<Self> {
-        if input.peek(Lit) { input.parse().map(Self::Value) } else { input.parse().map(Self::Word) }
+        if input.peek(Lit) {
+            input.parse().map(Self::Literal)
+        } else {
+            input.parse().map(Self::Named)
+        }
     }
 }
 
 impl Args {
-    /// Reads the arguments; what is wrong is reported, and left out.
-    pub fn parse(tokens: TokenStream, attribute: Attribute, diagnostics: &mut Diagnostics) -> Self {
+    /// Parses the arguments. Reports those that are wrong, and leaves them out.
+    pub fn parse(
+        tokens: TokenStream,
+        attribute: HandlerAttribute,
+        diagnostics: &mut Diagnostics,
+    ) -> Self {
         let mut args = Self::default();
-        for argument in diagnostics.list::<Argument>(tokens) {
+        for argument in diagnostics.parse_list::<Argument>(tokens) {
             match argument {
-                Argument::Word(argument) => args.read(&argument, attribute, diagnostics),
-                Argument::Value(value) => {
+                Argument::Named(argument) => args.add(&argument, attribute, diagnostics),
+                Argument::Literal(literal) => {
                     let examples = examples(attribute);
-                    diagnostics.error(value, format!("an argument has a name, as in {examples}"));
+                    diagnostics
+                        .error(literal, format!("an argument needs a name, as in {examples}"));
                 }
             }
         }
         args
     }
 
-    /// The calls on the attribute's value. `user` is the type of the handler's user, where the
-    /// signature names it; without it, the check's own signature does.
-    pub fn calls(&self, user: Option<&syn::Type>) -> TokenStream {
+    /// The method calls. `user` is the type of the user if the handler's signature names it;
+    /// otherwise the compiler infers it from the check.
+    pub fn method_calls(&self, user: Option<&Type>) -> TokenStream {
         let calls = &self.calls;
         let check = self.check.as_ref().map(|check| {
-            let user = user.map_or_else(|| quote::quote!(_), ToTokens::to_token_stream);
+            let user = user.map_or_else(|| quote!(_), ToTokens::to_token_stream);
             quote_spanned!(check.span()=> .check::<#user>(#check))
         });
-        quote::quote!(#(#calls)* #check)
+        quote!(#(#calls)* #check)
     }
 
-    fn read(&mut self, argument: &Meta, attribute: Attribute, diagnostics: &mut Diagnostics) {
-        let word = argument.path().get_ident().map(|word| word.unraw().to_string());
-        let word = word.unwrap_or_default();
-        let Some(known) = KNOWN.iter().find(|known| known.word == word) else {
-            let words: Vec<_> = of(attribute).map(|known| known.word).collect();
-            diagnostics.error(argument, unknown("argument", &word, &words));
+    fn add(&mut self, argument: &Meta, attribute: HandlerAttribute, diagnostics: &mut Diagnostics) {
+        let name = argument.path().get_ident().map(|name| name.unraw().to_string());
+        let name = name.unwrap_or_default();
+        let Some(spec) = ARGUMENTS.iter().find(|spec| spec.name == name) else {
+            let names: Vec<_> = arguments_of(attribute).map(|spec| spec.name).collect();
+            diagnostics.error(argument, unknown_name("argument", &name, &names));
             return;
         };
-        if known.attribute != attribute {
-            let Known { elsewhere, example, .. } = known;
-            diagnostics.error(argument, format!("{elsewhere}: write `{example}`"));
-        } else if self.words.contains(&known.word) {
-            diagnostics.error(argument, format!("`{word}` stands here twice"));
+        if spec.attribute != attribute {
+            let ArgumentSpec { misplaced, example, .. } = spec;
+            diagnostics.error(argument, format!("{misplaced}: write `{example}`"));
+        } else if self.seen.contains(&spec.name) {
+            diagnostics.error(argument, format!("duplicate argument `{name}`: remove this"));
         } else {
-            self.words.push(known.word);
-            self.take(known, argument, diagnostics);
+            self.seen.push(spec.name);
+            self.add_value(spec, argument, diagnostics);
         }
     }
 
-    fn take(&mut self, known: &Known, argument: &Meta, diagnostics: &mut Diagnostics) {
+    fn add_value(&mut self, spec: &ArgumentSpec, argument: &Meta, diagnostics: &mut Diagnostics) {
+        let ArgumentSpec { name, example, .. } = spec;
         let value = match argument {
             Meta::Path(_) => None,
             Meta::NameValue(pair) => Some(&pair.value),
             Meta::List(_) => {
-                let Known { word, example, .. } = known;
-                let message = format!("`{word}` takes no parentheses: write `{example}`");
+                let message = format!("`{name}` takes no parentheses: write `{example}`");
                 diagnostics.error(argument, message);
                 return;
             }
         };
-        let call = match (known.word, value) {
-            ("cross_origin", None) => quote::quote!(.cross_origin()),
+        let call = match (*name, value) {
+            ("cross_origin", None) => quote!(.cross_origin()),
             ("check", Some(check)) => {
                 self.check = Some(check.clone());
                 return;
             }
             ("guest_only" | "redirect", Some(value)) => {
-                let Some(path) = text(value, known, diagnostics) else { return };
-                if let Err(reason) = literals::local_path(&path.value()) {
-                    diagnostics.error(&path, format!("{reason}: write `{}`", known.example));
+                let Some(path) = string_literal(value, spec, diagnostics) else { return };
+                if let Err(reason) = literals::check_path(&path.value()) {
+                    diagnostics.error(&path, format!("{reason}: write `{example}`"));
                 }
-                let method = proc_macro2::Ident::new(known.word, path.span());
+                let method = Ident::new(name, path.span());
                 quote_spanned!(path.span()=> .#method(#path))
             }
             ("recent", Some(value)) => {
-                let Some(text) = text(value, known, diagnostics) else { return };
-                let seconds = literals::duration(&text.value()).unwrap_or_else(|reason| {
+                let Some(text) = string_literal(value, spec, diagnostics) else { return };
+                let seconds = literals::parse_duration(&text.value()).unwrap_or_else(|reason| {
                     diagnostics.error(&text, reason);
                     0
                 });
                 quote_spanned!(text.span()=> .recent(::core::time::Duration::from_secs(#seconds)))
             }
-            (word, None) => {
-                let Known { example, .. } = known;
-                diagnostics.error(argument, format!("`{word}` needs a value: write `{example}`"));
+            (_, None) => {
+                diagnostics.error(argument, format!("`{name}` needs a value: write `{example}`"));
                 return;
             }
-            (word, Some(_)) => {
-                let Known { example, .. } = known;
-                diagnostics.error(argument, format!("`{word}` takes no value: write `{example}`"));
+            (_, Some(_)) => {
+                diagnostics.error(argument, format!("`{name}` takes no value: write `{example}`"));
                 return;
             }
         };
@@ -173,21 +184,26 @@ impl Args {
     }
 }
 
-/// The text of a value that must be one.
-fn text(value: &Expr, known: &Known, diagnostics: &mut Diagnostics) -> Option<LitStr> {
-    if let Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) = value {
-        return Some(text.clone());
+/// The value of an argument that takes a string literal.
+fn string_literal(
+    value: &Expr,
+    spec: &ArgumentSpec,
+    diagnostics: &mut Diagnostics,
+) -> Option<LitStr> {
+    if let Expr::Lit(ExprLit { lit: Lit::Str(literal), .. }) = value {
+        return Some(literal.clone());
     }
-    let Known { word, example, .. } = known;
-    diagnostics.error(value, format!("`{word}` is a text between quotes: write `{example}`"));
+    let ArgumentSpec { name, example, .. } = spec;
+    diagnostics.error(value, format!("`{name}` takes a string literal: write `{example}`"));
     None
 }
 
-fn of(attribute: Attribute) -> impl Iterator<Item = &'static Known> {
-    KNOWN.iter().filter(move |known| known.attribute == attribute)
+fn arguments_of(attribute: HandlerAttribute) -> impl Iterator<Item = &'static ArgumentSpec> {
+    ARGUMENTS.iter().filter(move |spec| spec.attribute == attribute)
 }
 
-fn examples(attribute: Attribute) -> String {
-    let examples: Vec<_> = of(attribute).map(|known| format!("`{}`", known.example)).collect();
+fn examples(attribute: HandlerAttribute) -> String {
+    let examples: Vec<_> =
+        arguments_of(attribute).map(|spec| format!("`{}`", spec.example)).collect();
     examples.join(" or ")
 }

@@ -1,45 +1,49 @@
-//! What is refused, and how it is said: the mistake, and what to write instead.
+//! Checks a handler. Each message says what is wrong, and what to write instead.
 
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::ToTokens;
-use syn::{FnArg, Safety, Type};
+use syn::{Attribute, FnArg, Safety, Type};
 
 use crate::{
     diagnostics::Diagnostics,
-    handler::{Attribute, Given, Handler, Kind, Parameter, Wrapping},
+    handler::{Given, Handler, HandlerAttribute, Parameter, ParameterKind, Wrapping},
 };
 
 /// As many as Actix's own handlers take.
-const MOST_EXTRACTORS: usize = 16;
+const MAX_EXTRACTORS: usize = 16;
 
 /// Reports everything that is wrong with a handler.
-pub fn check(handler: &Handler, attribute: Attribute, diagnostics: &mut Diagnostics) {
+pub fn check(handler: &Handler, attribute: HandlerAttribute, diagnostics: &mut Diagnostics) {
     check_attributes(handler, attribute, diagnostics);
     check_qualifiers(handler, attribute, diagnostics);
     check_self_type(handler, diagnostics);
     for parameter in handler.parameters() {
         check_parameter(&parameter, attribute, diagnostics);
     }
-    check_repetition(handler, diagnostics);
-    check_number(handler, diagnostics);
+    check_duplicates(handler, diagnostics);
+    check_extractor_count(handler, diagnostics);
 }
 
-/// One attribute on a handler, once.
-fn check_attributes(handler: &Handler, attribute: Attribute, diagnostics: &mut Diagnostics) {
-    for other in handler.attributes.iter().filter(|other| is_ours(other)) {
+/// A handler has one of the attributes, once.
+fn check_attributes(handler: &Handler, attribute: HandlerAttribute, diagnostics: &mut Diagnostics) {
+    for other in handler.attributes.iter().filter(|other| is_handler_attribute(other)) {
         if other.path().segments.last().is_some_and(|last| last.ident == attribute.name()) {
-            diagnostics.error(other, format!("`#[{}]` stands here twice", attribute.name()));
+            diagnostics.error(
+                other,
+                format!("duplicate attribute `#[{}]`: remove this", attribute.name()),
+            );
         } else {
             diagnostics.error(
                 other,
                 "a handler has `#[with_session]` or `#[require_user]`, not both: keep \
-                 `#[require_user]` if only logged-in users may come",
+                 `#[require_user]` if only logged-in users may call it",
             );
         }
     }
 }
 
-pub fn is_ours(attribute: &syn::Attribute) -> bool {
+/// Whether this is `#[with_session]` or `#[require_user]`.
+pub fn is_handler_attribute(attribute: &Attribute) -> bool {
     attribute
         .path()
         .segments
@@ -47,8 +51,8 @@ pub fn is_ours(attribute: &syn::Attribute) -> bool {
         .is_some_and(|last| last.ident == "with_session" || last.ident == "require_user")
 }
 
-/// `async fn` and nothing else before the name; no `self`.
-fn check_qualifiers(handler: &Handler, attribute: Attribute, diagnostics: &mut Diagnostics) {
+/// A handler is an `async fn` without other qualifiers and without `self`.
+fn check_qualifiers(handler: &Handler, attribute: HandlerAttribute, diagnostics: &mut Diagnostics) {
     let signature = &handler.signature;
     let name = attribute.name();
     if signature.asyncness.is_none() {
@@ -64,8 +68,8 @@ fn check_qualifiers(handler: &Handler, attribute: Attribute, diagnostics: &mut D
         signature.abi.as_ref().map(|token| (token.into_token_stream(), "`extern`")),
         signature.variadic.as_ref().map(|token| (token.into_token_stream(), "variadic")),
     ];
-    for (token, word) in refused.into_iter().flatten() {
-        diagnostics.error(token, format!("a handler is not {word}: remove this"));
+    for (token, qualifier) in refused.into_iter().flatten() {
+        diagnostics.error(token, format!("a handler cannot be {qualifier}: remove this"));
     }
     if let Some(FnArg::Receiver(receiver)) = signature.inputs.first() {
         diagnostics.error(
@@ -78,89 +82,95 @@ fn check_qualifiers(handler: &Handler, attribute: Attribute, diagnostics: &mut D
     }
 }
 
-/// The function inside the generated one does not see the type that `Self` stands for.
+/// `Self` has no meaning in the function inside the generated one.
 fn check_self_type(handler: &Handler, diagnostics: &mut Diagnostics) {
-    for word in self_types(handler) {
-        diagnostics.error(word, "a handler cannot say `Self`: write the name of the type");
+    for ident in self_types(handler) {
+        diagnostics.error(ident, "a handler cannot use `Self`: write the name of the type");
     }
 }
 
-/// Where a signature says `Self`.
+/// The occurrences of `Self` in the signature.
 pub fn self_types(handler: &Handler) -> impl Iterator<Item = Ident> {
-    words(handler.signature.to_token_stream()).filter(|word| word == "Self")
+    identifiers(handler.signature.to_token_stream()).filter(|ident| ident == "Self")
 }
 
-/// All identifiers, also those between brackets.
-fn words(tokens: TokenStream) -> Box<dyn Iterator<Item = Ident>> {
+/// All identifiers, including those in nested groups.
+fn identifiers(tokens: TokenStream) -> Box<dyn Iterator<Item = Ident>> {
     Box::new(tokens.into_iter().flat_map(|token| match token {
-        TokenTree::Ident(word) => Box::new(std::iter::once(word)),
-        TokenTree::Group(group) => words(group.stream()),
+        TokenTree::Ident(ident) => Box::new(std::iter::once(ident)),
+        TokenTree::Group(group) => identifiers(group.stream()),
         TokenTree::Punct(_) | TokenTree::Literal(_) => Box::new(std::iter::empty()),
     }))
 }
 
-/// A parameter by itself.
-fn check_parameter(parameter: &Parameter, attribute: Attribute, diagnostics: &mut Diagnostics) {
+/// Checks one parameter, without the others.
+fn check_parameter(
+    parameter: &Parameter,
+    attribute: HandlerAttribute,
+    diagnostics: &mut Diagnostics,
+) {
     for conditional in parameter.attributes {
         if conditional.path().is_ident("cfg") || conditional.path().is_ident("cfg_attr") {
             diagnostics.error(
                 conditional,
-                "a parameter here cannot depend on `cfg`: write the whole handler twice, each \
-                 with its own `#[cfg(..)]`",
+                "a parameter of a handler cannot depend on `cfg`: write the whole handler twice, \
+                 each with its own `#[cfg(..)]`",
             );
         }
     }
     let ty = parameter.ty;
     match parameter.kind {
-        Kind::Given(given, wrapping, inner) => {
-            if let Some(message) = wrong_wrapping(given, wrapping, inner, attribute) {
+        ParameterKind::Given(given, wrapping, inner) => {
+            if let Some(message) = wrapping_error(given, wrapping, inner, attribute) {
                 diagnostics.error(ty, message);
             }
         }
-        Kind::Ordinary => {
+        ParameterKind::Extractor => {
             if let Type::ImplTrait(_) = ty {
-                diagnostics.error(ty, "a parameter here needs the name of its type, not `impl ..`");
+                diagnostics.error(
+                    ty,
+                    "a parameter of a handler cannot be `impl ..`: write the name of its type",
+                );
             }
         }
     }
 }
 
-/// Optional under `#[with_session]`, always there under `#[require_user]`, never a reference.
-fn wrong_wrapping(
+/// The error of a type that is not wrapped as the attribute gives it: `Option` under
+/// `#[with_session]`, bare under `#[require_user]`, and never a reference or a `Result`.
+fn wrapping_error(
     given: Given,
     wrapping: Wrapping,
     inner: &Type,
-    attribute: Attribute,
+    attribute: HandlerAttribute,
 ) -> Option<String> {
-    let unnamed = match given {
-        Given::User { named: false } => Some("User<Account>"),
-        Given::Verified { named: false } => Some("Verified<Account, IsAdmin>"),
+    let example = match given {
+        Given::User { has_type_arguments: false } => Some("User<Account>"),
+        Given::Verified { has_type_arguments: false } => Some("Verified<Account, IsAdmin>"),
         _ => None,
     };
-    let inner = unnamed.map_or_else(|| text(inner), str::to_owned);
+    let inner = example.map_or_else(|| type_to_string(inner), str::to_owned);
     let right = match (given, attribute) {
         (Given::Locals, _) => "Locals".to_owned(),
-        (_, Attribute::WithSession) => format!("Option<{inner}>"),
-        (_, Attribute::RequireUser) => inner,
+        (_, HandlerAttribute::WithSession) => format!("Option<{inner}>"),
+        (_, HandlerAttribute::RequireUser) => inner,
     };
     let what = if given == Given::Session { "session" } else { "user" };
     Some(match (attribute, given, wrapping) {
-        (_, Given::User { named: false }, _) => {
+        (_, Given::User { has_type_arguments: false }, _) => {
             format!("`User` needs the type of the app's users: write `{right}`, for example")
         }
-        (_, Given::Verified { named: false }, _) => format!(
+        (_, Given::Verified { has_type_arguments: false }, _) => format!(
             "`Verified` needs the type of the app's users and a condition: write `{right}`, for \
              example"
         ),
         (_, Given::Locals, Wrapping::Bare)
-        | (Attribute::RequireUser, _, Wrapping::Bare)
+        | (HandlerAttribute::RequireUser, _, Wrapping::Bare)
         | (
-            Attribute::WithSession,
+            HandlerAttribute::WithSession,
             Given::Session | Given::User { .. } | Given::Verified { .. },
             Wrapping::Option,
-        ) => {
-            return None;
-        }
+        ) => return None,
         (_, _, Wrapping::Reference) => {
             format!("a handler owns its `{}`: write `{right}`", given.name())
         }
@@ -169,18 +179,18 @@ fn wrong_wrapping(
             "a handler never meets the error of its {what}: the response is 503 before it runs; \
              write `{right}`"
         ),
-        (Attribute::WithSession, _, Wrapping::Bare) => format!(
+        (HandlerAttribute::WithSession, _, Wrapping::Bare) => format!(
             "under `#[with_session]` there may be no {what}: write `{right}`, or \
              `#[require_user]` above the function to refuse strangers"
         ),
-        (Attribute::RequireUser, _, Wrapping::Option) => {
+        (HandlerAttribute::RequireUser, _, Wrapping::Option) => {
             format!("under `#[require_user]` the {what} is always there: write `{right}`")
         }
     })
 }
 
-/// A type as it is usually written.
-fn text(ty: &Type) -> String {
+/// The type with the spaces that `rustfmt` leaves.
+fn type_to_string(ty: &Type) -> String {
     let mut text = ty.to_token_stream().to_string();
     for (spaced, tight) in [(" :: ", "::"), (":: ", "::"), (" < ", "<"), (" >", ">"), (" ,", ",")] {
         text = text.replace(spaced, tight);
@@ -188,11 +198,11 @@ fn text(ty: &Type) -> String {
     text
 }
 
-/// Each of ours once.
-fn check_repetition(handler: &Handler, diagnostics: &mut Diagnostics) {
+/// A handler takes each given type at most once.
+fn check_duplicates(handler: &Handler, diagnostics: &mut Diagnostics) {
     let mut seen = Vec::new();
     for parameter in handler.parameters() {
-        let Kind::Given(given, ..) = parameter.kind else { continue };
+        let ParameterKind::Given(given, ..) = parameter.kind else { continue };
         if seen.contains(&given.name()) {
             diagnostics.error(
                 parameter.ty,
@@ -203,14 +213,14 @@ fn check_repetition(handler: &Handler, diagnostics: &mut Diagnostics) {
     }
 }
 
-fn check_number(handler: &Handler, diagnostics: &mut Diagnostics) {
-    let mut ordinary = handler.parameters().filter(Parameter::is_ordinary);
-    if let Some(parameter) = ordinary.nth(MOST_EXTRACTORS) {
+fn check_extractor_count(handler: &Handler, diagnostics: &mut Diagnostics) {
+    let mut extractors = handler.parameters().filter(Parameter::is_extractor);
+    if let Some(parameter) = extractors.nth(MAX_EXTRACTORS) {
         diagnostics.error(
             parameter.ty,
             format!(
-                "a handler takes at most {MOST_EXTRACTORS} extractors besides `Session`, `User`, \
-                 `Verified` and `Locals`: take several as one tuple"
+                "a handler takes at most {MAX_EXTRACTORS} extractors besides `Session`, `User`, \
+                 `Verified` and `Locals`: combine several into a tuple"
             ),
         );
     }

@@ -1,9 +1,9 @@
-//! The handler that is generated.
+//! Generates the function that Actix calls.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{
-    Attribute as SynAttribute, FnArg, GenericParam, Generics, Meta, Receiver, ReturnType, Safety,
+    Attribute, FnArg, GenericParam, Generics, Meta, PatType, Receiver, ReturnType, Safety,
     Signature,
 };
 
@@ -11,7 +11,7 @@ use crate::{
     args::Args,
     check,
     diagnostics::Diagnostics,
-    handler::{Attribute, Handler},
+    handler::{Handler, HandlerAttribute},
     paths,
 };
 
@@ -19,6 +19,7 @@ use crate::{
 ///
 /// ```text
 /// #[get("/me")]
+/// #[require_user]
 /// async fn me(user: User<Account>, query: Query<Page>) -> impl Responder { .. }
 /// ```
 ///
@@ -41,50 +42,40 @@ use crate::{
 /// }
 /// ```
 ///
-/// so that a route attribute, above or below, finds exactly one function of the same name.
-pub fn expand(handler: &Handler, attribute: Attribute, args: &Args) -> TokenStream {
-    let call = call(handler, attribute, args);
-    let inner = inner(handler, handler.signature.clone());
-    outer(handler, &quote!(#inner #call))
+/// One function of the same name is left, so a route attribute above or below finds exactly that one.
+pub fn expand(handler: &Handler, attribute: HandlerAttribute, args: &Args) -> TokenStream {
+    let call = handle_call(handler, attribute, args);
+    let original = original_function(handler, handler.signature.clone());
+    wrapper_function(handler, &quote!(#original #call))
 }
 
-/// What is left of a handler with mistakes: the same name and shape, so that nothing else in the
-/// app stops to compile, and the function inside it, so that the editor goes on to help.
-pub fn recover(handler: &Handler, diagnostics: Diagnostics) -> TokenStream {
+/// Expands a handler that has errors. The function keeps its name and its shape, so that the rest of
+/// the app still compiles, and contains the original, so that an editor still helps in it.
+pub fn expand_with_errors(handler: &Handler, diagnostics: Diagnostics) -> TokenStream {
     let mut signature = handler.signature.clone();
     signature.constness = None;
     signature.asyncness.get_or_insert_default();
     signature.safety = Safety::Default;
     signature.abi = None;
-    // Without what they do not have, these bodies would be one mistake more.
-    let lost = signature.variadic.is_some()
+    // Here the original would only add errors of its own.
+    let cannot_compile = signature.variadic.is_some()
         || signature.receiver().is_some()
-        || handler.parameters().any(|parameter| parameter.is_unnamed())
+        || handler.parameters().any(|parameter| parameter.lacks_type_arguments())
         || check::self_types(handler).next().is_some();
-    let inner = if lost {
-        TokenStream::new()
-    } else {
-        let inner = inner(handler, signature);
-        quote!(#[allow(dead_code)] #inner)
-    };
-    let outer = outer(handler, &quote!(#inner ::core::unreachable!()));
+    let original = (!cannot_compile).then(|| {
+        let original = original_function(handler, signature);
+        quote!(#[allow(dead_code)] #original)
+    });
+    let wrapper = wrapper_function(handler, &quote!(#original ::core::unreachable!()));
     let errors = diagnostics.into_tokens();
-    quote!(#errors #outer)
+    quote!(#errors #wrapper)
 }
 
-/// The attributes of the handler but ours and those that belong to one place alone.
-fn attributes_but(handler: &Handler, place: &Place) -> impl Iterator<Item = TokenStream> {
-    let attributes = handler.attributes.iter();
-    attributes
-        .filter(|attribute| !check::is_ours(attribute) && Place::of(attribute) != *place)
-        .map(allowed)
-}
-
-/// The function that Actix sees.
-fn outer(handler: &Handler, body: &TokenStream) -> TokenStream {
-    let attributes = attributes_but(handler, &Place::Inner);
+/// The function that Actix calls.
+fn wrapper_function(handler: &Handler, body: &TokenStream) -> TokenStream {
+    let attributes = attributes_for(handler, Target::Wrapper);
     let private = paths::private();
-    let (request, payload) = (local("request"), local("payload"));
+    let (request, payload) = (hygienic_ident("request"), hygienic_ident("payload"));
     let visibility = &handler.visibility;
     let Signature { ident, generics, .. } = &handler.signature;
     let where_clause = &generics.where_clause;
@@ -100,19 +91,18 @@ fn outer(handler: &Handler, body: &TokenStream) -> TokenStream {
     }
 }
 
-/// The function as it was written.
-fn inner(handler: &Handler, mut signature: Signature) -> TokenStream {
-    let attributes = attributes_but(handler, &Place::Outer);
+/// The function as the app wrote it.
+fn original_function(handler: &Handler, mut signature: Signature) -> TokenStream {
+    let attributes = attributes_for(handler, Target::Original);
     for input in &mut signature.inputs {
-        let (FnArg::Typed(syn::PatType { attrs, .. }) | FnArg::Receiver(Receiver { attrs, .. })) =
-            input;
+        let (FnArg::Typed(PatType { attrs, .. }) | FnArg::Receiver(Receiver { attrs, .. })) = input;
         attrs.retain(|attribute| {
-            !["doc", "cfg", "cfg_attr"].iter().any(|it| attribute.path().is_ident(it))
+            !["doc", "cfg", "cfg_attr"].iter().any(|name| attribute.path().is_ident(name))
         });
     }
     let body = &handler.body;
     quote! {
-        // The attribute and Actix ask for these forms; the body stays under the app's own lints.
+        // The form of a handler causes these lints. The app's own lints apply to the body.
         #[allow(
             clippy::future_not_send,
             clippy::needless_pass_by_value,
@@ -124,21 +114,22 @@ fn inner(handler: &Handler, mut signature: Signature) -> TokenStream {
     }
 }
 
-/// The call of the runtime, with the types of the parameters where they were written.
-fn call(handler: &Handler, attribute: Attribute, args: &Args) -> TokenStream {
+/// The call of the runtime. The type of each parameter keeps its span.
+fn handle_call(handler: &Handler, attribute: HandlerAttribute, args: &Args) -> TokenStream {
     let private = paths::private();
-    let (request, payload) = (local("request"), local("payload"));
+    let (request, payload) = (hygienic_ident("request"), hygienic_ident("payload"));
     let attribute_type = match attribute {
-        Attribute::WithSession => quote!(#private::WithSession),
-        Attribute::RequireUser => quote!(#private::RequireUser),
+        HandlerAttribute::WithSession => quote!(#private::WithSession),
+        HandlerAttribute::RequireUser => quote!(#private::RequireUser),
     };
-    let arguments = args.calls(handler.parameters().find_map(|parameter| parameter.user_type()));
+    let user = handler.parameters().find_map(|parameter| parameter.user_type());
+    let method_calls = args.method_calls(user);
     let (mut given, mut given_names) = (Vec::new(), Vec::new());
     let (mut extracted, mut extracted_names) = (Vec::new(), Vec::new());
     let mut names = Vec::new();
     for (index, parameter) in handler.parameters().enumerate() {
-        let (name, ty) = (local(&format!("p{index}")), parameter.ty);
-        if parameter.is_ordinary() {
+        let (name, ty) = (hygienic_ident(&format!("p{index}")), parameter.ty);
+        if parameter.is_extractor() {
             extracted.push(quote!(#private::extracted::<#ty>()));
             extracted_names.push(name.clone());
         } else {
@@ -147,26 +138,27 @@ fn call(handler: &Handler, attribute: Attribute, args: &Args) -> TokenStream {
         }
         names.push(name);
     }
-    let response = response(&handler.signature, &names, &request);
+    let respond = respond_call(&handler.signature, &names, &request);
     quote! {
         #private::handle(
             #request,
             #payload,
-            #attribute_type::new() #arguments,
+            #attribute_type::new() #method_calls,
             (#(#given,)*),
             (#(#extracted,)*),
-            |(#(#given_names,)*), (#(#extracted_names,)*), #request| async move { #response },
+            |(#(#given_names,)*), (#(#extracted_names,)*), #request| async move { #respond },
         )
         .await
     }
 }
 
-/// The call of the handler and the response of its value, underlined as the type it returns.
-fn response(signature: &Signature, names: &[Ident], request: &Ident) -> TokenStream {
+/// The call of the original function, whose value becomes the response. It has the span of the return
+/// type, where the compiler reports a type that is no `Responder`.
+fn respond_call(signature: &Signature, names: &[Ident], request: &Ident) -> TokenStream {
     let private = paths::private();
     let (first, last) = match &signature.output {
         ReturnType::Default => (signature.ident.span(), signature.ident.span()),
-        ReturnType::Type(_, ty) => ends(ty),
+        ReturnType::Type(_, ty) => first_and_last_span(ty),
     };
     let mut ident = signature.ident.clone();
     ident.set_span(first.resolved_at(ident.span()));
@@ -175,14 +167,14 @@ fn response(signature: &Signature, names: &[Ident], request: &Ident) -> TokenStr
     quote_spanned!(first=> #private::respond(#value, &#request))
 }
 
-/// The places of the first and the last token.
-fn ends(tokens: impl ToTokens) -> (Span, Span) {
+/// The spans of the first and the last token.
+fn first_and_last_span(tokens: impl ToTokens) -> (Span, Span) {
     let mut tokens = tokens.into_token_stream().into_iter().map(|token| token.span());
     let first = tokens.next().unwrap_or_else(Span::call_site);
     (first, tokens.last().unwrap_or(first))
 }
 
-/// `::<T, N>`, without lifetimes, which must not be named here.
+/// `::<T, N>`. Lifetimes are left out: late-bound ones cannot be written there.
 fn turbofish(generics: &Generics) -> TokenStream {
     let names = generics.params.iter().filter_map(|parameter| match parameter {
         GenericParam::Lifetime(_) => None,
@@ -193,40 +185,50 @@ fn turbofish(generics: &Generics) -> TokenStream {
     if names.is_empty() { TokenStream::new() } else { quote!(::<#(#names),*>) }
 }
 
-/// A name that no name of the app meets: its span hides it from variables, its prefix from items.
-fn local(name: &str) -> Ident {
+/// A name that collides with no name of the app: its span hides it from variables, its prefix from
+/// items.
+fn hygienic_ident(name: &str) -> Ident {
     Ident::new(&format!("__locals_{name}"), Span::mixed_site())
 }
 
-/// Where an attribute of the handler belongs.
-#[derive(PartialEq, Eq)]
-enum Place {
-    Outer,
-    Inner,
+/// The functions that an attribute of the handler is moved to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Target {
+    Wrapper,
+    Original,
     Both,
 }
 
-impl Place {
-    fn of(attribute: &SynAttribute) -> Self {
+impl Target {
+    fn of(attribute: &Attribute) -> Self {
         let mut segments =
             attribute.path().segments.iter().map(|segment| segment.ident.to_string());
         let (first, last) = (segments.next().unwrap_or_default(), segments.next_back());
         let is_actix = ["actix_web", "web", "routes"].contains(&first.as_str());
         match last.as_deref() {
-            None if is_route(&first) => Self::Outer,
-            Some(last) if is_actix && is_route(last) => Self::Outer,
-            // What concerns the name that the app uses.
-            None if ["doc", "deprecated", "must_use"].contains(&first.as_str()) => Self::Outer,
+            None if is_route(&first) => Self::Wrapper,
+            Some(last) if is_actix && is_route(last) => Self::Wrapper,
+            // These concern the function that the rest of the app names.
+            None if ["doc", "deprecated", "must_use"].contains(&first.as_str()) => Self::Wrapper,
             None if ["allow", "warn", "deny", "forbid", "expect"].contains(&first.as_str()) => {
                 Self::Both
             }
-            // Their arguments are the handler's own, as with `tracing::instrument`.
-            _ => Self::Inner,
+            // These may name the parameters, as `tracing::instrument` does.
+            _ => Self::Original,
         }
     }
 }
 
-/// The attributes of Actix that make a function a route.
+/// The attributes of the handler for one of the two functions, without ours.
+fn attributes_for(handler: &Handler, function: Target) -> impl Iterator<Item = TokenStream> {
+    let others =
+        handler.attributes.iter().filter(|attribute| !check::is_handler_attribute(attribute));
+    others
+        .filter(move |attribute| [function, Target::Both].contains(&Target::of(attribute)))
+        .map(expect_to_allow)
+}
+
+/// Whether Actix has a route attribute of this name.
 fn is_route(name: &str) -> bool {
     matches!(
         name,
@@ -244,8 +246,9 @@ fn is_route(name: &str) -> bool {
     )
 }
 
-/// `expect` as `allow`: what it expects happens in one of the two functions, not in both.
-fn allowed(attribute: &SynAttribute) -> TokenStream {
+/// Turns `expect` into `allow`: the lint is raised in one of the two functions, and the other would
+/// report an unfulfilled expectation.
+fn expect_to_allow(attribute: &Attribute) -> TokenStream {
     match &attribute.meta {
         Meta::List(list) if list.path.is_ident("expect") => {
             let lints = &list.tokens;

@@ -1,4 +1,29 @@
 //! The macros of [`locals`](https://docs.rs/locals), which re-exports and documents them.
+//!
+//! To see the expansion of one handler or one derive, set `LOCALS_EXPAND` to the name of the function or
+//! the type. The expansion is printed to stderr, and `rustfmt` formats it:
+//!
+//! ```sh
+//! touch src/main.rs
+//! LOCALS_EXPAND=me cargo check --quiet 2>&1 | rustfmt --edition 2024
+//! ```
+//!
+//! `touch` makes Cargo compile the app again: Cargo does not track this variable.
+
+// Editors run the macros on half-written code. A panic there would break completion.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::string_slice,
+        clippy::todo,
+        clippy::unimplemented,
+        clippy::unreachable,
+        clippy::unwrap_used
+    )
+)]
 
 use proc_macro::TokenStream;
 use proc_macro2::TokenStream as TokenStream2;
@@ -8,33 +33,37 @@ use syn::parse_macro_input;
 mod args;
 mod auth_user;
 mod check;
-mod columns;
 mod diagnostics;
 mod expand;
 mod handler;
 mod literals;
 mod paths;
+mod print;
+#[cfg(test)]
+mod tests;
 mod user_key;
 
 use crate::{
     args::Args,
     diagnostics::Diagnostics,
-    handler::{Attribute, Handler},
+    handler::{Handler, HandlerAttribute},
+    print::print_if_requested,
 };
 
-/// A handler that anybody may call, and that may see who does.
+/// Makes an `async fn` a request handler that may read the session.
 ///
-/// Beside ordinary extractors it takes, in any order, each at most once:
+/// Every request reaches it, logged in or not. Beside ordinary extractors it takes these parameters, in
+/// any order, each at most once:
 ///
-/// | parameter | what it is |
+/// | parameter | value |
 /// |---|---|
 /// | `Option<Session>` | the session, if there is one |
-/// | `Option<User<T>>` | the user, if somebody is logged in |
+/// | `Option<User<T>>` | the user, if one is logged in |
 /// | `Option<Verified<T, C>>` | the user, if they meet the condition `C` |
 /// | `Locals` | reads the session, sets and removes the cookie |
 ///
-/// The attribute stands above or below the route attribute, or above a plain function that is
-/// given to `.to(..)`.
+/// The attribute stands above or below the route attribute, or above a plain function that is passed to
+/// `.to(..)`.
 ///
 /// ```
 /// use actix_web::{Responder, get};
@@ -52,18 +81,18 @@ use crate::{
 /// }
 /// ```
 ///
-/// The types are read by name: write them out, not as an alias of your own.
+/// The attribute recognizes the types by name: do not write an alias of another name.
 ///
-/// | argument | what it does |
+/// | argument | effect |
 /// |---|---|
-/// | `guest_only = "/"` | sends logged-in users on to this path; for login pages |
-/// | `cross_origin` | lets in requests of other origins, without their session |
+/// | `guest_only = "/"` | redirects logged-in users to this path; for login pages |
+/// | `cross_origin` | accepts requests from other origins, without their session |
 ///
 /// # `cross_origin`
 ///
-/// A request that changes something (any method but GET, HEAD and OPTIONS, or a WebSocket) and
-/// comes from another origin is refused with 403. `#[with_session(cross_origin)]` lets it in,
-/// without its session: for webhooks, and for identity providers that answer with a POST.
+/// A request from another origin that may change something (any method but GET, HEAD and OPTIONS, or a
+/// WebSocket) is refused with 403. `#[with_session(cross_origin)]` accepts it, without its session. This
+/// is for webhooks, and for identity providers that respond with a POST.
 ///
 /// ```
 /// use actix_web::{HttpResponse, post};
@@ -77,28 +106,28 @@ use crate::{
 /// ```
 #[proc_macro_attribute]
 pub fn with_session(args: TokenStream, item: TokenStream) -> TokenStream {
-    annotate(args.into(), &item.into(), Attribute::WithSession).into()
+    expand_handler(args.into(), &item.into(), HandlerAttribute::WithSession).into()
 }
 
-/// A handler that only logged-in users may call; others are answered 401.
+/// Makes an `async fn` a request handler for logged-in users. Other requests get the response 401.
 ///
-/// Beside ordinary extractors it takes, in any order, each at most once:
+/// Beside ordinary extractors it takes these parameters, in any order, each at most once:
 ///
-/// | parameter | what it is |
+/// | parameter | value |
 /// |---|---|
 /// | `Session` | the session |
 /// | `User<T>` | the user |
-/// | `Verified<T, C>` | the user, who meets the condition `C`; others are answered 403 |
+/// | `Verified<T, C>` | the user, who meets the condition `C`; other users get 403 |
 /// | `Locals` | reads the session, sets and removes the cookie |
 ///
-/// The types are read by name: write them out, not as an alias of your own. The 401 is sent before any
-/// other extractor runs: nothing of a stranger's body is read.
+/// The attribute recognizes the types by name: do not write an alias of another name. The 401 is sent
+/// before any other extractor runs, so the body of a request without a session is never read.
 ///
-/// | argument | what it does |
+/// | argument | effect |
 /// |---|---|
-/// | `redirect = "/login"` | sends a browser that asks for a page to this path, with `?next=` |
-/// | `check = Account::is_admin` | 403 for users of whom this `fn(&T) -> bool`, or closure, says no |
-/// | `recent = "10m"` | only within this time after the login: a number and `s`, `m`, `h` or `d`, such as `1h30m` |
+/// | `redirect = "/login"` | redirects a browser that requests a page to this path, with `?next=` |
+/// | `check = Account::is_admin` | 403 for users for whom this `fn(&T) -> bool`, or closure, returns `false` |
+/// | `recent = "10m"` | accepts only a login that is not older than this: a number and `s`, `m`, `h` or `d`, such as `1h30m` |
 ///
 /// ```
 /// use actix_web::{Responder, get};
@@ -114,23 +143,24 @@ pub fn with_session(args: TokenStream, item: TokenStream) -> TokenStream {
 /// ```
 #[proc_macro_attribute]
 pub fn require_user(args: TokenStream, item: TokenStream) -> TokenStream {
-    annotate(args.into(), &item.into(), Attribute::RequireUser).into()
+    expand_handler(args.into(), &item.into(), HandlerAttribute::RequireUser).into()
 }
 
-/// Makes a struct the app's user: a row of a table, with an id.
+/// Implements [`AuthUser`](trait.AuthUser.html) for a struct: the app's user, which is a row of a table
+/// and has an id.
 ///
 /// | attribute | on | default |
 /// |---|---|---|
 /// | `#[auth_user(table = "accounts")]` | the struct | `users` |
 /// | `#[auth_user(sessions = "staff_sessions")]` | the struct; the table in which `SqlStore` keeps their sessions | `user_sessions` |
 /// | `#[auth_user(columns("id", "email"))]` | the struct; the columns that its row is read from, or `columns(all)` | those of the fields |
-/// | `#[auth_user(session = Cart)]` | the struct; what the app keeps with each session, see [`SessionData`](trait.SessionData.html) | nothing |
-/// | `#[auth_user(id)]` | the field of the id | the field named `id` |
-/// | `#[auth_user(id = "account_id")]` | the field of the id, where its column is named otherwise | that of the field |
-/// | `#[auth_user(credential)]` | a field that sessions are bound to, such as the hash of the password; as many as you like | none |
+/// | `#[auth_user(session = Cart)]` | the struct; the type of the session data, see [`SessionData`](trait.SessionData.html) | no session data |
+/// | `#[auth_user(id)]` | the field that holds the id | the field named `id` |
+/// | `#[auth_user(id = "account_id")]` | the field that holds the id, if its column has another name | the column of the field |
+/// | `#[auth_user(credential)]` | any number of fields that sessions are bound to, such as the hash of the password | none |
 ///
-/// The id is an integer (`i64`, `i32`, `i16`, `u64` or `u32`), `String`, `Uuid`, or a type of the app's
-/// own around one of them that derives [`UserKey`](derive@UserKey).
+/// The id is an integer (`i64`, `i32`, `i16`, `u64` or `u32`), a `String`, a `Uuid`, or a type of the
+/// app's own that contains one of them and derives [`UserKey`](derive@UserKey).
 ///
 /// ```
 /// use locals::AuthUser;
@@ -145,16 +175,17 @@ pub fn require_user(args: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// # Columns
 ///
-/// `SqlStore` reads those columns of the table that `sqlx::FromRow` looks for, and no others. So a
-/// migration may add, drop and change the others while the app runs, a role of the database need not be
-/// allowed to read them, and what is large costs nothing.
+/// `SqlStore` reads only the columns of the table that `sqlx::FromRow` reads. So a migration may add,
+/// drop and change the other columns while the app runs, the database role needs no permission to read
+/// them, and large columns cost nothing.
 ///
-/// They are the names of the fields, as `#[sqlx(..)]` says it: with `rename` and `rename_all`, which
-/// name the column of the id, too; without those that `skip`; and those with `default` only where the
-/// table has them. A field with `flatten` may be made of any columns, so all are read.
+/// The columns have the names of the fields, changed as `#[sqlx(..)]` says: `rename` and `rename_all`
+/// apply, to the column of the id too. Fields that `skip` have no column. Those with `default` are read
+/// only if the table has their column. A field with `flatten` may be made of any columns, so all columns
+/// are read.
 ///
-/// A `FromRow` that is written by hand may read other columns than the fields are named. Then name
-/// them, with that of the id, or read all:
+/// A `FromRow` that is written by hand may read columns with other names. Then list them, including that
+/// of the id, or read all:
 ///
 /// ```
 /// use locals::AuthUser;
@@ -177,8 +208,8 @@ pub fn require_user(args: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// # Sessions of several types of user
 ///
-/// The sessions of two types of user in one database are in two tables. Whoever is logged in as one is
-/// nobody to the other:
+/// If one database has two types of user, their sessions are in two tables. A session of one type is not
+/// valid for the other:
 ///
 /// ```
 /// use locals::AuthUser;
@@ -194,23 +225,23 @@ pub fn require_user(args: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// # Credentials
 ///
-/// A session opens nothing any more when a field marked as credential has another value than when the
-/// session began, whoever has changed it: a password that is set by hand, in SQL, logs the user out
-/// everywhere. What is kept of the fields is a digest. Sessions from before the first field was
-/// marked have none, and open nothing either. Every type of user from which a session is made marks
-/// the same fields.
+/// A session is valid only while each field marked `credential` has the value that it had when the
+/// session began, whoever changes it: setting a password by hand, in SQL, logs the user out everywhere.
+/// Only a digest of the fields is stored. Sessions from before the first field was marked have no digest,
+/// and are not valid either. All types of user that sessions are made from must mark the same fields.
 #[proc_macro_derive(AuthUser, attributes(auth_user))]
 pub fn auth_user(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as syn::DeriveInput);
-    auth_user::derive(&input).into()
+    print_if_requested(&input.ident, auth_user::derive(&input)).into()
 }
 
-/// Makes a struct with one field the type of users' ids, so that an id of something else is none.
+/// Implements [`UserKey`](trait.UserKey.html) for a struct with one field, so that the app's users have
+/// a type of id that no other id has.
 ///
-/// The field is of a type that ids have: `i64`, `i32`, `i16`, `u64`, `u32`, `String`, `Uuid`, or another
-/// that derives this. The trait [`UserKey`](trait.UserKey.html) is implemented, and
-/// `From<AccountId> for UserId` and `TryFrom<UserId> for AccountId`. To be read from a row of `sqlx`, it
-/// has `#[derive(sqlx::Type)]` and `#[sqlx(transparent)]` besides.
+/// The field has a type that an id may have: `i64`, `i32`, `i16`, `u64`, `u32`, `String`, `Uuid`, or
+/// another type that derives this. Besides the trait, `From<AccountId> for UserId` and
+/// `TryFrom<UserId> for AccountId` are implemented. If `sqlx` is to read the id from a row, derive
+/// `sqlx::Type` too, with `#[sqlx(transparent)]`.
 ///
 /// ```
 /// use locals::{AuthUser, UserKey};
@@ -227,61 +258,32 @@ pub fn auth_user(input: TokenStream) -> TokenStream {
 #[proc_macro_derive(UserKey)]
 pub fn user_key(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as syn::DeriveInput);
-    user_key::derive(&input).into()
+    print_if_requested(&input.ident, user_key::derive(&input)).into()
 }
 
-/// What an attribute makes of the item below it.
-fn annotate(args: TokenStream2, item: &TokenStream2, attribute: Attribute) -> TokenStream2 {
+/// Expands `#[with_session]` or `#[require_user]`.
+fn expand_handler(
+    args: TokenStream2,
+    item: &TokenStream2,
+    attribute: HandlerAttribute,
+) -> TokenStream2 {
     let Ok(handler) = syn::parse2::<Handler>(item.clone()) else {
-        return refuse(item, attribute);
+        return reject_item(item, attribute);
     };
     let mut diagnostics = Diagnostics::default();
     let args = Args::parse(args, attribute, &mut diagnostics);
     check::check(&handler, attribute, &mut diagnostics);
-    if diagnostics.is_empty() {
+    let expansion = if diagnostics.is_empty() {
         expand::expand(&handler, attribute, &args)
     } else {
-        expand::recover(&handler, diagnostics)
-    }
+        expand::expand_with_errors(&handler, diagnostics)
+    };
+    print_if_requested(&handler.signature.ident, expansion)
 }
 
-/// The answer to an item that is no function: the item, and what is wrong.
-fn refuse(item: &TokenStream2, attribute: Attribute) -> TokenStream2 {
+/// Returns an item that is not a function unchanged, with an error.
+fn reject_item(item: &TokenStream2, attribute: HandlerAttribute) -> TokenStream2 {
     let message = format!("`#[{}]` goes above an `async fn`", attribute.name());
     let error = syn::Error::new(proc_macro2::Span::call_site(), message).into_compile_error();
     quote!(#error #item)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::{fs, path::Path};
-
-    use super::*;
-
-    /// The code between the fences below a heading of the page, without what rustdoc hides.
-    fn code(page: &str, heading: &str) -> TokenStream2 {
-        let (_, section) = page.split_once(heading).expect("the heading");
-        let block = section.split("```").nth(1).expect("a block of code");
-        let (_, code) = block.split_once('\n').expect("more than the fence");
-        let shown = code.lines().filter(|line| *line != "#" && !line.starts_with("# "));
-        shown.collect::<Vec<_>>().join("\n").parse().expect("Rust")
-    }
-
-    #[test]
-    fn the_expansion_that_the_guide_shows_is_the_real_one() {
-        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/handlers.md");
-        let page = fs::read_to_string(page).expect("the page");
-        let source = code(&page, "What stands in the source");
-        let mut source = syn::parse2::<Handler>(source).expect("a handler");
-        let ours = source.attributes.remove(0);
-        assert!(ours.path().is_ident("require_user") && source.attributes.is_empty());
-        let Handler { visibility, signature, body, .. } = source;
-
-        let item = quote!(#visibility #signature #body);
-        let expanded = annotate(TokenStream2::new(), &item, Attribute::RequireUser).to_string();
-        let shown = code(&page, "What the compiler sees").to_string();
-        // How tokens are spaced depends on who wrote them.
-        let same = shown.replace(' ', "") == expanded.replace(' ', "");
-        assert!(same, "`docs/handlers.md` shows\n{shown}\nand the macro prints\n{expanded}\n");
-    }
 }

@@ -1,4 +1,4 @@
-//! The one place that names the runtime.
+//! The paths of the runtime: generated code gets all of them from here.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -18,7 +18,7 @@ pub fn session_data() -> TokenStream {
     quote!(::locals::SessionData)
 }
 
-/// What takes the fields marked `#[auth_user(credential)]`.
+/// The digest of the fields marked `#[auth_user(credential)]`.
 pub fn credential_digest() -> TokenStream {
     quote!(::locals::CredentialDigest)
 }
@@ -33,7 +33,7 @@ pub fn user_key() -> TokenStream {
     quote!(::locals::UserKey)
 }
 
-/// The id of a user, whatever its type.
+/// The id of a user of any type.
 pub fn user_id() -> TokenStream {
     quote!(::locals::UserId)
 }
@@ -43,7 +43,7 @@ pub fn user_id_kind() -> TokenStream {
     quote!(::locals::UserIdKind)
 }
 
-/// The error of an id of another kind.
+/// The error for an id of another kind.
 pub fn wrong_id_kind() -> TokenStream {
     quote!(::locals::WrongIdKind)
 }

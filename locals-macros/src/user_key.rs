@@ -7,16 +7,16 @@ use syn::{Data, DataStruct, DeriveInput, Error, Field, Fields, Index, Member, sp
 use crate::paths;
 
 pub fn derive(input: &DeriveInput) -> TokenStream {
-    match only_field(input) {
+    match single_field(input) {
         Ok((member, field)) => expand(input, &member, field),
         Err(error) => error.into_compile_error(),
     }
 }
 
 /// The field that holds the id.
-fn only_field(input: &DeriveInput) -> Result<(Member, &Field), Error> {
+fn single_field(input: &DeriveInput) -> Result<(Member, &Field), Error> {
     if !input.generics.params.is_empty() {
-        let message = "a type of ids has no generic parameters: it is the id of one table";
+        let message = "an id type cannot have generic parameters: it is the id of one table";
         return Err(Error::new_spanned(&input.generics, message));
     }
     let fields = match &input.data {
@@ -28,8 +28,7 @@ fn only_field(input: &DeriveInput) -> Result<(Member, &Field), Error> {
     let (Some(field), None) = (fields.next(), fields.next()) else {
         let name = &input.ident;
         let message = format!(
-            "a type of ids is a struct with one field, which holds the id: write \
-             `struct {name}(i64);`"
+            "an id type is a struct with one field, which holds the id: write `struct {name}(i64);`"
         );
         return Err(Error::new_spanned(name, message));
     };
@@ -41,7 +40,7 @@ fn expand(input: &DeriveInput, member: &Member, field: &Field) -> TokenStream {
     let (name, ty) = (&input.ident, &field.ty);
     let (user_key, user_id) = (paths::user_key(), paths::user_id());
     let (kind, wrong) = (paths::user_id_kind(), paths::wrong_id_kind());
-    // At the type of the field, where the compiler says what types it may have.
+    // With the span of the field's type, where the compiler reports a type that cannot be an id.
     let inner = quote_spanned!(ty.span()=> <#ty as #user_key>);
     quote! {
         #[automatically_derived]

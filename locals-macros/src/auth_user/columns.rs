@@ -1,7 +1,7 @@
-//! The columns of a user's row, as the derive of `sqlx::FromRow` looks for them.
+//! The columns of a user's row, as `#[derive(sqlx::FromRow)]` reads them.
 //!
-//! What `#[sqlx(..)]` means is for that derive to say, and also what is wrong with it: what cannot be
-//! read here is left to it.
+//! The derive of `sqlx` decides what `#[sqlx(..)]` means, and reports what is wrong with it. Here what
+//! cannot be parsed is ignored.
 
 use heck::{ToKebabCase, ToLowerCamelCase, ToShoutySnakeCase, ToSnakeCase, ToUpperCamelCase};
 use syn::{
@@ -10,70 +10,70 @@ use syn::{
 
 use crate::diagnostics::Diagnostics;
 
-/// A column, and whether the row cannot be read without it.
+/// A column of the user's table.
 pub struct Column {
     pub name: String,
+    /// Whether reading the row fails without it.
     pub is_required: bool,
 }
 
-/// The field of the id, and the column that has it.
+/// The field that holds the id, and its column.
 pub struct IdColumn<'a> {
     pub field: &'a Field,
     pub column: String,
 }
 
-/// What `#[sqlx(..)]` says above a struct.
+/// The `#[sqlx(..)]` attributes above a struct.
 #[derive(Default)]
-pub struct Container {
+pub struct SqlxAttributes {
     rename_all: Option<String>,
     has_default: bool,
 }
 
-/// What a field is made of.
-enum Source {
-    /// This column.
+/// Where the value of a field comes from.
+enum FieldSource {
     Column(Column),
-    /// Several, which the type of the field knows.
+    /// From several columns, which the type of the field determines.
     Flattened,
-    /// Nothing in the row.
+    /// Not from the row.
     Skipped,
 }
 
-impl Container {
-    pub fn read(attributes: &[Attribute]) -> Self {
-        let mut container = Self::default();
-        for setting in settings(attributes) {
+impl SqlxAttributes {
+    pub fn parse(attributes: &[Attribute]) -> Self {
+        let mut parsed = Self::default();
+        for setting in sqlx_settings(attributes) {
             if setting.path().is_ident("rename_all") {
-                container.rename_all = text(&setting);
+                parsed.rename_all = string_value(&setting);
             }
-            container.has_default |= setting.path().is_ident("default");
+            parsed.has_default |= setting.path().is_ident("default");
         }
-        container
+        parsed
     }
 
-    /// The column of the id: the one that is named, or else the one that the field is read from.
-    pub fn id<'a>(
+    /// The column of the id: `column` if it is named, or else the one that the field is read from.
+    pub fn id_column<'a>(
         &self,
         field: &'a Field,
-        named: Option<String>,
+        column: Option<String>,
         diagnostics: &mut Diagnostics,
     ) -> IdColumn<'a> {
-        let read = match self.source_of(field) {
-            Source::Column(column) => column.name,
-            Source::Flattened => name_of(field),
-            Source::Skipped => {
+        let source = match self.source_of(field) {
+            FieldSource::Column(column) => column.name,
+            FieldSource::Flattened => field_name(field),
+            FieldSource::Skipped => {
                 diagnostics.error(
                     field,
-                    "the id is not read from the row, and would be the same for all users: take \
-                     `skip` away",
+                    "the id is not read from the row, and would be the same for all users: remove \
+                     `skip`",
                 );
-                name_of(field)
+                field_name(field)
             }
         };
-        IdColumn { field, column: named.unwrap_or(read) }
+        IdColumn { field, column: column.unwrap_or(source) }
     }
 
-    /// The columns that the fields are read from; `None` where that cannot be known.
+    /// The columns that the fields are read from, or `None` if they are not known.
     pub fn columns<'a>(
         &self,
         fields: impl IntoIterator<Item = &'a Field>,
@@ -82,13 +82,13 @@ impl Container {
         let mut columns = Vec::new();
         for field in fields {
             let mut column = match self.source_of(field) {
-                Source::Column(column) => column,
-                Source::Skipped => continue,
-                Source::Flattened => return None,
+                FieldSource::Column(column) => column,
+                FieldSource::Skipped => continue,
+                FieldSource::Flattened => return None,
             };
             if let Some(id) = id.filter(|id| std::ptr::eq(id.field, field)) {
-                // Where these differ, a `FromRow` written by hand may read the one that is named, and
-                // the derive reads the other: the first is always there.
+                // If they differ, a `FromRow` written by hand may read the column that is named for
+                // the id, while a derived one reads that of the field. Only the former must exist.
                 column.is_required = column.name == id.column;
                 if !column.is_required {
                     columns.push(Column { name: id.column.clone(), is_required: true });
@@ -96,32 +96,31 @@ impl Container {
             }
             columns.push(column);
         }
-        Some(without_repetition(columns))
+        Some(merge_duplicates(columns))
     }
 
-    /// What a field of this struct is made of.
-    fn source_of(&self, field: &Field) -> Source {
+    fn source_of(&self, field: &Field) -> FieldSource {
         let (mut rename, mut has_default) = (None, self.has_default);
         let (mut is_flattened, mut is_skipped) = (false, false);
-        for setting in settings(&field.attrs) {
+        for setting in sqlx_settings(&field.attrs) {
             if setting.path().is_ident("rename") {
-                rename = text(&setting);
+                rename = string_value(&setting);
             }
             has_default |= setting.path().is_ident("default");
             is_flattened |= setting.path().is_ident("flatten");
             is_skipped |= setting.path().is_ident("skip");
         }
         if is_skipped {
-            return Source::Skipped;
+            return FieldSource::Skipped;
         }
         if is_flattened {
-            return Source::Flattened;
+            return FieldSource::Flattened;
         }
-        let name = rename.unwrap_or_else(|| self.renamed(&name_of(field)));
-        Source::Column(Column { name, is_required: !has_default })
+        let name = rename.unwrap_or_else(|| self.apply_rename_all(&field_name(field)));
+        FieldSource::Column(Column { name, is_required: !has_default })
     }
 
-    fn renamed(&self, name: &str) -> String {
+    fn apply_rename_all(&self, name: &str) -> String {
         match self.rename_all.as_deref() {
             Some("lowercase") => name.to_lowercase(),
             Some("snake_case") => name.to_snake_case(),
@@ -135,36 +134,36 @@ impl Container {
     }
 }
 
-/// Two fields may be read from one column.
-fn without_repetition(columns: Vec<Column>) -> Vec<Column> {
-    let mut once: Vec<Column> = Vec::new();
+/// Lists each column once: two fields may be read from the same one.
+fn merge_duplicates(columns: Vec<Column>) -> Vec<Column> {
+    let mut merged: Vec<Column> = Vec::new();
     for column in columns {
-        match once.iter_mut().find(|before| before.name == column.name) {
+        match merged.iter_mut().find(|before| before.name == column.name) {
             Some(before) => before.is_required |= column.is_required,
-            None => once.push(column),
+            None => merged.push(column),
         }
     }
-    once
+    merged
 }
 
 /// `#[auth_user(columns(..))]`.
-pub enum Listed {
+pub enum ColumnList {
     /// `columns(all)`.
     All,
-    /// `columns("id", "email")`.
-    These(Box<Meta>, Vec<String>),
+    /// `columns("id", "email")`: the setting, and the names.
+    Named(Box<Meta>, Vec<String>),
 }
 
-impl Listed {
-    pub fn read(setting: &Meta, diagnostics: &mut Diagnostics) -> Option<Self> {
-        const MISSING: &str = "the columns are missing: write `#[auth_user(columns(\"id\", \"email\"))]`, \
-            or `columns(all)` for all that the table has";
+impl ColumnList {
+    pub fn parse(setting: &Meta, diagnostics: &mut Diagnostics) -> Option<Self> {
+        const EXPECTED: &str = "expected column names: write \
+            `#[auth_user(columns(\"id\", \"email\"))]`, or `columns(all)` for all columns of the table";
         let Meta::List(list) = setting else {
-            diagnostics.error(setting, MISSING);
+            diagnostics.error(setting, EXPECTED);
             return None;
         };
-        let items = Vec::from_iter(diagnostics.list::<Expr>(list.tokens.clone()));
-        if let [Expr::Path(all)] = &items[..]
+        let items = Vec::from_iter(diagnostics.parse_list::<Expr>(list.tokens.clone()));
+        if let [Expr::Path(all)] = items.as_slice()
             && all.path.is_ident("all")
         {
             return Some(Self::All);
@@ -173,30 +172,31 @@ impl Listed {
         for item in &items {
             match item {
                 Expr::Lit(ExprLit { lit: Lit::Str(name), .. }) if names.contains(&name.value()) => {
-                    diagnostics.error(item, format!("`{}` stands here twice", name.value()));
+                    diagnostics
+                        .error(item, format!("duplicate column `{}`: remove this", name.value()));
                 }
                 Expr::Lit(ExprLit { lit: Lit::Str(name), .. }) if !name.value().is_empty() => {
                     names.push(name.value());
                 }
                 _ => diagnostics.error(
                     item,
-                    "not the name of a column: write it between quotes, or `all` by itself",
+                    "not a column name: write it as a string literal, or `all` by itself",
                 ),
             }
         }
         if items.is_empty() {
-            diagnostics.error(setting, MISSING);
+            diagnostics.error(setting, EXPECTED);
         }
-        (!names.is_empty()).then(|| Self::These(Box::new(setting.clone()), names))
+        (!names.is_empty()).then(|| Self::Named(Box::new(setting.clone()), names))
     }
 
-    /// The columns; `None` for all that the table has.
+    /// The columns, or `None` for all columns of the table.
     pub fn columns(
         self,
         id: Option<&IdColumn<'_>>,
         diagnostics: &mut Diagnostics,
     ) -> Option<Vec<Column>> {
-        let Self::These(setting, names) = self else { return None };
+        let Self::Named(setting, names) = self else { return None };
         if let Some(IdColumn { column, .. }) = id
             && !names.contains(column)
         {
@@ -207,24 +207,24 @@ impl Listed {
     }
 }
 
-/// The name of a field, without the `r#` of a keyword.
-pub fn name_of(field: &Field) -> String {
+/// The name of a field, without `r#`.
+pub fn field_name(field: &Field) -> String {
     field.ident.as_ref().map(|name| name.unraw().to_string()).unwrap_or_default()
 }
 
-/// What stands in the parentheses of every `#[sqlx(..)]` that can be read.
-fn settings(attributes: &[Attribute]) -> Vec<Meta> {
-    let theirs = attributes.iter().filter(|attribute| attribute.path().is_ident("sqlx"));
+/// The settings of all `#[sqlx(..)]` that can be parsed.
+fn sqlx_settings(attributes: &[Attribute]) -> Vec<Meta> {
+    let attributes = attributes.iter().filter(|attribute| attribute.path().is_ident("sqlx"));
     let parse = Punctuated::<Meta, Token![,]>::parse_terminated;
-    theirs.filter_map(|attribute| attribute.parse_args_with(parse).ok()).flatten().collect()
+    attributes.filter_map(|attribute| attribute.parse_args_with(parse).ok()).flatten().collect()
 }
 
-/// The text of `name = "text"`.
-fn text(setting: &Meta) -> Option<String> {
+/// The value of `name = "value"`.
+fn string_value(setting: &Meta) -> Option<String> {
     if let Meta::NameValue(pair) = setting
-        && let Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) = &pair.value
+        && let Expr::Lit(ExprLit { lit: Lit::Str(value), .. }) = &pair.value
     {
-        return Some(text.value());
+        return Some(value.value());
     }
     None
 }
@@ -235,10 +235,10 @@ mod tests {
 
     use super::*;
 
-    /// The columns of a struct, those that may be missing with a `?` behind.
+    /// The names of a struct's columns, with a `?` after each optional one.
     fn columns(input: &DeriveInput) -> Option<Vec<String>> {
         let Data::Struct(data) = &input.data else { unreachable!("a struct") };
-        let columns = Container::read(&input.attrs).columns(&data.fields, None)?;
+        let columns = SqlxAttributes::parse(&input.attrs).columns(&data.fields, None)?;
         let named = |Column { name, is_required }: Column| {
             if is_required { name } else { name + "?" }
         };

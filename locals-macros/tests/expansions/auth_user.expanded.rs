@@ -1,0 +1,17 @@
+#[automatically_derived]
+impl ::locals::AuthUser for Account {
+    type Id = i64;
+    const TABLE: &'static str = "users";
+    const ID_COLUMN: &'static str = "id";
+    const COLUMNS: ::core::option::Option<&'static [::locals::UserColumn]> = ::core::option::Option::Some(
+        &[::locals::UserColumn::required("id"), ::locals::UserColumn::required("email")],
+    );
+    fn id(&self) -> &Self::Id {
+        &self.id
+    }
+    fn row_reader(
+        database: ::core::any::TypeId,
+    ) -> ::core::option::Option<::std::boxed::Box<dyn ::core::any::Any>> {
+        ::locals::__private::read_row!(Self, database)
+    }
+}

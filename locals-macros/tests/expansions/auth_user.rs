@@ -1,0 +1,5 @@
+#[derive(AuthUser)]
+struct Account {
+    id: i64,
+    email: String,
+}

@@ -1,0 +1,6 @@
+::core::compile_error! {
+    "`#[require_user]` goes above an `async fn`"
+}
+struct NotAFunction {
+    id: i64,
+}

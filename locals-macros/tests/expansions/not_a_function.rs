@@ -1,0 +1,4 @@
+#[require_user]
+struct NotAFunction {
+    id: i64,
+}

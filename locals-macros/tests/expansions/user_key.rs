@@ -1,0 +1,2 @@
+#[derive(Clone, Copy, UserKey)]
+pub struct AccountId(i64);

@@ -1,0 +1,4 @@
+#[derive(Clone, UserKey)]
+struct AccountId {
+    r#type: Uuid,
+}
