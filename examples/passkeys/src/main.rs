@@ -28,8 +28,8 @@ use webauthn_rs::prelude::{
 
 const PAGE: &str = include_str!("page.html");
 const FORM: &str = "<form id=passkey><label>Username <input name=name autocomplete=username required \
-    maxlength=40></label><button name=action value=login>Log in</button>\
-    <button name=action value=register>Create an account</button><p role=alert></form>";
+    maxlength=40></label><button name=what value=login>Log in</button>\
+    <button name=what value=register>Create an account</button><p role=alert></form>";
 const LOG_OUT: &str = "<form method=post action=/logout><button>Log out</button></form>";
 const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS accounts (id BLOB PRIMARY KEY, name TEXT NOT NULL UNIQUE);
