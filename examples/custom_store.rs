@@ -1,9 +1,9 @@
-//! A store of one's own: sessions in one file that is only appended to, for one process.
+//! A custom store: sessions in an append-only file, for a single process.
 //!
-//! `cargo run --example custom_store`, log in, end the program and start it again: you are still
+//! `cargo run --example custom_store`, log in, stop the program and start it again: you are still
 //! logged in. `cargo test --example custom_store` runs the tests that every store must pass.
 //!
-//! It is a [`SessionStore`] and knows no users: [`WithLoader`] joins it with them.
+//! It implements [`SessionStore`], which does not load users: [`WithLoader`] adds that.
 
 use std::{
     cmp::Reverse,
@@ -28,17 +28,18 @@ use locals::{
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-/// Sessions and guests in memory, and in a file from which they are read at the start.
+/// Sessions and guests in memory, and in a file that is read at startup.
 ///
-/// A line of the file is a step: what changes at once. It is on the disk before it counts, and half
-/// a line is no step, so each is done or not done, also where the power is cut. Clones share all.
+/// Each line of the file is a transaction. It is written to disk before it takes effect, and an
+/// incomplete line is ignored, so transactions are atomic even if the power fails. Clones share the
+/// same data.
 #[derive(Clone)]
 struct FileStore(Arc<Shared>);
 
 struct Shared {
-    /// What is read. Nobody waits for the disk while they hold it.
+    /// The current data. This lock is never held while waiting for the disk.
     content: RwLock<Content>,
-    /// Whoever holds it decides what changes, and nobody else changes anything meanwhile.
+    /// The file. Only the holder of this lock may change anything.
     journal: Mutex<Journal>,
 }
 
@@ -48,31 +49,31 @@ struct Content {
     guests: BTreeMap<SessionId, GuestRecord>,
 }
 
-/// What becomes of one record.
-#[allow(clippy::large_enum_variant, reason = "it is written down, done, and gone")]
+/// A change of one record.
+#[allow(clippy::large_enum_variant, reason = "the values are short-lived")]
 #[derive(Serialize, Deserialize)]
 enum Change {
     Session(#[serde(with = "SessionInFile")] SessionRecord),
-    NoSession(SessionId),
+    DeleteSession(SessionId),
     Guest(#[serde(with = "GuestInFile")] GuestRecord),
-    NoGuest(SessionId),
+    DeleteGuest(SessionId),
 }
 
-type Step = Vec<Change>;
+type Transaction = Vec<Change>;
 
 impl Content {
-    fn apply(&mut self, step: Step) {
-        for change in step {
+    fn apply(&mut self, transaction: Transaction) {
+        for change in transaction {
             match change {
                 Change::Session(session) => drop(self.sessions.insert(session.id, session)),
-                Change::NoSession(id) => drop(self.sessions.remove(&id)),
+                Change::DeleteSession(id) => drop(self.sessions.remove(&id)),
                 Change::Guest(guest) => drop(self.guests.insert(guest.id, guest)),
-                Change::NoGuest(id) => drop(self.guests.remove(&id)),
+                Change::DeleteGuest(id) => drop(self.guests.remove(&id)),
             }
         }
     }
 
-    /// The session as this makes it, if it is there and matches.
+    /// Returns the change of this session, if it exists and matches.
     fn changed(
         &self,
         id: SessionId,
@@ -84,58 +85,58 @@ impl Content {
         Some(Change::Session(session))
     }
 
-    /// A guest overwritten, if they are there and their data have this revision. The secret stays.
+    /// Returns the new guest, if it exists with this revision of its data. The secret is kept.
     fn overwritten(&self, mut guest: GuestRecord, replaces: i64) -> Option<Change> {
         let found = self.guests.get(&guest.id).filter(|found| found.data_revision == replaces)?;
         guest.secret_hash = found.secret_hash;
         Some(Change::Guest(guest))
     }
 
-    /// The end of each session that matches.
-    fn ends(&self, matches: impl Fn(&SessionRecord) -> bool) -> impl Iterator<Item = Change> {
+    /// Returns the deletion of each session that matches.
+    fn deletions(&self, matches: impl Fn(&SessionRecord) -> bool) -> impl Iterator<Item = Change> {
         let found = self.sessions.values().filter(move |session| matches(session));
-        found.map(|session| Change::NoSession(session.id))
+        found.map(|session| Change::DeleteSession(session.id))
     }
 }
 
 impl FileStore {
-    /// Reads a file, or makes it. One process can have it open.
+    /// Opens the file or creates it. Only one process can have it open.
     fn open(path: &Path) -> io::Result<Self> {
         let (journal, content) = Journal::open(path)?;
         Ok(Self(Arc::new(Shared { content: RwLock::new(content), journal: Mutex::new(journal) })))
     }
 
     fn content(&self) -> RwLockReadGuard<'_, Content> {
-        // Nothing panics between two changes of one step, so all that is there is whole.
+        // Nothing panics in the middle of a transaction, so the data is consistent.
         self.0.content.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Decides what changes, writes it down, and then changes it; says how many changes it were.
+    /// Decides on a transaction, writes it to disk and applies it. Returns the number of changes.
     ///
-    /// The disk is waited for on a thread for that, which goes on when the request goes away.
+    /// This runs on a blocking thread, which continues even if the request is dropped.
     async fn write(
         &self,
-        decide: impl FnOnce(&Content) -> Result<Step, StoreError> + Send + 'static,
+        decide: impl FnOnce(&Content) -> Result<Transaction, StoreError> + Send + 'static,
     ) -> Result<u64, StoreError> {
         let store = self.clone();
         let work = move || {
             let mut journal = store.0.journal.lock().unwrap_or_else(PoisonError::into_inner);
-            let step = decide(&store.content())?;
-            let count = step.len() as u64;
+            let transaction = decide(&store.content())?;
+            let count = transaction.len() as u64;
             if count > 0 {
-                let line = line_of(&step).map_err(StoreError::backend)?;
-                // What the line says is what counts now, as it will at the next start. So the tests
-                // find a field that the file forgets.
-                let step = serde_json::from_str(&line).map_err(StoreError::backend)?;
+                let line = line_of(&transaction).map_err(StoreError::backend)?;
+                // Apply what the line says, as at the next start. So the tests detect fields that
+                // are missing in the file.
+                let transaction = serde_json::from_str(&line).map_err(StoreError::backend)?;
                 journal.append(&line).map_err(StoreError::backend)?;
-                store.0.content.write().unwrap_or_else(PoisonError::into_inner).apply(step);
+                store.0.content.write().unwrap_or_else(PoisonError::into_inner).apply(transaction);
             }
             Ok(count)
         };
         web::block(work).await.map_err(StoreError::backend)?
     }
 
-    /// The same for what is one change or none; says whether it was one.
+    /// The same for a single change. Returns whether there was one.
     fn write_one(
         &self,
         decide: impl FnOnce(&Content) -> Option<Change> + Send + 'static,
@@ -154,22 +155,22 @@ impl SessionStore for FileStore {
             if content.sessions.contains_key(&session.id) {
                 return Err(StoreError::Collision);
             }
-            // Data that are taken over must be those that were read.
-            let session_is = |end: &End| {
+            // The data of the ended sessions must not have changed since it was read.
+            let is_current = |end: &End| {
                 let stored = content.sessions.get(&end.id).map(|it| it.data_revision);
                 end.data_revision.is_none() || end.data_revision == stored
             };
-            if !ended.iter().all(session_is) {
-                return Ok(Step::new());
+            if !ended.iter().all(is_current) {
+                return Ok(Transaction::new());
             }
             let guest = match guest {
                 Some((replaces, guest)) => match content.overwritten(guest, replaces) {
                     Some(change) => Some(change),
-                    None => return Ok(Step::new()),
+                    None => return Ok(Transaction::new()),
                 },
                 None => None,
             };
-            let ended = ended.into_iter().map(|end| Change::NoSession(end.id));
+            let ended = ended.into_iter().map(|end| Change::DeleteSession(end.id));
             Ok(ended.chain(guest).chain([Change::Session(session)]).collect())
         });
         Box::pin(async move { Ok(written.await? > 0) })
@@ -181,12 +182,12 @@ impl SessionStore for FileStore {
     }
 
     fn renew(&self, id: SessionId, renewal: Renewal) -> StoreFuture<'_, bool> {
-        let still = move |session: &SessionRecord| {
+        let matches = move |session: &SessionRecord| {
             session.active_expires_at == renewal.replaces
                 && session.secret_hash == renewal.secret_hash
         };
         self.write_one(move |content| {
-            content.changed(id, still, |session| {
+            content.changed(id, matches, |session| {
                 session.active_expires_at = renewal.active_expires_at;
                 session.idle_expires_at = renewal.idle_expires_at;
                 session.renewed_at = renewal.renewed_at;
@@ -197,8 +198,8 @@ impl SessionStore for FileStore {
     fn change_token<'a>(&'a self, id: SessionId, change: &'a TokenChange) -> StoreFuture<'a, bool> {
         let change = *change;
         self.write_one(move |content| {
-            let still = |session: &SessionRecord| session.secret_hash == change.replaces;
-            content.changed(id, still, |session| {
+            let matches = |session: &SessionRecord| session.secret_hash == change.replaces;
+            content.changed(id, matches, |session| {
                 session.secret_hash = change.secret_hash;
                 session.rotation = change.rotation;
                 session.authenticated_at = change.authenticated_at;
@@ -210,8 +211,8 @@ impl SessionStore for FileStore {
     fn write_data<'a>(&'a self, id: SessionId, change: &'a DataChange) -> StoreFuture<'a, bool> {
         let change = change.clone();
         self.write_one(move |content| {
-            let still = |session: &SessionRecord| session.data_revision == change.replaces;
-            content.changed(id, still, |session| {
+            let matches = |session: &SessionRecord| session.data_revision == change.replaces;
+            content.changed(id, matches, |session| {
                 session.data = Some(change.data);
                 session.data_revision += 1;
             })
@@ -220,7 +221,7 @@ impl SessionStore for FileStore {
 
     fn delete(&self, id: SessionId) -> StoreFuture<'_, bool> {
         self.write_one(move |content| {
-            content.sessions.contains_key(&id).then_some(Change::NoSession(id))
+            content.sessions.contains_key(&id).then_some(Change::DeleteSession(id))
         })
     }
 
@@ -233,7 +234,7 @@ impl SessionStore for FileStore {
         Box::pin(self.write(move |content| {
             let ended =
                 |session: &SessionRecord| session.user_id == user && Some(session.id) != keep;
-            Ok(content.ends(ended).collect())
+            Ok(content.deletions(ended).collect())
         }))
     }
 
@@ -254,8 +255,8 @@ impl SessionStore for FileStore {
     fn delete_expired(&self, now: Timestamp, limit: u32) -> StoreFuture<'_, u64> {
         Box::pin(self.write(move |content| {
             let guests = content.guests.values().filter(|guest| guest.expires_at <= now);
-            let guests = guests.map(|guest| Change::NoGuest(guest.id));
-            let sessions = content.ends(|session| session.idle_expires_at <= now);
+            let guests = guests.map(|guest| Change::DeleteGuest(guest.id));
+            let sessions = content.deletions(|session| session.idle_expires_at <= now);
             Ok(sessions.chain(guests).take(limit as usize).collect())
         }))
     }
@@ -286,27 +287,27 @@ impl SessionStore for FileStore {
 
     fn delete_guest(&self, id: SessionId) -> StoreFuture<'_, bool> {
         self.write_one(move |content| {
-            content.guests.contains_key(&id).then_some(Change::NoGuest(id))
+            content.guests.contains_key(&id).then_some(Change::DeleteGuest(id))
         })
     }
 
     fn count_guests(&self, now: Timestamp) -> StoreFuture<'_, u64> {
-        let living = self.content().guests.values().filter(|it| it.expires_at > now).count();
-        Box::pin(ready(Ok(living as u64)))
+        let active = self.content().guests.values().filter(|it| it.expires_at > now).count();
+        Box::pin(ready(Ok(active as u64)))
     }
 }
 
 /// The file.
 struct Journal {
     file: File,
-    /// Where the next line goes; nowhere, if half a line stands there that cannot be taken back.
+    /// The position of the next line. An error if an incomplete line could not be removed.
     end: io::Result<u64>,
-    /// Locked until this process ends: two that write one file would spoil it.
+    /// Locked until this process ends: two processes would corrupt the file.
     _lock: File,
 }
 
 impl Journal {
-    /// Reads a file and writes it anew, without what has been replaced since.
+    /// Reads the file and rewrites it without outdated lines.
     fn open(path: &Path) -> io::Result<(Self, Content)> {
         let lock = File::create(path.with_extension("lock"))?;
         lock.try_lock()?;
@@ -320,28 +321,28 @@ impl Journal {
         let guests = content.guests.values().cloned().map(Change::Guest);
         journal.append(&line_of(&sessions.chain(guests).collect())?)?;
         fs::rename(&new, path)?;
-        // The file has its new name when the directory is on the disk.
+        // The rename is durable only after the directory has been synced.
         File::open(std::path::absolute(path)?.parent().unwrap_or(path))?.sync_all()?;
         Ok((journal, content))
     }
 
     fn append(&mut self, line: &str) -> io::Result<()> {
-        let Ok(end) = self.end else { return Err(io::Error::other("the file is spoilt")) };
+        let Ok(end) = self.end else { return Err(io::Error::other("the file is corrupt")) };
         let written = self.file.write_all(line.as_bytes()).and_then(|()| self.file.sync_data());
         self.end = match &written {
             Ok(()) => Ok(end + line.len() as u64),
-            // It has failed, so it must not be there at the next start.
+            // Remove the incomplete line, so that it is not there at the next start.
             Err(_) => self.file.set_len(end).and_then(|()| self.file.seek(SeekFrom::Start(end))),
         };
         written
     }
 }
 
-fn line_of(step: &Step) -> serde_json::Result<String> {
-    Ok(serde_json::to_string(step)? + "\n")
+fn line_of(transaction: &Transaction) -> serde_json::Result<String> {
+    Ok(serde_json::to_string(transaction)? + "\n")
 }
 
-/// What the steps of a file lead to. The last one may have been cut off; it was never answered.
+/// Applies all transactions of a file. An incomplete last line is ignored: it was never confirmed.
 fn read_lines(lines: &[u8]) -> io::Result<Content> {
     let mut content = Content::default();
     for line in lines.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n")) {
@@ -350,7 +351,7 @@ fn read_lines(lines: &[u8]) -> io::Result<Content> {
     Ok(content)
 }
 
-/// How a session stands in the file. The getter makes serde read it by the `From` below.
+/// The format of a session in the file. Because of the getter, serde reads it by the `From` below.
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "SessionRecord")]
 struct SessionInFile {
@@ -427,8 +428,8 @@ impl From<GuestInFile> for GuestRecord {
     }
 }
 
-/// Makes a module for `#[serde(with = "..")]`: of which type, what stands in the file, and the ways
-/// there and back.
+/// Creates a module for `#[serde(with = "..")]`: the type, its format in the file, and the conversions
+/// to it and from it.
 macro_rules! in_file {
     ($name:ident: $type:ty as $form:ty, $write:expr, $read:expr) => {
         mod $name {
@@ -467,7 +468,7 @@ in_file!(
     |it| Some(it.map(CredentialHash::from_bytes))
 );
 
-// The app: users that stand in the program, and sessions in the file.
+// The app: hard-coded users, and sessions in the file.
 
 const NAMES: [&str; 2] = ["Ada", "Grace"];
 
@@ -477,9 +478,9 @@ struct Person {
     name: &'static str,
 }
 
-/// The people of this app. They are not in the file, and could be anywhere.
+/// Loads a user. In your app they could come from anywhere.
 async fn load(id: i64) -> Result<Option<Person>, Infallible> {
-    let name = usize::try_from(id).ok().and_then(|place| NAMES.get(place));
+    let name = usize::try_from(id).ok().and_then(|index| NAMES.get(index));
     Ok(name.map(|name| Person { id, name }))
 }
 
@@ -495,7 +496,7 @@ async fn home(user: Option<User<Person>>) -> impl Responder {
     })
 }
 
-/// Without a password: `quickstart` checks one.
+/// Without a password, to keep the example short. `quickstart` verifies one.
 #[post("/login")]
 #[with_session]
 async fn login(locals: Locals) -> Result<impl Responder, Error> {
@@ -516,7 +517,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let file = file.unwrap_or_else(|| env::temp_dir().join("locals-custom-store.jsonl"));
     let store = WithLoader::new(FileStore::open(&file)?, load);
 
-    // Plain HTTP, for this demonstration. Behind HTTPS leave the cookie as it is by default.
+    // For plain HTTP during development. Behind HTTPS, keep the default.
     let cookie = CookieConfig::default().secure(false);
     let auth = Auth::<Person>::builder(store).cookie(cookie).build()?;
     let _sweeper = auth.spawn_sweeper(Duration::from_mins(10))?;
@@ -528,7 +529,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// The published tests, one for each rule of the contract, and two of the file itself.
+/// The test suite for stores, and a test of the file itself.
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
@@ -581,7 +582,7 @@ mod tests {
             self.accounts.0.lock().unwrap().insert(id);
         }
 
-        /// No foreign key ends the sessions, so the app does.
+        /// There is no foreign key, so the app deletes the sessions.
         async fn remove_user(&self, store: &Self::Store, id: UserId) {
             self.accounts.0.lock().unwrap().remove(&id);
             store.delete_by_user(&id, None).await.unwrap();
@@ -590,13 +591,13 @@ mod tests {
 
     store_suite!(InFile::new());
 
-    /// What the suite knows nothing of: the next start, after a power cut in the midst of a line.
+    /// Not covered by the suite: a restart after a power failure in the middle of a line.
     #[actix_web::test]
-    async fn the_file_says_what_was_answered_and_half_a_line_says_nothing() {
+    async fn the_file_contains_all_transactions_and_incomplete_lines_are_ignored() {
         let directory = TempDir::new().unwrap();
         let path = directory.path().join("sessions.jsonl");
         let store = FileStore::open(&path).unwrap();
-        assert!(FileStore::open(&path).is_err(), "somebody has it open");
+        assert!(FileStore::open(&path).is_err(), "it is already open");
 
         let auth = Auth::builder(WithLoader::new(store.clone(), load)).build().unwrap();
         let person = Person { id: 0, name: NAMES[0] };

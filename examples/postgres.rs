@@ -1,12 +1,12 @@
-//! Sessions and users in PostgreSQL, and a change of password that is one transaction.
+//! Sessions and users in PostgreSQL, and a change of password in one transaction.
 //!
 //! ```sh
-//! docker compose up --wait postgres       # or name another database in DATABASE_URL
+//! docker compose up --wait postgres       # or set DATABASE_URL to another database
 //! cargo run --example postgres --features postgres
 //! cargo run --example postgres --features postgres -- migration-sql
 //! ```
 //!
-//! Any number of these processes may serve one database. A logout on one counts on all.
+//! Any number of processes can share the database. A logout in one takes effect in all.
 
 use std::{env, sync::LazyLock, time::Duration};
 
@@ -29,12 +29,12 @@ const LOG_IN: &str = "<form method=post action=/login>\
     <input name=password type=password placeholder=Password required>\
     <button>Log in</button></form>";
 const CHANGE: &str = "<form method=post action=/password>\
-    <input name=old type=password placeholder='Old password' required>\
+    <input name=old type=password placeholder='Current password' required>\
     <input name=new type=password placeholder='New password' required>\
-    <button>Change the password, log out all other devices</button></form>";
+    <button>Change password and log out all other devices</button></form>";
 
-/// What the password of somebody unknown is compared with, so that they cost as much time.
-static NOBODY: LazyLock<String> = LazyLock::new(|| generate_hash("nobody's password"));
+/// Verified if the account does not exist, so that the response takes as long.
+static DUMMY_HASH: LazyLock<String> = LazyLock::new(|| generate_hash("dummy password"));
 
 #[derive(sqlx::FromRow, AuthUser)]
 #[auth_user(table = "accounts")]
@@ -71,9 +71,9 @@ async fn login(
     let Credentials { email, password } = form.into_inner();
     let find = sqlx::query_as("SELECT * FROM accounts WHERE email = $1").bind(email);
     let found: Option<Account> = find.fetch_optional(&**database).await.map_err(Error::from)?;
-    let hash = found.as_ref().map_or(&*NOBODY, |account| &account.password_hash);
-    is_right(password, hash).await?;
-    let account = found.ok_or_else(wrong)?;
+    let hash = found.as_ref().map_or(&*DUMMY_HASH, |account| &account.password_hash);
+    check_password(password, hash).await?;
+    let account = found.ok_or_else(wrong_credentials)?;
     locals.log_in(&account).await?;
     Ok(web::Redirect::to("/").see_other())
 }
@@ -89,11 +89,11 @@ async fn change_password(
     locals: Locals,
 ) -> actix_web::Result<impl Responder> {
     let Change { old, new } = form.into_inner();
-    is_right(old, &user.password_hash).await?;
+    check_password(old, &user.password_hash).await?;
     let hash = web::block(|| generate_hash(new)).await?;
 
-    // The new password, the end of the other sessions and the new token of this one: all of it, or
-    // nothing. Dropped without `commit`, a transaction is rolled back.
+    // Change the password, end the other sessions and replace the token of this one: all or nothing.
+    // A transaction that is dropped without `commit` is rolled back.
     let mut transaction = database.begin().await.map_err(Error::from)?;
     sqlx::query("UPDATE accounts SET password_hash = $1 WHERE id = $2")
         .bind(hash)
@@ -104,56 +104,56 @@ async fn change_password(
     let mut sessions = auth.within(&mut transaction)?;
     sessions.invalidate_other_sessions(&session).await?;
     let Some(session) = sessions.reauthenticate(&session).await? else {
-        return Err(ErrorConflict("This session has just ended. Log in again."));
+        return Err(ErrorConflict("Your session has ended. Log in again."));
     };
     transaction.commit().await.map_err(Error::from)?;
 
-    // The cookie comes last: what it opens is now there.
+    // Set the cookie last: its token is valid only after the commit.
     locals.set_session(session);
     Ok(web::Redirect::to("/").see_other())
 }
 
-fn wrong() -> actix_web::Error {
+fn wrong_credentials() -> actix_web::Error {
     ErrorUnauthorized("Wrong e-mail or password.")
 }
 
-async fn is_right(password: String, hash: &str) -> actix_web::Result<()> {
+async fn check_password(password: String, hash: &str) -> actix_web::Result<()> {
     let hash = hash.to_owned();
-    web::block(move || verify_password(password, &hash)).await?.map_err(|_| wrong())
+    web::block(move || verify_password(password, &hash)).await?.map_err(|_| wrong_credentials())
 }
 
 #[actix_web::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    LazyLock::force(&NOBODY);
+    LazyLock::force(&DUMMY_HASH);
     let url = env::var("DATABASE_URL")
         .unwrap_or_else(|_| "postgres://postgres@127.0.0.1:5432/postgres".to_owned());
-    // Opened with the settings that sessions want. `SqlStore::new(pool)` takes a pool of your own.
+    // Opens a pool with the recommended settings. `SqlStore::new(pool)` takes a pool of your own.
     let store = SqlStore::postgres(&url).await?;
     let database = store.pool().clone();
-    // The app's own table comes first: the sessions refer to it, and go with its rows.
+    // The app's own table comes first: the session tables refer to it by a foreign key.
     let create = "CREATE TABLE IF NOT EXISTS accounts (id BIGINT GENERATED ALWAYS AS IDENTITY \
         PRIMARY KEY, email TEXT NOT NULL UNIQUE, password_hash TEXT NOT NULL)";
     sqlx::query(create).execute(&database).await?;
 
     match env::args().nth(1).as_deref() {
-        // Where a migration tool makes all tables: this is a migration for it ..
+        // If a migration tool creates all tables: prints a migration for it.
         Some("migration-sql") => {
             println!("{}", store.migration_sql().await?);
             return Ok(());
         }
-        // .. and the start compares what it has made with what this version expects.
+        // Then, at startup, checks that the tables are those that this version expects.
         Some("check") => store.check().await?,
-        // Otherwise the start makes them, or brings those of an older version up to date.
+        // Otherwise: creates the tables, or updates those of an older version.
         _ => store.migrate().await?,
     }
     let insert =
         "INSERT INTO accounts (email, password_hash) VALUES ($1, $2) ON CONFLICT DO NOTHING";
     sqlx::query(insert).bind(EMAIL).bind(generate_hash(PASSWORD)).execute(&database).await?;
 
-    // Plain HTTP, for this demonstration. Behind HTTPS leave the cookie as it is by default.
+    // For plain HTTP during development. Behind HTTPS, keep the default.
     let cookie = CookieConfig::default().secure(false);
     let auth = Auth::<Account>::builder(store).cookie(cookie).build()?;
-    // Deletes the rows of sessions that have ended, for as long as it is held.
+    // Deletes the rows of expired sessions until it is dropped.
     let _sweeper = auth.spawn_sweeper(Duration::from_mins(10))?;
 
     let address = env::var("ADDR").unwrap_or_else(|_| "127.0.0.1:8080".to_owned());

@@ -1,4 +1,5 @@
-//! Log in, see who you are, log out: on embedded SQLite, with nothing else to install.
+//! Login with a password, a page for logged-in users, logout. It uses embedded SQLite, so there is
+//! nothing else to install.
 //!
 //! `cargo run --example quickstart`, then open the address it prints.
 
@@ -21,13 +22,13 @@ const LOG_IN: &str = "<form method=post>\
     <input name=email type=email placeholder=E-mail required>
     <input name=password type=password placeholder=Password required>
     <button>Log in</button></form>";
-const LOG_OUT: &str = "<p><a href=/me>Who am I?</a>\
+const LOG_OUT: &str = "<p><a href=/me>My account</a>\
     <form method=post action=/logout><button>Log out</button></form>";
 
-/// What the password of somebody unknown is compared with, so that they cost as much time.
-static NOBODY: LazyLock<String> = LazyLock::new(|| generate_hash("nobody's password"));
+/// Verified if the account does not exist, so that the response takes as long.
+static DUMMY_HASH: LazyLock<String> = LazyLock::new(|| generate_hash("dummy password"));
 
-/// A row of the app's own table: this is all that `locals` needs to know of it.
+/// A row of the app's own table. `AuthUser` is all that `locals` needs.
 #[derive(serde::Serialize, sqlx::FromRow, AuthUser)]
 #[auth_user(table = "accounts")]
 struct Account {
@@ -51,11 +52,11 @@ async fn home(user: Option<User<Account>>) -> impl Responder {
             let email = user.email.replace('&', "&amp;").replace('<', "&lt;");
             format!("{PAGE}<p>Logged in as <b>{email}</b>.{LOG_OUT}")
         }
-        None => format!("{PAGE}<p>Hello, stranger!<p><a href=/login>Log in</a>"),
+        None => format!("{PAGE}<p>You are not logged in.<p><a href=/login>Log in</a>"),
     })
 }
 
-/// The form posts to the address that it was shown at, with what the visitor wanted as `next`.
+/// The form has no `action`, so it posts to the current URL and keeps the parameter `next`.
 #[get("/login")]
 #[with_session(guest_only = "/")]
 async fn login_page() -> impl Responder {
@@ -70,8 +71,8 @@ async fn login(
     locals: Locals,
 ) -> actix_web::Result<HttpResponse> {
     let Some(account) = verify(&database, form.into_inner()).await? else {
-        let again = format!("{PAGE}<p>Wrong e-mail or password.{LOG_IN}");
-        return Ok(HttpResponse::Unauthorized().content_type(ContentType::html()).body(again));
+        let page = format!("{PAGE}<p>Wrong e-mail or password.{LOG_IN}");
+        return Ok(HttpResponse::Unauthorized().content_type(ContentType::html()).body(page));
     };
     locals.log_in(&account).await?;
     Ok(locals.return_to().into())
@@ -90,19 +91,19 @@ async fn logout(locals: Locals) -> Result<impl Responder, Error> {
     Ok(web::Redirect::to("/").see_other())
 }
 
-/// The account, if the password is its own.
+/// Returns the account if the password is correct.
 async fn verify(database: &SqlitePool, form: Credentials) -> actix_web::Result<Option<Account>> {
     let find = sqlx::query_as("SELECT * FROM accounts WHERE email = ?").bind(form.email);
     let account: Option<Account> = find.fetch_optional(database).await.map_err(Error::from)?;
-    let hash = account.as_ref().map_or_else(|| NOBODY.clone(), |it| it.password_hash.clone());
-    let is_right = web::block(move || verify_password(form.password, &hash).is_ok()).await?;
-    Ok(account.filter(|_| is_right))
+    let hash = account.as_ref().map_or(&*DUMMY_HASH, |account| &account.password_hash).clone();
+    let is_correct = web::block(move || verify_password(form.password, &hash).is_ok()).await?;
+    Ok(account.filter(|_| is_correct))
 }
 
 #[actix_web::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    tracing_subscriber::fmt::init(); // shows what is logged
-    LazyLock::force(&NOBODY);
+    tracing_subscriber::fmt::init(); // prints the log
+    LazyLock::force(&DUMMY_HASH);
     let file = env::temp_dir().join("locals-quickstart.db");
     let store = SqlStore::sqlite(&file.display().to_string()).await?;
     let database = store.pool().clone();
@@ -113,7 +114,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     sqlx::query(insert).bind(EMAIL).bind(generate_hash(PASSWORD)).execute(&database).await?;
     store.migrate().await?;
 
-    // Plain HTTP, for this demonstration. Behind HTTPS leave the cookie as it is by default.
+    // For plain HTTP during development. Behind HTTPS, keep the default.
     let cookie = CookieConfig::default().secure(false);
     let auth = Auth::<Account>::builder(store).cookie(cookie).build()?;
 

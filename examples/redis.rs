@@ -1,11 +1,11 @@
-//! Sessions in Redis, users in a database of another kind.
+//! Sessions in Redis, users in another database.
 //!
 //! ```sh
-//! docker compose up --wait redis          # or name another server in REDIS_URL
+//! docker compose up --wait redis          # or set REDIS_URL to another server
 //! cargo run --example redis --features redis
 //! ```
 //!
-//! What Redis can lose that a database does not: see `locals::store::RedisStore`.
+//! Redis can lose data that a database would keep: see `locals::store::RedisStore`.
 
 use std::env;
 
@@ -19,7 +19,7 @@ use sqlx::SqlitePool;
 
 const LOG_IN: &str = "<form method=post action=/login><input name=name placeholder=Name required>\
     <button>Log in</button></form>";
-const LOGGED_IN: &str = "<p><a href=/me>Who am I?</a>\
+const LOGGED_IN: &str = "<p><a href=/me>My account</a>\
     <form method=post action=/logout><button>Log out</button></form>\
     <form method=post action=/close><button>Delete my account</button></form>";
 
@@ -30,10 +30,10 @@ struct Account {
     name: String,
 }
 
-/// Asked in each request of a user, after Redis has found the session. Whoever it does not find is
-/// logged out at once; so this is the place to lock somebody out.
+/// Loads the user in each request, after Redis has found the session. If it returns `None`, the
+/// request is not logged in, so it can also exclude disabled accounts.
 async fn load(database: SqlitePool, id: i64) -> sqlx::Result<Option<Account>> {
-    let find = sqlx::query_as("SELECT id, name FROM accounts WHERE id = ? AND NOT is_locked");
+    let find = sqlx::query_as("SELECT id, name FROM accounts WHERE id = ? AND NOT is_disabled");
     find.bind(id).fetch_optional(&database).await
 }
 
@@ -48,7 +48,7 @@ async fn home(user: Option<User<Account>>) -> impl Responder {
     web::Html::new(if user.is_some() { LOGGED_IN } else { LOG_IN })
 }
 
-/// Without a password: `quickstart` checks one.
+/// Without a password, to keep the example short. `quickstart` verifies one.
 #[post("/login")]
 #[with_session]
 async fn login(
@@ -78,14 +78,14 @@ async fn logout(locals: Locals) -> Result<impl Responder, Error> {
 
 #[post("/close")]
 #[require_user]
-async fn close(
+async fn delete_account(
     user: User<Account>,
     database: web::Data<SqlitePool>,
     locals: Locals,
 ) -> Result<impl Responder, Error> {
-    // No foreign key leads from Redis to the users, so the app ends the sessions. One that begins in
-    // between, by a login elsewhere, opens nothing: its user is not found, and no other account is
-    // ever given this id (`AUTOINCREMENT`).
+    // Redis has no foreign keys, so the app ends the sessions itself. A session that is created in
+    // between, by a login elsewhere, is not logged in: its user is not found, and the id is never
+    // used again (`AUTOINCREMENT`).
     locals.log_out_everywhere().await?;
     let delete = sqlx::query("DELETE FROM accounts WHERE id = ?").bind(user.id);
     delete.execute(&**database).await?;
@@ -97,17 +97,17 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let file = env::temp_dir().join("locals-redis.db");
     let database = SqlitePool::connect(&format!("sqlite://{}?mode=rwc", file.display())).await?;
     let create = "CREATE TABLE IF NOT EXISTS accounts (id INTEGER PRIMARY KEY AUTOINCREMENT, \
-        name TEXT NOT NULL UNIQUE, is_locked BOOLEAN NOT NULL DEFAULT FALSE)";
+        name TEXT NOT NULL UNIQUE, is_disabled BOOLEAN NOT NULL DEFAULT FALSE)";
     sqlx::query(create).execute(&database).await?;
 
     let url = env::var("REDIS_URL").unwrap_or_else(|_| "redis://127.0.0.1:6379".to_owned());
-    // Apps that share a server have a prefix each.
+    // Apps that share a Redis server need different prefixes.
     let prefix = env::var("REDIS_PREFIX").unwrap_or_else(|_| "locals-example:".to_owned());
     let sessions = RedisStore::connect(&url).await?.prefix(&prefix);
     let users = database.clone();
     let store = WithLoader::new(sessions, move |id: i64| load(users.clone(), id));
 
-    // Plain HTTP, for this demonstration. Behind HTTPS leave the cookie as it is by default.
+    // For plain HTTP during development. Behind HTTPS, keep the default.
     let cookie = CookieConfig::default().secure(false);
     let auth = Auth::<Account>::builder(store).cookie(cookie).build()?;
 
@@ -115,7 +115,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("Open http://{address}; the keys in Redis begin with {prefix}");
     let app = move || {
         let app = App::new().configure(auth.configure());
-        app.app_data(web::Data::new(database.clone())).service((home, login, me, logout, close))
+        app.app_data(web::Data::new(database.clone())).service((
+            home,
+            login,
+            me,
+            logout,
+            delete_account,
+        ))
     };
     HttpServer::new(app).bind(address)?.run().await?;
     Ok(())

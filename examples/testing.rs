@@ -1,10 +1,10 @@
-//! How the tests of an app look: they stand at the end of this file.
+//! How to test an app. The tests are at the end of this file.
 //!
 //! `cargo test --example testing` runs them; `cargo run --example testing` runs the app.
 //!
-//! The routes are a function, and the store is chosen where the app starts. So the tests put the
-//! same routes on users in memory and a clock that stands still. In an app of your own, `locals`
-//! takes the feature `testing` under `[dev-dependencies]`.
+//! One function registers the routes, and `main` chooses the store. So the tests can use the same
+//! routes with an in-memory store and a manual clock. In your own app, enable the feature `testing`
+//! of `locals` under `[dev-dependencies]`.
 
 use std::env;
 
@@ -13,7 +13,7 @@ use locals::{
     Auth, AuthUser, CookieConfig, Error, Locals, User, require_user, store::SqlStore, with_session,
 };
 
-/// `MemoryStore` asks for `Clone`, `SqlStore` for `FromRow`.
+/// `MemoryStore` needs `Clone`, `SqlStore` needs `FromRow`.
 #[derive(Clone, sqlx::FromRow, AuthUser)]
 #[auth_user(table = "accounts")]
 struct Account {
@@ -34,7 +34,7 @@ struct Credentials {
     password: String,
 }
 
-/// In place of a check of a password, which `quickstart` has.
+/// Stands in for a real password check, as in `quickstart`.
 fn verify(form: &Credentials) -> Option<Account> {
     let is_ada = (&*form.email, &*form.password) == ("ada@example.com", "correct horse");
     is_ada.then(|| Account { id: 1, email: form.email.clone(), is_admin: false })
@@ -44,7 +44,7 @@ fn verify(form: &Credentials) -> Option<Account> {
 #[with_session]
 async fn home(user: Option<User<Account>>) -> impl Responder {
     web::Html::new(match user {
-        Some(user) => format!("Hello, number {}.", user.id),
+        Some(user) => format!("Logged in as user {}.", user.id),
         None => "<form method=post action=/login>\
             <input name=email value=ada@example.com> <input name=password value='correct horse'>\
             <button>Log in</button></form>"
@@ -79,7 +79,7 @@ async fn admin() -> &'static str {
     "All accounts"
 }
 
-/// The whole app but for its store: what `main` serves, and the tests try.
+/// All routes of the app, for `main` and for the tests.
 fn routes(config: &mut web::ServiceConfig) {
     config.service((home, login, logout, me, admin));
 }
@@ -93,7 +93,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     sqlx::raw_sql(create).execute(store.pool()).await?;
     store.migrate().await?;
 
-    // Plain HTTP, for this demonstration. Behind HTTPS leave the cookie as it is by default.
+    // For plain HTTP during development. Behind HTTPS, keep the default.
     let cookie = CookieConfig::default().secure(false);
     let auth = Auth::<Account>::builder(store).cookie(cookie).build()?;
 
@@ -113,8 +113,8 @@ mod tests {
 
     use super::*;
 
-    /// Builds the app, with the `Auth` and the clock that it runs on. (A function would have to
-    /// name the type of Actix's service.)
+    /// Builds the app and returns it with its `Auth` and its clock. (This is a macro because a
+    /// function would have to name the type of Actix's service.)
     macro_rules! app {
         () => {{
             let (store, clock) = (MemoryStore::new(), ManualClock::at(Timestamp::from_millis(0)));
@@ -130,9 +130,9 @@ mod tests {
         Account { id, email: "ada@example.com".to_owned(), is_admin }
     }
 
-    /// Three lines: a session, a request that brings it, the answer.
+    /// Three lines: create a session, build a request with it, check the response.
     #[actix_web::test]
-    async fn a_user_is_shown_their_own_address() {
+    async fn a_user_sees_their_own_email_address() {
         let (app, auth, _) = app!();
         let session = auth.test_session(&account(1, false)).await;
         let request = TestRequest::get().uri("/me").logged_in(&session).to_request();
@@ -149,9 +149,9 @@ mod tests {
         }
     }
 
-    /// A `Jar` keeps the cookies, as a browser does, through the app's own login and logout.
+    /// A `Jar` keeps cookies like a browser. This test uses the app's own login and logout.
     #[actix_web::test]
-    async fn a_log_in_lasts_until_the_log_out() {
+    async fn a_user_is_logged_in_until_they_log_out() {
         let (app, _, _) = app!();
         let mut jar = Jar::new();
         let form = [("email", "ada@example.com"), ("password", "correct horse")];
@@ -169,9 +169,9 @@ mod tests {
         }
     }
 
-    /// The clock is moved by hand: no test waits.
+    /// The test moves the clock, so it does not have to wait.
     #[actix_web::test]
-    async fn who_stays_away_for_fifteen_days_logs_in_again() {
+    async fn a_session_without_requests_expires_after_fifteen_days() {
         let (app, auth, clock) = app!();
         let session = auth.test_session(&account(1, false)).await;
         for (days, status) in [(14, 200), (15, 401)] {
@@ -181,9 +181,9 @@ mod tests {
         }
     }
 
-    /// Tries the whole app as an attacker and as a cache would.
+    /// Sends requests to the whole app as an attacker and as a cache would.
     #[actix_web::test]
-    async fn the_app_handles_its_sessions_as_it_should() {
+    async fn the_app_passes_the_hygiene_checks() {
         let (app, auth, _) = app!();
         let credentials = [("email", "ada@example.com"), ("password", "correct horse")];
         let hygiene = Hygiene {

@@ -1,15 +1,16 @@
-//! Customers and staff: two types of user in one app, each in a scope of its own.
+//! Customers and staff: two user types in one app, each in its own scope.
 //!
-//! `cargo run --example two_user_types`, then open the address it prints, and `/staff/` there. Log
-//! in to both in one browser: neither session knows of the other.
+//! `cargo run --example two_user_types`, then open the address it prints, and `/staff/` there. You
+//! can log in to both in one browser: the two sessions are independent.
 //!
-//! Each type has an `Auth`, a cookie, a table of users and, in the same database, a table of sessions.
+//! Each type has its own `Auth`, cookie, user table and session table, all in one database.
 
 use std::env;
 
 use actix_web::{App, HttpServer, Responder, get, post, web};
 use locals::{
-    Auth, AuthUser, CookieConfig, Error, Locals, User, require_user, store::SqlStore, with_session,
+    Auth, AuthUser, BoxError, CookieConfig, Error, Locals, User, require_user, store::SqlStore,
+    with_session,
 };
 use sqlx::SqlitePool;
 
@@ -27,11 +28,11 @@ struct Employee {
     name: String,
 }
 
-/// A start page. What it leads to is relative: in `/staff/` it stays there.
+/// A start page. Its links are relative, so under `/staff/` they lead to the staff pages.
 fn page(title: &str, name: Option<&str>) -> impl Responder + use<> {
     let form = match name {
         Some(name) => format!(
-            "<p>Logged in as {}. <a href=me>Who am I?</a>\
+            "<p>Logged in as {}. <a href=me>My account</a>\
             <form method=post action=logout><button>Log out</button></form>",
             name.replace('&', "&amp;").replace('<', "&lt;")
         ),
@@ -46,7 +47,7 @@ async fn shop(user: Option<User<Customer>>) -> impl Responder {
     page("Shop", user.as_ref().map(|user| &*user.name))
 }
 
-/// Without a password, and always as the same customer: `quickstart` checks one.
+/// Always logs in as the same customer, without a password. `quickstart` verifies one.
 #[post("/login")]
 #[with_session]
 async fn log_in_customer(locals: Locals) -> Result<impl Responder, Error> {
@@ -60,12 +61,12 @@ async fn customer(user: User<Customer>) -> String {
     format!("Customer {}, {}", user.id, user.name)
 }
 
-// The same for staff. The scope that a handler is in decides which `Auth` it is served by. One that
-// names the other type of user there is answered with 500, and the log says why.
+// The same for staff. The scope of a handler decides which `Auth` it uses. If a handler there asks
+// for the other user type, the response is 500, and the log says why.
 
 #[get("/")]
 #[with_session]
-async fn office(user: Option<User<Employee>>) -> impl Responder {
+async fn staff_home(user: Option<User<Employee>>) -> impl Responder {
     page("Staff", user.as_ref().map(|user| &*user.name))
 }
 
@@ -82,7 +83,7 @@ async fn employee(user: User<Employee>) -> String {
     format!("Employee {}, {}", user.id, user.name)
 }
 
-/// For both: `Locals` has no type of user.
+/// For both: `Locals` does not depend on the user type.
 #[post("/logout")]
 #[with_session]
 async fn logout(locals: Locals) -> Result<impl Responder, Error> {
@@ -90,23 +91,21 @@ async fn logout(locals: Locals) -> Result<impl Responder, Error> {
     Ok(web::Redirect::to(".").see_other())
 }
 
-/// An `Auth` for one type of user.
-async fn auth<T>(pool: &SqlitePool, cookie: &str) -> Result<Auth<T>, Failure>
+/// Builds the `Auth` for one user type.
+async fn auth<T>(pool: &SqlitePool, cookie: &str) -> Result<Auth<T>, BoxError>
 where
     T: AuthUser + for<'r> sqlx::FromRow<'r, sqlx::sqlite::SqliteRow>,
 {
     let store = SqlStore::new(pool.clone());
     store.migrate().await?;
-    // The names differ, so that one browser holds both. Plain HTTP, for this demonstration: behind
-    // HTTPS leave `secure` as it is, and begin the names with `__Host-`.
+    // The names differ, so that a browser can have both cookies. `secure(false)` is for plain HTTP
+    // during development: behind HTTPS, omit it and start the names with `__Host-`.
     let cookie = CookieConfig::default().name(cookie).secure(false);
     Ok(Auth::builder(store).cookie(cookie).build()?)
 }
 
-type Failure = Box<dyn std::error::Error>;
-
 #[actix_web::main]
-async fn main() -> Result<(), Failure> {
+async fn main() -> Result<(), BoxError> {
     let file = env::temp_dir().join("locals-shop.db");
     let store = SqlStore::<_, Customer>::sqlite(&file.display().to_string()).await?;
     let users = "CREATE TABLE IF NOT EXISTS customers (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT); \
@@ -120,9 +119,9 @@ async fn main() -> Result<(), Failure> {
     let address = env::var("ADDR").unwrap_or_else(|_| "127.0.0.1:8080".to_owned());
     println!("Open http://{address} and http://{address}/staff/");
     let app = move || {
-        let inside = web::scope("/staff").configure(staff.configure());
-        let inside = inside.service((office, log_in_employee, employee, logout));
-        let app = App::new().configure(customers.configure()).service(inside);
+        let staff_scope = web::scope("/staff").configure(staff.configure());
+        let staff_scope = staff_scope.service((staff_home, log_in_employee, employee, logout));
+        let app = App::new().configure(customers.configure()).service(staff_scope);
         app.service((shop, log_in_customer, customer, logout))
     };
     HttpServer::new(app).bind(address)?.run().await?;

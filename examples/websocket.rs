@@ -1,7 +1,7 @@
-//! A chat over WebSockets that ends with the session: log out, and the connection closes.
+//! A chat over WebSockets. When a session ends, for example by logout, its connections are closed.
 //!
-//! `cargo run --example websocket`, then open the address it prints in two browsers. Log out in a
-//! second tab, and look at the first.
+//! `cargo run --example websocket`, then open the address it prints in two browsers. To see a
+//! connection close, log out in a second tab and look at the first one.
 
 use std::env;
 
@@ -18,14 +18,14 @@ use tokio::sync::broadcast;
 const LOG_IN: &str = "<!doctype html><form method=post action=/login>\
     <input name=name placeholder=Name required><button>Log in</button></form>";
 const CHAT: &str =
-    "<!doctype html><form id=say><input id=line autofocus><button>Say</button></form>
-    <form method=post action=/logout><button>Log out</button></form><ul id=lines></ul>
+    "<!doctype html><form id=form><input id=text autofocus><button>Send</button></form>
+    <form method=post action=/logout><button>Log out</button></form><ul id=messages></ul>
     <script>
         const socket = new WebSocket(location.origin.replace('http', 'ws') + '/chat');
-        const show = text => lines.appendChild(document.createElement('li')).textContent = text;
-        socket.onmessage = message => show(message.data);
-        socket.onclose = () => show('The connection is closed.');
-        say.onsubmit = () => { socket.send(line.value); line.value = ''; return false; };
+        const show = line => messages.appendChild(document.createElement('li')).textContent = line;
+        socket.onmessage = event => show(event.data);
+        socket.onclose = () => show('Disconnected.');
+        form.onsubmit = () => { socket.send(text.value); text.value = ''; return false; };
     </script>";
 
 #[derive(sqlx::FromRow, AuthUser)]
@@ -35,7 +35,7 @@ struct Person {
     name: String,
 }
 
-/// Everybody who is connected hears what is sent here.
+/// Messages sent here go to everyone who is connected.
 type Room = broadcast::Sender<String>;
 
 #[derive(serde::Deserialize)]
@@ -49,8 +49,8 @@ async fn home(user: Option<User<Person>>) -> impl Responder {
     web::Html::new(if user.is_some() { CHAT } else { LOG_IN })
 }
 
-/// Guarded as every request is. One of another origin is refused: browsers let any page open a
-/// WebSocket.
+/// Guarded like any other request. Requests from other origins are refused, because browsers let any
+/// page open a WebSocket.
 #[get("/chat")]
 #[require_user]
 async fn chat(
@@ -63,36 +63,37 @@ async fn chat(
     let (response, socket, messages) = actix_ws::handle(&request, body)?;
     let messages = messages.aggregate_continuations();
     let room = room.get_ref().clone();
-    // Goes on after the request was answered.
+    // Continues after the response to the upgrade.
     rt::spawn(async move {
         let reason = tokio::select! {
             () = session.ended() => CloseCode::Policy,
-            _ = talk(&user.name, &room, socket.clone(), messages) => CloseCode::Normal,
+            _ = relay(&user.name, &room, socket.clone(), messages) => CloseCode::Normal,
         };
         socket.close(Some(reason.into())).await
     });
     Ok(response)
 }
 
-/// What one says, for all; and what all say, for one. Until they close the connection.
-async fn talk(
+/// Sends the messages of this user to everyone, and those of everyone to this user, until the client
+/// disconnects.
+async fn relay(
     name: &str,
     room: &Room,
     mut socket: actix_ws::Session,
     mut messages: AggregatedMessageStream,
 ) -> Result<(), Closed> {
-    let mut heard = room.subscribe();
+    let mut incoming = room.subscribe();
     loop {
         tokio::select! {
-            line = heard.recv() => {
-                // Who reads too slowly misses some lines.
-                if let Ok(line) = line {
-                    socket.text(line).await?;
+            message = incoming.recv() => {
+                // A client that reads too slowly misses messages.
+                if let Ok(text) = message {
+                    socket.text(text).await?;
                 }
             }
             message = messages.next() => match message {
                 Some(Ok(AggregatedMessage::Text(text))) => {
-                    // There is a listener: this connection.
+                    // This cannot fail: this connection itself receives it.
                     let _ = room.send(format!("{name}: {text}"));
                 }
                 Some(Ok(AggregatedMessage::Ping(bytes))) => socket.pong(&bytes).await?,
@@ -103,7 +104,7 @@ async fn talk(
     }
 }
 
-/// Without a password: `quickstart` checks one.
+/// Without a password, to keep the example short. `quickstart` verifies one.
 #[post("/login")]
 #[with_session]
 async fn login(
@@ -134,7 +135,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     sqlx::query(create).execute(&database).await?;
     store.migrate().await?;
 
-    // Plain HTTP, for this demonstration. Behind HTTPS leave the cookie as it is by default.
+    // For plain HTTP during development. Behind HTTPS, keep the default.
     let cookie = CookieConfig::default().secure(false);
     let auth = Auth::<Person>::builder(store).cookie(cookie).build()?;
     let room = web::Data::new(Room::new(100));

@@ -1,4 +1,4 @@
-//! Login by a link in an e-mail. `docs/recipes.md` explains it.
+//! Login with a link sent by e-mail. `docs/recipes.md` explains it.
 
 use std::time::Duration;
 
@@ -18,14 +18,14 @@ pub struct Account {
     email: String,
 }
 
-/// A link on its way to somebody.
+/// An e-mail with a login link.
 #[derive(Debug)]
 pub struct Mail {
     pub to: String,
     pub path: String,
 }
 
-/// What is kept of a visitor who has asked for a link.
+/// The guest data of a visitor who has requested a link.
 #[derive(Default, Serialize, Deserialize)]
 struct Visitor {
     link: Option<Link>,
@@ -33,33 +33,33 @@ struct Visitor {
 
 #[derive(Clone, Serialize, Deserialize)]
 struct Link {
-    /// Of the token: the database does not know the token itself.
+    /// Of the token. The token itself is not stored.
     hash: String,
-    /// Of nobody, if the address is unknown.
+    /// `None` if there is no account with this e-mail address.
     account: Option<i64>,
-    until: i64,
+    expires_at: i64,
 }
 
 #[derive(Deserialize)]
-struct Address {
+struct LinkRequest {
     email: String,
 }
 
 #[derive(Deserialize)]
-struct Token {
+struct LinkToken {
     token: String,
 }
 
 /// The routes of this login.
 pub fn routes(config: &mut web::ServiceConfig) {
-    config.service((ask, confirm_page, confirm));
+    config.service((request_link, confirm_page, confirm));
 }
 
-/// Asks for a link. An unknown address is answered, and costs, as a known one.
+/// Sends a link. The response and its timing do not reveal whether the account exists.
 #[post("/login/link")]
 #[with_session]
-async fn ask(
-    form: web::Form<Address>,
+async fn request_link(
+    form: web::Form<LinkRequest>,
     database: web::Data<SqlitePool>,
     outbox: web::Data<mpsc::Sender<Mail>>,
     locals: Locals,
@@ -67,25 +67,25 @@ async fn ask(
     let find = sqlx::query_as("SELECT * FROM accounts WHERE email = ?").bind(&form.email);
     let account: Option<Account> = find.fetch_optional(&**database).await.map_err(Error::from)?;
     let token = new_token();
-    let until = locals.auth().now() + Duration::from_mins(15);
+    let expires_at = locals.auth().now() + Duration::from_mins(15);
     let link = Link {
         hash: hash(&token),
         account: account.as_ref().map(|account| account.id),
-        until: until.as_millis(),
+        expires_at: expires_at.as_millis(),
     };
     locals.update_guest(|visitor: &mut Visitor| visitor.link = Some(link.clone())).await?;
     if let Some(account) = account {
-        // Sent by another task: how long it takes would tell who has an account.
+        // Another task sends it: waiting for that would reveal that the account exists.
         let mail = Mail { to: account.email, path: format!("/login/confirm?token={token}") };
         if outbox.try_send(mail).is_err() {
-            tracing::error!("the outbox is full, or nobody empties it");
+            tracing::error!("the outbox is full or closed: a login link was not sent");
         }
     }
-    Ok("If there is an account with this address, a link is on its way to it.")
+    Ok("If an account with this e-mail address exists, a login link has been sent to it.")
 }
 
-/// Where the link leads. It changes nothing, for scanners of mail follow links; the form posts to
-/// the address that it was shown at, with the token.
+/// The page that the link opens. It changes nothing, because e-mail scanners follow links. The form
+/// has no `action`, so it posts to the current URL, with the token.
 #[get("/login/confirm")]
 async fn confirm_page() -> impl Responder {
     let page =
@@ -93,28 +93,29 @@ async fn confirm_page() -> impl Responder {
     HttpResponse::Ok()
         .content_type("text/html; charset=utf-8")
         .insert_header(("Cache-Control", "no-store"))
-        // Not `no-referrer`: by that browsers send the form with `Origin: null`, as from elsewhere.
+        // Not `no-referrer`: browsers would send the form with `Origin: null`, which is refused.
         .insert_header(("Referrer-Policy", "same-origin"))
         .body(page)
 }
 
-/// Logs in, once, in the browser that has asked.
+/// Logs in. The link works once, and only in the browser that requested it.
 #[post("/login/confirm")]
 #[with_session]
 async fn confirm(
-    query: web::Query<Token>,
+    query: web::Query<LinkToken>,
     database: web::Data<SqlitePool>,
     locals: Locals,
 ) -> actix_web::Result<impl Responder> {
     let Some(account) = take_account(&query.token, &database, &locals).await? else {
-        let text = "This link is used, or too old, or was asked for in another browser.";
+        let text = "This link has been used, has expired, or was requested in another browser.";
         return Err(ErrorForbidden(text));
     };
     locals.log_in(&account).await?;
     Ok(web::Redirect::to("/").see_other())
 }
 
-/// The account that a token opens. Of two requests with one token, one finds it.
+/// Takes the link out of the guest data and returns its account. Of two simultaneous requests with
+/// the same token, only one finds it.
 async fn take_account(
     token: &str,
     database: &SqlitePool,
@@ -124,19 +125,19 @@ async fn take_account(
         return Ok(None);
     }
     let (now, hash) = (locals.auth().now().as_millis(), hash(token));
-    let is_it = |link: &mut Link| link.hash == hash;
-    let link = locals.update_guest(|visitor: &mut Visitor| visitor.link.take_if(is_it)).await?;
-    let Some(id) = link.filter(|link| now < link.until).and_then(|link| link.account) else {
+    let matches = |link: &mut Link| link.hash == hash;
+    let link = locals.update_guest(|visitor: &mut Visitor| visitor.link.take_if(matches)).await?;
+    let Some(id) = link.filter(|link| now < link.expires_at).and_then(|link| link.account) else {
         return Ok(None);
     };
     let find = sqlx::query_as("SELECT * FROM accounts WHERE id = ?").bind(id);
     Ok(find.fetch_optional(database).await.map_err(Error::from)?)
 }
 
-/// 32 bytes of the operating system's random numbers.
+/// 32 random bytes from the operating system.
 fn new_token() -> String {
     let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).expect("the operating system has random numbers");
+    getrandom::fill(&mut bytes).expect("the operating system provides random numbers");
     BASE64_URL_SAFE_NO_PAD.encode(bytes)
 }
 

@@ -1,4 +1,4 @@
-//! Checking a password. `docs/recipes.md` explains it; `examples/accounts` is a whole app.
+//! Verifying a password. `docs/recipes.md` explains it; `examples/accounts` is a complete app.
 
 use std::sync::LazyLock;
 
@@ -6,23 +6,23 @@ use actix_web::{error::ErrorServiceUnavailable, web};
 use password_auth::{generate_hash, verify_password};
 use tokio::sync::Semaphore;
 
-/// How many passwords are checked at once: each check takes a core and 19 MiB of memory.
-const AT_ONCE: usize = 2;
+/// How many passwords are hashed at the same time. Each takes a core and 19 MiB of memory.
+const MAX_CONCURRENT: usize = 2;
 
-static TURNS: Semaphore = Semaphore::const_new(AT_ONCE);
+static PERMITS: Semaphore = Semaphore::const_new(MAX_CONCURRENT);
 
-/// What the password of somebody unknown is compared with, so that they cost as much time.
-static NOBODY: LazyLock<String> = LazyLock::new(|| generate_hash("nobody's password"));
+/// Verified if the account does not exist, so that the response takes as long.
+static DUMMY_HASH: LazyLock<String> = LazyLock::new(|| generate_hash("dummy password"));
 
-/// Whether a password is right. `hash` is that of the account, if there is one.
-pub async fn is_right(password: String, hash: Option<String>) -> actix_web::Result<bool> {
-    let is_known = hash.is_some();
-    let turn = TURNS.acquire().await.map_err(ErrorServiceUnavailable)?;
-    // Off the event loop: meanwhile this thread serves others.
-    let is_right = web::block(move || {
-        let _turn = turn; // the work goes on when its client has gone away, and so does its turn
-        let hash = hash.unwrap_or_else(|| NOBODY.clone());
+/// Returns whether the password is correct. `hash` is `None` if the account does not exist.
+pub async fn verify(password: String, hash: Option<String>) -> actix_web::Result<bool> {
+    let account_exists = hash.is_some();
+    let permit = PERMITS.acquire().await.map_err(ErrorServiceUnavailable)?;
+    // Hashing takes long, so it runs on a blocking thread.
+    let is_correct = web::block(move || {
+        let _permit = permit; // held until the hash is done, even if the client disconnects
+        let hash = hash.unwrap_or_else(|| DUMMY_HASH.clone());
         verify_password(password, &hash).is_ok()
     });
-    Ok(is_right.await? && is_known)
+    Ok(is_correct.await? && account_exists)
 }

@@ -1,4 +1,4 @@
-//! Login by a password and a code of an app (TOTP, RFC 6238). `docs/recipes.md` explains it.
+//! Login with a password and a code from an authenticator app (TOTP, RFC 6238). `docs/recipes.md` explains it.
 
 use std::time::Duration;
 
@@ -19,18 +19,19 @@ pub struct Account {
     totp_secret: Vec<u8>,
 }
 
-/// What is kept of a visitor between the two factors. It logs nobody in.
+/// The guest data between the two factors. A guest is not logged in.
 #[derive(Default, Serialize, Deserialize)]
 struct Visitor {
-    half: Option<Half>,
+    pending: Option<PendingLogin>,
 }
 
-/// Whose password was right, until when that counts, and how many codes may still be tried.
+/// The account whose password was correct, until when the code is accepted, and how many attempts
+/// are left.
 #[derive(Clone, Serialize, Deserialize)]
-struct Half {
+struct PendingLogin {
     account: i64,
-    until: i64,
-    tries_left: u8,
+    expires_at: i64,
+    attempts_left: u8,
 }
 
 #[derive(Deserialize)]
@@ -46,13 +47,13 @@ struct Code {
 
 /// The routes of this login.
 pub fn routes(config: &mut web::ServiceConfig) {
-    config.service((first, second));
+    config.service((check_password, check_code));
 }
 
 /// The first factor.
 #[post("/login")]
 #[with_session]
-async fn first(
+async fn check_password(
     form: web::Form<Credentials>,
     database: web::Data<SqlitePool>,
     locals: Locals,
@@ -61,57 +62,54 @@ async fn first(
     let find = sqlx::query_as("SELECT * FROM accounts WHERE email = ?").bind(email);
     let account: Option<Account> = find.fetch_optional(&**database).await.map_err(Error::from)?;
     let hash = account.as_ref().map(|account| account.password_hash.clone());
-    let (true, Some(account)) = (password::is_right(password, hash).await?, account) else {
+    let (true, Some(account)) = (password::verify(password, hash).await?, account) else {
         return Ok(HttpResponse::Unauthorized().body("Wrong e-mail or password."));
     };
-    let until = locals.auth().now() + Duration::from_mins(5);
-    let half = Half { account: account.id, until: until.as_millis(), tries_left: 5 };
-    locals.update_guest(|visitor: &mut Visitor| visitor.half = Some(half.clone())).await?;
+    let expires_at = (locals.auth().now() + Duration::from_mins(5)).as_millis();
+    let pending = PendingLogin { account: account.id, expires_at, attempts_left: 5 };
+    locals.update_guest(|visitor: &mut Visitor| visitor.pending = Some(pending.clone())).await?;
     Ok(HttpResponse::SeeOther().insert_header((LOCATION, "/login/code")).finish())
 }
 
 /// The second factor.
 #[post("/login/code")]
 #[with_session]
-async fn second(
+async fn check_code(
     form: web::Form<Code>,
     database: web::Data<SqlitePool>,
     locals: Locals,
 ) -> actix_web::Result<HttpResponse> {
-    let Some(account) = account_of_try(&database, &locals).await? else {
+    let Some(account) = count_attempt(&database, &locals).await? else {
         return Ok(HttpResponse::SeeOther().insert_header((LOCATION, "/login")).finish());
     };
-    if !is_right(&form.code, &account, &database, &locals).await? {
+    if !verify_code(&form.code, &account, &database, &locals).await? {
         return Ok(HttpResponse::Unauthorized().body("Wrong code."));
     }
-    locals.update_guest(|visitor: &mut Visitor| visitor.half = None).await?;
+    locals.update_guest(|visitor: &mut Visitor| visitor.pending = None).await?;
     locals.log_in(&account).await?;
     Ok(locals.return_to().into())
 }
 
-/// The account whose code may be tried once more. The try counts before the code is looked at, so
-/// that those at once count, too.
-async fn account_of_try(database: &SqlitePool, locals: &Locals) -> Result<Option<Account>, Error> {
-    if locals.guest::<Visitor>().await?.half.is_none() {
+/// Counts an attempt and returns its account, if any attempts are left. It counts before the code is
+/// verified, so that simultaneous requests have no more attempts.
+async fn count_attempt(database: &SqlitePool, locals: &Locals) -> Result<Option<Account>, Error> {
+    if locals.guest::<Visitor>().await?.pending.is_none() {
         return Ok(None);
     }
     let now = locals.auth().now().as_millis();
     let attempt = locals.update_guest(|visitor: &mut Visitor| {
-        let half = visitor.half.take_if(|half| now >= half.until || half.tries_left == 0);
-        if half.is_some() {
-            return None;
-        }
-        let half = visitor.half.as_mut()?;
-        half.tries_left -= 1;
-        Some(half.account)
+        visitor.pending.take_if(|pending| now >= pending.expires_at || pending.attempts_left == 0);
+        let pending = visitor.pending.as_mut()?;
+        pending.attempts_left -= 1;
+        Some(pending.account)
     });
     let Some(id) = attempt.await? else { return Ok(None) };
     let find = sqlx::query_as("SELECT * FROM accounts WHERE id = ?").bind(id);
     find.fetch_optional(database).await.map_err(Error::from)
 }
 
-/// Whether a code is right, and not one that was used before: each step of time counts once.
-async fn is_right(
+/// Returns whether the code is correct and has not been used: each time step is accepted once.
+async fn verify_code(
     code: &str,
     account: &Account,
     database: &SqlitePool,
@@ -120,13 +118,13 @@ async fn is_right(
     let seconds = u64::try_from(locals.auth().now().as_millis() / 1000).unwrap_or(0);
     let Some(step) = totp(account)?.check(code, seconds) else { return Ok(false) };
     let step = i64::try_from(step).unwrap_or(i64::MAX);
-    let take = "UPDATE accounts SET totp_step = ? WHERE id = ? AND totp_step < ?";
-    let take = sqlx::query(take).bind(step).bind(account.id).bind(step);
-    Ok(take.execute(database).await.map_err(Error::from)?.rows_affected() == 1)
+    let update = "UPDATE accounts SET totp_step = ? WHERE id = ? AND totp_step < ?";
+    let update = sqlx::query(update).bind(step).bind(account.id).bind(step);
+    Ok(update.execute(database).await.map_err(Error::from)?.rows_affected() == 1)
 }
 
-/// The codes of an account: six digits, half a minute each; the one before and the one after count.
+/// The TOTP of an account: six digits, for 30 seconds. The codes before and after are accepted too.
 fn totp(account: &Account) -> actix_web::Result<Totp> {
-    let codes = Builder::new().with_secret(account.totp_secret.clone()).build();
-    codes.map_err(ErrorInternalServerError)
+    let totp = Builder::new().with_secret(account.totp_secret.clone()).build();
+    totp.map_err(ErrorInternalServerError)
 }

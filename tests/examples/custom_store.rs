@@ -1,20 +1,20 @@
-//! Sessions in a file of the app's own.
+//! Sessions in a file.
 
-use crate::{Example, is_sent_to};
+use crate::{Example, submit};
 
 #[test]
-fn what_was_answered_outlives_a_process_that_is_killed() {
+fn logins_and_logouts_survive_a_killed_process() {
     let mut example = Example::start("custom_store");
     let mut ada = example.visitor();
-    is_sent_to(&mut ada, "/", "/login", &[]);
-    example.start_again();
+    submit(&mut ada, "/", "/login", &[]);
+    example.restart();
     let mut ada = example.visitor().with_cookies_of(&ada);
     assert!(ada.get("/").text.contains("Logged in as Ada"));
 
     let mut thief = ada.clone();
-    is_sent_to(&mut ada, "/", "/logout", &[]);
+    submit(&mut ada, "/", "/logout", &[]);
     assert!(thief.get("/").text.contains("Log in as Ada"));
-    example.start_again();
+    example.restart();
     let mut thief = example.visitor().with_cookies_of(&thief);
     assert!(thief.get("/").text.contains("Log in as Ada"));
 }

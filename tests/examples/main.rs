@@ -1,6 +1,6 @@
-//! The examples of one file, as the programs that a user runs: started, spoken to over HTTP, ended.
+//! The single-file examples, each started as a program and tested over HTTP.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by ending")]
+#![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 
 mod custom_store;
 #[cfg(feature = "postgres")]
@@ -22,7 +22,7 @@ use std::{net::SocketAddr, process::Command};
 use programs::{Program, Visitor, examples_binary};
 use tempfile::TempDir;
 
-/// A running example, which has a directory for its files. All of it ends with this value.
+/// A running example with a directory for its files. It is stopped when this value is dropped.
 struct Example {
     name: &'static str,
     settings: Vec<(&'static str, String)>,
@@ -32,12 +32,12 @@ struct Example {
 }
 
 impl Example {
-    /// Starts it as it is.
+    /// Starts it without settings or arguments.
     fn start(name: &'static str) -> Self {
         Self::with(name, &[], &[])
     }
 
-    /// Starts it with these variables of the environment, and these arguments.
+    /// Starts it with these environment variables and arguments.
     fn with(
         name: &'static str,
         settings: &[(&'static str, String)],
@@ -45,12 +45,12 @@ impl Example {
     ) -> Self {
         let (place, settings) = (TempDir::new().unwrap(), settings.to_vec());
         let mut example = Self { name, settings, arguments, place, running: None };
-        example.start_again();
+        example.restart();
         example
     }
 
-    /// Kills it, if it runs, and starts it beside what it has left.
-    fn start_again(&mut self) {
+    /// Kills it if it runs, and starts it again in the same directory.
+    fn restart(&mut self) {
         self.running = None;
         let command = |address: SocketAddr| {
             let mut command = Command::new(examples_binary(self.name));
@@ -61,15 +61,15 @@ impl Example {
         self.running = Some(Program::listening(command, &self.place.path().join("log")));
     }
 
-    /// Somebody new, without cookies.
+    /// A new client, without cookies.
     fn visitor(&self) -> Visitor {
         Visitor::new(self.running.as_ref().unwrap().1)
     }
 }
 
-/// Sends this form and is redirected to that page.
+/// Submits this form and expects a redirect to that page.
 #[track_caller]
-fn is_sent_to(visitor: &mut Visitor, page: &str, path: &str, form: &[(&str, &str)]) {
+fn submit(visitor: &mut Visitor, page: &str, path: &str, form: &[(&str, &str)]) {
     let answer = visitor.post(path, form);
     assert_eq!((answer.status, answer.location()), (303, Some(page)), "{answer:?}");
 }

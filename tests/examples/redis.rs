@@ -1,12 +1,12 @@
-//! Sessions in one place and users in another.
+//! Sessions in Redis, users in SQLite.
 
 use std::{env, process::Command};
 
 use sqlx::{Connection, SqliteConnection};
 
-use crate::{Example, is_sent_to};
+use crate::{Example, submit};
 
-/// The keys of one test on the server that runs, removed with this value.
+/// The keys of one test on the running server, deleted together with this value.
 struct Keys {
     url: String,
     prefix: String,
@@ -26,7 +26,7 @@ impl Keys {
         let answer = answer.expect("redis-cli (Debian: `apt-get install redis`)");
         assert!(
             answer.status.success(),
-            "no Redis at {}: start one, as by `docker compose up redis`, or name another in \
+            "no Redis at {}: start one, for example with `docker compose up redis`, or set another in \
              LOCALS_TEST_REDIS_URL: {answer:?}",
             self.url
         );
@@ -52,7 +52,7 @@ impl Drop for Keys {
     }
 }
 
-/// Runs a statement on the users, as other hands would.
+/// Changes the users outside of the app.
 async fn change_users(example: &Example, sql: &'static str) {
     let file = example.place.path().join("locals-redis.db");
     let mut users = SqliteConnection::connect(file.to_str().unwrap()).await.unwrap();
@@ -60,34 +60,34 @@ async fn change_users(example: &Example, sql: &'static str) {
 }
 
 #[actix_web::test]
-async fn a_user_who_is_locked_out_is_not_logged_in_while_they_are() {
+async fn a_user_is_not_logged_in_while_their_account_is_disabled() {
     let keys = Keys::new();
     let example = keys.app();
     let mut ada = example.visitor();
-    is_sent_to(&mut ada, "/", "/login", &[("name", "Ada")]);
+    submit(&mut ada, "/", "/login", &[("name", "Ada")]);
     assert_eq!(ada.get("/me").text, r#"{"id":1,"name":"Ada"}"#);
     assert!(keys.all().iter().any(|key| key.contains(":s:")), "{:?}", keys.all());
 
-    change_users(&example, "UPDATE accounts SET is_locked = TRUE").await;
+    change_users(&example, "UPDATE accounts SET is_disabled = TRUE").await;
     assert_eq!(ada.get("/me").status, 401);
-    change_users(&example, "UPDATE accounts SET is_locked = FALSE").await;
+    change_users(&example, "UPDATE accounts SET is_disabled = FALSE").await;
     assert_eq!(ada.get("/me").status, 200);
-    is_sent_to(&mut ada, "/", "/logout", &[]);
+    submit(&mut ada, "/", "/logout", &[]);
     assert_eq!(ada.get("/me").status, 401);
 }
 
 #[test]
-fn the_sessions_of_a_deleted_account_are_not_inherited_with_its_id() {
+fn the_sessions_of_a_deleted_account_are_not_valid_for_the_next_one() {
     let keys = Keys::new();
     let example = keys.app();
     let [mut here, mut there, mut next] = [(); 3].map(|()| example.visitor());
-    is_sent_to(&mut here, "/", "/login", &[("name", "Ada")]);
-    is_sent_to(&mut there, "/", "/login", &[("name", "Ada")]);
+    submit(&mut here, "/", "/login", &[("name", "Ada")]);
+    submit(&mut there, "/", "/login", &[("name", "Ada")]);
     assert_eq!(there.get("/me").text, r#"{"id":1,"name":"Ada"}"#);
-    is_sent_to(&mut here, "/", "/close", &[]);
+    submit(&mut here, "/", "/close", &[]);
 
-    is_sent_to(&mut next, "/", "/login", &[("name", "Grace")]);
+    submit(&mut next, "/", "/login", &[("name", "Grace")]);
     let me = next.get("/me").text;
-    assert!(me.contains("Grace") && !me.contains(r#""id":1,"#), "an id is given once: {me}");
+    assert!(me.contains("Grace") && !me.contains(r#""id":1,"#), "ids are not reused: {me}");
     assert_eq!((here.get("/me").status, there.get("/me").status), (401, 401));
 }

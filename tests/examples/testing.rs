@@ -1,16 +1,16 @@
-//! The app of the example; its own tests run in `with_tests`.
+//! The app of this example. Its own tests run in `with_tests`.
 
-use crate::{Example, is_sent_to};
+use crate::{Example, submit};
 
 #[test]
-fn it_is_an_app_that_runs_too() {
+fn the_app_runs() {
     let example = Example::start("testing");
     let mut ada = example.visitor();
     assert_eq!(ada.get("/me").status, 401);
     let form = [("email", "ada@example.com"), ("password", "correct horse")];
-    is_sent_to(&mut ada, "/", "/login", &form);
+    submit(&mut ada, "/", "/login", &form);
     assert_eq!(ada.get("/me").text, "ada@example.com");
     assert_eq!(ada.get("/admin").status, 403);
-    is_sent_to(&mut ada, "/", "/logout", &[]);
+    submit(&mut ada, "/", "/logout", &[]);
     assert_eq!(ada.get("/me").status, 401);
 }

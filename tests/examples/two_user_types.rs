@@ -1,28 +1,28 @@
-//! Customers and staff beside each other.
+//! Customers and staff in one app.
 
-use crate::{Example, is_sent_to};
+use crate::{Example, submit};
 
 #[test]
-fn one_browser_is_logged_in_to_both_and_out_of_each_alone() {
+fn one_browser_logs_in_to_both_and_out_of_each_separately() {
     let example = Example::start("two_user_types");
     let mut both = example.visitor();
-    is_sent_to(&mut both, "/", "/login", &[]);
+    submit(&mut both, "/", "/login", &[]);
     assert_eq!(both.get("/me").text, "Customer 1, Ada");
     assert_eq!(both.get("/staff/me").status, 401);
-    is_sent_to(&mut both, "/staff/", "/staff/login", &[]);
+    submit(&mut both, "/staff/", "/staff/login", &[]);
     assert_eq!(both.get("/staff/me").text, "Employee 1, Grace");
     assert!(both.get("/").text.contains("Logged in as Ada"));
     assert!(both.get("/staff/").text.contains("Logged in as Grace"));
 
-    is_sent_to(&mut both, ".", "/logout", &[]);
+    submit(&mut both, ".", "/logout", &[]);
     assert_eq!(both.get("/me").status, 401);
     assert_eq!(both.get("/staff/me").text, "Employee 1, Grace");
-    is_sent_to(&mut both, ".", "/staff/logout", &[]);
+    submit(&mut both, ".", "/staff/logout", &[]);
     assert_eq!(both.get("/staff/me").status, 401);
 }
 
 #[test]
-fn the_cookie_of_a_customer_opens_nothing_of_staff_under_either_name() {
+fn the_token_of_one_user_type_is_not_valid_for_the_other() {
     let example = Example::start("two_user_types");
     for (log_in, own, (path, name)) in [
         ("/login", ("/me", "customer"), ("/staff/me", "employee")),

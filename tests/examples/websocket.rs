@@ -1,4 +1,4 @@
-//! A connection that lasts as long as its session.
+//! A connection that is closed when its session ends.
 
 use std::{
     io::{Read, Write},
@@ -7,9 +7,9 @@ use std::{
 
 use programs::Visitor;
 
-use crate::{Example, is_sent_to};
+use crate::{Example, submit};
 
-/// The headers of an upgrade; the key is the example of RFC 6455 §1.3.
+/// The headers of an upgrade request. The key is the example in RFC 6455 §1.3.
 const UPGRADE: [(&str, &str); 4] = [
     ("Connection", "Upgrade"),
     ("Upgrade", "websocket"),
@@ -20,7 +20,7 @@ const UPGRADE: [(&str, &str); 4] = [
 const TEXT: u8 = 1;
 const CLOSE: u8 = 8;
 
-/// The client's end of a connection, for messages of less than 126 bytes.
+/// A WebSocket client for messages of less than 126 bytes.
 struct Socket(TcpStream);
 
 impl Socket {
@@ -40,15 +40,15 @@ impl Socket {
         Self(stream)
     }
 
-    /// Clients mask what they send; a mask of zeros changes nothing.
-    fn say(&mut self, text: &str) {
+    /// Sends a message. Clients must mask their messages; a mask of zeros changes nothing.
+    fn send(&mut self, text: &str) {
         let length = u8::try_from(text.len()).unwrap();
         let head = [0x80 | TEXT, 0x80 | length, 0, 0, 0, 0];
         self.0.write_all(&[&head, text.as_bytes()].concat()).unwrap();
     }
 
-    /// The next message: what kind it is of, and what it says.
-    fn hears(&mut self) -> (u8, Vec<u8>) {
+    /// Receives the next message: its type and its content.
+    fn receive(&mut self) -> (u8, Vec<u8>) {
         let mut head = [0; 2];
         self.0.read_exact(&mut head).unwrap();
         let mut content = vec![0; head[1].into()];
@@ -58,42 +58,42 @@ impl Socket {
 }
 
 #[test]
-fn a_chat_ends_with_its_session_and_goes_on_for_the_others() {
+fn connections_are_closed_with_their_session_and_others_stay_open() {
     let example = Example::start("websocket");
     let [mut ada, mut grace] = ["Ada", "Grace"].map(|name| {
         let mut visitor = example.visitor();
-        is_sent_to(&mut visitor, "/", "/login", &[("name", name)]);
+        submit(&mut visitor, "/", "/login", &[("name", name)]);
         visitor
     });
     let mut sockets = [&ada, &ada, &grace].map(Socket::open);
-    // Each has joined when it hears itself.
+    // A connection has joined when it receives its own message.
     for (place, name) in ["Ada", "Ada", "Grace"].into_iter().enumerate() {
-        sockets[place].say("hello");
+        sockets[place].send("hello");
         let line = (TEXT, format!("{name}: hello").into_bytes());
-        while sockets[place].hears() != line {}
+        while sockets[place].receive() != line {}
     }
     let [first, second, other] = &mut sockets;
-    other.say("good night");
+    other.send("good night");
     for socket in [&mut *first, &mut *second, &mut *other] {
-        while socket.hears() != (TEXT, b"Grace: good night".to_vec()) {}
+        while socket.receive() != (TEXT, b"Grace: good night".to_vec()) {}
     }
 
-    is_sent_to(&mut ada, "/", "/logout", &[]);
+    submit(&mut ada, "/", "/logout", &[]);
     for socket in [first, second] {
         let violates_policy = 1008_u16.to_be_bytes().to_vec();
-        assert_eq!(socket.hears(), (CLOSE, violates_policy));
+        assert_eq!(socket.receive(), (CLOSE, violates_policy));
     }
-    other.say("alone");
-    assert_eq!(other.hears(), (TEXT, b"Grace: alone".to_vec()));
+    other.send("alone");
+    assert_eq!(other.receive(), (TEXT, b"Grace: alone".to_vec()));
     assert!(grace.get("/").text.contains("WebSocket"));
 }
 
 #[test]
-fn strangers_and_pages_of_other_sites_open_no_connection() {
+fn without_a_login_or_from_another_site_no_connection_is_opened() {
     let example = Example::start("websocket");
     let mut visitor = example.visitor();
     assert_eq!(visitor.ask("GET", "/chat", &UPGRADE, "").status, 401);
-    is_sent_to(&mut visitor, "/", "/login", &[("name", "Ada")]);
+    submit(&mut visitor, "/", "/login", &[("name", "Ada")]);
     let mut headers = UPGRADE.to_vec();
     headers.push(("Origin", "https://evil.example"));
     assert_eq!(visitor.ask("GET", "/chat", &headers, "").status, 403);

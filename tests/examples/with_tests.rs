@@ -1,6 +1,6 @@
-//! The examples that have tests of their own, which run here. (With `test = true` at an example
-//! Cargo would build its tests in place of its program.)
-#![allow(dead_code, reason = "their programs run as such")]
+//! Runs the tests that examples contain. (With `test = true` for an example, Cargo would build its
+//! tests instead of its program.)
+#![allow(dead_code, reason = "only the tests are used here")]
 
 #[path = "../../examples/custom_store.rs"]
 mod custom_store;

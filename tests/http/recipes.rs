@@ -440,9 +440,9 @@ async fn a_password_is_right_for_the_account_it_belongs_to_and_for_nobody_unknow
     for (password, hash, expected) in [
         ("right", Some(hash.clone()), true),
         ("wrong", Some(hash), false),
-        ("nobody's password", None, false),
+        ("dummy password", None, false),
     ] {
-        let is_right = password::is_right(password.to_owned(), hash).await;
-        assert_eq!(is_right.unwrap(), expected, "{password}");
+        let is_correct = password::verify(password.to_owned(), hash).await;
+        assert_eq!(is_correct.unwrap(), expected, "{password}");
     }
 }

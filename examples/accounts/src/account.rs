@@ -4,24 +4,25 @@ use locals::{Auth, AuthBuilder, AuthUser, Error, Session, store::SqlStore};
 use serde::Serialize;
 use sqlx::{FromRow, MySqlPool, PgPool, QueryBuilder, SqlitePool, error::DatabaseError};
 
-/// A row of the table of accounts, and the user of every handler.
+/// A row of the table `accounts`, and the user type of all handlers.
 #[derive(FromRow, Serialize, AuthUser)]
 #[auth_user(table = "accounts")]
 pub struct Account {
     pub id: i64,
     pub name: String,
     pub email: String,
-    /// Whoever changes it, also by SQL, logs the account out everywhere.
+    /// Changing it, even by plain SQL, logs the account out everywhere.
     #[serde(skip)]
     #[auth_user(credential)]
     pub password_hash: String,
     pub is_admin: bool,
 }
 
-/// The table of accounts, in the database that holds the sessions too.
+/// The table `accounts`, in the same database as the sessions.
 ///
-/// An app on one kind of database has a pool in place of this, and `sqlx::query_as` in place of the
-/// builder, which is here for its placeholders, `?` or `$1`: see `examples/postgres.rs`.
+/// An app that supports only one database has a pool instead of this type, and uses
+/// `sqlx::query_as` instead of `QueryBuilder`, which is here because the placeholders differ (`?` or
+/// `$1`): see `examples/postgres.rs`.
 #[derive(Clone)]
 pub enum Accounts {
     Sqlite(SqlitePool),
@@ -29,19 +30,19 @@ pub enum Accounts {
     MySql(MySqlPool),
 }
 
-/// The same lines, compiled for each kind of database.
+/// Compiles the same code for each database.
 macro_rules! on {
-    ($accounts:expr, $pool:ident => $lines:expr) => {
+    ($accounts:expr, $pool:ident => $body:expr) => {
         match $accounts {
-            Accounts::Sqlite($pool) => $lines,
-            Accounts::Postgres($pool) => $lines,
-            Accounts::MySql($pool) => $lines,
+            Accounts::Sqlite($pool) => $body,
+            Accounts::Postgres($pool) => $body,
+            Accounts::MySql($pool) => $body,
         }
     };
 }
 
 impl Accounts {
-    /// Opens a database, makes the tables that are missing, and begins to configure its sessions.
+    /// Opens a database, creates the tables if they are missing, and returns a builder for `Auth`.
     pub async fn open(url: &str) -> Result<(Self, AuthBuilder<Account>), Error> {
         macro_rules! open {
             ($kind:ident, $open:ident, $schema:literal) => {{
@@ -66,7 +67,7 @@ impl Accounts {
         })
     }
 
-    pub async fn by_email(&self, email: &str) -> Result<Option<Account>, Error> {
+    pub async fn find_by_email(&self, email: &str) -> Result<Option<Account>, Error> {
         on!(self, pool => {
             let mut query = QueryBuilder::new("SELECT * FROM accounts WHERE email = ");
             Ok(query.push_bind(email).build_query_as().fetch_optional(pool).await?)
@@ -78,7 +79,7 @@ impl Accounts {
         on!(self, pool => Ok(sqlx::query_as(query).fetch_all(pool).await?))
     }
 
-    /// Adds an account; the first one is an admin's. `None` if the address has one already.
+    /// Adds an account; the first one is an admin. Returns `None` if the e-mail address is taken.
     pub async fn add(&self, name: &str, email: &str, hash: &str) -> Result<Option<Account>, Error> {
         let added = on!(self, pool => {
             let columns = "INSERT INTO accounts (name, email, password_hash, is_admin) SELECT ";
@@ -89,7 +90,7 @@ impl Accounts {
             query.build().execute(pool).await.map(drop)
         });
         match added {
-            Ok(()) => self.by_email(email).await,
+            Ok(()) => self.find_by_email(email).await,
             Err(error)
                 if error.as_database_error().is_some_and(DatabaseError::is_unique_violation) =>
             {
@@ -99,8 +100,8 @@ impl Accounts {
         }
     }
 
-    /// Writes a new password, ends the other sessions of its account and gives this one a new token:
-    /// all of it or nothing, as when this session has ended meanwhile.
+    /// In one transaction: changes the password, ends the other sessions of the account and replaces
+    /// the token of this one. Fails if this session has ended in the meantime.
     pub async fn change_password(
         &self,
         auth: &Auth<Account>,

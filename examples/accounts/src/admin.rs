@@ -1,14 +1,14 @@
-//! What staff may do: see all accounts, and the app as another user sees it.
+//! For admins: list all accounts and impersonate users.
 
 use actix_web::{HttpResponse, Responder, get, post, web};
 use locals::{Check, Error, Locals, Session, Verified, require_user};
 
 use crate::{
     account::{Account, Accounts},
-    page::{Answer, Messages, Page, View, done},
+    page::{Messages, Page, PageResult, View, redirect},
 };
 
-/// A condition. A handler that asks for its proof is for admins alone.
+/// Handlers with a `Verified<Account, IsAdmin>` parameter are for admins only.
 struct IsAdmin;
 
 impl Check<Account> for IsAdmin {
@@ -24,20 +24,20 @@ async fn admin(
     accounts: web::Data<Accounts>,
     locals: Locals,
     messages: Messages,
-) -> Answer {
+) -> PageResult {
     let accounts = accounts.all().await?;
     View::Admin { page: Page::of(&locals, messages).await?, accounts }.show()
 }
 
 #[post("/admin/{id}/login-as")]
 #[require_user]
-async fn log_in_as(
+async fn impersonate(
     _admin: Verified<Account, IsAdmin>,
     id: web::Path<i64>,
     accounts: web::Data<Accounts>,
     locals: Locals,
 ) -> Result<impl Responder, Error> {
-    // Not as another admin: what they do stays theirs.
+    // Admins cannot impersonate other admins.
     let account = accounts.find(*id).await?.filter(|it| !it.is_admin).ok_or(Error::Forbidden)?;
     locals.impersonate(&account).await?;
     Ok(web::Redirect::to("/").see_other())
@@ -45,11 +45,11 @@ async fn log_in_as(
 
 #[post("/stop")]
 #[require_user]
-async fn stop(locals: Locals) -> Result<HttpResponse, Error> {
+async fn stop_impersonating(locals: Locals) -> Result<HttpResponse, Error> {
     locals.stop_impersonating().await?;
-    Ok(done("/admin", "You are yourself again."))
+    Ok(redirect("/admin", "You have stopped impersonating."))
 }
 
 pub fn routes(config: &mut web::ServiceConfig) {
-    config.service((admin, log_in_as, stop));
+    config.service((admin, impersonate, stop_impersonating));
 }

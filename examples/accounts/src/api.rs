@@ -1,4 +1,4 @@
-//! The same for programs: JSON, by the cookie or by a bearer token.
+//! A JSON API for programs, with the session cookie or a bearer token.
 
 use actix_web::{HttpResponse, Responder, get, post, web};
 use locals::{Error, Locals, User, require_user, with_session};
@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::{
     account::Account,
-    log_in::{Credentials, normal},
+    log_in::{Credentials, normalize},
     password::Passwords,
 };
 
@@ -18,10 +18,10 @@ async fn log_in(
     locals: Locals,
 ) -> Result<HttpResponse, Error> {
     let Credentials { email, password, .. } = credentials.into_inner();
-    let account = match passwords.check(&locals, &normal(&email), password).await? {
+    let account = match passwords.check(&locals, &normalize(&email), password).await? {
         Ok(account) => account,
-        Err(refusal) => {
-            return Ok(refusal.response().json(json!({ "title": refusal.text() })));
+        Err(rejection) => {
+            return Ok(rejection.response().json(json!({ "title": rejection.message() })));
         }
     };
     let session = locals.create_session(&account).await?;

@@ -1,4 +1,4 @@
-//! Signing up, in and out, and giving the password once more.
+//! Sign-up, login, logout and re-authentication.
 
 use actix_web::web::{self, Data, Form};
 use actix_web::{HttpResponse, get, post};
@@ -7,8 +7,8 @@ use serde::Deserialize;
 
 use crate::{
     account::{Account, Accounts},
-    page::{Answer, Messages, Page, View, done},
-    password::{LONGEST_EMAIL, Passwords},
+    page::{Messages, Page, PageResult, View, redirect},
+    password::{MAX_EMAIL, Passwords},
 };
 
 #[derive(Default, Deserialize)]
@@ -20,7 +20,7 @@ pub struct NewAccount {
 
 #[get("/sign-up")]
 #[with_session(guest_only = "/")]
-async fn sign_up_page(locals: Locals, messages: Messages) -> Answer {
+async fn sign_up_page(locals: Locals, messages: Messages) -> PageResult {
     let page = Page::of(&locals, messages).await?;
     View::SignUp { page, form: &NewAccount::default(), error: None }.show()
 }
@@ -32,55 +32,56 @@ async fn sign_up(
     accounts: Data<Accounts>,
     passwords: Data<Passwords>,
     locals: Locals,
-) -> Answer {
+) -> PageResult {
     let password = std::mem::take(&mut form.password);
-    let (name, email) = (form.name.trim(), normal(&form.email));
-    let again = |response, error| {
+    let (name, email) = (form.name.trim(), normalize(&form.email));
+    let reject = |response, error| {
         View::SignUp { page: Page::default(), form: &form, error: Some(error) }.show_in(response)
     };
-    let is_named = (1..=100).contains(&name.chars().count());
-    if !is_named || email.len() > LONGEST_EMAIL || !email.contains('@') {
-        let error = "A name and an e-mail address are needed.";
-        return again(HttpResponse::UnprocessableEntity(), error);
+    let name_is_valid = (1..=100).contains(&name.chars().count());
+    if !name_is_valid || email.len() > MAX_EMAIL || !email.contains('@') {
+        let error = "Enter a name and a valid e-mail address.";
+        return reject(HttpResponse::UnprocessableEntity(), error);
     }
     let hash = match passwords.hash(&locals, &email, password).await {
         Ok(hash) => hash,
-        Err(refusal) => return again(refusal.response(), refusal.text()),
+        Err(rejection) => return reject(rejection.response(), rejection.message()),
     };
     let Some(account) = accounts.add(name, &email, &hash).await? else {
-        // An app that sends e-mail says this to the address, and to the visitor nothing new.
-        return again(HttpResponse::Conflict(), "This address has an account.");
+        // This reveals that the account exists. An app that sends e-mail can tell its owner instead.
+        let error = "An account with this e-mail address already exists.";
+        return reject(HttpResponse::Conflict(), error);
     };
     locals.log_in(&account).await?;
-    Ok(done("/", format!("Welcome, {}.", account.name)))
+    Ok(redirect("/", format!("Welcome, {}.", account.name)))
 }
 
 #[derive(Deserialize)]
 pub struct Credentials {
-    /// Not asked for again where somebody is logged in.
+    /// Absent in the form that only confirms the password.
     #[serde(default)]
     pub email: String,
     pub password: String,
-    /// "Stay logged in".
+    /// The checkbox "Stay logged in".
     #[serde(default)]
     stay: bool,
 }
 
 #[get("/login")]
 #[with_session(guest_only = "/")]
-async fn log_in_page(locals: Locals, messages: Messages) -> Answer {
+async fn log_in_page(locals: Locals, messages: Messages) -> PageResult {
     View::LogIn { page: Page::of(&locals, messages).await?, email: "", error: None }.show()
 }
 
 #[post("/login")]
 #[with_session]
-async fn log_in(form: Form<Credentials>, passwords: Data<Passwords>, locals: Locals) -> Answer {
+async fn log_in(form: Form<Credentials>, passwords: Data<Passwords>, locals: Locals) -> PageResult {
     let Credentials { email, password, stay } = form.into_inner();
-    let account = match passwords.check(&locals, &normal(&email), password).await? {
+    let account = match passwords.check(&locals, &normalize(&email), password).await? {
         Ok(account) => account,
-        Err(refusal) => {
-            let (page, error) = (Page::default(), Some(refusal.text()));
-            return View::LogIn { page, email: &email, error }.show_in(refusal.response());
+        Err(rejection) => {
+            let (page, error) = (Page::default(), Some(rejection.message()));
+            return View::LogIn { page, email: &email, error }.show_in(rejection.response());
         }
     };
     locals.log_in_with(&account, LogInOptions::new().remember(stay)).await?;
@@ -91,12 +92,12 @@ async fn log_in(form: Form<Credentials>, passwords: Data<Passwords>, locals: Loc
 #[with_session]
 async fn log_out(locals: Locals) -> Result<HttpResponse, Error> {
     locals.log_out().await?;
-    Ok(done("/", "You are logged out."))
+    Ok(redirect("/", "You have been logged out."))
 }
 
 #[get("/confirm")]
 #[require_user]
-async fn confirm_page(locals: Locals, messages: Messages) -> Answer {
+async fn confirm_page(locals: Locals, messages: Messages) -> PageResult {
     View::Confirm { page: Page::of(&locals, messages).await?, error: None }.show()
 }
 
@@ -107,17 +108,19 @@ async fn confirm(
     form: Form<Credentials>,
     passwords: Data<Passwords>,
     locals: Locals,
-) -> Answer {
-    if let Err(refusal) = passwords.check(&locals, &user.email, form.into_inner().password).await? {
-        let (page, error) = (Page::of(&locals, None).await?, Some(refusal.text()));
-        return View::Confirm { page, error }.show_in(refusal.response());
+) -> PageResult {
+    if let Err(rejection) =
+        passwords.check(&locals, &user.email, form.into_inner().password).await?
+    {
+        let (page, error) = (Page::of(&locals, None).await?, Some(rejection.message()));
+        return View::Confirm { page, error }.show_in(rejection.response());
     }
     locals.reauthenticate().await?;
     Ok(locals.return_to().into())
 }
 
-/// An address as it is kept and looked for.
-pub fn normal(email: &str) -> String {
+/// The form in which e-mail addresses are stored and looked up.
+pub fn normalize(email: &str) -> String {
     email.trim().to_lowercase()
 }
 

@@ -1,13 +1,13 @@
-//! Accounts: a small, complete app to copy from.
+//! Accounts: a small, complete app to start from.
 //!
-//! `cargo run -p accounts`, then open the address it prints. Who signs up first is an admin.
+//! `cargo run -p accounts`, then open the address it prints. The first account to sign up is the admin.
 //!
 //! | variable | what it sets |
 //! |---|---|
-//! | `DATABASE_URL` | `postgres://..` or `mysql://..` in place of `sqlite://accounts.db`, a file |
-//! | `ADDR` | where it listens, `127.0.0.1:8080` by default |
-//! | `HTTPS` | set it where people come by HTTPS: the cookie is then for HTTPS alone |
-//! | `TRUSTED_PROXY` | the proxy in front, such as `10.0.0.1`, which then says who comes |
+//! | `DATABASE_URL` | `postgres://..`, `mysql://..` or `sqlite://..`; by default the file `sqlite://accounts.db` |
+//! | `ADDR` | the address to listen on, by default `127.0.0.1:8080` |
+//! | `HTTPS` | set it if the app is served over HTTPS, so that the session cookie is `Secure` |
+//! | `TRUSTED_PROXY` | the address of a reverse proxy, such as `10.0.0.1`, that reports client addresses |
 
 use std::{env, error::Error, time::Duration};
 
@@ -28,7 +28,7 @@ mod password;
 mod profile;
 mod throttle;
 
-/// Nothing of a page comes from elsewhere, and no other site shows it in a frame.
+/// Pages load nothing from other sites and cannot be framed by them.
 const CSP: &str = "default-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 #[actix_web::main]
@@ -42,7 +42,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .cookie(CookieConfig::default().secure(env::var_os("HTTPS").is_some()))
         .login_page("/login")
         .reauthentication_page("/confirm")
-        .answer_with(page::answer)
+        .answer_with(page::error_page)
         .bearer(true);
     if let Ok(proxy) = env::var("TRUSTED_PROXY") {
         auth = auth.trusted_proxy(proxy);
@@ -52,7 +52,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let passwords = web::Data::new(Passwords::new(accounts.clone()));
     let accounts = web::Data::new(accounts);
-    // Messages that this run signs. Several processes would share a key.
+    // Signs the flash messages. Several processes would have to share one key.
     let key = Key::generate();
     println!("Open http://{address}");
     HttpServer::new(move || {
@@ -60,7 +60,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             .add(("Content-Security-Policy", CSP))
             .add(("X-Content-Type-Options", "nosniff"))
             .add(("Referrer-Policy", "same-origin"));
-        // Around the pages alone: the API has no messages.
+        // For the pages only: the API has no flash messages.
         let messages = CookieMessageStore::builder(key.clone()).build();
         let pages = web::scope("")
             .wrap(FlashMessagesFramework::builder(messages).build())
@@ -76,7 +76,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             .app_data(accounts.clone())
             .app_data(passwords.clone())
             .wrap(headers)
-            .configure(page::files)
+            .configure(page::static_files)
             .configure(api::routes)
             .service(pages)
     })

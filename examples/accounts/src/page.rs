@@ -1,4 +1,4 @@
-//! What all pages have in common.
+//! What all pages share.
 #![allow(clippy::ref_binding_to_reference, clippy::ref_option_ref, reason = "askama derives them")]
 
 use actix_web::{
@@ -10,10 +10,10 @@ use locals::{Error, Locals, Session, SessionInfo, User, with_session};
 
 use crate::{account::Account, log_in::NewAccount};
 
-/// What the request before had to say. Messages that were signed before a restart are none.
+/// The flash messages of the previous request. `None` if they were signed before a restart.
 pub type Messages = Option<IncomingFlashMessages>;
 
-/// The frame of a page.
+/// What the layout of every page shows.
 #[derive(Default)]
 pub struct Page {
     pub logged_in: Option<(Session, User<Account>)>,
@@ -27,10 +27,10 @@ impl Page {
     }
 }
 
-/// What a handler of pages answers.
-pub type Answer = actix_web::Result<HttpResponse>;
+/// The result of a handler that shows a page.
+pub type PageResult = actix_web::Result<HttpResponse>;
 
-/// The pages, and what each shows.
+/// The pages and their data.
 #[derive(Template)]
 pub enum View<'a> {
     #[template(path = "home.html")]
@@ -56,55 +56,57 @@ pub enum View<'a> {
 }
 
 impl View<'_> {
-    pub fn show(&self) -> Answer {
+    pub fn show(&self) -> PageResult {
         self.show_in(HttpResponse::Ok())
     }
 
-    /// Shows the page in an answer that has been begun.
-    pub fn show_in(&self, mut response: HttpResponseBuilder) -> Answer {
+    /// Shows the page with the status and the headers of this response.
+    pub fn show_in(&self, mut response: HttpResponseBuilder) -> PageResult {
         let text = self.render().map_err(ErrorInternalServerError)?;
         Ok(response.content_type("text/html; charset=utf-8").body(text))
     }
 
-    /// When a session began.
+    /// When the user logged in.
     fn since(session: &SessionInfo) -> String {
         let time = session.created_at.as_millis();
         let time = jiff::Timestamp::from_millisecond(time).unwrap_or_default();
-        time.strftime("%-d %B %Y, %H:%M UTC").to_string()
+        time.strftime("%B %-d, %Y, %H:%M UTC").to_string()
     }
 }
 
-/// Goes on to a page, which says what has been done.
-pub fn done(path: &'static str, message: impl Into<String>) -> HttpResponse {
+/// Redirects to a page that shows this message.
+pub fn redirect(path: &'static str, message: impl Into<String>) -> HttpResponse {
     FlashMessage::success(message).send();
     HttpResponse::SeeOther().insert_header(("Location", path)).finish()
 }
 
 #[get("/")]
 #[with_session]
-pub async fn home(locals: Locals, messages: Messages) -> Answer {
+pub async fn home(locals: Locals, messages: Messages) -> PageResult {
     View::Home { page: Page::of(&locals, messages).await? }.show()
 }
 
-pub async fn not_found() -> Answer {
-    let (title, advice) = ("There is no such page", "Perhaps the address has a slip.");
+pub async fn not_found() -> PageResult {
+    let (title, advice) = ("Page not found", "Check the address and try again.");
     View::Problem { page: Page::default(), title, advice }.show_in(HttpResponse::NotFound())
 }
 
-/// Answers to people that look like the app. What is `None` here is answered by `locals`.
-pub fn answer(request: &HttpRequest, error: &Error) -> Option<HttpResponse> {
+/// Error pages in the style of the app. Where this returns `None`, `locals` responds itself.
+pub fn error_page(request: &HttpRequest, error: &Error) -> Option<HttpResponse> {
     let (title, advice) = match error {
         _ if request.path().starts_with("/api/") => return None,
-        Error::Forbidden => ("This is not for you", "It is for other accounts than yours."),
-        Error::CrossOrigin { .. } => ("This came from another site", "Try it in this app."),
-        Error::Store(_) => ("The database does not answer", "Try again in a moment."),
+        Error::Forbidden => ("Access denied", "Your account does not have permission to do this."),
+        Error::CrossOrigin { .. } => {
+            ("Request refused", "It came from another site. Try again on this one.")
+        }
+        Error::Store(_) => ("Temporarily unavailable", "Try again in a moment."),
         _ => return None,
     };
-    // Its status will be that of the error.
+    // `locals` sets the status to that of the error.
     View::Problem { page: Page::default(), title, advice }.show().ok()
 }
 
-pub fn files(config: &mut web::ServiceConfig) {
+pub fn static_files(config: &mut web::ServiceConfig) {
     let file = |kind, text: &'static str| {
         web::get().to(move || async move { HttpResponse::Ok().content_type(kind).body(text) })
     };

@@ -1,4 +1,4 @@
-//! One's own account: the profile, a new password, the end.
+//! The user's own account: profile, change of password, deletion.
 
 use actix_web::web::{self, Data, Form};
 use actix_web::{get, post};
@@ -7,13 +7,13 @@ use serde::Deserialize;
 
 use crate::{
     account::{Account, Accounts},
-    page::{Answer, Messages, Page, View, done},
+    page::{Messages, Page, PageResult, View, redirect},
     password::Passwords,
 };
 
 #[get("/profile")]
 #[require_user]
-async fn profile(locals: Locals, messages: Messages) -> Answer {
+async fn profile(locals: Locals, messages: Messages) -> PageResult {
     View::Profile { page: Page::of(&locals, messages).await?, error: None }.show()
 }
 
@@ -33,36 +33,39 @@ async fn change_password(
     passwords: Data<Passwords>,
     auth: Auth<Account>,
     locals: Locals,
-) -> Answer {
+) -> PageResult {
     let form = form.into_inner();
     let hash = match passwords.check(&locals, &account.email, form.password).await? {
         Ok(_) => passwords.hash(&locals, &account.email, form.new_password).await,
-        Err(refusal) => Err(refusal),
+        Err(rejection) => Err(rejection),
     };
     let hash = match hash {
         Ok(hash) => hash,
-        Err(refusal) => {
-            let (page, error) = (Page::of(&locals, None).await?, Some(refusal.text()));
-            return View::Profile { page, error }.show_in(refusal.response());
+        Err(rejection) => {
+            let (page, error) = (Page::of(&locals, None).await?, Some(rejection.message()));
+            return View::Profile { page, error }.show_in(rejection.response());
         }
     };
     let session = accounts.change_password(&auth, &session, &account, &hash).await?;
     locals.set_session(session);
-    Ok(done("/profile", "Your password is changed, and your other devices are logged out."))
+    Ok(redirect(
+        "/profile",
+        "Your password has been changed. Your other devices have been logged out.",
+    ))
 }
 
 #[get("/profile/delete")]
 #[require_user(recent = "10m")]
-async fn delete_page(locals: Locals, messages: Messages) -> Answer {
+async fn delete_page(locals: Locals, messages: Messages) -> PageResult {
     View::Delete { page: Page::of(&locals, messages).await? }.show()
 }
 
 #[post("/profile/delete")]
 #[require_user(recent = "10m")]
-async fn delete(account: User<Account>, accounts: Data<Accounts>, locals: Locals) -> Answer {
+async fn delete(account: User<Account>, accounts: Data<Accounts>, locals: Locals) -> PageResult {
     locals.log_out_everywhere().await?;
     accounts.delete(account.id).await?;
-    Ok(done("/", "Your account is deleted."))
+    Ok(redirect("/", "Your account has been deleted."))
 }
 
 pub fn routes(config: &mut web::ServiceConfig) {

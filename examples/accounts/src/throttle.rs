@@ -1,4 +1,4 @@
-//! How often somebody may try a password.
+//! Rate limits for password attempts.
 
 use std::{
     net::{IpAddr, Ipv6Addr},
@@ -27,9 +27,9 @@ impl Throttle {
         }
     }
 
-    /// Counts a try; `Err` says how many seconds to wait for the next one. Whoever is logged in stays so.
+    /// Counts an attempt. `Err` is the number of seconds to wait. Sessions are not affected.
     pub fn count(&self, locals: &Locals, email: &str) -> Result<(), u64> {
-        // So many that those who have not tried for long are forgotten.
+        // Limits the memory: keys without recent attempts are forgotten.
         if self.by_account.len() + self.by_address.len() > 10_000 {
             self.by_account.retain_recent();
             self.by_address.retain_recent();
@@ -40,10 +40,10 @@ impl Throttle {
     }
 }
 
-/// Who has one address of IPv6 has the 2^64 beside it.
+/// All IPv6 addresses of a /64 network count as one: a client can usually use any of them.
 fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)), // the lower half is zero
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)), // clears the lower half
     }
 }

@@ -1,4 +1,4 @@
-// Shows whether the session lives, as the server tells it.
+// Shows whether the session is active, by server-sent events.
 const state = document.getElementById("state");
 const events = new EventSource("/live/events");
 
@@ -7,10 +7,10 @@ const show = (name, text) => {
   state.textContent = text;
 };
 
-events.onmessage = () => show("on", "The session lives");
+events.onmessage = () => show("on", "The session is active");
 events.onerror = () => {
   const isLost = events.readyState === EventSource.CLOSED;
-  show("lost", isLost ? "Not connected: load this page again" : "Not connected: trying again");
+  show("lost", isLost ? "Connection lost. Reload this page." : "Connection lost. Reconnecting…");
 };
 events.addEventListener("ended", () => {
   events.close();

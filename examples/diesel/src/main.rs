@@ -1,12 +1,12 @@
-//! Users by Diesel, on a pool of its own, and their sessions in the same database.
+//! Users in Diesel, on a separate connection pool; the sessions are in the same database.
 //!
 //! ```sh
-//! docker compose up --wait postgres       # or name another database in DATABASE_URL
+//! docker compose up --wait postgres       # or set DATABASE_URL to another database
 //! cargo run -p diesel-users
 //! ```
 //!
-//! `WithLoader` asks Diesel for the user of a session: a logged-in request is two queries. The guide's
-//! page on users by another crate says how it is one.
+//! `WithLoader` loads the user of a session with Diesel, so a logged-in request needs two queries.
+//! `docs/users_by_another_crate.md` shows how to use only one.
 
 use std::{env, sync::LazyLock};
 
@@ -44,13 +44,13 @@ const FORMS: &str = "<!doctype html><title>diesel</title>\
     <input name=password type=password placeholder=Password required><button>Log in</button></form>";
 const LOGGED_IN: &str = "<!doctype html><title>diesel</title><a href=/me>My account</a>\
     <form method=post action=/password>\
-    <input name=old type=password placeholder='Old password' required>\
+    <input name=old type=password placeholder='Current password' required>\
     <input name=new type=password placeholder='New password' required>\
-    <button>Change the password, log out all other devices</button></form>\
+    <button>Change password and log out all other devices</button></form>\
     <form method=post action=/logout><button>Log out</button></form>";
 
-/// What the password of somebody unknown is compared with, so that they cost as much time.
-static NOBODY: LazyLock<String> = LazyLock::new(|| generate_hash("nobody's password"));
+/// Verified if the account does not exist, so that the response takes as long.
+static DUMMY_HASH: LazyLock<String> = LazyLock::new(|| generate_hash("dummy password"));
 
 mod schema {
     diesel::table! {
@@ -89,10 +89,10 @@ struct Database(Pool<AsyncPgConnection>);
 
 impl Database {
     async fn connection(&self) -> Result<Object<AsyncPgConnection>, Error> {
-        self.0.get().await.map_err(failed)
+        self.0.get().await.map_err(database_error)
     }
 
-    /// The user of a session.
+    /// Loads the user of a session.
     async fn account(self, id: i64) -> Result<Option<Account>, BoxError> {
         let find = accounts::table.find(id).select(Account::as_select());
         Ok(find.first(&mut self.0.get().await?).await.optional()?)
@@ -125,8 +125,8 @@ async fn signup(
     let insert = insert.returning(Account::as_returning());
     let inserted = insert.get_result(&mut database.connection().await?).await;
     let account = inserted.map_err(|error| match error {
-        DatabaseError(UniqueViolation, _) => ErrorConflict("This address is taken."),
-        error => failed(error).into(),
+        DatabaseError(UniqueViolation, _) => ErrorConflict("This e-mail address is taken."),
+        error => database_error(error).into(),
     })?;
     locals.log_in(&account).await?;
     Ok(web::Redirect::to("/").see_other())
@@ -141,10 +141,11 @@ async fn login(
 ) -> actix_web::Result<impl Responder> {
     let Credentials { email, password } = form.into_inner();
     let find = accounts::table.filter(accounts::email.eq(email)).select(Account::as_select());
-    let found = find.first(&mut database.connection().await?).await.optional().map_err(failed)?;
-    let hash = found.as_ref().map_or(&*NOBODY, |account| &account.password_hash);
-    is_right(password, hash).await?;
-    let account = found.ok_or_else(wrong)?;
+    let found =
+        find.first(&mut database.connection().await?).await.optional().map_err(database_error)?;
+    let hash = found.as_ref().map_or(&*DUMMY_HASH, |account| &account.password_hash);
+    check_password(password, hash).await?;
+    let account = found.ok_or_else(wrong_credentials)?;
     locals.log_in(&account).await?;
     Ok(web::Redirect::to("/").see_other())
 }
@@ -160,10 +161,10 @@ async fn change_password(
     locals: Locals,
 ) -> actix_web::Result<impl Responder> {
     let Change { old, new } = form.into_inner();
-    is_right(old, &user.password_hash).await?;
+    check_password(old, &user.password_hash).await?;
     let hash = web::block(|| generate_hash(new)).await?;
 
-    // The new password and the end of the other sessions: both, or nothing.
+    // Change the password and end the other sessions: both or nothing.
     let change =
         diesel::update(accounts::table.find(user.id)).set(accounts::password_hash.eq(hash));
     let end_others = sql_query(&verbs.invalidate_other_sessions)
@@ -174,9 +175,9 @@ async fn change_password(
         change.execute(connection).await?;
         end_others.execute(connection).await
     });
-    done.await.map_err(failed)?;
+    done.await.map_err(database_error)?;
 
-    // This session goes on with a new token.
+    // Replace the token of this session.
     locals.reauthenticate().await?;
     Ok(web::Redirect::to("/").see_other())
 }
@@ -188,27 +189,27 @@ async fn logout(locals: Locals) -> Result<impl Responder, Error> {
     Ok(web::Redirect::to("/").see_other())
 }
 
-fn wrong() -> actix_web::Error {
+fn wrong_credentials() -> actix_web::Error {
     ErrorUnauthorized("Wrong e-mail or password.")
 }
 
-async fn is_right(password: String, hash: &str) -> actix_web::Result<()> {
+async fn check_password(password: String, hash: &str) -> actix_web::Result<()> {
     let hash = hash.to_owned();
-    web::block(move || verify_password(password, &hash)).await?.map_err(|_| wrong())
+    web::block(move || verify_password(password, &hash)).await?.map_err(|_| wrong_credentials())
 }
 
-/// The database fails: 503, and the cause is logged.
-fn failed<E: Into<BoxError>>(error: E) -> Error {
+/// A database error: the response is 503, and the cause is logged.
+fn database_error<E: Into<BoxError>>(error: E) -> Error {
     StoreError::backend(error).into()
 }
 
 #[actix_web::main]
 async fn main() -> Result<(), BoxError> {
-    LazyLock::force(&NOBODY);
+    LazyLock::force(&DUMMY_HASH);
     let url = env::var("DATABASE_URL")
         .unwrap_or_else(|_| "postgres://postgres@127.0.0.1:5432/postgres".to_owned());
     let database = Database(Pool::builder(AsyncDieselConnectionManager::new(&url)).build()?);
-    // The app's own table comes first: the sessions refer to it, and go with its rows.
+    // The app's own table comes first: the session tables refer to it by a foreign key.
     let create = "CREATE TABLE IF NOT EXISTS accounts (id BIGINT GENERATED ALWAYS AS IDENTITY \
         PRIMARY KEY, email TEXT NOT NULL UNIQUE, password_hash TEXT NOT NULL)";
     sql_query(create).execute(&mut database.connection().await?).await?;
@@ -217,7 +218,7 @@ async fn main() -> Result<(), BoxError> {
     let verbs = web::Data::new(sessions.verb_sql());
     let users = database.clone();
     let store = WithLoader::new(sessions, move |id: i64| users.clone().account(id));
-    // Plain HTTP, for this demonstration. Behind HTTPS leave the cookie as it is by default.
+    // For plain HTTP during development. Behind HTTPS, keep the default.
     let cookie = CookieConfig::default().secure(false);
     let auth = Auth::builder(store).cookie(cookie).build()?;
 

@@ -1,7 +1,7 @@
-//! The example as its users run it, on PostgreSQL, over HTTP.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by ending")]
+//! The example as a program, on PostgreSQL, over HTTP.
+#![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 
-// The two apps look alike from outside.
+// The two apps have the same routes.
 #[path = "../../seaorm/tests/story/mod.rs"]
 mod story;
 

@@ -1,5 +1,5 @@
-//! An app on its way from actix-session and actix-identity to locals: whoever is logged in stays so.
-//! `docs/moving.md` explains it step by step, and the tests show it.
+//! An app that migrates from actix-session and actix-identity to `locals` without logging anybody out.
+//! `docs/moving.md` explains it step by step.
 
 use actix_identity::{Identity, IdentityExt, IdentityMiddleware};
 use actix_session::{SessionExt, SessionMiddleware, storage::SessionStore};
@@ -14,7 +14,7 @@ use locals::{
 };
 use sqlx::SqlitePool;
 
-/// A user. The column `is_moved` says that their old sessions count no more.
+/// A user. If the column `is_moved` is true, their old sessions are not valid anymore.
 #[derive(Debug, Clone, sqlx::FromRow, AuthUser)]
 #[auth_user(table = "accounts", session = Cart)]
 pub struct Account {
@@ -22,13 +22,13 @@ pub struct Account {
     email: String,
 }
 
-/// What the old sessions hold besides the user, under the key `cart`.
+/// The data in the old sessions, under the key `cart`.
 #[derive(Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct Cart {
     items: Vec<u32>,
 }
 
-/// The app for as long as old cookies may live.
+/// The app while old cookies may still be valid.
 pub fn app<S: SessionStore + 'static>(
     auth: &Auth<Account>,
     database: &SqlitePool,
@@ -51,13 +51,13 @@ pub fn app<S: SessionStore + 'static>(
         .wrap(old)
 }
 
-/// Gives whoever has an old session one of ours.
+/// Replaces an old session with one of `locals`.
 async fn exchange(request: &HttpRequest, locals: &Locals) -> actix_web::Result<()> {
     let Ok(old) = request.get_identity() else { return Ok(()) };
     if locals.get_session().await?.is_some() {
-        old.logout(); // the browser has the new cookie: the old session has done its work
+        old.logout(); // the browser has the new cookie, so the old session is not needed
     } else if let Some(account) = account_of(&old, request).await? {
-        // Of this browser session, as it was; and long ago: what asks for a recent login asks again.
+        // As before, it lasts until the browser is closed. It does not count as a recent login.
         let long_ago = Timestamp::from_millis(0);
         let options = LogInOptions::new().remember(false).authenticated_at(long_ago);
         locals.log_in_with(&account, options).await?;
@@ -70,7 +70,7 @@ async fn exchange(request: &HttpRequest, locals: &Locals) -> actix_web::Result<(
     Ok(())
 }
 
-/// The user of an old session, if there is one whose old sessions count.
+/// Returns the user of an old session, unless the old sessions of this user have been ended.
 async fn account_of(old: &Identity, request: &HttpRequest) -> actix_web::Result<Option<Account>> {
     let Some(id) = old.id().ok().and_then(|id| id.parse::<i64>().ok()) else { return Ok(None) };
     let find = sqlx::query_as("SELECT * FROM accounts WHERE id = ? AND NOT is_moved").bind(id);
@@ -78,9 +78,9 @@ async fn account_of(old: &Identity, request: &HttpRequest) -> actix_web::Result<
     Ok(found.map_err(locals::Error::from)?)
 }
 
-/// The app's own database.
+/// The database of the app.
 fn database(request: &HttpRequest) -> &SqlitePool {
-    request.app_data::<web::Data<SqlitePool>>().expect("`app` gives it")
+    request.app_data::<web::Data<SqlitePool>>().expect("`app` adds it")
 }
 
 #[get("/me")]
@@ -114,8 +114,8 @@ async fn logout_everywhere(
     old: Option<Identity>,
     locals: Locals,
 ) -> actix_web::Result<impl Responder> {
-    let forget_old = sqlx::query("UPDATE accounts SET is_moved = TRUE WHERE id = ?").bind(user.id);
-    forget_old.execute(&**database).await.map_err(locals::Error::from)?;
+    let update = sqlx::query("UPDATE accounts SET is_moved = TRUE WHERE id = ?").bind(user.id);
+    update.execute(&**database).await.map_err(locals::Error::from)?;
     locals.log_out_everywhere().await?;
     if let Some(old) = old {
         old.logout();

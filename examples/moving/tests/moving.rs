@@ -1,5 +1,5 @@
-//! Browsers that were logged in with the old app arrive at the new one.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by ending")]
+//! Browsers that have logged in with the old app use the new one.
+#![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 
 use std::{
     collections::HashMap,
@@ -31,7 +31,7 @@ use moving::Account;
 use sqlx::SqlitePool;
 use tempfile::TempDir;
 
-/// A store of old sessions on the server, as one in Redis is.
+/// A store that keeps the old sessions on the server, like one in Redis.
 #[derive(Clone, Default)]
 struct ServerStore(Arc<Mutex<HashMap<String, HashMap<String, String>>>>);
 
@@ -98,7 +98,7 @@ impl Fixture {
         count.fetch_one(&self.database).await.unwrap()
     }
 
-    /// A browser that has logged in with the old app, as user 1, with three things in its cart.
+    /// A browser that has logged in with the old app as user 1 and has three items in its cart.
     async fn old_browser<S: SessionStore + 'static>(&self, store: S) -> Jar {
         let app = App::new()
             .service(old_login)
@@ -108,7 +108,7 @@ impl Fixture {
         let response = call_service(&app, TestRequest::post().uri("/login").to_request()).await;
         let mut browser = Jar::new();
         browser.keep(&response);
-        assert_eq!(has(&browser), (true, false));
+        assert_eq!(cookies(&browser), (true, false));
         browser
     }
 }
@@ -120,15 +120,15 @@ async fn old_login(request: HttpRequest, session: actix_session::Session) -> &'s
     "Logged in"
 }
 
-/// Whether a browser has the old cookie, and whether it has the new one.
-fn has(browser: &Jar) -> (bool, bool) {
+/// Whether the browser has the old cookie, and whether it has the new one.
+fn cookies(browser: &Jar) -> (bool, bool) {
     (browser.get(OLD).is_some(), browser.get(NEW).is_some())
 }
 
 const OLD: &str = "id";
 const NEW: &str = "__Host-session";
 
-/// The new app, over one store of old sessions.
+/// The new app, with this store of old sessions.
 macro_rules! new_app {
     ($fixture:expr, $store:expr) => {{
         let old = SessionMiddleware::new($store, $fixture.key.clone());
@@ -136,8 +136,8 @@ macro_rules! new_app {
     }};
 }
 
-/// What a browser is answered, which keeps the cookies.
-macro_rules! ask {
+/// Sends a request of a browser, which keeps the cookies, and returns the status and the body.
+macro_rules! send {
     ($app:expr, $browser:expr, $request:expr) => {{
         let response = call_service(&$app, $request.cookies_of(&$browser).to_request()).await;
         $browser.keep(&response);
@@ -159,96 +159,96 @@ fn ada() -> (StatusCode, String) {
 }
 
 #[actix_web::test]
-async fn an_old_session_is_one_of_ours_in_the_same_request_and_gone_with_the_next() {
+async fn an_old_session_is_replaced_in_the_same_request_and_ended_by_the_next() {
     let (fixture, store) = (Fixture::new().await, ServerStore::default());
     let app = new_app!(fixture, store.clone());
     let mut browser = fixture.old_browser(store.clone()).await;
     let before = browser.clone();
 
-    assert_eq!(ask!(app, browser, get()), ada());
-    assert_eq!(has(&browser), (true, true));
-    assert_eq!(ask!(app, browser, get()), ada());
-    assert_eq!(has(&browser), (false, true));
+    assert_eq!(send!(app, browser, get()), ada());
+    assert_eq!(cookies(&browser), (true, true));
+    assert_eq!(send!(app, browser, get()), ada());
+    assert_eq!(cookies(&browser), (false, true));
     assert!(store.0.lock().unwrap().is_empty());
-    assert_eq!((ask!(app, browser, get()), fixture.rows().await), (ada(), 1));
+    assert_eq!((send!(app, browser, get()), fixture.rows().await), (ada(), 1));
 
     let mut thief = before;
-    assert_eq!(ask!(app, thief, get()).0, StatusCode::UNAUTHORIZED);
+    assert_eq!(send!(app, thief, get()).0, StatusCode::UNAUTHORIZED);
 }
 
 #[actix_web::test]
-async fn it_is_no_recent_log_in_and_ends_with_the_browser_as_before() {
+async fn the_new_session_is_not_a_recent_login_and_its_cookie_does_not_persist() {
     let (fixture, store) = (Fixture::new().await, ServerStore::default());
     let app = new_app!(fixture, store.clone());
     let browser = fixture.old_browser(store).await;
     let response = call_service(&app, get().cookies_of(&browser).to_request()).await;
     let cookies = response.headers().get_all(SET_COOKIE).map(|cookie| cookie.to_str().unwrap());
-    let ours: Vec<_> = cookies.filter(|cookie| cookie.starts_with(NEW)).collect();
-    assert!(matches!(ours[..], [cookie] if !cookie.contains("Max-Age")), "{ours:?}");
+    let new: Vec<_> = cookies.filter(|cookie| cookie.starts_with(NEW)).collect();
+    assert!(matches!(new[..], [cookie] if !cookie.contains("Max-Age")), "{new:?}");
     let sessions = fixture.auth.user_sessions(1).await.unwrap();
-    let proved: Vec<_> = sessions.iter().map(|info| info.authenticated_at.as_millis()).collect();
-    assert_eq!(proved, [0]);
+    let times: Vec<_> = sessions.iter().map(|info| info.authenticated_at.as_millis()).collect();
+    assert_eq!(times, [0]);
 }
 
 #[actix_web::test]
-async fn a_fetch_that_changes_something_is_served_too() {
+async fn a_post_is_handled_too() {
     let (fixture, store) = (Fixture::new().await, ServerStore::default());
     let app = new_app!(fixture, store.clone());
     let mut browser = fixture.old_browser(store).await;
-    assert_eq!(ask!(app, browser, post("/add/4")), (StatusCode::OK, "Added".to_owned()));
-    assert_eq!(ask!(app, browser, get()).1, "ada@example.com [1, 2, 3, 4]");
+    assert_eq!(send!(app, browser, post("/add/4")), (StatusCode::OK, "Added".to_owned()));
+    assert_eq!(send!(app, browser, get()).1, "ada@example.com [1, 2, 3, 4]");
 }
 
 #[actix_web::test]
-async fn requests_at_once_all_succeed_and_nobody_is_logged_out() {
+async fn simultaneous_requests_all_succeed_and_nobody_is_logged_out() {
     let (fixture, store) = (Fixture::new().await, ServerStore::default());
     let app = Rc::new(new_app!(fixture, store.clone()));
     let browser = fixture.old_browser(store).await;
     let requests = (0..5).map(|_| call_service(&*app, get().cookies_of(&browser).to_request()));
     let responses = futures_util::future::join_all(requests).await;
-    assert_eq!(fixture.rows().await, 5, "one for each of them, and no more");
+    assert_eq!(fixture.rows().await, 5, "one for each request");
     for response in responses {
-        // Whichever answer arrives last, its cookie is good.
+        // Whichever response arrives last, its cookie is valid.
         let mut browser = browser.clone();
         browser.keep(&response);
         assert_eq!(response.status(), StatusCode::OK);
-        assert_eq!(ask!(*app, browser, get()), ada());
+        assert_eq!(send!(*app, browser, get()), ada());
     }
 }
 
 #[actix_web::test]
-async fn an_answer_that_is_lost_signs_nobody_out() {
+async fn a_lost_response_logs_nobody_out() {
     let (fixture, store) = (Fixture::new().await, ServerStore::default());
     let app = new_app!(fixture, store.clone());
     let browser = fixture.old_browser(store).await;
     for _ in 0..2 {
-        let mut without_the_answer = browser.clone();
-        assert_eq!(ask!(app, without_the_answer, get()), ada());
+        let mut without_the_response = browser.clone();
+        assert_eq!(send!(app, without_the_response, get()), ada());
     }
 }
 
 #[actix_web::test]
-async fn after_a_log_out_neither_cookie_logs_in_again() {
+async fn after_logout_neither_cookie_is_valid() {
     let (fixture, store) = (Fixture::new().await, ServerStore::default());
     let app = new_app!(fixture, store.clone());
-    for ask_first in [true, false] {
+    for request_first in [true, false] {
         let mut browser = fixture.old_browser(store.clone()).await;
         let old = browser.clone();
-        if ask_first {
-            ask!(app, browser, get());
+        if request_first {
+            send!(app, browser, get());
         }
         let both = browser.clone();
-        assert_eq!(ask!(app, browser, post("/logout")).0, StatusCode::SEE_OTHER);
-        assert_eq!(has(&browser), (false, false));
+        assert_eq!(send!(app, browser, post("/logout")).0, StatusCode::SEE_OTHER);
+        assert_eq!(cookies(&browser), (false, false));
         for mut replayed in [browser, old, both] {
-            assert_eq!(ask!(app, replayed, get()).0, StatusCode::UNAUTHORIZED);
+            assert_eq!(send!(app, replayed, get()).0, StatusCode::UNAUTHORIZED);
         }
         assert_eq!(fixture.rows().await, 0);
     }
 }
 
 #[actix_web::test]
-async fn after_a_log_out_everywhere_no_old_session_of_the_user_counts() {
+async fn after_logout_everywhere_no_old_session_of_the_user_is_valid() {
     let fixture = Fixture::new().await;
     let server = ServerStore::default();
     let on_server = new_app!(fixture, server.clone());
@@ -257,51 +257,51 @@ async fn after_a_log_out_everywhere_no_old_session_of_the_user_counts() {
     let mut browser = fixture.old_browser(CookieSessionStore::default()).await;
     let mut replayed = browser.clone();
 
-    assert_eq!(ask!(in_cookies, browser, get()), ada());
-    assert_eq!(ask!(in_cookies, browser, post("/logout-everywhere")).0, StatusCode::SEE_OTHER);
-    assert_eq!(ask!(in_cookies, replayed, get()).0, StatusCode::UNAUTHORIZED);
-    assert_eq!(ask!(on_server, elsewhere, get()).0, StatusCode::UNAUTHORIZED);
-    assert!(server.0.lock().unwrap().is_empty(), "what opens nothing is not kept");
-    assert_eq!(has(&elsewhere), (false, false));
+    assert_eq!(send!(in_cookies, browser, get()), ada());
+    assert_eq!(send!(in_cookies, browser, post("/logout-everywhere")).0, StatusCode::SEE_OTHER);
+    assert_eq!(send!(in_cookies, replayed, get()).0, StatusCode::UNAUTHORIZED);
+    assert_eq!(send!(on_server, elsewhere, get()).0, StatusCode::UNAUTHORIZED);
+    assert!(server.0.lock().unwrap().is_empty(), "sessions that are not valid are not kept");
+    assert_eq!(cookies(&elsewhere), (false, false));
 }
 
-/// As the page says: nothing revokes what a browser holds, but the account.
+/// As `docs/moving.md` says: only the account can end a session that is stored in a cookie.
 #[actix_web::test]
-async fn a_stolen_copy_of_an_old_session_that_is_a_cookie_outlives_a_log_out_of_one_device() {
+async fn a_stolen_cookie_with_an_old_session_outlives_a_logout_of_one_device() {
     let fixture = Fixture::new().await;
     let app = new_app!(fixture, CookieSessionStore::default());
     let mut browser = fixture.old_browser(CookieSessionStore::default()).await;
     let mut stolen = browser.clone();
-    assert_eq!(ask!(app, browser, post("/logout")).0, StatusCode::SEE_OTHER);
-    assert_eq!(has(&browser), (false, false));
-    assert_eq!(ask!(app, browser, get()).0, StatusCode::UNAUTHORIZED);
-    assert_eq!(ask!(app, stolen, get()), ada());
+    assert_eq!(send!(app, browser, post("/logout")).0, StatusCode::SEE_OTHER);
+    assert_eq!(cookies(&browser), (false, false));
+    assert_eq!(send!(app, browser, get()).0, StatusCode::UNAUTHORIZED);
+    assert_eq!(send!(app, stolen, get()), ada());
 }
 
 #[actix_web::test]
-async fn strangers_stay_strangers_and_leave_nothing() {
+async fn without_a_valid_old_session_nobody_is_logged_in() {
     let (fixture, store) = (Fixture::new().await, ServerStore::default());
     let app = new_app!(fixture, store.clone());
     for request in [get(), get().cookie(Cookie::new(OLD, "forged"))] {
         let mut browser = Jar::new();
-        assert_eq!(ask!(app, browser, request).0, StatusCode::UNAUTHORIZED);
-        assert_eq!(has(&browser), (false, false));
+        assert_eq!(send!(app, browser, request).0, StatusCode::UNAUTHORIZED);
+        assert_eq!(cookies(&browser), (false, false));
     }
     assert_eq!(fixture.rows().await, 0);
 }
 
 #[actix_web::test]
-async fn the_old_session_of_a_user_who_is_gone_is_removed() {
+async fn the_old_session_of_a_deleted_user_is_ended() {
     let (fixture, store) = (Fixture::new().await, ServerStore::default());
     let app = new_app!(fixture, store.clone());
     let mut browser = fixture.old_browser(store).await;
     sqlx::query("DELETE FROM accounts WHERE id = 1").execute(&fixture.database).await.unwrap();
-    assert_eq!(ask!(app, browser, get()).0, StatusCode::UNAUTHORIZED);
-    assert_eq!(has(&browser), (false, false));
+    assert_eq!(send!(app, browser, get()).0, StatusCode::UNAUTHORIZED);
+    assert_eq!(cookies(&browser), (false, false));
 }
 
 #[actix_web::test]
-async fn a_page_elsewhere_exchanges_nothing_by_a_post() {
+async fn a_cross_site_post_does_not_replace_a_session() {
     let (fixture, store) = (Fixture::new().await, ServerStore::default());
     let app = new_app!(fixture, store.clone());
     let browser = fixture.old_browser(store).await;
@@ -313,7 +313,7 @@ async fn a_page_elsewhere_exchanges_nothing_by_a_post() {
 }
 
 #[actix_web::test]
-async fn no_cache_keeps_an_answer_of_the_exchange() {
+async fn the_response_with_the_new_cookie_is_not_cached() {
     let (fixture, store) = (Fixture::new().await, ServerStore::default());
     let app = new_app!(fixture, store.clone());
     let mut browser = fixture.old_browser(store).await;

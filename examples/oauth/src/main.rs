@@ -1,13 +1,13 @@
-//! Login at an OAuth 2 provider: authorization code, PKCE and `state`.
+//! Login with an OAuth 2 provider: authorization code, PKCE and `state`.
 //!
-//! `cargo run -p oauth`, then open the address it prints. It starts a small provider on this machine
-//! (`src/provider.rs`). For another one give its addresses, and what it knows the app by:
-//! `OAUTH_AUTHORIZE_URL`, `OAUTH_TOKEN_URL`, `OAUTH_PERSON_URL` (OpenID Connect calls it "userinfo"),
-//! `OAUTH_CLIENT_ID` and `OAUTH_CLIENT_SECRET`. It returns people to `http://$ADDR/callback`.
+//! `cargo run -p oauth`, then open the address it prints. It starts a small local provider
+//! (`src/provider.rs`). To use another one, set `OAUTH_AUTHORIZE_URL`, `OAUTH_TOKEN_URL`,
+//! `OAUTH_PERSON_URL` (the "userinfo" endpoint of OpenID Connect), `OAUTH_CLIENT_ID` and
+//! `OAUTH_CLIENT_SECRET`. The redirect URL of the app is `http://$ADDR/callback`.
 //!
-//! Not shown: several providers (then an account is found by provider and subject together); one that
-//! answers by a form (`response_mode=form_post`), which browsers send without the cookie; ID tokens
-//! (the crate `openidconnect` checks them); refresh tokens; and a second way into an account.
+//! Not shown: several providers (identify accounts by provider and subject together);
+//! `response_mode=form_post`, where the browser posts the form without the cookie; ID tokens (the
+//! crate `openidconnect` verifies them); refresh tokens; linking several logins to one account.
 
 use std::{collections::HashMap, env, time::Duration};
 
@@ -32,8 +32,8 @@ const PAGE: &str = "<!doctype html><html lang=en><meta charset=utf-8>\
     <title>oauth</title><style>button { font: inherit }</style>\
     <body style='font: 1.2rem sans-serif; margin: 2rem'><h1>oauth</h1>";
 
-/// A row of the app's own table. The provider's `subject` is what does not change: a name or an
-/// e-mail address may, and may be anybody's until the provider says that it has verified it.
+/// A row of the app's own table. Accounts are identified by the provider's `subject`, which never
+/// changes. A name or an e-mail address can change, and the address may not be verified.
 #[derive(sqlx::FromRow, AuthUser)]
 #[auth_user(table = "accounts")]
 struct Account {
@@ -41,16 +41,16 @@ struct Account {
     name: String,
 }
 
-/// What is kept of a visitor before they have logged in, in the store: the browser has only the
-/// cookie of a guest. So who has begun a login is the only one who can end it.
+/// The guest data of a visitor. It is in the store, and the browser has only the guest cookie. So a
+/// login can only be finished in the browser that started it.
 #[derive(Default, serde::Serialize, serde::Deserialize)]
 struct Guest {
-    log_in: Option<LogIn>,
+    pending: Option<PendingLogin>,
 }
 
-/// A login that has begun here and is now at the provider. A second one takes its place.
+/// A login that waits for the response of the provider. Starting another one replaces it.
 #[derive(Clone, serde::Serialize, serde::Deserialize)]
-struct LogIn {
+struct PendingLogin {
     state: String,
     verifier: String,
     next: SafeRedirect,
@@ -63,28 +63,28 @@ async fn home(user: Option<User<Account>>) -> impl Responder {
         Some(user) => format!(
             "{PAGE}<p>Logged in as <b>{}</b>.<p><a href=/me>My account</a>\
              <form method=post action=/logout><button>Log out</button></form>",
-            escaped(&user.name)
+            escape(&user.name)
         ),
-        None => format!("{PAGE}<p>Hello, stranger!<p><a href=/me>My account</a>"),
+        None => format!("{PAGE}<p>You are not logged in.<p><a href=/me>My account</a>"),
     })
 }
 
 #[get("/me")]
 #[require_user(redirect = "/login")]
 async fn me(user: User<Account>) -> impl Responder {
-    web::Html::new(format!("{PAGE}<p>{} has account {}.", escaped(&user.name), user.id))
+    web::Html::new(format!("{PAGE}<p>Logged in as {}, account {}.", escape(&user.name), user.id))
 }
 
-/// The form posts to the address that it was shown at, with the same `next`.
+/// The form has no `action`, so it posts to the current URL and keeps the parameter `next`.
 #[get("/login")]
 #[with_session(guest_only = "/")]
 async fn login_page() -> impl Responder {
     web::Html::new(format!(
-        "{PAGE}<form method=post><button>Log in at the provider</button></form>"
+        "{PAGE}<form method=post><button>Log in with the provider</button></form>"
     ))
 }
 
-/// Sends the browser to the provider.
+/// Redirects the browser to the provider.
 #[post("/login")]
 #[with_session]
 async fn login(provider: web::Data<Provider>, locals: Locals) -> Result<impl Responder, Error> {
@@ -92,53 +92,53 @@ async fn login(provider: web::Data<Provider>, locals: Locals) -> Result<impl Res
     let request = provider.client.authorize_url(CsrfToken::new_random);
     let request = request.add_scope(Scope::new("openid profile".to_owned()));
     let (url, state) = request.set_pkce_challenge(challenge).url();
-    let log_in = LogIn {
+    let pending = PendingLogin {
         state: state.into_secret(),
         verifier: verifier.into_secret(),
         next: locals.return_to(),
     };
-    locals.update_guest(|guest: &mut Guest| guest.log_in = Some(log_in.clone())).await?;
+    locals.update_guest(|guest: &mut Guest| guest.pending = Some(pending.clone())).await?;
     Ok(web::Redirect::to(url.to_string()).see_other())
 }
 
-/// What the provider answers by way of the browser: a code, or an error.
+/// The response of the provider, which comes as query parameters: a code or an error.
 #[derive(serde::Deserialize)]
-struct Answer {
+struct Callback {
     #[serde(default)]
     state: String,
     code: Option<String>,
 }
 
-/// Where the provider sends the browser back to.
+/// The provider redirects the browser to this URL.
 #[get("/callback")]
 #[with_session]
 async fn callback(
-    answer: web::Query<Answer>,
+    query: web::Query<Callback>,
     provider: web::Data<Provider>,
     database: web::Data<SqlitePool>,
     locals: Locals,
 ) -> Result<HttpResponse, Error> {
-    // Taken out in one step: of two requests with the same answer, one finds it and the other nothing.
-    let has_begun = |log_in: &mut LogIn| log_in.state == answer.state;
-    let log_in = locals.update_guest(|guest: &mut Guest| guest.log_in.take_if(has_begun)).await?;
-    let Some(log_in) = log_in else {
-        let text = "This login was not begun in this browser, or is over.";
-        return Ok(failure(StatusCode::BAD_REQUEST, text));
+    // This is atomic: of two simultaneous requests with the same `state`, only one finds the login.
+    let matches = |pending: &mut PendingLogin| pending.state == query.state;
+    let pending = locals.update_guest(|guest: &mut Guest| guest.pending.take_if(matches)).await?;
+    let Some(pending) = pending else {
+        let text = "This login was not started in this browser, or is already finished.";
+        return Ok(error_page(StatusCode::BAD_REQUEST, text));
     };
-    let Some(code) = answer.into_inner().code else {
-        return Ok(failure(StatusCode::FORBIDDEN, "The provider has not logged you in."));
+    let Some(code) = query.into_inner().code else {
+        return Ok(error_page(StatusCode::FORBIDDEN, "The provider did not log you in."));
     };
-    let person = match provider.person(code, log_in.verifier).await {
+    let person = match provider.person(code, pending.verifier).await {
         Ok(person) => person,
         Err(error) => {
-            eprintln!("the provider: {error}: {:?}", error.source());
-            let text = "The provider does not confirm this login, or cannot be reached.";
-            return Ok(failure(StatusCode::BAD_GATEWAY, text));
+            eprintln!("provider error: {error}: {:?}", error.source());
+            let text = "The provider rejected this login or cannot be reached.";
+            return Ok(error_page(StatusCode::BAD_GATEWAY, text));
         }
     };
-    let account = account_of(&person, &database).await?;
+    let account = find_or_create(&person, &database).await?;
     locals.log_in(&account).await?;
-    Ok(log_in.next.into())
+    Ok(pending.next.into())
 }
 
 #[post("/logout")]
@@ -148,14 +148,15 @@ async fn logout(locals: Locals) -> Result<impl Responder, Error> {
     Ok(web::Redirect::to("/").see_other())
 }
 
-/// The account of a person, made at their first login. One statement: two at once make one account.
-async fn account_of(person: &Person, database: &SqlitePool) -> sqlx::Result<Account> {
-    let find_or_make = "INSERT INTO accounts (subject, name) VALUES (?, ?) \
+/// Returns the account of this person and creates it at the first login. A single statement, so that
+/// two simultaneous logins create only one account.
+async fn find_or_create(person: &Person, database: &SqlitePool) -> sqlx::Result<Account> {
+    let upsert = "INSERT INTO accounts (subject, name) VALUES (?, ?) \
         ON CONFLICT (subject) DO UPDATE SET name = excluded.name RETURNING id, name";
-    sqlx::query_as(find_or_make).bind(&person.sub).bind(&person.name).fetch_one(database).await
+    sqlx::query_as(upsert).bind(&person.sub).bind(&person.name).fetch_one(database).await
 }
 
-/// Whom the provider has recognised, by the names of OpenID Connect.
+/// The user at the provider, with the field names of OpenID Connect.
 #[derive(serde::Deserialize)]
 struct Person {
     sub: String,
@@ -179,7 +180,7 @@ impl Provider {
             .set_auth_uri(AuthUrl::new(setting("OAUTH_AUTHORIZE_URL")?)?)
             .set_token_uri(TokenUrl::new(setting("OAUTH_TOKEN_URL")?)?)
             .set_redirect_uri(RedirectUrl::new(redirect_url)?);
-        // The secret and the tokens go to the addresses above, and not where these point to.
+        // No redirects: the secret and the tokens must only be sent to the configured URLs.
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
         let http = http.timeout(Duration::from_secs(10)).build()?;
         Ok(Self { client, person_url: setting("OAUTH_PERSON_URL")?, http })
@@ -189,17 +190,17 @@ impl Provider {
         let exchange = self.client.exchange_code(AuthorizationCode::new(code));
         let exchange = exchange.set_pkce_verifier(PkceCodeVerifier::new(verifier));
         let token = exchange.request_async(&self.http).await?;
-        let question = self.http.get(&self.person_url).bearer_auth(token.access_token().secret());
-        Ok(question.send().await?.error_for_status()?.json().await?)
+        let request = self.http.get(&self.person_url).bearer_auth(token.access_token().secret());
+        Ok(request.send().await?.error_for_status()?.json().await?)
     }
 }
 
-fn failure(status: StatusCode, text: &str) -> HttpResponse {
+fn error_page(status: StatusCode, text: &str) -> HttpResponse {
     let page = format!("{PAGE}<p>{text}<p><a href=/login>Try again</a>");
     HttpResponse::build(status).content_type(ContentType::html()).body(page)
 }
 
-fn escaped(text: &str) -> String {
+fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;")
 }
 
@@ -211,7 +212,7 @@ async fn main() -> Result<(), BoxError> {
         (id INTEGER PRIMARY KEY AUTOINCREMENT, subject TEXT NOT NULL UNIQUE, name TEXT NOT NULL)";
     sqlx::query(create).execute(&database).await?;
     store.migrate().await?;
-    // Plain HTTP, for this demonstration. Behind HTTPS leave the cookie as it is by default.
+    // For plain HTTP during development. Behind HTTPS, keep the default.
     let cookie = CookieConfig::default().secure(false);
     let auth = Auth::<Account>::builder(store).cookie(cookie).build()?;
 

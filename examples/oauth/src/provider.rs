@@ -1,8 +1,8 @@
-//! A small OAuth 2 provider for this machine, so that the example runs without an account elsewhere.
+//! A small local OAuth 2 provider, so that the example runs without an account elsewhere.
 //!
-//! It knows one app and two people, asks for no password and forgets everything when it ends. It
-//! checks what a provider has to check of an app: its name and secret, the exact address to return
-//! to, each code once, and the PKCE verifier against the challenge (RFC 6749, RFC 7636).
+//! It knows one app and two people, asks for no password and keeps everything in memory. It checks
+//! what a provider has to check: the client id and secret, the exact redirect URL, that each code is
+//! used only once, and the PKCE verifier against the challenge (RFC 6749, RFC 7636).
 
 use std::{
     collections::HashMap,
@@ -23,20 +23,20 @@ use oauth2::{CsrfToken, url::Url};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-/// The name of the app at this provider.
+/// The client id of the app.
 pub const CLIENT_ID: &str = "example-app";
-/// What the app proves itself by.
+/// The client secret of the app.
 pub const CLIENT_SECRET: &str = "example-secret";
 
-/// The subject, the name, and an e-mail address that nobody has verified: both say it is theirs.
+/// Subject, name and e-mail address. Both claim the same address, which is not verified.
 const PEOPLE: [(&str, &str, &str); 2] =
     [("1001", "Ada", "ada@example.com"), ("1002", "Grace", "ada@example.com")];
 const PAGE: &str = "<!doctype html><html lang=en><meta charset=utf-8>\
     <meta name=viewport content='width=device-width'><meta name=color-scheme content='light dark'>\
     <title>Local provider</title><style>button { font: inherit }</style>\
-    <body style='font: 1.2rem sans-serif; margin: 2rem'><h1>Local provider</h1><p>An app asks who you are.";
+    <body style='font: 1.2rem sans-serif; margin: 2rem'><h1>Local provider</h1><p>Log in to continue to the app.";
 
-/// The provider, at a free port of this machine.
+/// The provider, on a free local port.
 #[derive(Debug)]
 pub struct Provider {
     address: SocketAddr,
@@ -44,19 +44,19 @@ pub struct Provider {
 }
 
 impl Provider {
-    /// Starts it for an app that is returned to at this address. It runs as long as the runtime.
+    /// Starts it for an app with this redirect URL. It runs until the runtime ends.
     ///
     /// # Errors
     /// If no port is free.
     pub fn start(redirect_url: &str) -> io::Result<Self> {
-        let known = web::Data::new(Known {
+        let data = web::Data::new(AppState {
             redirect_url: redirect_url.to_owned(),
             codes: Mutex::default(),
             tokens: Mutex::default(),
         });
         let app = move || {
-            let services = (authorize_page, authorize, exchange_code, person_of_token);
-            App::new().app_data(known.clone()).service(services)
+            let services = (authorize_page, authorize, exchange_code, userinfo);
+            App::new().app_data(data.clone()).service(services)
         };
         let server = HttpServer::new(app).workers(1).disable_signals().bind(("127.0.0.1", 0))?;
         let address = server.addrs()[0];
@@ -66,7 +66,7 @@ impl Provider {
         Ok(Self { address, server: handle })
     }
 
-    /// The environment of an app that uses this provider.
+    /// The environment variables for an app that uses this provider.
     pub fn environment(&self) -> [(&'static str, String); 5] {
         let url = |path: &str| format!("http://{}{path}", self.address);
         [
@@ -78,29 +78,29 @@ impl Provider {
         ]
     }
 
-    /// Ends it: it answers no more.
+    /// Stops it.
     pub async fn stop(&self) {
         self.server.stop(false).await;
     }
 }
 
-/// What the provider knows of the app, and what it has given out.
-struct Known {
+/// The app, and the codes and tokens that were issued to it.
+struct AppState {
     redirect_url: String,
     codes: Mutex<HashMap<String, Grant>>,
     tokens: Mutex<HashMap<String, usize>>,
 }
 
-/// What a code stands for.
+/// What a code was issued for.
 struct Grant {
     person: usize,
     redirect_url: String,
     challenge: String,
 }
 
-/// What an app asks for by sending the browser here.
+/// The authorization request of the app.
 #[derive(serde::Deserialize)]
-struct Asked {
+struct AuthorizationRequest {
     response_type: String,
     client_id: String,
     redirect_uri: String,
@@ -109,23 +109,26 @@ struct Asked {
     code_challenge_method: String,
 }
 
-impl Asked {
-    fn is_right(&self, known: &Known) -> bool {
+impl AuthorizationRequest {
+    fn is_valid(&self, data: &AppState) -> bool {
         self.client_id == CLIENT_ID
-            && self.redirect_uri == known.redirect_url
+            && self.redirect_uri == data.redirect_url
             && self.response_type == "code"
             && self.code_challenge_method == "S256"
     }
 }
 
-/// Asks the person who they are.
+/// Asks the user who they are.
 #[get("/authorize")]
-async fn authorize_page(asked: web::Query<Asked>, known: web::Data<Known>) -> HttpResponse {
-    if !asked.is_right(&known) {
-        return asked_wrongly();
+async fn authorize_page(
+    request: web::Query<AuthorizationRequest>,
+    data: web::Data<AppState>,
+) -> HttpResponse {
+    if !request.is_valid(&data) {
+        return invalid_request();
     }
     let button = |(number, person): (usize, &(&str, &str, &str))| {
-        format!("<button name=person value={number}>I am {}</button>", person.1)
+        format!("<button name=person value={number}>Continue as {}</button>", person.1)
     };
     let buttons: Vec<String> = PEOPLE.iter().enumerate().map(button).collect();
     let cancel = "<button name=person value=''>Cancel</button>";
@@ -133,81 +136,82 @@ async fn authorize_page(asked: web::Query<Asked>, known: web::Data<Known>) -> Ht
     HttpResponse::Ok().content_type(ContentType::html()).body(page)
 }
 
-/// Which of the buttons was pressed; nothing for "Cancel".
+/// The button that was clicked; empty for "Cancel".
 #[derive(serde::Deserialize)]
-struct Pressed {
+struct Choice {
     person: String,
 }
 
-/// Sends the browser back to the app, with a code or an error.
+/// Redirects the browser back to the app, with a code or an error.
 #[post("/authorize")]
 async fn authorize(
-    asked: web::Query<Asked>,
-    pressed: web::Form<Pressed>,
-    known: web::Data<Known>,
+    request: web::Query<AuthorizationRequest>,
+    choice: web::Form<Choice>,
+    data: web::Data<AppState>,
 ) -> HttpResponse {
-    if !asked.is_right(&known) {
-        return asked_wrongly();
+    if !request.is_valid(&data) {
+        return invalid_request();
     }
-    let person = pressed.person.parse().ok().filter(|number| *number < PEOPLE.len());
-    let answer = match person {
-        Some(person) => ("code", known.grant(person, &asked)),
+    let person = choice.person.parse().ok().filter(|number| *number < PEOPLE.len());
+    let result = match person {
+        Some(person) => ("code", data.issue_code(person, &request)),
         None => ("error", "access_denied".to_owned()),
     };
     let Ok(url) =
-        Url::parse_with_params(&asked.redirect_uri, [answer, ("state", asked.state.clone())])
+        Url::parse_with_params(&request.redirect_uri, [result, ("state", request.state.clone())])
     else {
-        return asked_wrongly();
+        return invalid_request();
     };
     HttpResponse::SeeOther().insert_header((LOCATION, url.as_str())).finish()
 }
 
-/// Nothing is sent back to an address that is not the app's: it may be an attacker's.
-fn asked_wrongly() -> HttpResponse {
-    HttpResponse::BadRequest().body("The app has asked wrongly.")
+/// Does not redirect, because the redirect URL may be an attacker's.
+fn invalid_request() -> HttpResponse {
+    HttpResponse::BadRequest().body("Invalid authorization request.")
 }
 
-/// What an app brings in exchange for a token.
+/// The token request of the app.
 #[derive(serde::Deserialize)]
-struct Exchange {
+struct TokenRequest {
     grant_type: String,
     code: String,
     redirect_uri: String,
     code_verifier: String,
 }
 
-/// Gives a token for a code.
+/// Exchanges a code for a token.
 #[post("/token")]
 async fn exchange_code(
-    exchange: web::Form<Exchange>,
+    form: web::Form<TokenRequest>,
     request: HttpRequest,
-    known: web::Data<Known>,
+    data: web::Data<AppState>,
 ) -> HttpResponse {
     let credentials = BASE64_STANDARD.encode(format!("{CLIENT_ID}:{CLIENT_SECRET}"));
-    if !brings(&request, &format!("Basic {credentials}")) {
+    if !has_authorization(&request, &format!("Basic {credentials}")) {
         return HttpResponse::Unauthorized().json(json!({ "error": "invalid_client" }));
     }
-    // Taken whether it fits or not: each code is tried once.
-    let grant = lock(&known.codes).remove(&exchange.code);
-    let challenge = BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(&exchange.code_verifier));
+    // Removed even if the request does not match: each code can be tried only once.
+    let grant = lock(&data.codes).remove(&form.code);
+    let challenge = BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(&form.code_verifier));
     let grant = grant.filter(|grant| {
-        exchange.grant_type == "authorization_code"
-            && grant.redirect_url == exchange.redirect_uri
+        form.grant_type == "authorization_code"
+            && grant.redirect_url == form.redirect_uri
             && grant.challenge == challenge
     });
     let Some(grant) = grant else {
         return HttpResponse::BadRequest().json(json!({ "error": "invalid_grant" }));
     };
-    let token = secret();
-    lock(&known.tokens).insert(token.clone(), grant.person);
+    let token = random_secret();
+    lock(&data.tokens).insert(token.clone(), grant.person);
     HttpResponse::Ok().json(json!({ "access_token": token, "token_type": "Bearer" }))
 }
 
-/// Says whose token it is.
+/// Returns the user of a token.
 #[get("/person")]
-async fn person_of_token(request: HttpRequest, known: web::Data<Known>) -> HttpResponse {
-    let tokens = lock(&known.tokens);
-    let found = tokens.iter().find(|(token, _)| brings(&request, &format!("Bearer {token}")));
+async fn userinfo(request: HttpRequest, data: web::Data<AppState>) -> HttpResponse {
+    let tokens = lock(&data.tokens);
+    let found =
+        tokens.iter().find(|(token, _)| has_authorization(&request, &format!("Bearer {token}")));
     let Some((_, person)) = found else { return HttpResponse::Unauthorized().finish() };
     let (subject, name, email) = PEOPLE[*person];
     HttpResponse::Ok().json(json!({
@@ -215,24 +219,24 @@ async fn person_of_token(request: HttpRequest, known: web::Data<Known>) -> HttpR
     }))
 }
 
-impl Known {
-    fn grant(&self, person: usize, asked: &Asked) -> String {
-        let code = secret();
-        let redirect_url = asked.redirect_uri.clone();
-        let grant = Grant { person, redirect_url, challenge: asked.code_challenge.clone() };
+impl AppState {
+    fn issue_code(&self, person: usize, request: &AuthorizationRequest) -> String {
+        let code = random_secret();
+        let redirect_url = request.redirect_uri.clone();
+        let grant = Grant { person, redirect_url, challenge: request.code_challenge.clone() };
         lock(&self.codes).insert(code.clone(), grant);
         code
     }
 }
 
-fn brings(request: &HttpRequest, authorization: &str) -> bool {
-    request.headers().get(AUTHORIZATION).is_some_and(|given| given == authorization)
+fn has_authorization(request: &HttpRequest, authorization: &str) -> bool {
+    request.headers().get(AUTHORIZATION).is_some_and(|value| value == authorization)
 }
 
-fn secret() -> String {
+fn random_secret() -> String {
     CsrfToken::new_random().into_secret()
 }
 
-fn lock<T>(kept: &Mutex<T>) -> MutexGuard<'_, T> {
-    kept.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

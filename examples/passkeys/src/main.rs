@@ -1,11 +1,11 @@
-//! Login by a passkey: there is no password that could be forgotten, stolen or given to a false page.
+//! Login with a passkey: there is no password that could be forgotten, stolen or phished.
 //!
-//! `cargo run -p passkeys`, then open the address it prints. A passkey belongs to a host name, here
-//! to `localhost`: at `127.0.0.1` the browser refuses it. In production that is the name of the app,
-//! and the address begins with `https`.
+//! `cargo run -p passkeys`, then open the address it prints. A passkey is bound to a host name, here
+//! `localhost`: on `127.0.0.1` the browser refuses it. In production, use the host name of the app,
+//! with `https`.
 //!
-//! Not shown: a second passkey of an account, for when a device is lost (the tables allow it); login
-//! without a name; limits on tries. Anybody can ask here which names there are.
+//! Not shown: several passkeys for one account, in case a device is lost (the tables allow it); login
+//! without a username; rate limits. The login reveals which usernames exist.
 
 use std::{env, net::SocketAddr};
 
@@ -27,10 +27,10 @@ use webauthn_rs::prelude::{
 };
 
 const PAGE: &str = include_str!("page.html");
-const ENTER: &str = "<form id=enter><label>Name <input name=name autocomplete=username required \
+const FORM: &str = "<form id=passkey><label>Username <input name=name autocomplete=username required \
     maxlength=40></label><button name=what value=login>Log in</button>\
     <button name=what value=register>Create an account</button><p role=alert></form>";
-const LEAVE: &str = "<form method=post action=/logout><button>Log out</button></form>";
+const LOG_OUT: &str = "<form method=post action=/logout><button>Log out</button></form>";
 const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS accounts (id BLOB PRIMARY KEY, name TEXT NOT NULL UNIQUE);
     CREATE TABLE IF NOT EXISTS passkeys (
@@ -39,7 +39,7 @@ const TABLES: &str = "
         passkey TEXT NOT NULL
     )";
 
-/// The id is kept with the passkey too, so it is random and says nothing of the person.
+/// The id is also stored with the passkey, so it is random and reveals nothing about the user.
 #[derive(Clone, serde::Serialize, serde::Deserialize, sqlx::FromRow, AuthUser)]
 #[auth_user(table = "accounts")]
 struct Account {
@@ -47,12 +47,12 @@ struct Account {
     name: String,
 }
 
-/// What has begun in this browser: a challenge, and for whom.
+/// The guest data: the challenges that were sent to this browser, and for which account.
 ///
-/// If the client could choose it or bring it a second time, an answer that somebody has overheard
-/// would open the account again and again. So `webauthn-rs` serialises it only where one asks for
-/// that by a feature. Here it stays in the store, the browser has no more than the cookie of a
-/// guest, and each challenge is taken out of the store by its first answer.
+/// If the client could choose or repeat a challenge, an intercepted response could be replayed. That
+/// is why `webauthn-rs` can serialize this state only with the feature
+/// `danger-allow-state-serialisation`. Here that is safe: the state is in the store, the browser has
+/// only the guest cookie, and the first response takes the challenge out of the store.
 #[derive(Default, serde::Serialize, serde::Deserialize)]
 struct Guest {
     registration: Option<(Account, PasskeyRegistration)>,
@@ -60,16 +60,16 @@ struct Guest {
 }
 
 #[derive(serde::Deserialize)]
-struct Who {
+struct UserName {
     name: String,
 }
 
 #[get("/")]
 #[with_session]
 async fn home(user: Option<User<Account>>) -> impl Responder {
-    let content = user.map_or(ENTER.to_owned(), |user| {
+    let content = user.map_or(FORM.to_owned(), |user| {
         let name = user.name.replace('&', "&amp;").replace('<', "&lt;");
-        format!("<p>Logged in as <b>{name}</b>.{LEAVE}")
+        format!("<p>Logged in as <b>{name}</b>.{LOG_OUT}")
     });
     web::Html::new(PAGE.replace("<!-- content -->", &content))
 }
@@ -77,20 +77,21 @@ async fn home(user: Option<User<Account>>) -> impl Responder {
 #[post("/register")]
 #[with_session]
 async fn register(
-    who: web::Json<Who>,
+    form: web::Json<UserName>,
     webauthn: web::Data<Webauthn>,
     database: web::Data<SqlitePool>,
     locals: Locals,
 ) -> actix_web::Result<impl Responder> {
-    let account = Account { id: Uuid::new_v4(), name: who.name.trim().to_owned() };
+    let account = Account { id: Uuid::new_v4(), name: form.name.trim().to_owned() };
     if !(1..=40).contains(&account.name.chars().count()) {
-        return Err(ErrorBadRequest("A name has 1 to 40 characters."));
+        return Err(ErrorBadRequest("A username must have 1 to 40 characters."));
     }
     if find(&account.name, &database).await?.is_some() {
-        return Err(ErrorConflict("This name is taken."));
+        return Err(ErrorConflict("This username is taken."));
     }
-    let begun = webauthn.start_passkey_registration(account.id, &account.name, &account.name, None);
-    let (options, state) = begun.map_err(ErrorInternalServerError)?;
+    let started =
+        webauthn.start_passkey_registration(account.id, &account.name, &account.name, None);
+    let (options, state) = started.map_err(ErrorInternalServerError)?;
     let registration = (account, state);
     locals
         .update_guest(|guest: &mut Guest| guest.registration = Some(registration.clone()))
@@ -106,13 +107,13 @@ async fn finish_registration(
     database: web::Data<SqlitePool>,
     locals: Locals,
 ) -> actix_web::Result<HttpResponse> {
-    let begun = locals.update_guest(|guest: &mut Guest| guest.registration.take()).await?;
-    let (account, state) = begun.ok_or_else(not_begun)?;
+    let pending = locals.update_guest(|guest: &mut Guest| guest.registration.take()).await?;
+    let (account, state) = pending.ok_or_else(not_started)?;
     let passkey = webauthn.finish_passkey_registration(&credential, &state);
-    let passkey = passkey.map_err(|_| ErrorBadRequest("This passkey cannot be used here."))?;
+    let passkey = passkey.map_err(|_| ErrorBadRequest("This passkey could not be registered."))?;
     insert(&account, passkey, &database).await.map_err(|error| match error {
         sqlx::Error::Database(error) if error.is_unique_violation() => {
-            ErrorConflict("Somebody was quicker with this name, or has this passkey.")
+            ErrorConflict("This username or passkey has just been registered.")
         }
         error => Error::from(error).into(),
     })?;
@@ -123,16 +124,17 @@ async fn finish_registration(
 #[post("/login")]
 #[with_session]
 async fn login(
-    who: web::Json<Who>,
+    form: web::Json<UserName>,
     webauthn: web::Data<Webauthn>,
     database: web::Data<SqlitePool>,
     locals: Locals,
 ) -> actix_web::Result<impl Responder> {
-    let account = find(who.name.trim(), &database).await?;
-    let account = account.ok_or_else(|| ErrorNotFound("There is no account of this name."))?;
+    let account = find(form.name.trim(), &database).await?;
+    let account =
+        account.ok_or_else(|| ErrorNotFound("There is no account with this username."))?;
     let passkeys = passkeys_of(&account, &database).await?;
-    let begun = webauthn.start_passkey_authentication(&passkeys);
-    let (options, state) = begun.map_err(ErrorInternalServerError)?;
+    let started = webauthn.start_passkey_authentication(&passkeys);
+    let (options, state) = started.map_err(ErrorInternalServerError)?;
     let log_in = (account, state);
     locals.update_guest(|guest: &mut Guest| guest.log_in = Some(log_in.clone())).await?;
     Ok(web::Json(options))
@@ -146,13 +148,13 @@ async fn finish_login(
     database: web::Data<SqlitePool>,
     locals: Locals,
 ) -> actix_web::Result<HttpResponse> {
-    let begun = locals.update_guest(|guest: &mut Guest| guest.log_in.take()).await?;
-    let (account, state) = begun.ok_or_else(not_begun)?;
+    let pending = locals.update_guest(|guest: &mut Guest| guest.log_in.take()).await?;
+    let (account, state) = pending.ok_or_else(not_started)?;
     let result = webauthn.finish_passkey_authentication(&credential, &state);
     let result =
-        result.map_err(|_| ErrorUnauthorized("This passkey does not open the account."))?;
-    if !keep_counter(&result, &database).await.map_err(Error::from)? {
-        return Err(ErrorUnauthorized("This passkey was removed meanwhile."));
+        result.map_err(|_| ErrorUnauthorized("This passkey does not belong to the account."))?;
+    if !update_counter(&result, &database).await.map_err(Error::from)? {
+        return Err(ErrorUnauthorized("This passkey has been removed."));
     }
     locals.log_in(&account).await?;
     Ok(HttpResponse::NoContent().finish())
@@ -165,8 +167,10 @@ async fn logout(locals: Locals) -> Result<impl Responder, Error> {
     Ok(web::Redirect::to("/").see_other())
 }
 
-fn not_begun() -> actix_web::Error {
-    ErrorBadRequest("This was not begun in this browser, or is over. Try again.")
+fn not_started() -> actix_web::Error {
+    ErrorBadRequest(
+        "This request was not started in this browser, or is already finished. Try again.",
+    )
 }
 
 async fn find(name: &str, database: &SqlitePool) -> Result<Option<Account>, Error> {
@@ -190,9 +194,12 @@ async fn insert(account: &Account, passkey: Passkey, database: &SqlitePool) -> s
     transaction.commit().await
 }
 
-/// Some passkeys count how often they were used. A copy of one that is behind is then refused.
-/// `false` if the passkey is gone.
-async fn keep_counter(result: &AuthenticationResult, database: &SqlitePool) -> sqlx::Result<bool> {
+/// Stores the usage counter that some passkeys have: a copy with a lower counter is then refused.
+/// Returns `false` if the passkey no longer exists.
+async fn update_counter(
+    result: &AuthenticationResult,
+    database: &SqlitePool,
+) -> sqlx::Result<bool> {
     let mut transaction = database.begin_with("BEGIN IMMEDIATE").await?;
     let find = sqlx::query_scalar("SELECT passkey FROM passkeys WHERE id = ?");
     let found = find.bind(result.cred_id()).fetch_optional(&mut *transaction).await?;
@@ -211,7 +218,7 @@ async fn main() -> Result<(), BoxError> {
     let database = store.pool().clone();
     sqlx::raw_sql(TABLES).execute(&database).await?;
     store.migrate().await?;
-    // Plain HTTP, for this demonstration. Behind HTTPS leave the cookie as it is by default.
+    // For plain HTTP during development. Behind HTTPS, keep the default.
     let cookie = CookieConfig::default().secure(false);
     let auth = Auth::<Account>::builder(store).cookie(cookie).build()?;
 

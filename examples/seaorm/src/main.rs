@@ -1,12 +1,12 @@
-//! Users by SeaORM, on the pool of the sessions.
+//! Users in SeaORM, on one connection pool with the sessions.
 //!
 //! ```sh
-//! docker compose up --wait postgres       # or name another database in DATABASE_URL
+//! docker compose up --wait postgres       # or set DATABASE_URL to another database
 //! cargo run -p seaorm
 //! ```
 //!
-//! One type is the entity of SeaORM and the user of `locals`: a logged-in request is one query, of
-//! session and user together. The guide's page on users by another crate says more.
+//! The model of SeaORM is also the user type of `locals`, so a logged-in request needs one query for
+//! the session and the user together. See `docs/users_by_another_crate.md`.
 
 use std::{env, sync::LazyLock};
 
@@ -36,13 +36,13 @@ const FORMS: &str = "<!doctype html><title>seaorm</title>\
     <input name=password type=password placeholder=Password required><button>Log in</button></form>";
 const LOGGED_IN: &str = "<!doctype html><title>seaorm</title><a href=/me>My account</a>\
     <form method=post action=/password>\
-    <input name=old type=password placeholder='Old password' required>\
+    <input name=old type=password placeholder='Current password' required>\
     <input name=new type=password placeholder='New password' required>\
-    <button>Change the password, log out all other devices</button></form>\
+    <button>Change password and log out all other devices</button></form>\
     <form method=post action=/logout><button>Log out</button></form>";
 
-/// What the password of somebody unknown is compared with, so that they cost as much time.
-static NOBODY: LazyLock<String> = LazyLock::new(|| generate_hash("nobody's password"));
+/// Verified if the account does not exist, so that the response takes as long.
+static DUMMY_HASH: LazyLock<String> = LazyLock::new(|| generate_hash("dummy password"));
 
 mod account {
     use locals::AuthUser;
@@ -100,8 +100,10 @@ async fn signup(
     let password_hash = Set(web::block(|| generate_hash(password)).await?);
     let new = account::ActiveModel { email: Set(email), password_hash, ..Default::default() };
     let account = new.insert(&**database).await.map_err(|error| match error.sql_err() {
-        Some(SqlErr::UniqueConstraintViolation(_)) => ErrorConflict("This address is taken."),
-        _ => failed(error).into(),
+        Some(SqlErr::UniqueConstraintViolation(_)) => {
+            ErrorConflict("This e-mail address is taken.")
+        }
+        _ => database_error(error).into(),
     })?;
     locals.log_in(&account).await?;
     Ok(web::Redirect::to("/").see_other())
@@ -116,10 +118,10 @@ async fn login(
 ) -> actix_web::Result<impl Responder> {
     let Credentials { email, password } = form.into_inner();
     let find = account::Entity::find().filter(account::Column::Email.eq(email));
-    let found = find.one(&**database).await.map_err(failed)?;
-    let hash = found.as_ref().map_or(&*NOBODY, |account| &account.password_hash);
-    is_right(password, hash).await?;
-    let account = found.ok_or_else(wrong)?;
+    let found = find.one(&**database).await.map_err(database_error)?;
+    let hash = found.as_ref().map_or(&*DUMMY_HASH, |account| &account.password_hash);
+    check_password(password, hash).await?;
+    let account = found.ok_or_else(wrong_credentials)?;
     locals.log_in(&account).await?;
     Ok(web::Redirect::to("/").see_other())
 }
@@ -135,21 +137,21 @@ async fn change_password(
     locals: Locals,
 ) -> actix_web::Result<impl Responder> {
     let Change { old, new } = form.into_inner();
-    is_right(old, &user.password_hash).await?;
+    check_password(old, &user.password_hash).await?;
     let password_hash = Set(web::block(|| generate_hash(new)).await?);
 
-    // The new password and the end of the other sessions: both, or nothing. Dropped without
-    // `commit`, a transaction is rolled back.
-    let transaction = database.begin().await.map_err(failed)?;
+    // Change the password and end the other sessions: both or nothing. A transaction that is dropped
+    // without `commit` is rolled back.
+    let transaction = database.begin().await.map_err(database_error)?;
     let changed = account::ActiveModel { id: Set(user.id), password_hash, ..Default::default() };
-    changed.update(&transaction).await.map_err(failed)?;
+    changed.update(&transaction).await.map_err(database_error)?;
     let values = [user.id.into(), session.id().as_bytes().to_vec().into()];
     let sql = &verbs.invalidate_other_sessions;
     let end_others = Statement::from_sql_and_values(DbBackend::Postgres, sql, values);
-    transaction.execute_raw(end_others).await.map_err(failed)?;
-    transaction.commit().await.map_err(failed)?;
+    transaction.execute_raw(end_others).await.map_err(database_error)?;
+    transaction.commit().await.map_err(database_error)?;
 
-    // This session goes on with a new token.
+    // Replace the token of this session.
     locals.reauthenticate().await?;
     Ok(web::Redirect::to("/").see_other())
 }
@@ -161,33 +163,33 @@ async fn logout(locals: Locals) -> Result<impl Responder, Error> {
     Ok(web::Redirect::to("/").see_other())
 }
 
-fn wrong() -> actix_web::Error {
+fn wrong_credentials() -> actix_web::Error {
     ErrorUnauthorized("Wrong e-mail or password.")
 }
 
-async fn is_right(password: String, hash: &str) -> actix_web::Result<()> {
+async fn check_password(password: String, hash: &str) -> actix_web::Result<()> {
     let hash = hash.to_owned();
-    web::block(move || verify_password(password, &hash)).await?.map_err(|_| wrong())
+    web::block(move || verify_password(password, &hash)).await?.map_err(|_| wrong_credentials())
 }
 
-/// The database fails: 503, and the cause is logged.
-fn failed(error: DbErr) -> Error {
+/// A database error: the response is 503, and the cause is logged.
+fn database_error(error: DbErr) -> Error {
     StoreError::backend(error).into()
 }
 
 #[actix_web::main]
 async fn main() -> Result<(), BoxError> {
-    LazyLock::force(&NOBODY);
+    LazyLock::force(&DUMMY_HASH);
     let url = env::var("DATABASE_URL")
         .unwrap_or_else(|_| "postgres://postgres@127.0.0.1:5432/postgres".to_owned());
     let store = SqlStore::<_, Account>::postgres(&url).await?;
     let database = SqlxPostgresConnector::from_sqlx_postgres_pool(store.pool().clone());
-    // The app's own table comes first: the sessions refer to it, and go with its rows.
+    // The app's own table comes first: the session tables refer to it by a foreign key.
     let mut create = Schema::new(DbBackend::Postgres).create_table_from_entity(account::Entity);
     database.execute(create.if_not_exists()).await?;
     store.migrate().await?;
     let verbs = web::Data::new(store.verb_sql());
-    // Plain HTTP, for this demonstration. Behind HTTPS leave the cookie as it is by default.
+    // For plain HTTP during development. Behind HTTPS, keep the default.
     let cookie = CookieConfig::default().secure(false);
     let auth = Auth::builder(store).cookie(cookie).build()?;
 

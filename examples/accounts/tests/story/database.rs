@@ -1,4 +1,4 @@
-//! A database of the test's own.
+//! A database for one test.
 
 use std::{env, thread};
 
@@ -10,7 +10,7 @@ pub struct Server {
     pub variable: &'static str,
     pub default: &'static str,
     pub start: &'static str,
-    /// How a database is removed although somebody may be connected to it.
+    /// What to append to `DROP DATABASE` so that it works despite open connections.
     pub removal: &'static str,
 }
 
@@ -28,7 +28,7 @@ pub const MYSQL: Server = Server {
     removal: "",
 };
 
-/// A database on a server, removed with this value.
+/// A database on a server, dropped together with this value.
 #[derive(Debug)]
 pub struct Database {
     server: String,
@@ -43,7 +43,7 @@ impl Database {
         if let Err(error) = run(&address, format!("CREATE DATABASE {name}")).await {
             let Server { variable, start, .. } = server;
             panic!(
-                "no server at {address} ({error}): start one, as by `{start}`, or name another in \
+                "no server at {address} ({error}): start one, for example with `{start}`, or set another in \
                  {variable}"
             );
         }
@@ -67,12 +67,12 @@ impl Drop for Database {
     fn drop(&mut self) {
         let sql = format!("DROP DATABASE {}{}", self.name, self.removal);
         let server = self.server.clone();
-        // The runtime of the test may be on its way out.
+        // The runtime of the test may already be shutting down.
         let dropped = thread::spawn(move || {
             actix_web::rt::System::new().block_on(async { run(&server, sql).await })
         });
         if !matches!(dropped.join(), Ok(Ok(()))) {
-            eprintln!("the database {} is left on the server", self.name);
+            eprintln!("could not drop the database {}", self.name);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A browser at the app.
+//! A browser that uses the app.
 
 use std::{
     net::SocketAddr,
@@ -12,12 +12,12 @@ use programs::{Browser, PATIENCE, Screen};
 
 pub const PASSWORD: &str = "correct-horse-battery-staple";
 
-/// A browser with a profile of its own, as somebody's laptop or phone.
+/// A browser with its own profile, which stands for a laptop or a phone.
 pub struct Device {
     browser: Browser,
     app: String,
-    /// Whether pictures of its pages are kept.
-    pub is_pictured: bool,
+    /// Whether screenshots of its pages are saved.
+    pub takes_screenshots: bool,
 }
 
 impl Deref for Device {
@@ -29,40 +29,40 @@ impl Deref for Device {
 }
 
 impl Device {
-    pub async fn new(app: SocketAddr, is_pictured: bool) -> Self {
-        // Chromium keeps cookies that are `Secure`, as the messages are, of `localhost`.
+    pub async fn new(app: SocketAddr, takes_screenshots: bool) -> Self {
+        // On `localhost` Chromium accepts `Secure` cookies, such as that of the flash messages.
         let app = format!("http://localhost:{}", app.port());
-        Self { browser: Browser::start().await, app, is_pictured }
+        Self { browser: Browser::start().await, app, takes_screenshots }
     }
 
     pub async fn open(&self, path: &str) {
         self.browser.open(&self.url(path)).await;
     }
 
-    /// Waits until a page of the app is open.
+    /// Waits until this page of the app is open.
     pub async fn is_at(&self, path: &str) {
         self.arrives(&self.url(path)).await;
     }
 
-    /// Waits until the page that is open, or is being opened, says so.
+    /// Waits until the page shows this text.
     pub async fn reads(&self, text: &str) {
         self.comes_to("return document.body.innerText", |shown| shown.contains(text)).await;
     }
 
-    /// Waits until a script of the page that is open, or is being opened, gives such a text.
-    pub async fn comes_to(&self, script: &str, is_it: impl Fn(&str) -> bool) {
+    /// Waits until the script returns a text that matches.
+    pub async fn comes_to(&self, script: &str, matches: impl Fn(&str) -> bool) {
         let end = Instant::now() + PATIENCE;
         loop {
-            let given = self.client.execute(script, vec![]).await;
-            if given.as_ref().is_ok_and(|given| given.as_str().is_some_and(&is_it)) {
+            let result = self.client.execute(script, vec![]).await;
+            if result.as_ref().is_ok_and(|result| result.as_str().is_some_and(&matches)) {
                 return;
             }
-            assert!(Instant::now() < end, "{script}: {given:?}");
+            assert!(Instant::now() < end, "{script}: {result:?}");
             sleep(Duration::from_millis(20)).await;
         }
     }
 
-    /// Fills in the fields of a form, by their ids, and sends it by the button below them.
+    /// Fills in the fields of a form, by their ids, and clicks its button.
     pub async fn submit(&self, fields: &[(&str, &str)]) {
         for (id, text) in fields {
             self.script(&format!("document.getElementById('{id}').value = ''")).await;
@@ -84,9 +84,9 @@ impl Device {
         self.is_at("/").await;
     }
 
-    /// Keeps pictures of the page that is open, for people to look at.
-    pub async fn picture(&self, name: &str) {
-        if !self.is_pictured {
+    /// Saves screenshots of the current page.
+    pub async fn screenshot(&self, name: &str) {
+        if !self.takes_screenshots {
             return;
         }
         let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("accounts");

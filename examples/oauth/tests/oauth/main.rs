@@ -1,5 +1,5 @@
-//! The example as its users run it, and a local provider, over HTTP.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by ending")]
+//! The example as a program, with a local provider, over HTTP.
+#![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 
 mod log_in;
 mod provider;

@@ -1,4 +1,4 @@
-//! The provider refuses what a provider must refuse: without that the other tests would show little.
+//! The provider refuses what a provider must refuse. Otherwise the other tests would prove little.
 
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
 use provider::{CLIENT_ID, CLIENT_SECRET, Provider};
@@ -10,15 +10,15 @@ use crate::site::{client, parameter, with_parameter};
 const REDIRECT_URL: &str = "http://app.example/callback";
 const VERIFIER: &str = "a-verifier-of-forty-three-characters-or-more";
 
-/// A provider, and an app that asks it.
-struct Asking {
+/// A provider, and a client that sends it requests.
+struct App {
     _provider: Provider,
     authorize: String,
     token: String,
     client: Client,
 }
 
-impl Asking {
+impl App {
     fn start() -> Self {
         let provider = Provider::start(REDIRECT_URL).unwrap();
         let [_, _, (_, authorize), (_, token), _] = provider.environment();
@@ -32,11 +32,11 @@ impl Asking {
 
     async fn code(&self) -> String {
         let pressed = self.client.post(&self.authorize).form(&[("person", "0")]);
-        let answer = pressed.send().await.unwrap();
-        parameter(answer.headers()[LOCATION].to_str().unwrap(), "code")
+        let response = pressed.send().await.unwrap();
+        parameter(response.headers()[LOCATION].to_str().unwrap(), "code")
     }
 
-    /// Exchanges a code, with this difference from what is right.
+    /// Exchanges a code, with one parameter replaced.
     async fn exchange(&self, code: &str, other: (&str, &str)) -> (StatusCode, String) {
         let mut form = vec![
             ("grant_type", "authorization_code"),
@@ -50,14 +50,14 @@ impl Asking {
             form.push(other);
         }
         let request = self.client.post(&self.token).basic_auth(CLIENT_ID, Some(secret));
-        let answer = request.form(&form).send().await.unwrap();
-        (answer.status(), answer.text().await.unwrap())
+        let response = request.form(&form).send().await.unwrap();
+        (response.status(), response.text().await.unwrap())
     }
 }
 
 #[actix_web::test]
-async fn a_code_counts_once() {
-    let app = Asking::start();
+async fn a_code_can_be_used_once() {
+    let app = App::start();
     let code = app.code().await;
     assert_eq!(app.exchange(&code, ("", "")).await.0, StatusCode::OK);
     let (status, text) = app.exchange(&code, ("", "")).await;
@@ -65,8 +65,8 @@ async fn a_code_counts_once() {
 }
 
 #[actix_web::test]
-async fn a_code_is_worth_nothing_without_what_it_was_given_for() {
-    let app = Asking::start();
+async fn a_code_is_refused_if_a_parameter_does_not_match() {
+    let app = App::start();
     for other in [
         ("code_verifier", "another-verifier-of-forty-three-characters-"),
         ("redirect_uri", "http://evil.example/callback"),
@@ -80,16 +80,16 @@ async fn a_code_is_worth_nothing_without_what_it_was_given_for() {
 }
 
 #[actix_web::test]
-async fn an_app_without_its_secret_gets_no_token() {
-    let app = Asking::start();
+async fn an_app_with_a_wrong_secret_gets_no_token() {
+    let app = App::start();
     let code = app.code().await;
     assert_eq!(app.exchange(&code, ("secret", "wrong")).await.0, StatusCode::UNAUTHORIZED);
-    assert_eq!(app.exchange(&code, ("", "")).await.0, StatusCode::OK, "the code was not touched");
+    assert_eq!(app.exchange(&code, ("", "")).await.0, StatusCode::OK, "the code is still valid");
 }
 
 #[actix_web::test]
-async fn the_browser_is_sent_to_no_address_but_the_one_of_the_app() {
-    let app = Asking::start();
+async fn the_browser_is_only_redirected_to_the_redirect_url_of_the_app() {
+    let app = App::start();
     assert_eq!(app.client.get(&app.authorize).send().await.unwrap().status(), StatusCode::OK);
     for (name, value) in [
         ("redirect_uri", "http://evil.example/callback"),
@@ -101,9 +101,9 @@ async fn the_browser_is_sent_to_no_address_but_the_one_of_the_app() {
         let url = with_parameter(&app.authorize, name, Some(value));
         let pressed = app.client.post(&url).form(&[("person", "0")]);
         for request in [app.client.get(&url), pressed] {
-            let answer = request.send().await.unwrap();
-            assert_eq!(answer.status(), StatusCode::BAD_REQUEST, "{url}");
-            assert!(!answer.headers().contains_key(LOCATION), "{url}");
+            let response = request.send().await.unwrap();
+            assert_eq!(response.status(), StatusCode::BAD_REQUEST, "{url}");
+            assert!(!response.headers().contains_key(LOCATION), "{url}");
         }
     }
 }

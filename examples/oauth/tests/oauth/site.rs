@@ -1,4 +1,4 @@
-//! The example's program with a provider, and those who visit it.
+//! The program of the example with a provider, and its visitors.
 
 use std::{cell::RefCell, collections::HashMap, net::SocketAddr, process::Command};
 
@@ -12,7 +12,7 @@ use reqwest::{
 };
 use tempfile::TempDir;
 
-/// The people at the provider, by their buttons.
+/// The values of the buttons at the provider.
 pub const ADA: &str = "0";
 pub const GRACE: &str = "1";
 pub const CANCEL: &str = "";
@@ -26,19 +26,19 @@ pub fn program() -> Command {
     command
 }
 
-/// The program, until it is dropped.
+/// The running program. It is stopped when this value is dropped.
 pub struct Site {
     address: SocketAddr,
     _program: Program,
 }
 
 impl Site {
-    /// With the provider that it starts for itself.
-    pub fn alone() -> Self {
+    /// With the local provider that it starts itself.
+    pub fn with_own_provider() -> Self {
         Self::start(|_| Vec::new())
     }
 
-    /// With a provider of the test's own.
+    /// With a provider that the test starts.
     pub fn with_provider() -> (Self, Provider) {
         let provider = RefCell::new(None);
         let site = Self::start(|address| {
@@ -70,20 +70,20 @@ impl Site {
     }
 }
 
-/// A client that goes nowhere by itself.
+/// A client that does not follow redirects.
 pub fn client() -> Client {
     Client::builder().redirect(Policy::none()).build().unwrap()
 }
 
-/// What a page says, and where it leads.
+/// A response: its text, and where it redirects to.
 #[derive(Debug)]
 pub struct Page {
     pub status: StatusCode,
-    pub leads_to: String,
+    pub location: String,
     pub text: String,
 }
 
-/// Somebody with a browser of their own.
+/// A visitor with their own browser.
 pub struct Visitor<'a> {
     site: &'a Site,
     cookies: RefCell<HashMap<String, String>>,
@@ -104,46 +104,46 @@ impl Visitor<'_> {
     async fn send(&self, request: RequestBuilder) -> Page {
         let cookies: Vec<String> =
             self.cookies.borrow().iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let answer = request.header(COOKIE, cookies.join("; ")).send().await.unwrap();
-        for cookie in answer.headers().get_all(SET_COOKIE) {
+        let response = request.header(COOKIE, cookies.join("; ")).send().await.unwrap();
+        for cookie in response.headers().get_all(SET_COOKIE) {
             let (pair, _) = cookie.to_str().unwrap().split_once(';').unwrap();
             let (name, value) = pair.split_once('=').unwrap();
             self.cookies.borrow_mut().insert(name.to_owned(), value.to_owned());
         }
-        let location = answer.headers().get(LOCATION);
+        let location = response.headers().get(LOCATION);
         Page {
-            status: answer.status(),
-            leads_to: location.map(|url| url.to_str().unwrap().to_owned()).unwrap_or_default(),
-            text: answer.text().await.unwrap(),
+            status: response.status(),
+            location: location.map(|url| url.to_str().unwrap().to_owned()).unwrap_or_default(),
+            text: response.text().await.unwrap(),
         }
     }
 
-    /// Begins a login at this page of the app, and gives the address at the provider.
-    pub async fn begins(&self, login_page: &str) -> String {
-        let begun = self.post(&self.site.url(login_page), &[]).await;
-        assert_eq!(begun.status, StatusCode::SEE_OTHER, "{begun:?}");
-        begun.leads_to
+    /// Starts a login on this page of the app and returns the URL at the provider.
+    pub async fn start_login(&self, login_page: &str) -> String {
+        let started = self.post(&self.site.url(login_page), &[]).await;
+        assert_eq!(started.status, StatusCode::SEE_OTHER, "{started:?}");
+        started.location
     }
 
-    /// Presses a button at the provider, and gives the address that it leads back to.
-    pub async fn presses(&self, at_provider: &str, button: &str) -> String {
-        let pressed = self.post(at_provider, &[("person", button)]).await;
-        assert_eq!(pressed.status, StatusCode::SEE_OTHER, "{pressed:?}");
-        pressed.leads_to
+    /// Clicks a button at the provider and returns the callback URL.
+    pub async fn choose(&self, at_provider: &str, button: &str) -> String {
+        let response = self.post(at_provider, &[("person", button)]).await;
+        assert_eq!(response.status, StatusCode::SEE_OTHER, "{response:?}");
+        response.location
     }
 
-    /// Goes the whole way up to the address that the provider leads back to.
-    pub async fn is_sent_back(&self, button: &str) -> String {
-        self.presses(&self.begins("/login").await, button).await
+    /// Starts a login, clicks a button at the provider and returns the callback URL.
+    pub async fn callback(&self, button: &str) -> String {
+        self.choose(&self.start_login("/login").await, button).await
     }
 
     /// Logs in.
-    pub async fn logs_in(&self, button: &str) {
-        let done = self.get(&self.is_sent_back(button).await).await;
-        assert_eq!((done.status, done.leads_to.as_str()), (StatusCode::SEE_OTHER, "/"));
+    pub async fn log_in(&self, button: &str) {
+        let done = self.get(&self.callback(button).await).await;
+        assert_eq!((done.status, done.location.as_str()), (StatusCode::SEE_OTHER, "/"));
     }
 
-    /// The account that the app shows; nothing for a stranger.
+    /// The account that the app shows; `None` if the visitor is not logged in.
     pub async fn account(&self) -> Option<String> {
         let page = self.get(&self.site.url("/me")).await;
         let is_logged_in = page.status == StatusCode::OK;
@@ -152,14 +152,14 @@ impl Visitor<'_> {
     }
 }
 
-/// A parameter of an address.
+/// A query parameter of a URL.
 pub fn parameter(url: &str, name: &str) -> String {
     let url: Url = url.parse().unwrap();
     let found = url.query_pairs().find(|(given, _)| given == name);
     found.unwrap_or_else(|| panic!("no {name} in {url}")).1.into_owned()
 }
 
-/// The same address with another value of a parameter.
+/// The same URL with another value of a query parameter.
 pub fn with_parameter(url: &str, name: &str, value: Option<&str>) -> String {
     let mut url: Url = url.parse().unwrap();
     let others: Vec<_> =

@@ -1,25 +1,25 @@
-//! A database of the test's own.
+//! A database for one test.
 
 use std::{env, thread};
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-/// A database, removed with this value.
+/// A database, dropped together with this value.
 pub struct Database {
     server: String,
     name: String,
 }
 
 impl Database {
-    /// Makes one. Without a server the test cannot show anything, so it fails, and says what to do.
+    /// Creates one. Without a server the test fails and says what to do.
     pub async fn new() -> Self {
         let server = env::var("LOCALS_TEST_POSTGRES_URL")
             .unwrap_or_else(|_| "postgres://postgres@127.0.0.1:5432/postgres".to_owned());
         let name = format!("locals_test_{}", uuid::Uuid::new_v4().simple());
         if let Err(error) = run(&server, format!("CREATE DATABASE {name}")).await {
             panic!(
-                "no PostgreSQL server at {server} ({error}): start one, as by `docker compose up \
-                 postgres`, or name another in LOCALS_TEST_POSTGRES_URL"
+                "no PostgreSQL server at {server} ({error}): start one, for example with `docker compose \
+                 up postgres`, or set another in LOCALS_TEST_POSTGRES_URL"
             );
         }
         Self { server, name }
@@ -30,7 +30,7 @@ impl Database {
         format!("{server}/{}", self.name)
     }
 
-    /// Does this behind the back of the app.
+    /// Runs this SQL outside of the app.
     pub async fn run(&self, sql: &str) {
         run(&self.url(), sql.to_owned()).await.unwrap();
     }
@@ -46,12 +46,12 @@ impl Drop for Database {
     fn drop(&mut self) {
         let (server, sql) =
             (self.server.clone(), format!("DROP DATABASE {} WITH (FORCE)", self.name));
-        // The runtime of the test may be on its way out.
+        // The runtime of the test may already be shutting down.
         let dropped = thread::spawn(move || {
             actix_web::rt::System::new().block_on(async { run(&server, sql).await })
         });
         if !matches!(dropped.join(), Ok(Ok(()))) {
-            eprintln!("the database {} is left on the server", self.name);
+            eprintln!("could not drop the database {}", self.name);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What happens to the people who use the app.
+//! Sign-up, login, change of password and logout, over HTTP.
 
 mod database;
 
@@ -14,7 +14,7 @@ const ADA: &str = "ada@example.com";
 const OLD: &str = "correct-horse-battery-staple";
 const NEW: &str = "another-horse-another-staple";
 
-/// The program and its database. Both end with this value, the program first.
+/// The running program and its database. When dropped, the program is stopped first.
 struct Site {
     address: SocketAddr,
     _program: Program,
@@ -33,7 +33,7 @@ impl Site {
         Self { address, _program: program, database }
     }
 
-    /// Somebody new, without cookies.
+    /// A new client, without cookies.
     fn visitor(&self) -> Visitor {
         Visitor::new(self.address)
     }
@@ -41,82 +41,82 @@ impl Site {
     /// A device on which Ada has logged in.
     fn ada(&self) -> Visitor {
         let mut ada = self.visitor();
-        assert_eq!(sends(&mut ada, "/login", OLD), 303);
+        assert_eq!(post(&mut ada, "/login", OLD), 303);
         ada
     }
 }
 
-/// The status of what Ada is answered to her password.
-fn sends(visitor: &mut Visitor, path: &str, password: &str) -> u16 {
+/// Posts the credentials of Ada and returns the status of the response.
+fn post(visitor: &mut Visitor, path: &str, password: &str) -> u16 {
     visitor.post(path, &[("email", ADA), ("password", password)]).status
 }
 
-fn changes(visitor: &mut Visitor, old: &str, new: &str) -> u16 {
+fn change_password(visitor: &mut Visitor, old: &str, new: &str) -> u16 {
     visitor.post("/password", &[("old", old), ("new", new)]).status
 }
 
-/// Whether the app knows them as Ada.
+/// Whether the client is logged in as Ada.
 fn is_ada(visitor: &mut Visitor) -> bool {
-    let answer = visitor.get("/me");
-    assert!(matches!(answer.status, 200 | 401), "{answer:?}");
-    answer.status == 200 && answer.text == ADA
+    let response = visitor.get("/me");
+    assert!(matches!(response.status, 200 | 401), "{response:?}");
+    response.status == 200 && response.text == ADA
 }
 
 #[actix_web::test]
-async fn who_signs_up_is_known_until_they_log_out() {
+async fn a_user_is_logged_in_from_sign_up_until_logout() {
     let site = Site::start().await;
     let (mut ada, mut other) = (site.visitor(), site.visitor());
     assert!(!is_ada(&mut ada));
-    assert_eq!(sends(&mut ada, "/signup", OLD), 303);
+    assert_eq!(post(&mut ada, "/signup", OLD), 303);
     assert!(is_ada(&mut ada));
-    assert_eq!(sends(&mut other, "/signup", NEW), 409, "the address is taken");
+    assert_eq!(post(&mut other, "/signup", NEW), 409, "the address is taken");
 
     let mut before = site.visitor().with_cookies_of(&ada);
     assert_eq!(ada.post("/logout", &[]).status, 303);
     assert!(!is_ada(&mut ada) && !is_ada(&mut before));
-    assert_eq!((sends(&mut ada, "/login", NEW), sends(&mut ada, "/login", OLD)), (401, 303));
+    assert_eq!((post(&mut ada, "/login", NEW), post(&mut ada, "/login", OLD)), (401, 303));
     assert!(is_ada(&mut ada));
 }
 
 #[actix_web::test]
-async fn a_new_password_ends_the_other_sessions_and_the_old_token() {
+async fn a_new_password_ends_other_sessions_and_replaces_the_token() {
     let site = Site::start().await;
-    assert_eq!(sends(&mut site.visitor(), "/signup", OLD), 303);
+    assert_eq!(post(&mut site.visitor(), "/signup", OLD), 303);
     let (mut here, mut there) = (site.ada(), site.ada());
     let mut before = site.visitor().with_cookies_of(&here);
-    assert_eq!(changes(&mut here, NEW, NEW), 401);
+    assert_eq!(change_password(&mut here, NEW, NEW), 401);
     assert!(is_ada(&mut there), "the old password was wrong");
 
-    assert_eq!(changes(&mut here, OLD, NEW), 303);
+    assert_eq!(change_password(&mut here, OLD, NEW), 303);
     assert!(is_ada(&mut here));
     assert!(!is_ada(&mut there) && !is_ada(&mut before));
-    assert_eq!((sends(&mut there, "/login", OLD), sends(&mut there, "/login", NEW)), (401, 303));
+    assert_eq!((post(&mut there, "/login", OLD), post(&mut there, "/login", NEW)), (401, 303));
 }
 
 #[actix_web::test]
-async fn a_password_whose_other_sessions_cannot_be_ended_is_not_changed() {
+async fn if_the_other_sessions_cannot_be_ended_the_password_is_not_changed() {
     let site = Site::start().await;
-    assert_eq!(sends(&mut site.visitor(), "/signup", OLD), 303);
+    assert_eq!(post(&mut site.visitor(), "/signup", OLD), 303);
     let (mut here, mut there) = (site.ada(), site.ada());
     let refuse = "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS \
                   $$ BEGIN RAISE EXCEPTION 'no session ends'; END $$; \
                   CREATE TRIGGER refuse BEFORE DELETE ON user_sessions \
                   FOR EACH ROW EXECUTE FUNCTION refuse()";
     site.database.run(refuse).await;
-    assert_eq!(changes(&mut here, OLD, NEW), 503);
+    assert_eq!(change_password(&mut here, OLD, NEW), 503);
     assert!(is_ada(&mut here) && is_ada(&mut there));
 
     site.database.run("DROP TRIGGER refuse ON user_sessions").await;
-    assert_eq!(sends(&mut site.visitor(), "/login", NEW), 401);
-    assert_eq!(changes(&mut here, OLD, NEW), 303);
+    assert_eq!(post(&mut site.visitor(), "/login", NEW), 401);
+    assert_eq!(change_password(&mut here, OLD, NEW), 303);
     assert!(is_ada(&mut here) && !is_ada(&mut there));
 }
 
 #[actix_web::test]
-async fn who_is_deleted_is_logged_out_with_their_row() {
+async fn deleting_the_row_of_a_user_logs_them_out() {
     let site = Site::start().await;
     let mut ada = site.visitor();
-    assert_eq!(sends(&mut ada, "/signup", OLD), 303);
+    assert_eq!(post(&mut ada, "/signup", OLD), 303);
     assert!(is_ada(&mut ada));
     site.database.run("DELETE FROM accounts").await;
     assert!(!is_ada(&mut ada));
