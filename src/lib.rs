@@ -226,7 +226,7 @@
 
 pub use locals_macros::{AuthUser, UserKey, require_user, with_session};
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
-pub use locals_runtime::Within;
+pub use locals_runtime::SessionTransaction;
 #[cfg(feature = "device-names")]
 pub use locals_runtime::device_name;
 #[cfg(feature = "store-suite")]
@@ -236,7 +236,7 @@ pub use locals_runtime::testing;
 pub use locals_runtime::{
     Auth, AuthBuilder, AuthUser, BeforeRequest, BoxError, Check, ClearSiteData, Clock, ConfigError,
     CookieConfig, CredentialDigest, CredentialField, CredentialHash, DataChange, Error,
-    FinishedError, Guard, GuestData, GuestRecord, Lifetime, Locals, LogInOptions, MalformedId,
+    ErrorWithHeaders, Guard, GuestData, GuestRecord, Lifetime, Locals, LogInOptions, MalformedId,
     MalformedToken, ManualClock, Periods, Recent, Renewal, Rotation, SafeRedirect, SameSite,
     SecretHash, Session, SessionData, SessionId, SessionInfo, SessionManager, SessionRecord,
     SessionState, SessionTimes, SessionToken, StoreError, Sweeper, SystemClock, Timestamp,

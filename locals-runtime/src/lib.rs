@@ -17,11 +17,11 @@ pub use crate::entry::handler;
 #[cfg(feature = "device-names")]
 pub use crate::model::device_name::device_name;
 #[cfg(feature = "sql")]
-pub use crate::sessions::transaction::Within;
+pub use crate::sessions::transaction::SessionTransaction;
 pub use crate::{
     entry::{
-        before_request::{BeforeRequest, Prepared},
-        guard::{Guard, Guarded},
+        before_request::{BeforeRequest, BeforeRequestService},
+        guard::{Guard, GuardService},
     },
     http::{
         cookie::{CookieConfig, SameSite},
@@ -50,7 +50,7 @@ pub use crate::{
         auth::Auth,
         auth_builder::{AuthBuilder, ClearSiteData},
         locals::Locals,
-        response_headers::FinishedError,
+        response_headers::ErrorWithHeaders,
     },
     sessions::{
         clock::{Clock, ManualClock, SystemClock},

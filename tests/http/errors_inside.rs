@@ -14,7 +14,7 @@ use actix_web::{
     test::{init_service, try_call_service},
     web,
 };
-use locals::{Error, FinishedError, Locals, require_user, with_session};
+use locals::{Error, ErrorWithHeaders, Locals, require_user, with_session};
 
 use crate::{
     send,
@@ -141,7 +141,7 @@ async fn middleware_outside_finds_the_error_of_the_service_inside() {
     let request = support::get("/in/").insert_header(cookie(&session)).to_request();
     let error = try_call_service(&app, request).await.err().unwrap();
     assert_eq!(error.to_string(), "no coffee");
-    let inside = error.as_error::<FinishedError>().unwrap().error();
+    let inside = error.as_error::<ErrorWithHeaders>().unwrap().error();
     assert_eq!(inside.as_response_error().status_code(), StatusCode::IM_A_TEAPOT);
 }
 
@@ -165,13 +165,14 @@ async fn consent(_consent: NeedsConsent) -> &'static str {
 
 #[actix_web::test]
 async fn an_error_of_ours_from_an_extractor_is_answered_as_that_of_a_guard() {
-    let answer_with = |request: &HttpRequest, error: &Error| {
+    let error_response = |request: &HttpRequest, error: &Error| {
         let asked = request.headers().contains_key("Own-Answer");
         (asked && matches!(error, Error::NotRecent))
             .then(|| HttpResponse::Ok().body("the app's own"))
     };
     let fixture =
-        Fixture::configured(|builder| builder.login_page("/login").answer_with(answer_with)).await;
+        Fixture::configured(|builder| builder.login_page("/login").error_response(error_response))
+            .await;
     let session = fixture.session(1).await;
     let app = crate::app!(fixture, consent);
     let request = || support::post("/consent").insert_header(cookie(&session));

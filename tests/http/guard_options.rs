@@ -370,7 +370,7 @@ async fn a_page_for_guests_sends_logged_in_users_on() {
 
 /// Answers what is forbidden by a page of its own.
 fn with_own_answers(builder: AuthBuilder<Account>) -> AuthBuilder<Account> {
-    builder.answer_with(|request, error| match error {
+    builder.error_response(|request, error| match error {
         Error::Forbidden => Some(HttpResponse::Ok().body(format!("not {}", request.path()))),
         Error::Unauthenticated => Some(
             HttpResponse::ImATeapot()

@@ -42,7 +42,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .cookie(CookieConfig::default().secure(env::var_os("HTTPS").is_some()))
         .login_page("/login")
         .reauthentication_page("/confirm")
-        .answer_with(page::error_page)
+        .error_response(page::error_page)
         .bearer(true);
     if let Ok(proxy) = env::var("TRUSTED_PROXY") {
         auth = auth.trusted_proxy(proxy);

@@ -9,7 +9,7 @@ use crate::{
         user::{AuthUser, User},
     },
     request::{
-        error_responder::Refusal, request_session::Resolved, requirements::Asks,
+        error_responder::Refusal, request_session::ResolvedSession, requirements::Requirements,
         user_type::UserType,
     },
 };
@@ -22,10 +22,10 @@ pub trait Attribute {
     }
 
     /// What must be read before it can decide.
-    fn asks(&self) -> Asks;
+    fn requirements(&self) -> Requirements;
 
     /// Whether the request may go on, by what was found of its session.
-    fn admit(&self, found: &Resolved) -> Result<(), Refusal>;
+    fn authorize(&self, found: &ResolvedSession) -> Result<(), Refusal>;
 
     /// How an error of the guard is answered.
     fn refuse(&self, error: Error) -> Refusal {
@@ -62,11 +62,11 @@ impl Attribute for WithSession {
         self.cross_origin
     }
 
-    fn asks(&self) -> Asks {
-        Asks { session: self.guest_only.is_some(), ..Asks::default() }
+    fn requirements(&self) -> Requirements {
+        Requirements { session: self.guest_only.is_some(), ..Requirements::default() }
     }
 
-    fn admit(&self, found: &Resolved) -> Result<(), Refusal> {
+    fn authorize(&self, found: &ResolvedSession) -> Result<(), Refusal> {
         match self.guest_only {
             Some(page) if found.session().is_some() => Err(Refusal::LoggedIn(page)),
             _ => Ok(()),
@@ -119,11 +119,11 @@ impl<C> RequireUser<C> {
 }
 
 impl<C: Condition> Attribute for RequireUser<C> {
-    fn asks(&self) -> Asks {
-        Asks { session: true, user: C::user_type(), ..Asks::default() }
+    fn requirements(&self) -> Requirements {
+        Requirements { session: true, user: C::user_type(), ..Requirements::default() }
     }
 
-    fn admit(&self, found: &Resolved) -> Result<(), Refusal> {
+    fn authorize(&self, found: &ResolvedSession) -> Result<(), Refusal> {
         let session = found.session().ok_or_else(|| self.refuse(Error::Unauthenticated))?;
         self.condition.check(found).map_err(|error| self.refuse(error))?;
         match self.recent {
@@ -143,7 +143,7 @@ pub trait Condition {
     fn user_type() -> Option<UserType>;
 
     /// Whether the logged-in user meets it.
-    fn check(&self, found: &Resolved) -> Result<(), Error>;
+    fn check(&self, found: &ResolvedSession) -> Result<(), Error>;
 }
 
 impl Condition for () {
@@ -151,7 +151,7 @@ impl Condition for () {
         None
     }
 
-    fn check(&self, _: &Resolved) -> Result<(), Error> {
+    fn check(&self, _: &ResolvedSession) -> Result<(), Error> {
         Ok(())
     }
 }
@@ -174,7 +174,7 @@ impl<T: AuthUser, F: Fn(&T) -> bool> Condition for Checked<T, F> {
         Some(UserType::of::<T>())
     }
 
-    fn check(&self, found: &Resolved) -> Result<(), Error> {
+    fn check(&self, found: &ResolvedSession) -> Result<(), Error> {
         let user: User<T> = found.user().ok_or(Error::Unauthenticated)?;
         if (self.check)(&user) { Ok(()) } else { Err(Error::Forbidden) }
     }

@@ -15,12 +15,13 @@ use actix_web::{
 };
 
 use crate::{
-    entry::guard::finished,
+    entry::guard::with_headers,
     http::request_head::RequestHead,
     model::user::AuthUser,
     request::{
-        auth::Auth, credentials::Carrier, erased_auth::Registered, locals::Locals,
-        request_session::Resolution, requirements::Asks, response_headers::FinishedError,
+        auth::Auth, credentials::Carrier, erased_auth::ErasedAuth, locals::Locals,
+        request_session::RequestSession, requirements::Requirements,
+        response_headers::ErrorWithHeaders,
     },
     sessions::impersonation_guard,
 };
@@ -28,14 +29,14 @@ use crate::{
 /// Runs a function of the app before the handlers inside. Made by [`Auth::before_request`].
 #[must_use = "it does nothing until it is given to `.wrap(..)`"]
 pub struct BeforeRequest<F> {
-    auth: Registered,
+    auth: ErasedAuth,
     run: Rc<F>,
 }
 
 impl<T: AuthUser> Auth<T> {
     /// Runs `run` before the handlers inside, for `App::new().wrap(auth.before_request(run))`. What
     /// it decides holds for this very request: a user whom it logs in is logged in for the handlers,
-    /// and the cookie goes out with the response, whoever answers.
+    /// and the cookie goes out with the response, whoever responder.
     ///
     /// For other proofs of who somebody is, such as the cookie of a session library that the app
     /// used before, or a header that its proxy sets.
@@ -90,7 +91,7 @@ impl<T: AuthUser> Auth<T> {
     where
         F: AsyncFn(&HttpRequest, &Locals) -> actix_web::Result<()> + 'static,
     {
-        BeforeRequest { auth: self.registered(), run: Rc::new(run) }
+        BeforeRequest { auth: self.erased(), run: Rc::new(run) }
     }
 }
 
@@ -104,22 +105,22 @@ where
     type Future = Ready<Result<Self::Transform, ()>>;
     type InitError = ();
     type Response = ServiceResponse<BoxBody>;
-    type Transform = Prepared<S, F>;
+    type Transform = BeforeRequestService<S, F>;
 
     fn new_transform(&self, inner: S) -> Self::Future {
         let (auth, run) = (self.auth.clone(), Rc::clone(&self.run));
-        ready(Ok(Prepared { auth, run, inner: Rc::new(inner) }))
+        ready(Ok(BeforeRequestService { auth, run, inner: Rc::new(inner) }))
     }
 }
 
 /// A service behind a [`BeforeRequest`].
-pub struct Prepared<S, F> {
-    auth: Registered,
+pub struct BeforeRequestService<S, F> {
+    auth: ErasedAuth,
     run: Rc<F>,
     inner: Rc<S>,
 }
 
-impl<S, F, B> Service<ServiceRequest> for Prepared<S, F>
+impl<S, F, B> Service<ServiceRequest> for BeforeRequestService<S, F>
 where
     F: AsyncFn(&HttpRequest, &Locals) -> actix_web::Result<()> + 'static,
     S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
@@ -135,45 +136,48 @@ where
         let auth = self.auth.clone();
         let (run, inner) = (Rc::clone(&self.run), Rc::clone(&self.inner));
         Box::pin(async move {
-            let Some(resolution) = begin(&auth, &request) else {
+            let Some(request_session) = begin(&auth, &request) else {
                 return Ok(inner.call(request).await?.map_into_boxed_body());
             };
             let result = {
-                let locals = Locals::new(request.request().clone(), Rc::clone(&resolution));
+                let locals = Locals::new(request.request().clone(), Rc::clone(&request_session));
                 let run = run(request.request(), &locals);
-                impersonation_guard::within(Arc::clone(&resolution.acting), run).await
+                impersonation_guard::scope(Arc::clone(&request_session.impersonation), run).await
             };
-            let resolution = resolution.as_decided();
-            resolution.share(&request);
+            let request_session = request_session.as_decided();
+            request_session.share(&request);
             let response = match result {
                 Ok(()) => {
-                    let acting = Arc::clone(&resolution.acting);
+                    let acting = Arc::clone(&request_session.impersonation);
                     // What is inside takes the request, and gives none back if it fails.
                     let head = RequestHead::of(request.request());
-                    match impersonation_guard::within(acting, inner.call(request)).await {
+                    match impersonation_guard::scope(acting, inner.call(request)).await {
                         Ok(response) => response.map_into_boxed_body(),
-                        Err(error) => return Err(FinishedError::of(error, &resolution, head).await),
+                        Err(error) => {
+                            return Err(ErrorWithHeaders::of(error, &request_session, head).await);
+                        }
                     }
                 }
                 Err(error) => {
                     let answer = HttpResponse::from_error(error);
-                    let session = resolution.session();
+                    let session = request_session.session();
                     let session = session.as_ref();
-                    let answer = auth.answers().negotiate(request.request(), session, answer);
+                    let answer =
+                        auth.error_responder().negotiate(request.request(), session, answer);
                     request.into_response(answer)
                 }
             };
-            Ok(finished(response, Some(resolution)).await)
+            Ok(with_headers(response, Some(request_session)).await)
         })
     }
 }
 
 /// The session of a request that may act in its name. The others are for whatever is inside, which
 /// refuses them or knows what it does.
-fn begin(auth: &Registered, request: &ServiceRequest) -> Option<Rc<Resolution>> {
-    let asks = Asks { later: true, ..Asks::default() };
-    let begun = Resolution::of_request(request.request(), auth, asks, false).ok();
-    begun.filter(|resolution| resolution.carrier == Carrier::Cookie)
+fn begin(auth: &ErasedAuth, request: &ServiceRequest) -> Option<Rc<RequestSession>> {
+    let requirements = Requirements { later: true, ..Requirements::default() };
+    let begun = RequestSession::of_request(request.request(), auth, requirements, false).ok();
+    begun.filter(|request_session| request_session.carrier == Carrier::Cookie)
 }
 
 impl<F> fmt::Debug for BeforeRequest<F> {
@@ -182,8 +186,8 @@ impl<F> fmt::Debug for BeforeRequest<F> {
     }
 }
 
-impl<S, F> fmt::Debug for Prepared<S, F> {
+impl<S, F> fmt::Debug for BeforeRequestService<S, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Prepared").finish_non_exhaustive()
+        f.debug_struct("BeforeRequestService").finish_non_exhaustive()
     }
 }

@@ -25,17 +25,17 @@ use crate::{
     model::user::AuthUser,
     request::{
         auth::Auth,
-        erased_auth::Registered,
+        erased_auth::ErasedAuth,
         error_responder::Refusal,
-        request_session::Resolution,
-        requirements::Asks,
-        response_headers::{FinishedError, finish},
+        request_session::RequestSession,
+        requirements::Requirements,
+        response_headers::{ErrorWithHeaders, write_headers},
     },
     sessions::impersonation_guard,
 };
 
 /// Lets only logged-in users into a scope, a resource or a service of files. Made by
-/// [`Auth::require_user`]; its options and its answers are those of `#[require_user]`.
+/// [`Auth::require_user`]; its options and its responder are those of `#[require_user]`.
 ///
 /// ```
 /// use std::time::Duration;
@@ -57,7 +57,7 @@ use crate::{
 /// The handlers inside share what it has read: an annotated one costs no further query.
 #[must_use = "a guard does nothing until it is given to `.wrap(..)`"]
 pub struct Guard<T, C = ()> {
-    auth: Registered,
+    auth: ErasedAuth,
     attribute: RequireUser<C>,
     user: PhantomData<fn() -> T>,
 }
@@ -67,7 +67,7 @@ impl<T: AuthUser> Auth<T> {
     /// inside is for logged-in users alone, also what has no attribute, such as the files of
     /// `actix-files`.
     pub fn require_user(&self) -> Guard<T> {
-        Guard::new(self.registered(), RequireUser::new())
+        Guard::new(self.erased(), RequireUser::new())
     }
 }
 
@@ -80,11 +80,11 @@ impl<T: AuthUser> Guard<T> {
 }
 
 impl<T, C> Guard<T, C> {
-    fn new(auth: Registered, attribute: RequireUser<C>) -> Self {
+    fn new(auth: ErasedAuth, attribute: RequireUser<C>) -> Self {
         Self { auth, attribute, user: PhantomData }
     }
 
-    /// Where a browser is sent that asks for a page and has no session. As
+    /// Where a browser is sent that requirements for a page and has no session. As
     /// `#[require_user(redirect = "/login")]`.
     ///
     /// # Panics
@@ -111,22 +111,22 @@ where
     type Future = Ready<Result<Self::Transform, ()>>;
     type InitError = ();
     type Response = ServiceResponse<BoxBody>;
-    type Transform = Guarded<S, C>;
+    type Transform = GuardService<S, C>;
 
     fn new_transform(&self, inner: S) -> Self::Future {
         let (auth, attribute) = (self.auth.clone(), Rc::new(self.attribute.clone()));
-        ready(Ok(Guarded { auth, attribute, inner: Rc::new(inner) }))
+        ready(Ok(GuardService { auth, attribute, inner: Rc::new(inner) }))
     }
 }
 
 /// A service behind a [`Guard`].
-pub struct Guarded<S, C> {
-    auth: Registered,
+pub struct GuardService<S, C> {
+    auth: ErasedAuth,
     attribute: Rc<RequireUser<C>>,
     inner: Rc<S>,
 }
 
-impl<S, C, B> Service<ServiceRequest> for Guarded<S, C>
+impl<S, C, B> Service<ServiceRequest> for GuardService<S, C>
 where
     C: Condition + 'static,
     S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
@@ -142,23 +142,25 @@ where
         let auth = self.auth.clone();
         let (attribute, inner) = (Rc::clone(&self.attribute), Rc::clone(&self.inner));
         Box::pin(async move {
-            let (mut request, answers) = (request, auth.answers());
-            let resolution = match admit(&auth, &*attribute, &request).await {
-                Ok(resolution) => resolution,
-                Err((refusal, resolution)) => {
-                    let session = resolution.as_ref().and_then(|found| found.session());
-                    let response = answers.refuse(request.request(), session.as_ref(), refusal);
+            let (mut request, responder) = (request, auth.error_responder());
+            let request_session = match authorize(&auth, &*attribute, &request).await {
+                Ok(request_session) => request_session,
+                Err((refusal, request_session)) => {
+                    let session = request_session.as_ref().and_then(|found| found.session());
+                    let response = responder.refuse(request.request(), session.as_ref(), refusal);
                     let response = request.into_response(response);
-                    return Ok(finished(response, resolution).await);
+                    return Ok(with_headers(response, request_session).await);
                 }
             };
-            resolution.guarded_by(Rc::new(move |found| attribute.admit(found)));
-            resolution.share(&request);
+            request_session.guarded_by(Rc::new(move |found| attribute.authorize(found)));
+            request_session.share(&request);
             // What is inside takes the request, and gives none back if it fails.
             let head = RequestHead::of(request.request());
-            let refused = late_body::watch(&mut request, &resolution);
-            let inside =
-                impersonation_guard::within(Arc::clone(&resolution.acting), inner.call(request));
+            let refused = late_body::watch(&mut request, &request_session);
+            let inside = impersonation_guard::scope(
+                Arc::clone(&request_session.impersonation),
+                inner.call(request),
+            );
             let mut response = match inside.await {
                 Ok(response) => response.map_into_boxed_body(),
                 Err(error) => {
@@ -167,48 +169,49 @@ where
                         Some(Refusal::Error(refusal, _)) => refusal.into(),
                         Some(Refusal::LoggedIn(_)) | None => error,
                     };
-                    return Err(FinishedError::of(error, &resolution, head).await);
+                    return Err(ErrorWithHeaders::of(error, &request_session, head).await);
                 }
             };
             if let Some(refusal) = refused.take() {
-                let session = resolution.session();
-                let answer = answers.refuse(response.request(), session.as_ref(), refusal);
+                let session = request_session.session();
+                let answer = responder.refuse(response.request(), session.as_ref(), refusal);
                 response = response.into_response(answer);
             }
-            Ok(finished(response, Some(resolution)).await)
+            Ok(with_headers(response, Some(request_session)).await)
         })
     }
 }
 
-/// Reads the session and its user, which the handlers inside may ask for, and asks the guard.
+/// Reads the session and its user, which the handlers inside may ask for, and requirements the guard.
 ///
 /// Nothing of it holds the request when it returns: Actix changes it on its way in.
-async fn admit(
-    auth: &Registered,
+async fn authorize(
+    auth: &ErasedAuth,
     attribute: &impl Attribute,
     request: &ServiceRequest,
-) -> Result<Rc<Resolution>, (Refusal, Option<Rc<Resolution>>)> {
-    let asks = attribute.asks().and(Asks { later: true, ..Asks::default() });
-    let resolution = Resolution::of_request(request.request(), auth, asks, false)
+) -> Result<Rc<RequestSession>, (Refusal, Option<Rc<RequestSession>>)> {
+    let requirements =
+        attribute.requirements().and(Requirements { later: true, ..Requirements::default() });
+    let request_session = RequestSession::of_request(request.request(), auth, requirements, false)
         .map_err(|error| (error.into(), None))?;
-    let decided = match resolution.resolve().await {
-        Ok(found) => attribute.admit(&found),
+    let decided = match request_session.resolve().await {
+        Ok(found) => attribute.authorize(&found),
         Err(error) => Err(error.into()),
     };
     match decided {
-        Ok(()) => Ok(resolution),
-        Err(refusal) => Err((refusal, Some(resolution))),
+        Ok(()) => Ok(request_session),
+        Err(refusal) => Err((refusal, Some(request_session))),
     }
 }
 
-/// A response, with what the session asks for.
-pub(crate) async fn finished(
+/// A response, with what the session requirements for.
+pub(crate) async fn with_headers(
     mut response: ServiceResponse<BoxBody>,
-    resolution: Option<Rc<Resolution>>,
+    request_session: Option<Rc<RequestSession>>,
 ) -> ServiceResponse<BoxBody> {
-    if let Some(resolution) = resolution {
+    if let Some(request_session) = request_session {
         let request = response.request().clone();
-        finish(&resolution, &request, response.headers_mut()).await;
+        write_headers(&request_session, &request, response.headers_mut()).await;
     }
     response
 }
@@ -219,8 +222,8 @@ impl<T, C> fmt::Debug for Guard<T, C> {
     }
 }
 
-impl<S, C> fmt::Debug for Guarded<S, C> {
+impl<S, C> fmt::Debug for GuardService<S, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Guarded").finish_non_exhaustive()
+        f.debug_struct("GuardService").finish_non_exhaustive()
     }
 }

@@ -21,15 +21,16 @@ pub use crate::{
 use crate::{
     entry::{
         attribute::Attribute,
-        parameters::{Extract, Parts},
+        parameters::{ExtractedParameters, SessionParameters},
     },
     model::{
         error::Error,
         user::{AuthUser, User},
     },
     request::{
-        erased_auth::Registered, error_responder::Refusal, locals::Locals,
-        request_session::Resolution, requirements::Asks, response_headers::finish,
+        erased_auth::ErasedAuth, error_responder::Refusal, locals::Locals,
+        request_session::RequestSession, requirements::Requirements,
+        response_headers::write_headers,
     },
     sessions::{impersonation_guard, session::Session, verified::Verified},
 };
@@ -45,58 +46,59 @@ pub async fn handle<A, G, X, H, F>(
 ) -> HttpResponse
 where
     A: Attribute,
-    G: Parts,
-    X: Extract,
+    G: SessionParameters,
+    X: ExtractedParameters,
     H: FnOnce(G::Values, X::Values, HttpRequest) -> F,
     F: Future<Output = HttpResponse>,
 {
-    let auth = match Registered::of(&request) {
+    let auth = match ErasedAuth::of(&request) {
         Ok(auth) => auth,
         Err(error) => return HttpResponse::from_error(error),
     };
-    let asks = attribute.asks().and(given.asks());
+    let requirements = attribute.requirements().and(given.requirements());
     let allows_cross_origin = attribute.allows_cross_origin();
-    let locals = match Resolution::of_request(&request, &auth, asks, allows_cross_origin) {
-        Ok(resolution) => Locals::new(request.clone(), resolution),
-        Err(error) => return auth.answers().refuse(&request, None, error.into()),
-    };
-    let resolution = &locals.resolution;
+    let locals =
+        match RequestSession::of_request(&request, &auth, requirements, allows_cross_origin) {
+            Ok(request_session) => Locals::new(request.clone(), request_session),
+            Err(error) => return auth.error_responder().refuse(&request, None, error.into()),
+        };
+    let request_session = &locals.request_session;
     let work = async {
-        let mut values = admit(&locals, &attribute, asks, &given).await?;
-        let seen = resolution.resolved();
+        let mut values = authorize(&locals, &attribute, requirements, &given).await?;
+        let seen = request_session.resolved();
         // Only now is the body touched: nothing is read for a stranger.
         let extracted = match extracted.extract(&request, &mut payload.into_inner()).await {
             Ok(extracted) => extracted,
             Err(error) => return Ok(HttpResponse::from_error(error)),
         };
         // While a body arrives, a session may end, and a user lose a right.
-        if resolution.has_changed_since(seen).await? {
-            values = admit(&locals, &attribute, asks, &given).await?;
+        if request_session.has_changed_since(seen).await? {
+            values = authorize(&locals, &attribute, requirements, &given).await?;
         }
         Ok::<_, Refusal>(handler(values, extracted, request.clone()).await)
     };
-    let ran = impersonation_guard::within(Arc::clone(&resolution.acting), work).await;
-    let session = resolution.session();
+    let ran = impersonation_guard::scope(Arc::clone(&request_session.impersonation), work).await;
+    let session = request_session.session();
     let mut response = match ran {
-        Err(refusal) => auth.answers().refuse(&request, session.as_ref(), refusal),
-        Ok(response) => auth.answers().negotiate(&request, session.as_ref(), response),
+        Err(refusal) => auth.error_responder().refuse(&request, session.as_ref(), refusal),
+        Ok(response) => auth.error_responder().negotiate(&request, session.as_ref(), response),
     };
-    finish(resolution, &request, response.headers_mut()).await;
+    write_headers(request_session, &request, response.headers_mut()).await;
     response
 }
 
 /// The guard: reads what it must, and takes what the handler is given.
-async fn admit<G: Parts>(
+async fn authorize<G: SessionParameters>(
     locals: &Locals,
     attribute: &impl Attribute,
-    asks: Asks,
+    requirements: Requirements,
     given: &G,
 ) -> Result<G::Values, Refusal> {
-    if asks.session {
-        locals.resolution.resolve().await?;
+    if requirements.session {
+        locals.request_session.resolve().await?;
     }
     // Where nothing was asked, the attribute lets everybody in.
-    attribute.admit(&locals.resolution.resolved().unwrap_or_default())?;
+    attribute.authorize(&locals.request_session.resolved().unwrap_or_default())?;
     given.take(locals).map_err(|error| attribute.refuse(error))
 }
 

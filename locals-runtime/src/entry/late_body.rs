@@ -19,7 +19,7 @@ use actix_web::{
 };
 use futures_core::Stream;
 
-use crate::request::{error_responder::Refusal, request_session::Resolution};
+use crate::request::{error_responder::Refusal, request_session::RequestSession};
 
 /// Why a body was broken off at its end, if it was.
 #[derive(Clone, Default)]
@@ -31,9 +31,9 @@ impl Refused {
     }
 }
 
-/// Asks the guards once more when a piece of the body of a request, or its end, comes late. Where they
+/// Requirements the guards once more when a piece of the body of a request, or its end, comes late. Where they
 /// refuse, an error takes its place.
-pub(crate) fn watch(request: &mut ServiceRequest, resolution: &Rc<Resolution>) -> Refused {
+pub(crate) fn watch(request: &mut ServiceRequest, request_session: &Rc<RequestSession>) -> Refused {
     let refused = Refused::default();
     // What follows an upgrade is no body; but any client can ask for one, and send a body all the same.
     let headers = request.headers();
@@ -46,7 +46,7 @@ pub(crate) fn watch(request: &mut ServiceRequest, resolution: &Rc<Resolution>) -
         body => Payload::Stream {
             payload: Box::pin(Watched {
                 body,
-                resolution: Rc::clone(resolution),
+                request_session: Rc::clone(request_session),
                 asking: None,
                 held: None,
                 refused: refused.clone(),
@@ -66,7 +66,7 @@ type Asking = dyn Future<Output = Result<(), Refusal>>;
 /// A body that is watched.
 struct Watched {
     body: Payload,
-    resolution: Rc<Resolution>,
+    request_session: Rc<RequestSession>,
     asking: Option<Pin<Box<Asking>>>,
     /// What came late, and is given on when the guards have agreed.
     held: Option<Item>,
@@ -79,13 +79,13 @@ impl Stream for Watched {
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Item> {
         let Some(asking) = &mut self.asking else {
             let next = ready!(Pin::new(&mut self.body).poll_next(context));
-            if !self.resolution.is_stale() {
+            if !self.request_session.is_stale() {
                 return Poll::Ready(next);
             }
             // Before it is given on: who reads may stop at any piece, and take the body for whole.
             self.held = Some(next);
-            let resolution = Rc::clone(&self.resolution);
-            self.asking = Some(Box::pin(async move { resolution.read_again().await }));
+            let request_session = Rc::clone(&self.request_session);
+            self.asking = Some(Box::pin(async move { request_session.read_again().await }));
             return self.poll_next(context);
         };
         let answer = ready!(asking.as_mut().poll(context));

@@ -14,7 +14,7 @@ use crate::{
         error::Error as Refused,
         user::{AuthUser, User},
     },
-    request::{locals::Locals, requirements::Asks, user_type::UserType},
+    request::{locals::Locals, requirements::Requirements, user_type::UserType},
     sessions::{
         session::Session,
         verified::{Check, Verified},
@@ -27,17 +27,17 @@ use crate::{
     label = "not `locals::Session`, `locals::User<..>`, `locals::Verified<..>` or `locals::Locals`",
     note = "a parameter whose type is named `Session`, `User`, `Verified` or `Locals` must be the one of `locals`: rename the other"
 )]
-pub trait Given<A>: Sized {
-    /// What it asks.
-    fn asks() -> Asks;
+pub trait FromSession<A>: Sized {
+    /// What it requirements.
+    fn requirements() -> Requirements;
 
     /// Takes it from what has been read, or says why this request has none.
     fn take(locals: &Locals) -> Result<Self, Refused>;
 }
 
-impl<A> Given<A> for Locals {
-    fn asks() -> Asks {
-        Asks { later: true, ..Asks::default() }
+impl<A> FromSession<A> for Locals {
+    fn requirements() -> Requirements {
+        Requirements { later: true, ..Requirements::default() }
     }
 
     fn take(locals: &Locals) -> Result<Self, Refused> {
@@ -45,43 +45,43 @@ impl<A> Given<A> for Locals {
     }
 }
 
-impl Given<RequireUser> for Session {
-    fn asks() -> Asks {
-        Asks { session: true, ..Asks::default() }
+impl FromSession<RequireUser> for Session {
+    fn requirements() -> Requirements {
+        Requirements { session: true, ..Requirements::default() }
     }
 
     fn take(locals: &Locals) -> Result<Self, Refused> {
-        locals.resolution.session().ok_or(Refused::Unauthenticated)
+        locals.request_session.session().ok_or(Refused::Unauthenticated)
     }
 }
 
-impl<T: AuthUser> Given<RequireUser> for User<T> {
-    fn asks() -> Asks {
-        Asks { session: true, user: Some(UserType::of::<T>()), later: false }
+impl<T: AuthUser> FromSession<RequireUser> for User<T> {
+    fn requirements() -> Requirements {
+        Requirements { session: true, user: Some(UserType::of::<T>()), later: false }
     }
 
     fn take(locals: &Locals) -> Result<Self, Refused> {
-        let found = locals.resolution.resolved();
+        let found = locals.request_session.resolved();
         found.and_then(|found| found.user()).ok_or(Refused::Unauthenticated)
     }
 }
 
-impl<T: AuthUser, C: Check<T>> Given<RequireUser> for Verified<T, C> {
-    fn asks() -> Asks {
-        <User<T> as Given<RequireUser>>::asks()
+impl<T: AuthUser, C: Check<T>> FromSession<RequireUser> for Verified<T, C> {
+    fn requirements() -> Requirements {
+        <User<T> as FromSession<RequireUser>>::requirements()
     }
 
     fn take(locals: &Locals) -> Result<Self, Refused> {
-        let found = locals.resolution.resolved().ok_or(Refused::Unauthenticated)?;
+        let found = locals.request_session.resolved().ok_or(Refused::Unauthenticated)?;
         let (user, session) = found.user().zip(found.session()).ok_or(Refused::Unauthenticated)?;
         Self::of(user, session)
     }
 }
 
 /// Under `#[with_session]` the same parameters are optional.
-impl<P: Given<RequireUser>> Given<WithSession> for Option<P> {
-    fn asks() -> Asks {
-        P::asks()
+impl<P: FromSession<RequireUser>> FromSession<WithSession> for Option<P> {
+    fn requirements() -> Requirements {
+        P::requirements()
     }
 
     fn take(locals: &Locals) -> Result<Self, Refused> {
@@ -91,23 +91,23 @@ impl<P: Given<RequireUser>> Given<WithSession> for Option<P> {
 
 /// A parameter that is given.
 #[derive(Debug)]
-pub struct Part<P> {
-    asks: Asks,
+pub struct SessionParameter<P> {
+    requirements: Requirements,
     take: fn(&Locals) -> Result<P, Refused>,
 }
 
 /// The parameter `P`, as the attribute `A` gives it.
-pub fn given<A, P: Given<A>>() -> Part<P> {
-    Part { asks: P::asks(), take: P::take }
+pub fn given<A, P: FromSession<A>>() -> SessionParameter<P> {
+    SessionParameter { requirements: P::requirements(), take: P::take }
 }
 
 /// All that are given.
-pub trait Parts {
+pub trait SessionParameters {
     /// What the handler gets.
     type Values;
 
     /// What they ask together.
-    fn asks(&self) -> Asks;
+    fn requirements(&self) -> Requirements;
 
     /// Takes them all, or says why this request does not have one.
     fn take(&self, locals: &Locals) -> Result<Self::Values, Refused>;
@@ -115,11 +115,11 @@ pub trait Parts {
 
 macro_rules! parts {
     ($(($($part:ident $index:tt),*))+) => {$(
-        impl<$($part),*> Parts for ($(Part<$part>,)*) {
+        impl<$($part),*> SessionParameters for ($(SessionParameter<$part>,)*) {
             type Values = ($($part,)*);
 
-            fn asks(&self) -> Asks {
-                Asks::default() $(.and(self.$index.asks))*
+            fn requirements(&self) -> Requirements {
+                Requirements::default() $(.and(self.$index.requirements))*
             }
 
             #[allow(unused_variables, reason = "the empty tuple takes nothing")]
@@ -134,21 +134,21 @@ parts! { () (A 0) (A 0, B 1) (A 0, B 1, C 2) (A 0, B 1, C 2, D 3) }
 
 /// An ordinary parameter.
 #[derive(Debug)]
-pub struct Extracted<P>(fn(&HttpRequest, &mut Payload) -> Extraction<P>);
+pub struct ExtractedParameter<P>(fn(&HttpRequest, &mut Payload) -> Extraction<P>);
 
 /// Boxed, because the future's own type would bring back the bound and its error.
 type Extraction<P> = Pin<Box<dyn Future<Output = Result<P, Error>>>>;
 
 /// The parameter `P`, extracted by its own `FromRequest`.
-pub fn extracted<P: FromRequest + 'static>() -> Extracted<P> {
-    Extracted(|request, payload| {
+pub fn extracted<P: FromRequest + 'static>() -> ExtractedParameter<P> {
+    ExtractedParameter(|request, payload| {
         let future = P::from_request(request, payload);
         Box::pin(async { future.await.map_err(Into::into) })
     })
 }
 
 /// All that are extracted.
-pub trait Extract {
+pub trait ExtractedParameters {
     /// What the handler gets.
     type Values;
 
@@ -161,7 +161,7 @@ pub trait Extract {
     ) -> impl Future<Output = Result<Self::Values, Error>>;
 }
 
-impl Extract for () {
+impl ExtractedParameters for () {
     type Values = ();
 
     async fn extract(self, _: &HttpRequest, _: &mut Payload) -> Result<(), Error> {
@@ -171,7 +171,7 @@ impl Extract for () {
 
 macro_rules! extract {
     ($(($($value:ident $index:tt),+))+) => {$(
-        impl<$($value),+> Extract for ($(Extracted<$value>,)+) {
+        impl<$($value),+> ExtractedParameters for ($(ExtractedParameter<$value>,)+) {
             type Values = ($($value,)+);
 
             async fn extract(

@@ -23,7 +23,7 @@ pub(crate) struct Opened {
 
 /// What is done about the cookie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub(crate) enum CookieAction {
     Keep,
     Remove,
     /// The session that was set is a new one: its cookie is written.
@@ -40,16 +40,20 @@ pub(crate) enum Outcome {
 ///
 /// A cookie that opens nothing is kept: the browser may have another one by now, of a login that
 /// was answered meanwhile, and a removal would be of that.
-pub(crate) fn outcome(choice: Choice, presented: &Presented, opened: Option<Opened>) -> Outcome {
+pub(crate) fn cookie_action(
+    choice: Choice,
+    presented: &Presented,
+    opened: Option<Opened>,
+) -> CookieAction {
     match (choice, opened) {
-        (Choice::Set(set), Some(Opened { id, .. })) if set == id => Outcome::Confirm,
-        (Choice::Set(_), _) => Outcome::Store,
+        (Choice::Set(set), Some(Opened { id, .. })) if set == id => CookieAction::Confirm,
+        (Choice::Set(_), _) => CookieAction::Store,
         (Choice::Clear { after_set }, _) if after_set || *presented != Presented::Nothing => {
-            Outcome::Remove
+            CookieAction::Remove
         }
-        (Choice::Nothing, Some(Opened { is_unchanged: false, .. })) => Outcome::Renew,
+        (Choice::Nothing, Some(Opened { is_unchanged: false, .. })) => CookieAction::Renew,
         // There is no cookie to remove, or nothing to do about it.
-        (Choice::Clear { .. } | Choice::Nothing, _) => Outcome::Keep,
+        (Choice::Clear { .. } | Choice::Nothing, _) => CookieAction::Keep,
     }
 }
 
@@ -64,24 +68,24 @@ mod tests {
         let opened = |is_unchanged| Some(Opened { id: id(1), is_unchanged });
         let cleared = |after_set| Choice::Clear { after_set };
         for (choice, presented, opened, expected) in [
-            (Choice::Nothing, &token, None, Outcome::Keep),
-            (Choice::Nothing, &token, opened(true), Outcome::Keep),
-            (Choice::Nothing, &token, opened(false), Outcome::Renew),
-            (Choice::Nothing, &Presented::Malformed, None, Outcome::Keep),
-            (Choice::Nothing, &Presented::Conflicting, None, Outcome::Keep),
-            (Choice::Nothing, &Presented::Nothing, None, Outcome::Keep),
-            (Choice::Set(id(1)), &token, opened(false), Outcome::Confirm),
-            (Choice::Set(id(1)), &token, opened(true), Outcome::Confirm),
-            (Choice::Set(id(2)), &token, opened(false), Outcome::Store),
-            (Choice::Set(id(2)), &token, None, Outcome::Store),
-            (Choice::Set(id(2)), &Presented::Nothing, None, Outcome::Store),
-            (cleared(false), &token, opened(false), Outcome::Remove),
-            (cleared(false), &token, None, Outcome::Remove),
-            (cleared(false), &Presented::Malformed, None, Outcome::Remove),
-            (cleared(false), &Presented::Nothing, None, Outcome::Keep),
-            (cleared(true), &Presented::Nothing, None, Outcome::Remove),
+            (Choice::Nothing, &token, None, CookieAction::Keep),
+            (Choice::Nothing, &token, opened(true), CookieAction::Keep),
+            (Choice::Nothing, &token, opened(false), CookieAction::Renew),
+            (Choice::Nothing, &Presented::Malformed, None, CookieAction::Keep),
+            (Choice::Nothing, &Presented::Conflicting, None, CookieAction::Keep),
+            (Choice::Nothing, &Presented::Nothing, None, CookieAction::Keep),
+            (Choice::Set(id(1)), &token, opened(false), CookieAction::Confirm),
+            (Choice::Set(id(1)), &token, opened(true), CookieAction::Confirm),
+            (Choice::Set(id(2)), &token, opened(false), CookieAction::Store),
+            (Choice::Set(id(2)), &token, None, CookieAction::Store),
+            (Choice::Set(id(2)), &Presented::Nothing, None, CookieAction::Store),
+            (cleared(false), &token, opened(false), CookieAction::Remove),
+            (cleared(false), &token, None, CookieAction::Remove),
+            (cleared(false), &Presented::Malformed, None, CookieAction::Remove),
+            (cleared(false), &Presented::Nothing, None, CookieAction::Keep),
+            (cleared(true), &Presented::Nothing, None, CookieAction::Remove),
         ] {
-            let found = outcome(choice, presented, opened);
+            let found = cookie_action(choice, presented, opened);
             assert_eq!(found, expected, "{choice:?} {presented:?} {opened:?}");
         }
     }

@@ -8,7 +8,7 @@ use actix_web::{
     },
 };
 
-use crate::http::cookie::Holder;
+use crate::http::cookie::CookieContext;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -37,9 +37,9 @@ impl RequestHead {
         self.headers.get(SEC_FETCH_SITE).is_some_and(|site| site.as_bytes() == b"cross-site")
     }
 
-    pub(crate) fn holder(&self, may_withhold: bool) -> Holder<'_> {
+    pub(crate) fn holder(&self, may_withhold: bool) -> CookieContext<'_> {
         let host = self.host.as_deref();
-        Holder { headers: &self.headers, host, path: &self.path, may_withhold }
+        CookieContext { headers: &self.headers, host, path: &self.path, may_withhold }
     }
 }
 

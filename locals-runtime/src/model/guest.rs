@@ -32,7 +32,7 @@ impl Merge {
     ) -> Self {
         Self(Arc::new(move |guest, before| {
             let mut take_over = |data: &mut D| merge(data::read(Some(guest)), data);
-            data::changed(before, &mut take_over, data::MOST).map(|(merged, ())| merged)
+            data::changed(before, &mut take_over, data::MAX_BYTES).map(|(merged, ())| merged)
         }))
     }
 

@@ -48,7 +48,7 @@ impl LogInOptions {
     }
 
     /// When the user proved who they are, if that was before now, such as for a session that is made
-    /// in exchange for one of another kind: what asks for a recent login then asks for another proof.
+    /// in exchange for one of another kind: what requirements for a recent login then requirements for another proof.
     /// A time to come counts as now, if it is at most a minute away; a later one counts as long ago
     /// (as 1970), because the clock that showed it was wrong.
     pub fn authenticated_at(self, time: Timestamp) -> Self {
@@ -69,14 +69,14 @@ impl LogInOptions {
 
 /// The life of a session that is created now.
 #[derive(Debug)]
-pub(crate) struct Span {
+pub(crate) struct Expiries {
     pub active_expires_at: Timestamp,
     pub idle_expires_at: Timestamp,
     pub absolute_expires_at: Timestamp,
     pub periods: Option<Periods>,
 }
 
-impl Span {
+impl Expiries {
     /// `latest`: an end that no life goes past.
     pub(crate) fn new(
         lifetime: Lifetime,
@@ -141,17 +141,21 @@ mod tests {
         let app = Lifetime::default().active(HOUR).idle(2 * HOUR).max(10 * HOUR);
         let own = Lifetime::default().active(2 * HOUR).idle(3 * HOUR).max(4 * HOUR);
         let (by_app, by_own) = (LogInOptions::new(), LogInOptions::new().lifetime(own));
-        let span = |options, latest| {
-            let span = Span::new(app, options, at(1), latest).unwrap();
-            let ends = [span.active_expires_at, span.idle_expires_at, span.absolute_expires_at];
-            (ends, span.periods)
+        let expiries = |options, latest| {
+            let expiries = Expiries::new(app, options, at(1), latest).unwrap();
+            let ends = [
+                expiries.active_expires_at,
+                expiries.idle_expires_at,
+                expiries.absolute_expires_at,
+            ];
+            (ends, expiries.periods)
         };
-        assert_eq!(span(&by_app, None), ([at(2), at(4), at(11)], None));
+        assert_eq!(expiries(&by_app, None), ([at(2), at(4), at(11)], None));
         let periods = Some(own.own_periods());
-        assert_eq!(span(&by_own, None), ([at(3), at(5), at(5)], periods));
-        assert_eq!(span(&by_app, Some(at(3))), ([at(2), at(3), at(3)], None));
-        assert_eq!(span(&by_app, Some(at(30))), ([at(2), at(4), at(11)], None));
+        assert_eq!(expiries(&by_own, None), ([at(3), at(5), at(5)], periods));
+        assert_eq!(expiries(&by_app, Some(at(3))), ([at(2), at(3), at(3)], None));
+        assert_eq!(expiries(&by_app, Some(at(30))), ([at(2), at(4), at(11)], None));
         let never = LogInOptions::new().lifetime(own.idle(Duration::ZERO));
-        assert!(Span::new(app, &never, at(1), None).is_err());
+        assert!(Expiries::new(app, &never, at(1), None).is_err());
     }
 }

@@ -72,12 +72,12 @@ impl Settings {
             let reason = "AuthBuilder::guest_data_limit is 0, but then nothing could be kept";
             return Err(ConfigError(reason.to_owned()));
         }
-        if self.guest_data_limit > data::MOST {
+        if self.guest_data_limit > data::MAX_BYTES {
             return Err(ConfigError(format!(
                 "AuthBuilder::guest_data_limit is {}, but neither a session nor a guest holds more \
                  than {} bytes",
                 self.guest_data_limit,
-                data::MOST
+                data::MAX_BYTES
             )));
         }
         if self.max_guests == 0 {

@@ -1,4 +1,4 @@
-//! Whether a token opens a stored session, and what its use asks for: a pure decision of
+//! Whether a token opens a stored session, and what its use requirements for: a pure decision of
 //! (settings, record, token, now).
 
 use std::time::Duration;
@@ -11,9 +11,9 @@ use crate::model::{
     token::{SessionToken, TokenDomain},
 };
 
-/// What a use of a session asks for.
+/// What a use of a session requirements for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Admission {
+pub(crate) struct TokenCheck {
     pub state: SessionState,
     /// Its periods begin anew.
     pub renewal: Option<Renewal>,
@@ -45,14 +45,14 @@ pub(crate) enum Denial {
     TokenReused,
 }
 
-pub(crate) fn admit(
+pub(crate) fn check(
     lifetime: &Lifetime,
     rotation: Option<RotationPolicy>,
     domain: TokenDomain,
     record: &SessionRecord,
     token: &SessionToken,
     now: Timestamp,
-) -> Result<Admission, Denial> {
+) -> Result<TokenCheck, Denial> {
     // Before the token: one that has ended is as one that is not there, whether it was swept or not.
     let (state, renewal) = match lifecycle::judge(lifetime, record, now) {
         Verdict::Dead => return Err(Denial::Ended),
@@ -60,7 +60,7 @@ pub(crate) fn admit(
         Verdict::Renew(renewal) => (SessionState::Idle, Some(renewal)),
     };
     let token = token_state(rotation, domain, record, token, now)?;
-    Ok(Admission { state, renewal, token })
+    Ok(TokenCheck { state, renewal, token })
 }
 
 fn token_state(
@@ -117,14 +117,14 @@ mod tests {
         token.secret_hash::<Account>()
     }
 
-    fn admit(
+    fn check(
         policy: Option<RotationPolicy>,
         record: &SessionRecord,
         token: &SessionToken,
         now: Timestamp,
-    ) -> Result<Admission, Denial> {
+    ) -> Result<TokenCheck, Denial> {
         let domain = TokenDomain::of_table("accounts");
-        super::admit(&Lifetime::default(), policy, domain, record, token, now)
+        super::check(&Lifetime::default(), policy, domain, record, token, now)
     }
 
     fn at(seconds: i64) -> Timestamp {
@@ -154,7 +154,7 @@ mod tests {
         token: &SessionToken,
         seconds: i64,
     ) -> Result<TokenState, Denial> {
-        admit(policy, record, token, at(seconds)).map(|found| found.token)
+        check(policy, record, token, at(seconds)).map(|found| found.token)
     }
 
     #[test]
@@ -192,7 +192,7 @@ mod tests {
         millis: i64,
     ) -> Result<TokenState, Denial> {
         let now = Timestamp::from_millis(millis);
-        admit(Some(POLICY), record, token, now).map(|found| found.token)
+        check(Some(POLICY), record, token, now).map(|found| found.token)
     }
 
     #[test]
@@ -263,10 +263,10 @@ mod tests {
     fn a_use_of_an_idle_session_renews_it_whatever_becomes_of_its_token() {
         let token = SessionToken::generate().unwrap();
         let record = record(&token);
-        let admitted = |seconds| admit(Some(POLICY), &record, &token, at(seconds)).unwrap();
-        let active = admitted(99_999);
+        let found_session = |seconds| check(Some(POLICY), &record, &token, at(seconds)).unwrap();
+        let active = found_session(99_999);
         assert_eq!((active.state, active.renewal), (SessionState::Active, None));
-        let idle = admitted(100_000);
+        let idle = found_session(100_000);
         assert_eq!((idle.state, idle.token), (SessionState::Idle, TokenState::Due));
         assert_eq!(idle.renewal.unwrap().renewed_at, at(100_000));
     }
@@ -287,7 +287,7 @@ mod tests {
         let (record, new) = exchanged(&old, 1_000);
         let staff = TokenDomain::of_table("staff");
         let there = |record: &SessionRecord, token: &SessionToken, seconds| {
-            super::admit(&Lifetime::default(), Some(POLICY), staff, record, token, at(seconds))
+            super::check(&Lifetime::default(), Some(POLICY), staff, record, token, at(seconds))
         };
         // Neither exchanged nor reused, whatever the time.
         for seconds in [0, 1_000, 1_060, 2_000, 150_000] {

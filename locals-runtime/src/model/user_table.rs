@@ -12,7 +12,7 @@ use crate::model::{
 
 /// Which users an app has: their table and how their ids are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Users {
+pub(crate) struct UserTable {
     table: &'static str,
     id_column: &'static str,
     id_kind: UserIdKind,
@@ -20,7 +20,7 @@ pub(crate) struct Users {
     credential: &'static [&'static str],
 }
 
-impl Users {
+impl UserTable {
     pub(crate) fn of<T: AuthUser>() -> Self {
         Self {
             table: T::TABLE,

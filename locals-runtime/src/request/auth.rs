@@ -19,9 +19,9 @@ use crate::{
         token::SessionToken,
         user::{AuthUser, User},
     },
-    request::error_responder::Answers,
+    request::error_responder::ErrorResponder,
     sessions::{
-        accounts::{Found, readable},
+        accounts::{StoredSession, readable},
         manager::SessionManager,
         session::Session,
     },
@@ -57,7 +57,7 @@ pub(crate) struct Web {
     pub cookie: SessionCookie,
     pub guest_cookie: SessionCookie,
     pub origins: OriginPolicy,
-    pub answers: Answers,
+    pub error_responder: ErrorResponder,
     pub proxies: TrustedProxies,
     pub clear_site_data: Option<HeaderValue>,
     pub merge: Option<Merge>,
@@ -77,11 +77,11 @@ impl<T: AuthUser> Auth<T> {
     pub(super) async fn find_with_user(
         &self,
         id: SessionId,
-    ) -> Result<Option<(Found, T)>, StoreError> {
+    ) -> Result<Option<(StoredSession, T)>, StoreError> {
         let found = self.users.find_with_user(id).await?;
         Ok(found.map(|(record, user)| {
             let account = self.rules.status_of(&record, &user);
-            (Found { record, account }, user)
+            (StoredSession { record, account }, user)
         }))
     }
 
@@ -112,8 +112,8 @@ impl<T: AuthUser> Auth<T> {
         let Some((found, user)) = readable(self.find_with_user(token.id()).await)? else {
             return Ok(None);
         };
-        let admitted = readable(self.sessions.admit(found, &token).await)?;
-        let session = self.sessions.settle(admitted, &token).await?;
+        let found_session = readable(self.sessions.check_token(found, &token).await)?;
+        let session = self.sessions.persist_renewal(found_session, &token).await?;
         Ok(session.map(|session| (session, User::new(Arc::new(user)))))
     }
 }

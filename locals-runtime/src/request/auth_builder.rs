@@ -18,11 +18,11 @@ use crate::{
         lifecycle::Lifetime,
         settings::{RotationPolicy, Settings, TokenReuse},
         user::AuthUser,
-        user_table::Users,
+        user_table::UserTable,
     },
     request::{
         auth::{Auth, Web},
-        error_responder::Answers,
+        error_responder::ErrorResponder,
     },
     sessions::{
         accounts::StoredAccounts,
@@ -70,7 +70,7 @@ pub struct AuthBuilder<T> {
     own_origins: Vec<String>,
     trusted_origins: Vec<String>,
     strict_origins: bool,
-    answers: Answers,
+    error_responder: ErrorResponder,
     trusted_proxies: Vec<String>,
     bearer: bool,
     clear_site_data: Vec<ClearSiteData>,
@@ -90,7 +90,7 @@ impl<T> AuthBuilder<T> {
             own_origins: Vec::new(),
             trusted_origins: Vec::new(),
             strict_origins: false,
-            answers: Answers::default(),
+            error_responder: ErrorResponder::default(),
             trusted_proxies: Vec::new(),
             bearer: false,
             clear_site_data: vec![ClearSiteData::Cache],
@@ -139,25 +139,25 @@ impl<T: AuthUser> AuthBuilder<T> {
 
     /// The page where people log in, as a path of this app; it may have a query, without a `next`.
     ///
-    /// A browser that asks for a page and has no session is sent there with 303, and with the page
+    /// A browser that requirements for a page and has no session is sent there with 303, and with the page
     /// it wanted as `?next=`; see [`Locals::return_to`](crate::Locals::return_to). Everything else
     /// is answered 401. None by default. `#[require_user(redirect = "..")]` names another one for
     /// one handler.
     pub fn login_page(mut self, path: impl Into<String>) -> Self {
-        self.answers.login_page = Some(path.into());
+        self.error_responder.login_page = Some(path.into());
         self
     }
 
-    /// The page where people give their password again, for what asks for a recent login. The
+    /// The page where people give their password again, for what requirements for a recent login. The
     /// login page by default.
     pub fn reauthentication_page(mut self, path: impl Into<String>) -> Self {
-        self.answers.reauthentication_page = Some(path.into());
+        self.error_responder.reauthentication_page = Some(path.into());
         self
     }
 
-    /// The app's own answers to what `locals` refuses: the one place to change their form.
+    /// The app's own responder to what `locals` refuses: the one place to change their form.
     ///
-    /// The function is asked for every [`Error`] that an annotated handler or a guard answers.
+    /// The function is asked for every [`Error`] that an annotated handler or a guard responder.
     /// What it gives is sent: with its status, or with that of the error where it says 200. With
     /// `None` it leaves the answer to `locals`: a redirect or a small page for people, a problem of
     /// RFC 9457 for programs.
@@ -169,18 +169,18 @@ impl<T: AuthUser> AuthBuilder<T> {
     /// # #[derive(Clone, AuthUser)]
     /// # struct Account { id: i64 }
     /// let auth = Auth::<Account>::builder(MemoryStore::new())
-    ///     .answer_with(|_request, error| match error {
+    ///     .error_response(|_request, error| match error {
     ///         Error::Forbidden => Some(HttpResponse::Ok().body("This is for admins.")),
     ///         _ => None,
     ///     })
     ///     .build()?;
     /// # Ok::<(), locals::ConfigError>(())
     /// ```
-    pub fn answer_with<F>(mut self, answer: F) -> Self
+    pub fn error_response<F>(mut self, answer: F) -> Self
     where
         F: Fn(&HttpRequest, &Error) -> Option<HttpResponse> + Send + Sync + 'static,
     {
-        self.answers.own = Some(Arc::new(answer));
+        self.error_responder.own = Some(Arc::new(answer));
         self
     }
 
@@ -195,7 +195,7 @@ impl<T: AuthUser> AuthBuilder<T> {
     /// How many sessions a user has at most; the oldest end when there are more. Of logins at once
     /// exactly the newest remain, so that one may find its own session ended. For that each login reads
     /// the ids and times of its user's sessions, before and after it. 100 by default
-    /// (OWASP ASVS 5.0 §7.1.2 asks for a limit that is written down).
+    /// (OWASP ASVS 5.0 §7.1.2 requirements for a limit that is written down).
     pub fn max_sessions(mut self, most: usize) -> Self {
         self.settings.max_sessions = Some(most);
         self
@@ -326,7 +326,7 @@ impl<T: AuthUser> AuthBuilder<T> {
     ///
     /// For accounts that are switched off, locked or deleted by a mark. Their sessions stay in the
     /// store, and work again when the account does. The function is asked with the row of every
-    /// session that is read, so a session is always read with its user then, also where a handler asks
+    /// session that is read, so a session is always read with its user then, also where a handler requirements
     /// for the session alone.
     ///
     /// ```
@@ -389,20 +389,20 @@ impl<T: AuthUser> AuthBuilder<T> {
         };
         let settings = Settings { rotation, ..self.settings };
         settings.check()?;
-        self.answers.check()?;
+        self.error_responder.check()?;
         let cookie = SessionCookie::build(self.cookie)?;
         let origins =
             OriginPolicy::build(self.own_origins, self.trusted_origins, self.strict_origins)?;
         let accounts = StoredAccounts { users: self.store.clone(), rules: self.rules.clone() };
         let accounts = (!self.rules.are_none()).then(|| Arc::new(accounts) as _);
         let store = self.store.clone();
-        let users = Users::of::<T>();
+        let users = UserTable::of::<T>();
         let sessions = SessionManager::new(store, accounts, self.clock, settings, users);
         let web = Web {
             guest_cookie: cookie.of_guests(),
             cookie,
             origins,
-            answers: Answers { accepts_bearer: self.bearer, ..self.answers },
+            error_responder: ErrorResponder { accepts_bearer: self.bearer, ..self.error_responder },
             proxies: TrustedProxies::build(self.trusted_proxies)?,
             clear_site_data: ClearSiteData::header(&self.clear_site_data),
             merge: self.merge,

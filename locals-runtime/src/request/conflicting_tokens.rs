@@ -18,15 +18,15 @@ use crate::{
 #[derive(Default)]
 pub(crate) struct Conflicting {
     pub(super) tokens: Vec<SessionToken>,
-    pub(super) found: OnceCell<Found>,
+    pub(super) found: OnceCell<ConflictingSessions>,
 }
 
 /// What they open, each for itself.
 #[derive(Default)]
-pub(super) struct Found {
+pub(super) struct ConflictingSessions {
     pub sessions: Vec<Session>,
-    /// Those that they could end although they open none, see [`Resolved`](crate::request::request_session::Resolved).
-    pub closed: Vec<SessionId>,
+    /// Those that they could end although they open none, see [`ResolvedSession`](crate::request::request_session::ResolvedSession).
+    pub endable: Vec<SessionId>,
     /// There is a row among theirs that cannot be read.
     pub unreadable: bool,
 }

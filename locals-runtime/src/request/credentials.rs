@@ -12,7 +12,7 @@ use crate::{
         request_head::host,
     },
     model::{error::Error, events::Event, token::SessionToken},
-    request::erased_auth::Registered,
+    request::erased_auth::ErasedAuth,
 };
 
 /// How a request brings its session.
@@ -30,7 +30,7 @@ pub(crate) enum Carrier {
 /// What a native client presents, where the app lets them. No browser sends this header by
 /// itself, so the origin is nobody's business (OWASP CSRF Prevention, "Custom Request Headers").
 pub(super) fn from_bearer(
-    auth: &Registered,
+    auth: &ErasedAuth,
     headers: &HeaderMap,
 ) -> Result<Option<Presented>, Error> {
     if !auth.accepts_bearer() {
@@ -49,7 +49,7 @@ pub(super) fn from_bearer(
 
 /// What a browser presents, and whether it may.
 pub(super) fn from_cookie(
-    auth: &Registered,
+    auth: &ErasedAuth,
     request: &HttpRequest,
     allows_cross_origin: bool,
 ) -> Result<(Presented, Carrier), Error> {
@@ -61,7 +61,7 @@ pub(super) fn from_cookie(
     }
 }
 
-fn read_cookie(auth: &Registered, headers: &HeaderMap) -> Presented {
+fn read_cookie(auth: &ErasedAuth, headers: &HeaderMap) -> Presented {
     let presented = auth.cookie().read(headers);
     match presented {
         Presented::Conflicting => {

@@ -15,7 +15,7 @@ use crate::{
 pub(crate) enum Decision {
     #[default]
     None,
-    Set(Rc<Chosen>),
+    Set(Rc<ChosenSession>),
     /// `after_set`: a cookie that this request had set before.
     Clear {
         after_set: bool,
@@ -35,7 +35,7 @@ pub(crate) enum GuestDecision {
 }
 
 /// A session that the request has set in place of the presented one.
-pub(crate) struct Chosen {
+pub(crate) struct ChosenSession {
     pub session: Session,
     pub user: OnceCell<Option<AnyUser>>,
 }

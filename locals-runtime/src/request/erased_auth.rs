@@ -14,10 +14,10 @@ use crate::{
     },
     request::{
         auth::{Auth, Web},
-        error_responder::Answers,
+        error_responder::ErrorResponder,
         user_type::{AnyUser, UserType},
     },
-    sessions::{accounts::Found, manager::SessionManager},
+    sessions::{accounts::StoredSession, manager::SessionManager},
 };
 
 impl<T: AuthUser> Auth<T> {
@@ -25,21 +25,21 @@ impl<T: AuthUser> Auth<T> {
     pub fn configure(&self) -> impl FnOnce(&mut ServiceConfig) + Clone + use<T> {
         let auth = self.clone();
         move |config| {
-            config.app_data(auth.registered()).app_data(auth);
+            config.app_data(auth.erased()).app_data(auth);
         }
     }
 
-    pub(crate) fn registered(&self) -> Registered {
-        Registered(Arc::new(self.clone()))
+    pub(crate) fn erased(&self) -> ErasedAuth {
+        ErasedAuth(Arc::new(self.clone()))
     }
 }
 
 /// The `Auth` of a route, as its app or the innermost scope has registered it.
 #[derive(Clone)]
-pub(crate) struct Registered(Arc<dyn AnyAuth>);
+pub(crate) struct ErasedAuth(Arc<dyn DynAuth>);
 
 /// An [`Auth`] whose type of user is not known where it is used.
-trait AnyAuth: Send + Sync {
+trait DynAuth: Send + Sync {
     fn sessions(&self) -> &SessionManager;
     fn web(&self) -> &Web;
     fn user_type(&self) -> UserType;
@@ -47,9 +47,9 @@ trait AnyAuth: Send + Sync {
 }
 
 type FindWithUser<'a> =
-    Pin<Box<dyn Future<Output = Result<Option<(Found, AnyUser)>, StoreError>> + 'a>>;
+    Pin<Box<dyn Future<Output = Result<Option<(StoredSession, AnyUser)>, StoreError>> + 'a>>;
 
-impl<T: AuthUser> AnyAuth for Auth<T> {
+impl<T: AuthUser> DynAuth for Auth<T> {
     fn sessions(&self) -> &SessionManager {
         &self.sessions
     }
@@ -68,7 +68,7 @@ impl<T: AuthUser> AnyAuth for Auth<T> {
     }
 }
 
-impl Registered {
+impl ErasedAuth {
     pub(crate) fn of(request: &HttpRequest) -> Result<Self, Error> {
         request.app_data::<Self>().cloned().ok_or(Error::NotConfigured)
     }
@@ -94,7 +94,7 @@ impl Registered {
     }
 
     pub(crate) fn accepts_bearer(&self) -> bool {
-        self.answers().accepts_bearer
+        self.error_responder().accepts_bearer
     }
 
     pub(crate) fn clear_site_data(&self) -> Option<&HeaderValue> {
@@ -105,8 +105,8 @@ impl Registered {
         self.0.web().merge.as_ref()
     }
 
-    pub(crate) fn answers(&self) -> &Answers {
-        &self.0.web().answers
+    pub(crate) fn error_responder(&self) -> &ErrorResponder {
+        &self.0.web().error_responder
     }
 
     /// Whether both are of one `Auth`.

@@ -22,7 +22,7 @@ use crate::{
 /// Why a request does not reach its handler.
 #[derive(Debug)]
 pub enum Refusal {
-    /// Refused. A browser that asks for a page is sent to this one, if there is one.
+    /// Refused. A browser that requirements for a page is sent to this one, if there is one.
     Error(Error, Option<&'static str>),
     /// Logged in already: sent on to this page.
     LoggedIn(&'static str),
@@ -35,21 +35,21 @@ impl From<Error> for Refusal {
 }
 
 /// An app's own answer to an error; `None` leaves it to `locals`.
-pub(crate) type OwnAnswer = dyn Fn(&HttpRequest, &Error) -> Option<HttpResponse> + Send + Sync;
+pub(crate) type CustomResponse = dyn Fn(&HttpRequest, &Error) -> Option<HttpResponse> + Send + Sync;
 
-/// The answers of an app, as its `Auth` was built.
+/// The responder of an app, as its `Auth` was built.
 #[derive(Clone, Default)]
-pub(crate) struct Answers {
+pub(crate) struct ErrorResponder {
     /// Where a browser is sent that needs to log in.
     pub login_page: Option<String>,
     /// Where a browser is sent whose user logged in too long ago.
     pub reauthentication_page: Option<String>,
-    pub own: Option<Arc<OwnAnswer>>,
+    pub own: Option<Arc<CustomResponse>>,
     /// Whether a native client may log in by a bearer token.
     pub accepts_bearer: bool,
 }
 
-impl Answers {
+impl ErrorResponder {
     /// Refuses a page that is not one of this app.
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         let pages = [&self.login_page, &self.reauthentication_page];
@@ -65,14 +65,14 @@ impl Answers {
     ) -> HttpResponse {
         match refusal {
             Refusal::LoggedIn(page) if leads_back(request, page) => {
-                let answer = self.answer(request, &Error::Forbidden, None);
-                dress(HttpResponse::from_error(Error::Forbidden), answer)
+                let answer = self.response_for(request, &Error::Forbidden, None);
+                apply(HttpResponse::from_error(Error::Forbidden), answer)
             }
             Refusal::LoggedIn(page) => see_other(page),
             Refusal::Error(error, page) => {
-                record(request, session, &error);
-                let answer = self.answer(request, &error, page);
-                self.challenge(dress(HttpResponse::from_error(error), answer))
+                log_refusal(request, session, &error);
+                let answer = self.response_for(request, &error, page);
+                self.challenge(apply(HttpResponse::from_error(error), answer))
             }
         }
     }
@@ -87,9 +87,9 @@ impl Answers {
         let Some(error) = response.error().and_then(|error| error.as_error::<Error>()) else {
             return response;
         };
-        record(request, session, error);
-        let answer = self.answer(request, error, None);
-        self.challenge(dress(response, answer))
+        log_refusal(request, session, error);
+        let answer = self.response_for(request, error, None);
+        self.challenge(apply(response, answer))
     }
 
     /// Says that a bearer token would do, where it would.
@@ -102,7 +102,7 @@ impl Answers {
     }
 
     /// `None`: the problem that the error is by itself.
-    fn answer(
+    fn response_for(
         &self,
         request: &HttpRequest,
         error: &Error,
@@ -141,7 +141,7 @@ fn is_read(request: &HttpRequest) -> bool {
     matches!(*request.method(), Method::GET | Method::HEAD)
 }
 
-/// Whether this request would be sent to the page that it asks for, for ever. Says so to those who
+/// Whether this request would be sent to the page that it requirements for, for ever. Says so to those who
 /// read the logs.
 fn leads_back(request: &HttpRequest, page: &str) -> bool {
     let wanted = request.uri().path_and_query().map_or("/", |wanted| wanted.as_str());
@@ -153,7 +153,7 @@ fn leads_back(request: &HttpRequest, page: &str) -> bool {
 }
 
 /// Logs and counts a refusal.
-fn record(request: &HttpRequest, session: Option<&Session>, error: &Error) {
+fn log_refusal(request: &HttpRequest, session: Option<&Session>, error: &Error) {
     if !error.is_refusal() {
         return;
     }
@@ -173,7 +173,7 @@ fn record(request: &HttpRequest, session: Option<&Session>, error: &Error) {
 }
 
 /// Whether a browser shows the answer to a person, as it says itself (W3C Fetch Metadata §2), or
-/// as an older one asks for.
+/// as an older one requirements for.
 fn is_person(headers: &HeaderMap) -> bool {
     let says = |name, value: &str| headers.get(name).map(|found| found == value);
     says("sec-fetch-mode", "navigate")
@@ -201,7 +201,7 @@ fn html(error: &Error, page: Option<&str>) -> HttpResponse {
 ///
 /// The status of the error stands, unless the answer has one of its own; so do its headers that the
 /// answer does not have.
-fn dress(mut response: HttpResponse, answer: Option<HttpResponse>) -> HttpResponse {
+fn apply(mut response: HttpResponse, answer: Option<HttpResponse>) -> HttpResponse {
     let Some(answer) = answer else { return response };
     if answer.status() != StatusCode::OK {
         *response.status_mut() = answer.status();
@@ -217,9 +217,9 @@ fn dress(mut response: HttpResponse, answer: Option<HttpResponse>) -> HttpRespon
     response.map_body(|_, _| answer.into_body())
 }
 
-impl fmt::Debug for Answers {
+impl fmt::Debug for ErrorResponder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Answers")
+        f.debug_struct("ErrorResponder")
             .field("login_page", &self.login_page)
             .field("reauthentication_page", &self.reauthentication_page)
             .finish_non_exhaustive()

@@ -1,4 +1,4 @@
-//! How an error answers by itself, and what it logs.
+//! How an error responder by itself, and what it logs.
 
 use actix_web::{
     HttpResponse, ResponseError,
@@ -16,7 +16,7 @@ impl ResponseError for Error {
     }
 
     /// The answer for programs: a problem of RFC 9457 that names no cause. In an annotated handler
-    /// people are answered otherwise, see [`AuthBuilder::answer_with`](crate::AuthBuilder::answer_with).
+    /// people are answered otherwise, see [`AuthBuilder::error_response`](crate::AuthBuilder::error_response).
     fn error_response(&self) -> HttpResponse {
         self.log();
         let (status, code, title) = self.problem();
@@ -26,7 +26,7 @@ impl ResponseError for Error {
             StatusCode::SERVICE_UNAVAILABLE => {
                 response.insert_header((header::RETRY_AFTER, self.retry_after()))
             }
-            // RFC 9110 §15.5.2 asks for a challenge; no registered scheme names a cookie.
+            // RFC 9110 §15.5.2 requirements for a challenge; no registered scheme names a cookie.
             StatusCode::UNAUTHORIZED => {
                 response.insert_header((header::WWW_AUTHENTICATE, "Session"))
             }
@@ -40,7 +40,7 @@ impl ResponseError for Error {
 }
 
 impl Error {
-    /// Logs a fault. What is refused is logged with the request, see `Answers`.
+    /// Logs a fault. What is refused is logged with the request, see `ErrorResponder`.
     fn log(&self) {
         match self {
             Self::Store(error) => {

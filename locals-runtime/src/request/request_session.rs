@@ -27,13 +27,14 @@ use crate::{
         conflicting_tokens::Conflicting,
         credentials::{Carrier, from_bearer, from_cookie},
         decision::{Decision, GuestDecision},
-        erased_auth::Registered,
+        erased_auth::ErasedAuth,
         error_responder::Refusal,
-        requirements::Asks,
+        requirements::Requirements,
         user_type::AnyUser,
     },
     sessions::{
-        guests::FoundGuest, impersonation_guard::Acting, lookup::Admitted, session::Session,
+        guests::FoundGuest, impersonation_guard::ImpersonationGuard, lookup::FoundSession,
+        session::Session,
     },
 };
 
@@ -43,22 +44,22 @@ use crate::{
 pub(crate) const STALE_AFTER: Duration = Duration::from_secs(1);
 
 /// One request's session: as it was presented, as it was found, and as the handler leaves it.
-pub struct Resolution {
-    pub(crate) auth: Registered,
+pub struct RequestSession {
+    pub(crate) auth: ErasedAuth,
     pub(crate) presented: Presented,
     pub(crate) conflicting: Conflicting,
     scope: Scope,
     /// When the request came. A token counts as it did then, however long the request takes.
     began_at: Timestamp,
-    resolved: OnceCell<Rc<Resolved>>,
+    resolved: OnceCell<Rc<ResolvedSession>>,
     /// What was found when the presented session was read again.
-    read_again: RefCell<Option<Rc<Resolved>>>,
+    read_again: RefCell<Option<Rc<ResolvedSession>>>,
     /// When the presented session was last read.
     read_at: Cell<Option<Timestamp>>,
     /// The guards that let the request in, to be asked again when it is read again.
     guards: RefCell<Vec<Rc<Guard>>>,
     /// Whether somebody acts as another user, for what is not given the request.
-    pub(crate) acting: Arc<Acting>,
+    pub(crate) impersonation: Arc<ImpersonationGuard>,
     pub(crate) decision: RefCell<Decision>,
     /// The session's row after a write of this request.
     pub(crate) written: RefCell<Option<Box<SessionRecord>>>,
@@ -69,7 +70,7 @@ pub struct Resolution {
     /// Whether the session was ended by the user's wish, so that this browser is tidied up.
     pub(crate) has_logged_out: Cell<bool>,
     /// Whether the response has its cookie and its headers already.
-    pub(crate) is_finished: Cell<bool>,
+    pub(crate) is_response_started: Cell<bool>,
 }
 
 /// What is read when the session is first asked for.
@@ -83,20 +84,20 @@ enum Scope {
 
 /// What the presented cookie turned out to be.
 #[derive(Default)]
-pub struct Resolved {
-    pub(crate) admitted: Option<Admitted>,
+pub struct ResolvedSession {
+    pub(crate) found_session: Option<FoundSession>,
     pub(crate) user: Option<AnyUser>,
     /// There is a row, and it cannot be read.
     pub(crate) unreadable: bool,
     /// The sessions that the token could end although it opens none: of a user whose account is switched
     /// off, or with another credential by now.
-    pub(crate) closed: Vec<SessionId>,
+    pub(crate) endable: Vec<SessionId>,
 }
 
-impl Resolved {
+impl ResolvedSession {
     /// The presented session, if it lives.
     pub(crate) fn session(&self) -> Option<&Session> {
-        self.admitted.as_ref().map(|admitted| &admitted.session)
+        self.found_session.as_ref().map(|found_session| &found_session.session)
     }
 
     /// Its user.
@@ -106,33 +107,33 @@ impl Resolved {
 }
 
 /// A guard around the handlers: whether what was found may go on.
-type Guard = dyn Fn(&Resolved) -> Result<(), Refusal>;
+type Guard = dyn Fn(&ResolvedSession) -> Result<(), Refusal>;
 
-/// The resolution that a guard around a scope has begun, among the extensions of the request.
-struct Begun(Rc<Resolution>);
+/// The request_session that a guard around a scope has begun, among the extensions of the request.
+struct SharedRequestSession(Rc<RequestSession>);
 
-impl Resolution {
+impl RequestSession {
     /// That of a request: begun here, or by a guard around for the same app.
     pub(crate) fn of_request(
         request: &HttpRequest,
-        auth: &Registered,
-        asks: Asks,
+        auth: &ErasedAuth,
+        requirements: Requirements,
         allows_cross_origin: bool,
     ) -> Result<Rc<Self>, Error> {
-        if let Some(user_type) = asks.user {
+        if let Some(user_type) = requirements.user {
             auth.expect(user_type)?;
         }
         match request.extensions().get() {
-            Some(Begun(begun)) if begun.auth.is(auth) => Ok(Rc::clone(begun)),
-            _ => Self::begin(request, auth.clone(), asks, allows_cross_origin),
+            Some(SharedRequestSession(begun)) if begun.auth.is(auth) => Ok(Rc::clone(begun)),
+            _ => Self::begin(request, auth.clone(), requirements, allows_cross_origin),
         }
     }
 
     /// Everything before the session: the origin and the cookie.
     fn begin(
         request: &HttpRequest,
-        auth: Registered,
-        asks: Asks,
+        auth: ErasedAuth,
+        requirements: Requirements,
         allows_cross_origin: bool,
     ) -> Result<Rc<Self>, Error> {
         let (presented, carrier) = match from_bearer(&auth, request.headers())? {
@@ -141,16 +142,19 @@ impl Resolution {
         };
         let conflicting = Conflicting::read(auth.cookie(), request.headers(), &presented, carrier);
         // Without a token there is nothing to wait for.
-        let is_known = asks.session && !matches!(presented, Presented::Token(_));
-        let scope =
-            if asks.user.is_some() || asks.later { Scope::SessionAndUser } else { Scope::Session };
+        let is_known = requirements.session && !matches!(presented, Presented::Token(_));
+        let scope = if requirements.user.is_some() || requirements.later {
+            Scope::SessionAndUser
+        } else {
+            Scope::Session
+        };
         let token = match &presented {
             Presented::Token(token) => Some(token.clone()),
             Presented::Nothing | Presented::Malformed | Presented::Conflicting => None,
         };
         Ok(Rc::new(Self {
             began_at: auth.sessions().now(),
-            acting: Arc::new(Acting::new(auth.sessions().clone(), token)),
+            impersonation: Arc::new(ImpersonationGuard::new(auth.sessions().clone(), token)),
             auth,
             presented,
             conflicting,
@@ -165,7 +169,7 @@ impl Resolution {
             guest_decision: RefCell::default(),
             carrier,
             has_logged_out: Cell::new(false),
-            is_finished: Cell::new(false),
+            is_response_started: Cell::new(false),
         }))
     }
 
@@ -188,7 +192,7 @@ impl Resolution {
 
     /// Lets the handlers inside find it.
     pub(crate) fn share(self: &Rc<Self>, request: &impl HttpMessage) {
-        request.extensions_mut().insert(Begun(Rc::clone(self)));
+        request.extensions_mut().insert(SharedRequestSession(Rc::clone(self)));
     }
 
     /// The same request for those inside, after what has been decided on its way in: a session that
@@ -209,7 +213,7 @@ impl Resolution {
             Decision::None | Decision::Set(_) => self.conflicting.again(),
         };
         // Whoever has begun the other must not write its cookie over that of this one.
-        self.is_finished.set(true);
+        self.is_response_started.set(true);
         Rc::new(Self {
             auth: self.auth.clone(),
             presented,
@@ -220,14 +224,14 @@ impl Resolution {
             read_again: RefCell::default(),
             read_at: Cell::default(),
             guards: self.guards.clone(),
-            acting: Arc::clone(&self.acting),
+            impersonation: Arc::clone(&self.impersonation),
             decision: RefCell::new(decision),
             written: RefCell::new(self.written.borrow().clone()),
             guest: self.guest.clone(),
             guest_decision: RefCell::new(self.guest_decision.borrow().clone()),
             carrier: self.carrier,
             has_logged_out: self.has_logged_out.clone(),
-            is_finished: Cell::new(false),
+            is_response_started: Cell::new(false),
         })
     }
 
@@ -236,13 +240,13 @@ impl Resolution {
     }
 
     /// Refuses what needs a cookie that can no longer be written.
-    pub(crate) fn refuse_if_finished(&self, verb: &'static str) -> Result<(), Error> {
-        if self.is_finished.get() { Err(Error::ResponseStarted { verb }) } else { Ok(()) }
+    pub(crate) fn refuse_if_response_started(&self, verb: &'static str) -> Result<(), Error> {
+        if self.is_response_started.get() { Err(Error::ResponseStarted { verb }) } else { Ok(()) }
     }
 
     /// Notes that a decision about the cookie comes too late.
-    pub(crate) fn warn_if_finished(&self, verb: &'static str) {
-        if let Err(error) = self.refuse_if_finished(verb) {
+    pub(crate) fn warn_if_response_started(&self, verb: &'static str) {
+        if let Err(error) = self.refuse_if_response_started(verb) {
             tracing::warn!("{error}");
         }
     }
@@ -253,12 +257,12 @@ impl Resolution {
             Decision::Set(chosen) => chosen.session.actor().is_some(),
             Decision::None | Decision::Clear { .. } => false,
         };
-        self.acting.set_session_is_acting(is_acting);
+        self.impersonation.set_session_is_acting(is_acting);
         self.decision.replace(decision);
     }
 
     /// What has been read, if somebody has asked.
-    pub(crate) fn resolved(&self) -> Option<Rc<Resolved>> {
+    pub(crate) fn resolved(&self) -> Option<Rc<ResolvedSession>> {
         self.read_again.borrow().as_ref().or(self.resolved.get()).cloned()
     }
 
@@ -268,7 +272,7 @@ impl Resolution {
     }
 
     /// Reads the presented session, once in a request.
-    pub(crate) async fn resolve(&self) -> Result<Rc<Resolved>, Error> {
+    pub(crate) async fn resolve(&self) -> Result<Rc<ResolvedSession>, Error> {
         if let Some(resolved) = self.resolved() {
             return Ok(resolved);
         }
@@ -277,7 +281,7 @@ impl Resolution {
         Box::pin(read).await.cloned()
     }
 
-    /// Asks this guard too when the session is read again.
+    /// Requirements this guard too when the session is read again.
     pub(crate) fn guarded_by(&self, guard: Rc<Guard>) {
         self.guards.borrow_mut().push(guard);
     }
@@ -289,7 +293,7 @@ impl Resolution {
         self.read_at.get().is_some_and(|read| now < read || now.since(read) > STALE_AFTER)
     }
 
-    /// Reads the presented session and its user again, and asks the guards around once more.
+    /// Reads the presented session and its user again, and requirements the guards around once more.
     pub(crate) async fn read_again(&self) -> Result<(), Refusal> {
         let read = Rc::new(Box::pin(self.read()).await?);
         self.read_again.replace(Some(read));
@@ -300,7 +304,7 @@ impl Resolution {
     /// what was read is stale. The guards around are asked again then.
     pub(crate) async fn has_changed_since(
         &self,
-        seen: Option<Rc<Resolved>>,
+        seen: Option<Rc<ResolvedSession>>,
     ) -> Result<bool, Refusal> {
         if self.is_stale() {
             self.read_again().await?;
@@ -316,16 +320,16 @@ impl Resolution {
         Ok(!is_seen)
     }
 
-    /// Asks the guards around of what has been read last.
+    /// Requirements the guards around of what has been read last.
     fn ask_guards(&self) -> Result<(), Refusal> {
         let guards = self.guards.borrow().clone();
         let found = self.resolved().unwrap_or_default();
         guards.iter().try_for_each(|guard| guard(&found))
     }
 
-    async fn read(&self) -> Result<Resolved, Error> {
+    async fn read(&self) -> Result<ResolvedSession, Error> {
         if !matches!(self.presented, Presented::Token(_)) {
-            return Ok(Resolved::default());
+            return Ok(ResolvedSession::default());
         }
         // Before the question: what happens while it is on its way counts as happened since.
         let asked_at = self.auth.sessions().now();
@@ -333,19 +337,19 @@ impl Resolution {
             // One row is broken, not the store: its user is not logged in, and all others are.
             Err(Error::Store(StoreError::Corrupt(cause))) => {
                 Event::RowUnreadable { cause: &cause }.record();
-                Resolved { unreadable: true, ..Resolved::default() }
+                ResolvedSession { unreadable: true, ..ResolvedSession::default() }
             }
             result => result?,
         };
         let is_acting = read.session().is_some_and(|session| session.actor().is_some());
-        self.acting.presented_is_acting(is_acting);
+        self.impersonation.presented_is_acting(is_acting);
         self.read_at.set(Some(asked_at));
         Ok(read)
     }
 
-    async fn read_row(&self) -> Result<Resolved, Error> {
+    async fn read_row(&self) -> Result<ResolvedSession, Error> {
         let Presented::Token(token) = &self.presented else {
-            return Ok(Resolved::default());
+            return Ok(ResolvedSession::default());
         };
         let sessions = self.auth.sessions();
         let (found, user) = if self.scope == Scope::Session {
@@ -353,12 +357,17 @@ impl Resolution {
         } else {
             self.auth.find_with_user(token.id()).await?.unzip()
         };
-        let Some(found) = found else { return Ok(Resolved::default()) };
-        let closed = sessions.closed(&found, token);
-        let Some(admitted) = sessions.admit_since(found, token, self.began_at).await? else {
-            return Ok(Resolved { closed, ..Resolved::default() });
+        let Some(found) = found else { return Ok(ResolvedSession::default()) };
+        let endable = sessions.endable_sessions(&found, token);
+        let Some(found_session) = sessions.check_token_since(found, token, self.began_at).await?
+        else {
+            return Ok(ResolvedSession { endable, ..ResolvedSession::default() });
         };
-        Ok(Resolved { admitted: Some(admitted), user, ..Resolved::default() })
+        Ok(ResolvedSession {
+            found_session: Some(found_session),
+            user,
+            ..ResolvedSession::default()
+        })
     }
 }
 
@@ -367,14 +376,14 @@ pub(crate) fn typed<T: AuthUser>(user: AnyUser) -> Option<User<T>> {
     Arc::downcast(user).ok().map(User::new)
 }
 
-impl fmt::Debug for Resolution {
+impl fmt::Debug for RequestSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Resolution").field("session", &self.session()).finish_non_exhaustive()
+        f.debug_struct("RequestSession").field("session", &self.session()).finish_non_exhaustive()
     }
 }
 
-impl fmt::Debug for Resolved {
+impl fmt::Debug for ResolvedSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Resolved").field("session", &self.session()).finish_non_exhaustive()
+        f.debug_struct("ResolvedSession").field("session", &self.session()).finish_non_exhaustive()
     }
 }

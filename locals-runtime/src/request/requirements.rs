@@ -2,16 +2,16 @@
 
 use crate::request::user_type::UserType;
 
-/// What a parameter asks of the session before the handler runs.
+/// What a parameter requirements of the session before the handler runs.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Asks {
+pub struct Requirements {
     pub(crate) session: bool,
     pub(crate) user: Option<UserType>,
     /// More may be asked while the handler runs.
     pub(crate) later: bool,
 }
 
-impl Asks {
+impl Requirements {
     pub(crate) fn and(self, other: Self) -> Self {
         Self {
             session: self.session || other.session,

@@ -12,12 +12,12 @@ use actix_web::{
 
 use crate::{
     http::request_head::RequestHead,
-    request::{credentials::Carrier, decision::Decision, request_session::Resolution},
+    request::{credentials::Carrier, decision::Decision, request_session::RequestSession},
 };
 
 /// What a response gets of the session: found out once, when everything has been decided.
 #[derive(Debug, Default)]
-pub(crate) struct Finish {
+pub(crate) struct ResponseHeaders {
     /// The headers of each cookie: that of the session, and that of the guest.
     cookies: [Vec<HeaderValue>; 2],
     clear_site_data: Option<HeaderValue>,
@@ -25,24 +25,28 @@ pub(crate) struct Finish {
     vary: &'static [&'static str],
 }
 
-impl Finish {
+impl ResponseHeaders {
     /// What the response to a request gets; nothing if it has been given before. `head` is asked only
     /// if a cookie is written.
-    pub(crate) async fn of(resolution: &Resolution, head: impl FnOnce() -> RequestHead) -> Self {
-        if resolution.is_finished.replace(true) {
+    pub(crate) async fn of(
+        request_session: &RequestSession,
+        head: impl FnOnce() -> RequestHead,
+    ) -> Self {
+        if request_session.is_response_started.replace(true) {
             return Self::default();
         }
-        let cookies = resolution.cookies(head).await;
+        let cookies = request_session.cookies(head).await;
         // No other site may make a browser forget what is ours.
-        let is_tidied = resolution.has_logged_out.get() && resolution.carrier == Carrier::Cookie;
+        let is_tidied =
+            request_session.has_logged_out.get() && request_session.carrier == Carrier::Cookie;
         // Also where nothing was removed: it would have been for another visitor.
-        let depends = resolution.resolved().is_some()
-            || resolution.guest.initialized()
-            || !matches!(resolution.decision(), Decision::None);
+        let depends = request_session.resolved().is_some()
+            || request_session.guest.initialized()
+            || !matches!(request_session.decision(), Decision::None);
         Self {
             cookies,
-            clear_site_data: resolution.auth.clear_site_data().filter(|_| is_tidied).cloned(),
-            vary: match (depends, resolution.auth.accepts_bearer()) {
+            clear_site_data: request_session.auth.clear_site_data().filter(|_| is_tidied).cloned(),
+            vary: match (depends, request_session.auth.accepts_bearer()) {
                 (false, _) => &[],
                 (true, false) => &["Cookie"],
                 (true, true) => &["Cookie", "Authorization"],
@@ -68,30 +72,30 @@ impl Finish {
     }
 }
 
-/// Gives a response what the session asks for, once.
-pub(crate) async fn finish(
-    resolution: &Resolution,
+/// Gives a response what the session requirements for, once.
+pub(crate) async fn write_headers(
+    request_session: &RequestSession,
     request: &HttpRequest,
     headers: &mut HeaderMap,
 ) {
-    Finish::of(resolution, || RequestHead::of(request)).await.put(headers);
+    ResponseHeaders::of(request_session, || RequestHead::of(request)).await.put(headers);
 }
 
-/// The error of a service inside, whose response gets what the session asks for.
+/// The error of a service inside, whose response gets what the session requirements for.
 ///
 /// Middleware outside that looks for an error of the app finds it by [`error`](Self::error).
-pub struct FinishedError {
+pub struct ErrorWithHeaders {
     error: actix_web::Error,
-    finish: Finish,
+    headers: ResponseHeaders,
 }
 
-impl FinishedError {
+impl ErrorWithHeaders {
     pub(crate) async fn of(
         error: actix_web::Error,
-        resolution: &Resolution,
+        request_session: &RequestSession,
         head: RequestHead,
     ) -> actix_web::Error {
-        Self { error, finish: Finish::of(resolution, || head).await }.into()
+        Self { error, headers: ResponseHeaders::of(request_session, || head).await }.into()
     }
 
     /// The error as the innermost service gave it.
@@ -100,25 +104,25 @@ impl FinishedError {
     }
 }
 
-impl ResponseError for FinishedError {
+impl ResponseError for ErrorWithHeaders {
     fn status_code(&self) -> StatusCode {
         self.error.as_response_error().status_code()
     }
 
     fn error_response(&self) -> HttpResponse {
         let mut response = self.error.error_response();
-        self.finish.put(response.headers_mut());
+        self.headers.put(response.headers_mut());
         response
     }
 }
 
-impl fmt::Display for FinishedError {
+impl fmt::Display for ErrorWithHeaders {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.error.fmt(f)
     }
 }
 
-impl fmt::Debug for FinishedError {
+impl fmt::Debug for ErrorWithHeaders {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.error.fmt(f)
     }

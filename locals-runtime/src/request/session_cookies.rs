@@ -6,8 +6,8 @@ use actix_web::http::header::HeaderValue;
 
 use crate::{
     http::{
-        cookie::{MOST_REMOVAL_BYTES, REMOVAL_BYTES_LEFT_TO_GUEST, SessionCookie, header_bytes},
-        cookie_action::{Choice, Opened, Outcome, outcome},
+        cookie::{MAX_REMOVAL_BYTES, REMOVAL_BYTES_LEFT_TO_GUEST, SessionCookie, header_bytes},
+        cookie_action::{Choice, CookieAction, Opened, cookie_action},
         request_head::RequestHead,
     },
     model::{
@@ -16,24 +16,24 @@ use crate::{
     request::{
         credentials::Carrier,
         decision::{Decision, GuestDecision},
-        request_session::Resolution,
+        request_session::RequestSession,
     },
-    sessions::{lookup::Admitted, session::Session},
+    sessions::{lookup::FoundSession, session::Session},
 };
 
-impl Resolution {
+impl RequestSession {
     /// All headers that write cookies: those of the session, and those of the guest.
     pub(super) async fn cookies(
         &self,
         head: impl FnOnce() -> RequestHead,
     ) -> [Vec<HeaderValue>; 2] {
-        let session = self.written().await.filter(|_| self.carrier != Carrier::Bearer);
+        let session = self.session_cookie().await.filter(|_| self.carrier != Carrier::Bearer);
         let guest = match &*self.guest_decision.borrow() {
             GuestDecision::None | GuestDecision::TakenOver(_) => None,
-            GuestDecision::Ended => Some(Written::Removal),
+            GuestDecision::Ended => Some(CookieWrite::Removal),
             GuestDecision::Written(guest) => {
                 let life = guest.record.expires_at.since(self.auth.sessions().now());
-                Some(Written::Of(guest.token.clone(), Some(life)))
+                Some(CookieWrite::Of(guest.token.clone(), Some(life)))
             }
         };
         if session.is_none() && guest.is_none() {
@@ -41,25 +41,25 @@ impl Resolution {
         }
         let head = head();
         let left_to_guest = if guest.is_some() { REMOVAL_BYTES_LEFT_TO_GUEST } else { 0 };
-        let room = MOST_REMOVAL_BYTES - left_to_guest;
-        let session = self.everywhere(self.auth.cookie(), &head, session, room);
-        let room = MOST_REMOVAL_BYTES.saturating_sub(session.iter().map(header_bytes).sum());
-        [session, self.everywhere(self.auth.guest_cookie(), &head, guest, room)]
+        let room = MAX_REMOVAL_BYTES - left_to_guest;
+        let session = self.in_all_scopes(self.auth.cookie(), &head, session, room);
+        let room = MAX_REMOVAL_BYTES.saturating_sub(session.iter().map(header_bytes).sum());
+        [session, self.in_all_scopes(self.auth.guest_cookie(), &head, guest, room)]
     }
 
     /// All headers that write a cookie: the removals in other scopes, which take no more than so many
     /// bytes, and the cookie itself, last.
-    fn everywhere(
+    fn in_all_scopes(
         &self,
         cookie: &SessionCookie,
         head: &RequestHead,
-        written: Option<Written>,
+        written: Option<CookieWrite>,
         most_bytes: usize,
     ) -> Vec<HeaderValue> {
         let (token, header) = match written {
             None => return Vec::new(),
-            Some(Written::Removal) => (None, cookie.remove()),
-            Some(Written::Of(token, life)) => {
+            Some(CookieWrite::Removal) => (None, cookie.remove()),
+            Some(CookieWrite::Of(token, life)) => {
                 let header = cookie.store(&token, life);
                 (Some(token), header)
             }
@@ -79,49 +79,52 @@ impl Resolution {
     ///
     /// An idle session is renewed here, at the end, and a token exchanged: one that was ended while
     /// the handler ran is not found any more, so neither its row nor its cookie comes back.
-    async fn written(&self) -> Option<Written> {
+    async fn session_cookie(&self) -> Option<CookieWrite> {
         let resolved = self.resolved();
-        let admitted = resolved.as_ref().and_then(|resolved| resolved.admitted.as_ref());
+        let found_session = resolved.as_ref().and_then(|resolved| resolved.found_session.as_ref());
         let chosen = match self.decision() {
             Decision::Set(chosen) => Some(chosen),
             Decision::None | Decision::Clear { .. } => None,
         };
-        let session = match self.outcome(admitted) {
-            Outcome::Keep => None,
-            Outcome::Remove => return Some(Written::Removal),
-            Outcome::Store => chosen.map(|chosen| chosen.session.clone()),
+        let session = match self.cookie_action(found_session) {
+            CookieAction::Keep => None,
+            CookieAction::Remove => return Some(CookieWrite::Removal),
+            CookieAction::Store => chosen.map(|chosen| chosen.session.clone()),
             // In boxes: these futures are large, and part of that of every handler.
-            Outcome::Renew => Box::pin(self.used(admitted?)).await,
-            Outcome::Confirm => Box::pin(self.confirmed(admitted?, &chosen?.session)).await,
+            CookieAction::Renew => Box::pin(self.used(found_session?)).await,
+            CookieAction::Confirm => {
+                Box::pin(self.confirmed(found_session?, &chosen?.session)).await
+            }
         }?;
         let life = session.idle_expires_at().since(self.auth.sessions().now());
         let life = session.is_persistent().then_some(life);
-        Some(Written::Of(session.token, life))
+        Some(CookieWrite::Of(session.token, life))
     }
 
-    fn outcome(&self, admitted: Option<&Admitted>) -> Outcome {
+    fn cookie_action(&self, found_session: Option<&FoundSession>) -> CookieAction {
         let choice = match self.decision() {
             Decision::None => Choice::Nothing,
             Decision::Set(chosen) => Choice::Set(chosen.session.id()),
             Decision::Clear { after_set } => Choice::Clear { after_set },
         };
-        let opened = admitted.map(|admitted| Opened {
-            id: admitted.session.id(),
-            is_unchanged: admitted.renewal.is_none() && admitted.token == TokenState::Current,
+        let opened = found_session.map(|found_session| Opened {
+            id: found_session.session.id(),
+            is_unchanged: found_session.renewal.is_none()
+                && found_session.token == TokenState::Current,
         });
-        outcome(choice, &self.presented, opened)
+        cookie_action(choice, &self.presented, opened)
     }
 
     /// The presented session after its use: renewed by this request, or with the token that it has
     /// been exchanged for. `None` if the cookie is to stay as it is, or the session has ended.
     /// A fault is logged, and the session is as valid as before.
-    async fn used(&self, admitted: &Admitted) -> Option<Session> {
-        let session = &admitted.session;
-        let is_renewed = self.renewed(admitted, session).await;
-        match admitted.token {
+    async fn used(&self, found_session: &FoundSession) -> Option<Session> {
+        let session = &found_session.session;
+        let is_renewed = self.renewed(found_session, session).await;
+        match found_session.token {
             // A native client would not learn the new one.
             TokenState::Due if self.carrier != Carrier::Bearer => {
-                match logged(self.auth.sessions().rotate(session).await) {
+                match log_failure(self.auth.sessions().rotate(session).await) {
                     Some(rotated) => rotated,
                     None => is_renewed.then(|| session.clone()),
                 }
@@ -132,38 +135,38 @@ impl Resolution {
     }
 
     /// The session that was set in place of itself, if it still lives.
-    async fn confirmed(&self, admitted: &Admitted, chosen: &Session) -> Option<Session> {
-        if self.renewed(admitted, chosen).await {
+    async fn confirmed(&self, found_session: &FoundSession, chosen: &Session) -> Option<Session> {
+        if self.renewed(found_session, chosen).await {
             return Some(chosen.clone());
         }
-        match logged(self.auth.sessions().find_again(&chosen.token).await) {
+        match log_failure(self.auth.sessions().find_again(&chosen.token).await) {
             Some(found) => found.map(|found| found.session),
             // If its token is a new one, the browser has no other that opens it.
-            None => (chosen.token != admitted.session.token).then(|| chosen.clone()),
+            None => (chosen.token != found_session.session.token).then(|| chosen.clone()),
         }
     }
 
     /// Whether this request has renewed the session, by the token that it is going to have.
-    async fn renewed(&self, admitted: &Admitted, session: &Session) -> bool {
-        let Some(renewal) = admitted.renewal else { return false };
+    async fn renewed(&self, found_session: &FoundSession, session: &Session) -> bool {
+        let Some(renewal) = found_session.renewal else { return false };
         let renewal = Renewal { secret_hash: session.record.secret_hash, ..renewal };
-        logged(self.auth.sessions().renew(session, renewal).await).unwrap_or(false)
+        log_failure(self.auth.sessions().renew(session, renewal).await).unwrap_or(false)
     }
 
     async fn still_living(&self, session: &Session) -> Option<Session> {
-        let found = logged(self.auth.sessions().find_again(&session.token).await).flatten();
+        let found = log_failure(self.auth.sessions().find_again(&session.token).await).flatten();
         found.map(|found| found.session)
     }
 }
 
 /// What a response says of a cookie.
-enum Written {
+enum CookieWrite {
     Removal,
-    /// The token, and how long the browser keeps it; until it is closed if nothing is said.
+    /// The token, and how long the browser keeps it; until it is endable if nothing is said.
     Of(SessionToken, Option<Duration>),
 }
 
-fn logged<V, E: std::error::Error + 'static>(result: Result<V, E>) -> Option<V> {
+fn log_failure<V, E: std::error::Error + 'static>(result: Result<V, E>) -> Option<V> {
     result
         .inspect_err(|error| {
             let cause = &chain(error);

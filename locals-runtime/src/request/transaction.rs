@@ -5,7 +5,7 @@ use sqlx::Transaction;
 use crate::{
     model::{error::Error, user::AuthUser},
     request::auth::Auth,
-    sessions::transaction::Within,
+    sessions::transaction::SessionTransaction,
     store::Dialect,
 };
 
@@ -40,7 +40,7 @@ impl<T: AuthUser> Auth<T> {
     pub fn within<'a, D: Dialect>(
         &'a self,
         transaction: &'a mut Transaction<'_, D>,
-    ) -> Result<Within<'a, D, T>, Error> {
-        Within::new(self, self.users(), self.rules(), transaction)
+    ) -> Result<SessionTransaction<'a, D, T>, Error> {
+        SessionTransaction::new(self, self.users(), self.rules(), transaction)
     }
 }

@@ -16,22 +16,22 @@ use crate::{
 
 /// A stored session, and what its user's row says of it.
 #[derive(Debug)]
-pub(crate) struct Found {
+pub(crate) struct StoredSession {
     pub record: SessionRecord,
     pub account: AccountStatus,
 }
 
 /// The accounts of an app whose type of user is not known where they are asked.
 pub(crate) trait Accounts: Send + Sync {
-    /// Reads a session, and asks its user's row.
-    fn find(&self, id: SessionId) -> StoreFuture<'_, Option<Found>>;
+    /// Reads a session, and requirements its user's row.
+    fn find(&self, id: SessionId) -> StoreFuture<'_, Option<StoredSession>>;
 
-    /// Asks the row of a user about sessions of theirs; those of a user who is gone are left out.
+    /// Requirements the row of a user about sessions of theirs; those of a user who is gone are left out.
     fn judge<'a>(
         &'a self,
         user: &'a UserId,
         sessions: Vec<SessionRecord>,
-    ) -> StoreFuture<'a, Vec<Found>>;
+    ) -> StoreFuture<'a, Vec<StoredSession>>;
 
     /// Whether this user may log in, by the row that logs in if it is of the app's own type, or
     /// else by the stored one. Of a user who is gone the creation of the session complains.
@@ -49,12 +49,12 @@ pub(crate) struct StoredAccounts<T> {
 }
 
 impl<T: AuthUser> Accounts for StoredAccounts<T> {
-    fn find(&self, id: SessionId) -> StoreFuture<'_, Option<Found>> {
+    fn find(&self, id: SessionId) -> StoreFuture<'_, Option<StoredSession>> {
         Box::pin(async move {
             let found = self.users.find_with_user(id).await?;
             Ok(found.map(|(record, user)| {
                 let account = self.rules.status_of(&record, &user);
-                Found { record, account }
+                StoredSession { record, account }
             }))
         })
     }
@@ -63,12 +63,12 @@ impl<T: AuthUser> Accounts for StoredAccounts<T> {
         &'a self,
         user: &'a UserId,
         sessions: Vec<SessionRecord>,
-    ) -> StoreFuture<'a, Vec<Found>> {
+    ) -> StoreFuture<'a, Vec<StoredSession>> {
         Box::pin(async move {
             let Some(user) = self.users.find_user(user).await? else { return Ok(Vec::new()) };
             let judged = sessions.into_iter().map(|record| {
                 let account = self.rules.status_of(&record, &user);
-                Found { record, account }
+                StoredSession { record, account }
             });
             Ok(judged.collect())
         })

@@ -3,7 +3,7 @@
 use crate::{
     model::{error::StoreError, events::Event, lifecycle, record::SessionRecord, user_id::UserId},
     sessions::{
-        accounts::{Found, readable},
+        accounts::{StoredSession, readable},
         manager::SessionManager,
         session::Session,
     },
@@ -26,7 +26,7 @@ impl SessionManager {
         let Some(own) = record.actor_session else {
             return Ok(Actor::TheUser);
         };
-        let Some(Found { record: own, account }) = self.look_up(own).await? else {
+        let Some(StoredSession { record: own, account }) = self.look_up(own).await? else {
             return Ok(Actor::Gone);
         };
         if lifecycle::state(&own, self.now()).is_none() || account.denial.is_some() {

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use crate::{
-    model::{settings::Settings, token::TokenDomain, user_table::Users},
+    model::{settings::Settings, token::TokenDomain, user_table::UserTable},
     sessions::{
-        accounts::Accounts, clock::Clock, creation_times::Creations, end_notifier::Endings,
-        guest_quota::GuestRoom, write_permits::Turns,
+        accounts::Accounts, clock::Clock, creation_times::CreationTimes, end_notifier::EndNotifier,
+        guest_quota::GuestQuota, write_permits::WritePermits,
     },
     store::SessionStore,
 };
@@ -19,11 +19,11 @@ pub(crate) struct Context {
     pub clock: Arc<dyn Clock>,
     pub settings: Settings,
     /// The users these sessions belong to.
-    pub users: Users,
+    pub users: UserTable,
     /// That of their tokens.
     pub domain: TokenDomain,
-    pub endings: Endings,
-    pub turns: Turns,
-    pub guests: GuestRoom,
-    pub creations: Creations,
+    pub end_notifier: EndNotifier,
+    pub write_permits: WritePermits,
+    pub guest_quota: GuestQuota,
+    pub creation_times: CreationTimes,
 }

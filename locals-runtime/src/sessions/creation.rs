@@ -7,7 +7,7 @@ use crate::{
         data,
         error::{Error, StoreError, chain},
         events::Event,
-        log_in_options::{LogInOptions, Span},
+        log_in_options::{Expiries, LogInOptions},
         max_sessions::{latest, surplus},
         record::{SessionRecord, SessionState},
         token::SessionToken,
@@ -88,24 +88,24 @@ impl SessionManager {
         if new.actor.is_none() {
             impersonation_guard::refuse().await?;
         }
-        let mut session = self.draft(user, new)?;
+        let mut session = self.new_session(user, new)?;
         self.expect_active(user).await?;
-        self.put_after_others(&mut session).await;
+        self.order_after_existing(&mut session).await;
         if !self.context().store.create(&session.record, ends).await? {
             return Ok(None);
         }
         let created = Event::SessionCreated { session: session.id(), user: session.user_id() };
         created.record();
         for end in ends.sessions {
-            self.has_ended(end.id);
+            self.notify_ended(end.id);
             Event::SessionEnded { session: end.id }.record();
         }
-        self.keep_newest(&session).await;
+        self.enforce_max_sessions(&session).await;
         Ok(Some(session))
     }
 
     /// A new session that is not stored yet.
-    pub(crate) fn draft<U: AuthUser>(
+    pub(crate) fn new_session<U: AuthUser>(
         &self,
         user: &U,
         new: NewSession<'_>,
@@ -115,10 +115,10 @@ impl SessionManager {
         let now = self.now();
         // Who acts as somebody else does so no longer than they are logged in themselves.
         let latest = new.actor.map(Session::idle_expires_at);
-        let span = Span::new(self.context().settings.lifetime, &new.options, now, latest)?;
+        let expiries = Expiries::new(self.context().settings.lifetime, &new.options, now, latest)?;
         let proved_at = new.options.proved_at(now);
         let user_id = user.id().to_user_id();
-        let created_at = self.context().creations.next(&user_id, now);
+        let created_at = self.context().creation_times.next(&user_id, now);
         let record = SessionRecord {
             id: token.id(),
             secret_hash: self.hash(&token),
@@ -126,10 +126,10 @@ impl SessionManager {
             created_at,
             authenticated_at: new.actor.map_or(proved_at, Session::authenticated_at),
             renewed_at: now,
-            active_expires_at: span.active_expires_at,
-            idle_expires_at: span.idle_expires_at,
-            absolute_expires_at: span.absolute_expires_at,
-            periods: span.periods,
+            active_expires_at: expiries.active_expires_at,
+            idle_expires_at: expiries.idle_expires_at,
+            absolute_expires_at: expiries.absolute_expires_at,
+            periods: expiries.periods,
             is_persistent: new.options.is_persistent,
             user_agent: new.client.user_agent,
             address: new.client.address,
@@ -144,15 +144,15 @@ impl SessionManager {
     }
 
     /// How many sessions the user of this new one may have, where it counts among them.
-    fn most_with(&self, new: &Session) -> Option<usize> {
+    fn max_sessions_for(&self, new: &Session) -> Option<usize> {
         self.context().settings.max_sessions.filter(|_| new.actor().is_none())
     }
 
     /// Puts the creation of a new session after those of its user's others, which a node may have
     /// noted whose clock is a little ahead. Else the new one, although nobody logged in after it, might
     /// not be among the newest and end itself. Where they cannot be read, this node's clock decides.
-    async fn put_after_others(&self, new: &mut Session) {
-        if self.most_with(new).is_none() {
+    async fn order_after_existing(&self, new: &mut Session) {
+        if self.max_sessions_for(new).is_none() {
             return;
         }
         match self.context().store.list_times_by_user(new.user_id()).await {
@@ -160,7 +160,7 @@ impl SessionManager {
                 let latest = latest(&sessions, new.seen_at);
                 if let Some(latest) = latest.filter(|latest| *latest >= new.created_at()) {
                     let next = latest + Duration::from_millis(1);
-                    new.record.created_at = self.context().creations.next(new.user_id(), next);
+                    new.record.created_at = self.context().creation_times.next(new.user_id(), next);
                 }
             }
             Err(error) => {
@@ -173,9 +173,9 @@ impl SessionManager {
     /// Ends the oldest sessions of a user who has more than they may, which the new one may be among
     /// if others have been created at the same time. It is housekeeping: if it fails, the next login
     /// does it.
-    async fn keep_newest(&self, new: &Session) {
+    async fn enforce_max_sessions(&self, new: &Session) {
         let (user, now) = (new.user_id(), self.now());
-        let Some(most) = self.most_with(new) else { return };
+        let Some(most) = self.max_sessions_for(new) else { return };
         let trimmed = async {
             let sessions = self.context().store.list_times_by_user(user).await?;
             for session in surplus(sessions, new.id(), most, now).into_iter().take(TRIM_BATCH) {

@@ -17,18 +17,18 @@ const PLACES: usize = 256;
 /// The times at which this process has created sessions, so that of two sessions of a user the later
 /// one is the newer one also within one millisecond, and where the clock has gone back a little.
 #[derive(Debug)]
-pub(crate) struct Creations {
+pub(crate) struct CreationTimes {
     /// The latest time for the users with each hash.
     latest: [AtomicI64; PLACES],
 }
 
-impl Default for Creations {
+impl Default for CreationTimes {
     fn default() -> Self {
         Self { latest: [const { AtomicI64::new(i64::MIN) }; PLACES] }
     }
 }
 
-impl Creations {
+impl CreationTimes {
     /// The time of creation of a session of this user that is created now.
     pub(crate) fn next(&self, user: &UserId, now: Timestamp) -> Timestamp {
         let mut hasher = DefaultHasher::new();
@@ -79,14 +79,14 @@ mod tests {
         fn of_a_users_sessions_the_later_one_is_the_newer_one(
             steps in prop::collection::vec(-60_000_i64..2_000, 1..50),
         ) {
-            let creations = Creations::default();
+            let creation_times = CreationTimes::default();
             let user = UserId::Integer(7);
             let (mut furthest, mut last) = (1_000_000, at(i64::MIN));
             for step in steps {
                 // Never further back than a minute from the latest that was shown.
                 let now = (furthest + step).max(last.as_millis().saturating_sub(60_000));
                 furthest = furthest.max(now);
-                let next = creations.next(&user, at(now));
+                let next = creation_times.next(&user, at(now));
                 prop_assert!(next > last && next >= at(now) && next <= at(now + 60_001));
                 last = next;
             }

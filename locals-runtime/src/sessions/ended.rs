@@ -16,7 +16,7 @@ use crate::{
         session_id::SessionId,
         time::{self, Timestamp},
     },
-    sessions::{accounts::Found, actor::Actor, manager::SessionManager, session::Session},
+    sessions::{accounts::StoredSession, actor::Actor, manager::SessionManager, session::Session},
 };
 
 /// How often the store is asked whether a session lives, while somebody waits for its end.
@@ -63,7 +63,7 @@ impl Session {
         let actor = self.record.actor_session.zip(self.actor.clone());
         let mut hash = self.record.secret_hash;
         async move {
-            let ending = manager.endings().of(id, user, actor);
+            let ending = manager.end_notifier().of(id, user, actor);
             loop {
                 let again = next_question(id, manager.now());
                 let until = match manager.end_of(id, hash).await {
@@ -97,7 +97,9 @@ impl SessionManager {
         id: SessionId,
         hash: SecretHash,
     ) -> Result<Option<(Timestamp, SecretHash)>, StoreError> {
-        let Some(Found { record, account }) = self.look_up(id).await? else { return Ok(None) };
+        let Some(StoredSession { record, account }) = self.look_up(id).await? else {
+            return Ok(None);
+        };
         // A session whose token was replaced and then exchanged is not that of this one's holder.
         let is_exchanged = record.rotation.is_some_and(|rotation| rotation.previous == hash);
         let is_living = lifecycle::state(&record, self.now()).is_some()

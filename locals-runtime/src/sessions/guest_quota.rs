@@ -1,4 +1,4 @@
-//! Whether a store has room for one more guest, without a question for each of them.
+//! Whether a store has quota for one more guest, without a question for each of them.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -9,10 +9,10 @@ use crate::model::{settings::GUEST_COUNT_LASTS, time::Timestamp};
 /// How many guests there are, as far as this process knows: those that were counted, with those that
 /// it has added since and without those that it has ended.
 ///
-/// Within a process there are never more than there may be. Others may add as many more as they do
+/// SessionTransaction a process there are never more than there may be. Others may add as many more as they do
 /// between two counts.
 #[derive(Debug, Default)]
-pub(crate) struct GuestRoom {
+pub(crate) struct GuestQuota {
     state: Mutex<State>,
     /// Told when the first count is over, in whatever way.
     counted: Notify,
@@ -30,8 +30,8 @@ struct State {
     guests: Option<u64>,
     /// Those that are being written: a count may or may not find them.
     pending: u64,
-    /// All that were ever given a place here.
-    admitted: u64,
+    /// All that were ever given a slot here.
+    found_session: u64,
     /// There may be fewer than `guests`, because it is not known whether all of them were written or
     /// seen twice: a full store is counted once more before it is said to be.
     may_be_fewer: bool,
@@ -42,8 +42,8 @@ struct State {
 
 /// Whether one more may come.
 #[derive(Debug)]
-pub(crate) enum Room<'a> {
-    Free(Place<'a>),
+pub(crate) enum QuotaCheck<'a> {
+    Free(GuestSlot<'a>),
     /// `is_news`: nobody has been told for a while.
     Full {
         is_news: bool,
@@ -57,7 +57,7 @@ pub(crate) enum Room<'a> {
 /// Waits for the first count, which somebody else makes.
 #[derive(Debug)]
 pub(crate) struct FirstCount<'a> {
-    room: &'a GuestRoom,
+    quota: &'a GuestQuota,
     is_over: Notified<'a>,
     failures: u64,
 }
@@ -67,31 +67,31 @@ impl FirstCount<'_> {
     /// next one counts.
     pub(crate) async fn has_not_failed(self) -> bool {
         self.is_over.await;
-        self.room.state().failures == self.failures
+        self.quota.state().failures == self.failures
     }
 }
 
-impl GuestRoom {
-    /// Gives a place to one more guest, if there are fewer than `most`.
-    pub(crate) fn enter(&self, now: Timestamp, most: u64) -> Room<'_> {
+impl GuestQuota {
+    /// Gives a slot to one more guest, if there are fewer than `most`.
+    pub(crate) fn enter(&self, now: Timestamp, most: u64) -> QuotaCheck<'_> {
         let mut state = self.state();
         match state.guests.filter(|_| is_within(state.counted_at, now)) {
             Some(guests) if guests < most => {
                 state.guests = Some(guests + 1);
-                state.admitted += 1;
+                state.found_session += 1;
                 state.pending += 1;
-                Room::Free(Place { room: self, is_taken: false })
+                QuotaCheck::Free(GuestSlot { quota: self, is_taken: false })
             }
             Some(_) if !state.may_be_fewer || is_within(state.counted_more_at, now) => {
                 let is_news = !is_within(state.warned_at, now);
                 if is_news {
                     state.warned_at = Some(now);
                 }
-                Room::Full { is_news }
+                QuotaCheck::Full { is_news }
             }
             // Created while the state is locked, it misses no end.
-            _ if state.is_first_count => Room::BeingCounted(FirstCount {
-                room: self,
+            _ if state.is_first_count => QuotaCheck::BeingCounted(FirstCount {
+                quota: self,
                 is_over: self.counted.notified(),
                 failures: state.failures,
             }),
@@ -103,11 +103,11 @@ impl GuestRoom {
                 state.counted_at = state.guests.map(|_| now);
                 state.is_first_count = state.guests.is_none();
                 state.may_be_fewer = false;
-                let (admitted, pending) = (state.admitted, state.pending);
-                Room::Unknown(Count {
-                    room: self,
+                let (found_session, pending) = (state.found_session, state.pending);
+                QuotaCheck::Unknown(Count {
+                    quota: self,
                     asked_at: now,
-                    admitted,
+                    found_session,
                     pending,
                     is_done: false,
                 })
@@ -117,7 +117,7 @@ impl GuestRoom {
 
     /// Notes that a guest who was there has ended. A count that is under way may have seen them, and
     /// holds for its minute.
-    pub(crate) fn one_ended(&self) {
+    pub(crate) fn release_one(&self) {
         let mut state = self.state();
         state.guests = state.guests.map(|guests| guests.saturating_sub(1));
     }
@@ -128,23 +128,23 @@ impl GuestRoom {
     }
 }
 
-/// A place for a guest who is about to be written.
+/// A slot for a guest who is about to be written.
 #[derive(Debug)]
-pub(crate) struct Place<'a> {
-    room: &'a GuestRoom,
+pub(crate) struct GuestSlot<'a> {
+    quota: &'a GuestQuota,
     is_taken: bool,
 }
 
-impl Place<'_> {
+impl GuestSlot<'_> {
     /// The guest is there.
     pub(crate) fn take(mut self) {
         self.is_taken = true;
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for GuestSlot<'_> {
     fn drop(&mut self) {
-        let mut state = self.room.state();
+        let mut state = self.quota.state();
         state.pending -= 1;
         // It is not known whether one whose writing failed is there: the next count tells.
         state.may_be_fewer |= !self.is_taken;
@@ -154,10 +154,10 @@ impl Drop for Place<'_> {
 /// A count of the guests that is under way. One that fails or is dropped is asked for again.
 #[derive(Debug)]
 pub(crate) struct Count<'a> {
-    room: &'a GuestRoom,
+    quota: &'a GuestQuota,
     asked_at: Timestamp,
     /// As they were when it was asked for.
-    admitted: u64,
+    found_session: u64,
     pending: u64,
     is_done: bool,
 }
@@ -165,8 +165,8 @@ pub(crate) struct Count<'a> {
 impl Count<'_> {
     /// What the store has counted.
     pub(crate) fn finish(mut self, counted: u64) {
-        let mut state = self.room.state();
-        let unseen = self.pending + (state.admitted - self.admitted);
+        let mut state = self.quota.state();
+        let unseen = self.pending + (state.found_session - self.found_session);
         state.guests = Some(counted.saturating_add(unseen));
         state.counted_at = Some(self.asked_at);
         state.may_be_fewer |= unseen > 0;
@@ -177,18 +177,18 @@ impl Count<'_> {
     /// The store could not say. Those who wait for the first count are not to ask it one after the
     /// other.
     pub(crate) fn fail(self) {
-        self.room.state().failures += 1;
+        self.quota.state().failures += 1;
     }
 }
 
 impl Drop for Count<'_> {
     fn drop(&mut self) {
-        let mut state = self.room.state();
+        let mut state = self.quota.state();
         if !self.is_done {
             state.counted_at = None;
         }
         if std::mem::take(&mut state.is_first_count) {
-            self.room.counted.notify_waiters();
+            self.quota.counted.notify_waiters();
         }
     }
 }
@@ -209,50 +209,50 @@ mod tests {
         Timestamp::from_millis(second * 1_000)
     }
 
-    fn free(room: Room<'_>) -> Place<'_> {
-        match room {
-            Room::Free(place) => place,
+    fn free(quota: QuotaCheck<'_>) -> GuestSlot<'_> {
+        match quota {
+            QuotaCheck::Free(slot) => slot,
             other => panic!("not free: {other:?}"),
         }
     }
 
-    fn unknown(room: Room<'_>) -> Count<'_> {
-        match room {
-            Room::Unknown(count) => count,
+    fn unknown(quota: QuotaCheck<'_>) -> Count<'_> {
+        match quota {
+            QuotaCheck::Unknown(count) => count,
             other => panic!("known: {other:?}"),
         }
     }
 
-    fn is_full(room: &Room<'_>) -> bool {
-        matches!(room, Room::Full { .. })
+    fn is_full(quota: &QuotaCheck<'_>) -> bool {
+        matches!(quota, QuotaCheck::Full { .. })
     }
 
     #[test]
     fn a_count_is_good_for_a_minute_and_goes_on_by_what_is_added() {
-        let room = GuestRoom::default();
-        unknown(room.enter(at(0), 3)).finish(1);
-        free(room.enter(at(0), 3)).take();
-        free(room.enter(at(59), 3)).take();
-        assert!(is_full(&room.enter(at(59), 3)));
-        unknown(room.enter(at(60), 3)).finish(2);
-        free(room.enter(at(60), 3)).take();
-        assert!(is_full(&room.enter(at(119), 3)));
+        let quota = GuestQuota::default();
+        unknown(quota.enter(at(0), 3)).finish(1);
+        free(quota.enter(at(0), 3)).take();
+        free(quota.enter(at(59), 3)).take();
+        assert!(is_full(&quota.enter(at(59), 3)));
+        unknown(quota.enter(at(60), 3)).finish(2);
+        free(quota.enter(at(60), 3)).take();
+        assert!(is_full(&quota.enter(at(119), 3)));
     }
 
     #[test]
     fn a_count_of_a_time_ahead_is_none() {
-        let room = GuestRoom::default();
-        unknown(room.enter(at(1_000), 3)).finish(0);
-        drop(unknown(room.enter(at(999), 3)));
+        let quota = GuestQuota::default();
+        unknown(quota.enter(at(1_000), 3)).finish(0);
+        drop(unknown(quota.enter(at(999), 3)));
     }
 
     #[test]
     fn a_full_store_is_news_once_a_minute() {
-        let room = GuestRoom::default();
+        let quota = GuestQuota::default();
         let is_news = |now| loop {
-            match room.enter(now, 1) {
-                Room::Unknown(count) => count.finish(1),
-                Room::Full { is_news } => break is_news,
+            match quota.enter(now, 1) {
+                QuotaCheck::Unknown(count) => count.finish(1),
+                QuotaCheck::Full { is_news } => break is_news,
                 other => panic!("not full: {other:?}"),
             }
         };
@@ -262,24 +262,24 @@ mod tests {
 
     #[test]
     fn a_guest_who_has_ended_leaves_room_without_another_count() {
-        let room = GuestRoom::default();
-        unknown(room.enter(at(0), 2)).finish(2);
+        let quota = GuestQuota::default();
+        unknown(quota.enter(at(0), 2)).finish(2);
         for second in 1..59 {
-            assert!(is_full(&room.enter(at(second), 2)));
-            room.one_ended();
-            free(room.enter(at(second), 2)).take();
-            assert!(is_full(&room.enter(at(second), 2)));
+            assert!(is_full(&quota.enter(at(second), 2)));
+            quota.release_one();
+            free(quota.enter(at(second), 2)).take();
+            assert!(is_full(&quota.enter(at(second), 2)));
         }
-        unknown(room.enter(at(60), 2)).finish(0);
-        room.one_ended();
-        free(room.enter(at(60), 2)).take();
-        free(room.enter(at(60), 2)).take();
-        assert!(is_full(&room.enter(at(60), 2)), "none that was not counted leaves room");
+        unknown(quota.enter(at(60), 2)).finish(0);
+        quota.release_one();
+        free(quota.enter(at(60), 2)).take();
+        free(quota.enter(at(60), 2)).take();
+        assert!(is_full(&quota.enter(at(60), 2)), "none that was not counted leaves quota");
     }
 
-    fn first_count(room: Room<'_>) -> FirstCount<'_> {
-        match room {
-            Room::BeingCounted(count) => count,
+    fn first_count(quota: QuotaCheck<'_>) -> FirstCount<'_> {
+        match quota {
+            QuotaCheck::BeingCounted(count) => count,
             other => panic!("not being counted: {other:?}"),
         }
     }
@@ -295,107 +295,107 @@ mod tests {
 
     #[test]
     fn one_counts_first_and_the_others_wait_for_it() {
-        let room = GuestRoom::default();
-        let count = unknown(room.enter(at(0), 3));
-        let [early, late] = [0, 1].map(|second| first_count(room.enter(at(second), 3)));
+        let quota = GuestQuota::default();
+        let count = unknown(quota.enter(at(0), 3));
+        let [early, late] = [0, 1].map(|second| first_count(quota.enter(at(second), 3)));
         assert_eq!(found(early), None);
         count.finish(1);
         assert_eq!(found(late), Some(true));
-        free(room.enter(at(1), 3)).take();
+        free(quota.enter(at(1), 3)).take();
         // Later ones go by the last count meanwhile.
-        let count = unknown(room.enter(at(60), 3));
-        free(room.enter(at(60), 3)).take();
+        let count = unknown(quota.enter(at(60), 3));
+        free(quota.enter(at(60), 3)).take();
         drop(count);
     }
 
     #[test]
     fn who_goes_away_during_the_first_count_leaves_it_to_the_next_one() {
-        let room = GuestRoom::default();
-        let count = unknown(room.enter(at(0), 1));
-        let waiting = first_count(room.enter(at(0), 1));
+        let quota = GuestQuota::default();
+        let count = unknown(quota.enter(at(0), 1));
+        let waiting = first_count(quota.enter(at(0), 1));
         drop(count);
         assert_eq!(found(waiting), Some(true));
-        let count = unknown(room.enter(at(0), 1));
-        drop(first_count(room.enter(at(0), 1)));
+        let count = unknown(quota.enter(at(0), 1));
+        drop(first_count(quota.enter(at(0), 1)));
         count.finish(1);
-        assert!(is_full(&room.enter(at(0), 1)));
+        assert!(is_full(&quota.enter(at(0), 1)));
     }
 
     #[test]
     fn those_who_wait_for_a_first_count_that_fails_do_not_count_one_after_the_other() {
-        let room = GuestRoom::default();
-        let count = unknown(room.enter(at(0), 1));
-        let waiting = first_count(room.enter(at(0), 1));
+        let quota = GuestQuota::default();
+        let count = unknown(quota.enter(at(0), 1));
+        let waiting = first_count(quota.enter(at(0), 1));
         count.fail();
         assert_eq!(found(waiting), Some(false));
-        drop(unknown(room.enter(at(0), 1)));
+        drop(unknown(quota.enter(at(0), 1)));
     }
 
     #[test]
     fn places_that_were_not_taken_have_a_full_store_counted_once_more_in_a_minute() {
-        let room = GuestRoom::default();
-        unknown(room.enter(at(0), 1)).finish(0);
-        drop(free(room.enter(at(1), 1)));
-        unknown(room.enter(at(2), 1)).finish(0);
+        let quota = GuestQuota::default();
+        unknown(quota.enter(at(0), 1)).finish(0);
+        drop(free(quota.enter(at(1), 1)));
+        unknown(quota.enter(at(2), 1)).finish(0);
         for second in 3..60 {
-            if let Room::Free(place) = room.enter(at(second), 1) {
-                drop(place);
+            if let QuotaCheck::Free(slot) = quota.enter(at(second), 1) {
+                drop(slot);
             }
-            assert!(is_full(&room.enter(at(second), 1)), "at {second}");
+            assert!(is_full(&quota.enter(at(second), 1)), "at {second}");
         }
     }
 
     #[test]
     fn those_that_are_being_written_are_counted_whether_the_count_has_found_them_or_not() {
         for found in [0, 1] {
-            let room = GuestRoom::default();
-            unknown(room.enter(at(0), 2)).finish(0);
-            let place = free(room.enter(at(0), 2));
-            unknown(room.enter(at(60), 2)).finish(found);
-            place.take();
-            let mut admitted = 1;
+            let quota = GuestQuota::default();
+            unknown(quota.enter(at(0), 2)).finish(0);
+            let slot = free(quota.enter(at(0), 2));
+            unknown(quota.enter(at(60), 2)).finish(found);
+            slot.take();
+            let mut found_session = 1;
             for _ in 0..4 {
-                match room.enter(at(60), 2) {
-                    Room::Free(place) => {
-                        place.take();
-                        admitted += 1;
+                match quota.enter(at(60), 2) {
+                    QuotaCheck::Free(slot) => {
+                        slot.take();
+                        found_session += 1;
                     }
-                    Room::Unknown(count) => count.finish(admitted),
-                    Room::Full { .. } => {}
-                    Room::BeingCounted(count) => panic!("counted already: {count:?}"),
+                    QuotaCheck::Unknown(count) => count.finish(found_session),
+                    QuotaCheck::Full { .. } => {}
+                    QuotaCheck::BeingCounted(count) => panic!("counted already: {count:?}"),
                 }
             }
-            assert_eq!(admitted, 2, "neither one more nor one less, where {found} was found");
+            assert_eq!(found_session, 2, "neither one more nor one less, where {found} was found");
         }
     }
 
     #[test]
     fn those_who_come_during_a_count_go_by_the_last_one_and_are_added_to_the_next() {
-        let room = GuestRoom::default();
-        unknown(room.enter(at(0), 4)).finish(1);
-        let count = unknown(room.enter(at(60), 4));
-        free(room.enter(at(60), 4)).take();
-        free(room.enter(at(60), 4)).take();
+        let quota = GuestQuota::default();
+        unknown(quota.enter(at(0), 4)).finish(1);
+        let count = unknown(quota.enter(at(60), 4));
+        free(quota.enter(at(60), 4)).take();
+        free(quota.enter(at(60), 4)).take();
         count.finish(1);
-        free(room.enter(at(60), 4)).take();
-        drop(unknown(room.enter(at(60), 4)));
+        free(quota.enter(at(60), 4)).take();
+        drop(unknown(quota.enter(at(60), 4)));
     }
 
     #[test]
     fn a_count_that_fails_is_asked_for_again_by_the_next() {
-        let room = GuestRoom::default();
-        drop(unknown(room.enter(at(0), 1)));
-        unknown(room.enter(at(0), 1)).finish(0);
-        drop(unknown(room.enter(at(60), 1)));
-        drop(unknown(room.enter(at(60), 1)));
+        let quota = GuestQuota::default();
+        drop(unknown(quota.enter(at(0), 1)));
+        unknown(quota.enter(at(0), 1)).finish(0);
+        drop(unknown(quota.enter(at(60), 1)));
+        drop(unknown(quota.enter(at(60), 1)));
     }
 
     #[test]
     fn a_place_that_is_not_taken_has_a_full_store_counted_again() {
-        let room = GuestRoom::default();
-        unknown(room.enter(at(0), 1)).finish(0);
-        drop(free(room.enter(at(0), 1)));
-        unknown(room.enter(at(0), 1)).finish(0);
-        free(room.enter(at(0), 1)).take();
+        let quota = GuestQuota::default();
+        unknown(quota.enter(at(0), 1)).finish(0);
+        drop(free(quota.enter(at(0), 1)));
+        unknown(quota.enter(at(0), 1)).finish(0);
+        free(quota.enter(at(0), 1)).take();
     }
 }

@@ -12,9 +12,9 @@ use crate::{
         token::SessionToken,
     },
     sessions::{
-        guest_quota::{Place, Room},
+        guest_quota::{GuestSlot, QuotaCheck},
         manager::SessionManager,
-        write_permits::Turn,
+        write_permits::WritePermit,
     },
 };
 
@@ -26,8 +26,8 @@ pub(crate) struct Guest {
 
 impl Guest {
     /// The guest with what the one who wrote before has left, if that is newer.
-    pub(crate) fn after(self: Rc<Self>, turn: Option<&mut Turn>) -> Rc<Self> {
-        let newest = turn.and_then(|turn| turn.newer_than(self.record.data_revision));
+    pub(crate) fn after(self: Rc<Self>, permit: Option<&mut WritePermit>) -> Rc<Self> {
+        let newest = permit.and_then(|permit| permit.newer_than(self.record.data_revision));
         let Some(newest) = newest else { return self };
         let mut record = self.record.clone();
         (record.data, record.data_revision) = (newest.data, newest.revision);
@@ -36,7 +36,7 @@ impl Guest {
 }
 
 /// How many logins in a row, each of which has taken the guest over, a token is followed through.
-const MOST_MOVES: usize = 8;
+const MAX_MOVES: usize = 8;
 
 /// What the token of a guest leads to.
 #[derive(Default)]
@@ -80,26 +80,26 @@ impl From<Rc<Guest>> for FoundGuest {
 
 impl SessionManager {
     /// A place in the store for a new guest, if it has one.
-    pub(crate) async fn place_for_guest(&self) -> Result<Place<'_>, Error> {
+    pub(crate) async fn reserve_guest_slot(&self) -> Result<GuestSlot<'_>, Error> {
         let most = self.context().settings.max_guests;
         loop {
             let now = self.now();
-            match self.context().guests.enter(now, most) {
-                Room::Free(place) => return Ok(place),
-                Room::Full { is_news } => {
+            match self.context().guest_quota.enter(now, most) {
+                QuotaCheck::Free(place) => return Ok(place),
+                QuotaCheck::Full { is_news } => {
                     if is_news {
                         Event::GuestsFull { most }.record();
                     }
                     return Err(Error::TooManyGuests { most });
                 }
-                Room::Unknown(count) => match self.context().store.count_guests(now).await {
+                QuotaCheck::Unknown(count) => match self.context().store.count_guests(now).await {
                     Ok(counted) => count.finish(counted),
                     Err(error) => {
                         count.fail();
                         return Err(error.into());
                     }
                 },
-                Room::BeingCounted(count) => {
+                QuotaCheck::BeingCounted(count) => {
                     if !count.has_not_failed().await {
                         return Err(StoreError::backend("the guests could not be counted").into());
                     }
@@ -111,7 +111,7 @@ impl SessionManager {
     /// Deletes the row of a guest.
     pub(crate) async fn delete_guest(&self, id: SessionId) -> Result<(), StoreError> {
         if self.context().store.delete_guest(id).await? {
-            self.context().guests.one_ended();
+            self.context().guest_quota.release_one();
         }
         Ok(())
     }
@@ -122,7 +122,7 @@ impl SessionManager {
     pub(crate) async fn find_guest(&self, token: &SessionToken) -> Result<FoundGuest, Error> {
         let mut found = FoundGuest::default();
         let mut token = token.clone();
-        while found.moved.len() < MOST_MOVES {
+        while found.moved.len() < MAX_MOVES {
             let Some(record) = self.store().find_guest(token.id()).await? else {
                 found.successor = (!found.moved.is_empty()).then_some(token);
                 return Ok(found);

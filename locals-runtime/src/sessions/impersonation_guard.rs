@@ -19,13 +19,13 @@ use crate::{
 
 tokio::task_local! {
     /// That of the request whose handler runs in this task.
-    static CURRENT: Arc<Note>;
+    static CURRENT: Arc<Scope>;
 }
 
 /// What is known of a request, for one `Auth` of the app, and for those of the guards around.
-struct Note {
-    acting: Arc<Acting>,
-    outer: Option<Arc<Note>>,
+struct Scope {
+    guard: Arc<ImpersonationGuard>,
+    outer: Option<Arc<Scope>>,
 }
 
 /// The presented session has not been read yet.
@@ -37,14 +37,14 @@ const YES: u8 = 2;
 
 /// Whether somebody acts as another user in one request: in the session that it presented, unless
 /// it has ended that, or in one that it has set.
-pub(crate) struct Acting {
+pub(crate) struct ImpersonationGuard {
     sessions: SessionManager,
     token: Option<SessionToken>,
     in_presented: AtomicU8,
     in_set: AtomicBool,
 }
 
-impl Acting {
+impl ImpersonationGuard {
     pub(crate) fn new(sessions: SessionManager, token: Option<SessionToken>) -> Self {
         let in_presented = AtomicU8::new(if token.is_some() { UNKNOWN } else { NO });
         Self { sessions, token, in_presented, in_set: AtomicBool::new(false) }
@@ -61,12 +61,12 @@ impl Acting {
     }
 
     /// The request has ended the impersonation.
-    pub(crate) fn has_ended(&self) {
+    pub(crate) fn impersonation_ended(&self) {
         self.presented_is_acting(false);
         self.set_session_is_acting(false);
     }
 
-    /// Asks the store if nobody has asked yet.
+    /// Requirements the store if nobody has asked yet.
     async fn is_acting(&self) -> Result<bool, StoreError> {
         if self.in_set.load(Ordering::Relaxed) {
             return Ok(true);
@@ -91,26 +91,26 @@ impl Acting {
 }
 
 /// Runs what belongs to a request, so that what it calls knows of the request.
-pub(crate) fn within<F: Future>(
-    acting: Arc<Acting>,
+pub(crate) fn scope<F: Future>(
+    guard: Arc<ImpersonationGuard>,
     work: F,
 ) -> impl Future<Output = F::Output> + use<F> {
     let outer = CURRENT.try_with(Arc::clone).ok();
     // That of the same request is known already, as where a guard is around the handler.
-    let is_known = outer.as_ref().is_some_and(|note| Arc::ptr_eq(&note.acting, &acting));
-    let note = match outer {
-        Some(note) if is_known => note,
-        outer => Arc::new(Note { acting, outer }),
+    let is_known = outer.as_ref().is_some_and(|scope| Arc::ptr_eq(&scope.guard, &guard));
+    let scope = match outer {
+        Some(scope) if is_known => scope,
+        outer => Arc::new(Scope { guard, outer }),
     };
-    CURRENT.scope(note, work)
+    CURRENT.scope(scope, work)
 }
 
-/// As [`Acting::refuse`], for the request that is being handled in this task, if one is.
+/// As [`ImpersonationGuard::refuse`], for the request that is being handled in this task, if one is.
 pub(crate) async fn refuse() -> Result<(), Error> {
     let mut next = CURRENT.try_with(Arc::clone).ok();
-    while let Some(note) = next {
-        note.acting.refuse().await?;
-        next = note.outer.as_ref().map(Arc::clone);
+    while let Some(scope) = next {
+        scope.guard.refuse().await?;
+        next = scope.outer.as_ref().map(Arc::clone);
     }
     Ok(())
 }

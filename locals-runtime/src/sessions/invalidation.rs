@@ -77,7 +77,7 @@ impl SessionManager {
     async fn end_all(&self, user: &UserId, keep: Option<SessionId>) -> Result<u64, Error> {
         self.expect(user)?;
         let ended = self.context().store.delete_by_user(user, keep).await?;
-        self.context().endings.sessions_of_user_ended(user, keep);
+        self.context().end_notifier.sessions_of_user_ended(user, keep);
         Event::SessionsEnded { user, count: ended }.record();
         Ok(ended)
     }
@@ -85,12 +85,12 @@ impl SessionManager {
     /// Deletes the row of a session.
     pub(crate) async fn delete(&self, id: SessionId) -> Result<bool, StoreError> {
         let deleted = self.context().store.delete(id).await?;
-        self.has_ended(id);
+        self.notify_ended(id);
         Ok(deleted)
     }
 
     /// Tells those who wait for it.
-    pub(crate) fn has_ended(&self, id: SessionId) {
-        self.context().endings.session_ended(id);
+    pub(crate) fn notify_ended(&self, id: SessionId) {
+        self.context().end_notifier.session_ended(id);
     }
 }

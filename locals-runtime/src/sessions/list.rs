@@ -9,7 +9,7 @@ use crate::{
         user_id::UserId,
     },
     sessions::{
-        accounts::{Found, readable},
+        accounts::{StoredSession, readable},
         actor::Actor,
         manager::SessionManager,
         session::SessionInfo,
@@ -42,14 +42,15 @@ impl SessionManager {
         if let Some(accounts) = &self.context().accounts {
             let judged = readable(accounts.judge(&user, list).await.map(Some))?;
             let judged = judged.unwrap_or_default().into_iter();
-            let opens =
-                |found: &Found| found.account.denial != Some(AccountDenial::CredentialChanged);
+            let opens = |found: &StoredSession| {
+                found.account.denial != Some(AccountDenial::CredentialChanged)
+            };
             list = judged.filter(opens).map(|found| found.record).collect();
         }
         for record in list {
             let Some(state) = lifecycle::state(&record, now) else { continue };
             let actor = match self.actor(&record).await {
-                // As one who asks with its token is told.
+                // As one who requirements with its token is told.
                 Err(StoreError::Corrupt(cause)) => {
                     Event::RowUnreadable { cause: &cause }.record();
                     continue;

@@ -11,10 +11,10 @@ use crate::{
         settings::{RotationPolicy, TokenReuse},
         time::Timestamp,
         token::SessionToken,
-        token_check::{self, Admission, Denial, TokenState},
+        token_check::{self, Denial, TokenCheck, TokenState},
     },
     sessions::{
-        accounts::{Found, readable},
+        accounts::{StoredSession, readable},
         actor::Actor,
         context::Context,
         manager::SessionManager,
@@ -22,9 +22,9 @@ use crate::{
     },
 };
 
-/// A living session, and what its use asks for.
+/// A living session, and what its use requirements for.
 #[derive(Debug)]
-pub(crate) struct Admitted {
+pub(crate) struct FoundSession {
     pub session: Session,
     pub renewal: Option<Renewal>,
     pub token: TokenState,
@@ -57,16 +57,16 @@ impl SessionManager {
             return Ok(None);
         };
         let found = self.find(&token).await?;
-        self.settle(found, &token).await
+        self.persist_renewal(found, &token).await
     }
 
     /// A stored session, alive or not, and what its user's row says of it where that is asked.
-    pub(crate) async fn look_up(&self, id: SessionId) -> Result<Option<Found>, StoreError> {
+    pub(crate) async fn look_up(&self, id: SessionId) -> Result<Option<StoredSession>, StoreError> {
         if let Some(accounts) = &self.context().accounts {
             return accounts.find(id).await;
         }
         let record = self.context().store.find(id).await?;
-        Ok(record.map(|record| Found { record, account: AccountStatus::GOOD }))
+        Ok(record.map(|record| StoredSession { record, account: AccountStatus::GOOD }))
     }
 
     /// What a session is bound to if its user proves now who they are.
@@ -83,9 +83,12 @@ impl SessionManager {
 
     /// The living session that a token opens. Writes nothing: an idle one is still to be
     /// renewed. A row that cannot be read is none.
-    pub(crate) async fn find(&self, token: &SessionToken) -> Result<Option<Admitted>, StoreError> {
+    pub(crate) async fn find(
+        &self,
+        token: &SessionToken,
+    ) -> Result<Option<FoundSession>, StoreError> {
         match readable(self.look_up(token.id()).await)? {
-            Some(found) => readable(self.admit(found, token).await),
+            Some(found) => readable(self.check_token(found, token).await),
             None => Ok(None),
         }
     }
@@ -94,20 +97,20 @@ impl SessionManager {
     pub(crate) async fn find_again(
         &self,
         token: &SessionToken,
-    ) -> Result<Option<Admitted>, StoreError> {
+    ) -> Result<Option<FoundSession>, StoreError> {
         match readable(self.look_up(token.id()).await)? {
-            Some(found) => readable(self.admit_again(found, token).await),
+            Some(found) => readable(self.recheck_token(found, token).await),
             None => Ok(None),
         }
     }
 
     /// The session of a stored row, if the token that is presented opens it and it lives.
-    pub(crate) async fn admit(
+    pub(crate) async fn check_token(
         &self,
-        found: Found,
+        found: StoredSession,
         token: &SessionToken,
-    ) -> Result<Option<Admitted>, StoreError> {
-        self.admit_by(self.context().settings.rotation, found, token).await
+    ) -> Result<Option<FoundSession>, StoreError> {
+        self.check_token_with(self.context().settings.rotation, found, token).await
     }
 
     /// As [`find_again`](Self::find_again), for a session that is about to be bound to the credential that
@@ -115,46 +118,54 @@ impl SessionManager {
     pub(crate) async fn find_to_bind(
         &self,
         token: &SessionToken,
-    ) -> Result<Option<Admitted>, StoreError> {
+    ) -> Result<Option<FoundSession>, StoreError> {
         let Some(mut found) = readable(self.look_up(token.id()).await)? else { return Ok(None) };
         found.account.denial =
             found.account.denial.filter(|it| *it != AccountDenial::CredentialChanged);
-        readable(self.admit_again(found, token).await)
+        readable(self.recheck_token(found, token).await)
     }
 
     /// As [`admit`](Self::admit), for a token that has been presented before: that another request has
     /// exchanged it since, and it is old now, is no reuse of it.
-    pub(crate) async fn admit_again(
+    pub(crate) async fn recheck_token(
         &self,
-        found: Found,
+        found: StoredSession,
         token: &SessionToken,
-    ) -> Result<Option<Admitted>, StoreError> {
+    ) -> Result<Option<FoundSession>, StoreError> {
         let verdict =
             self.verdict(self.context().settings.rotation, &found.record, token, self.now());
-        if verdict == Err(Denial::TokenReused) { Ok(None) } else { self.admit(found, token).await }
+        if verdict == Err(Denial::TokenReused) {
+            Ok(None)
+        } else {
+            self.check_token(found, token).await
+        }
     }
 
     /// As [`admit`](Self::admit), for a token that was presented at `began_at`: it counts as it did then,
     /// however long the request has taken since. So one that another request has exchanged meanwhile is
     /// no reuse.
-    pub(crate) async fn admit_since(
+    pub(crate) async fn check_token_since(
         &self,
-        found: Found,
+        found: StoredSession,
         token: &SessionToken,
         began_at: Timestamp,
-    ) -> Result<Option<Admitted>, StoreError> {
+    ) -> Result<Option<FoundSession>, StoreError> {
         let so_far = self.now().since(began_at);
         let rotation = self.context().settings.rotation.map(|policy| {
             let overlap = policy.overlap.saturating_add(so_far);
             RotationPolicy { overlap, ..policy }
         });
-        self.admit_by(rotation, found, token).await
+        self.check_token_with(rotation, found, token).await
     }
 
     /// The sessions that a token could end, where it may be that it opens none because of the row of a
     /// user: its own, and before it the one from which it is an impersonation.
-    pub(crate) fn closed(&self, found: &Found, token: &SessionToken) -> Vec<SessionId> {
-        let Found { record, account } = found;
+    pub(crate) fn endable_sessions(
+        &self,
+        found: &StoredSession,
+        token: &SessionToken,
+    ) -> Vec<SessionId> {
+        let StoredSession { record, account } = found;
         if account.denial.is_none() && record.actor_session.is_none() {
             return Vec::new();
         }
@@ -171,17 +182,17 @@ impl SessionManager {
         record: &SessionRecord,
         token: &SessionToken,
         now: Timestamp,
-    ) -> Result<Admission, Denial> {
+    ) -> Result<TokenCheck, Denial> {
         let Context { settings, domain, .. } = self.context();
-        token_check::admit(&settings.lifetime, rotation, *domain, record, token, now)
+        token_check::check(&settings.lifetime, rotation, *domain, record, token, now)
     }
 
-    async fn admit_by(
+    async fn check_token_with(
         &self,
         rotation: Option<RotationPolicy>,
-        Found { record, account }: Found,
+        StoredSession { record, account }: StoredSession,
         token: &SessionToken,
-    ) -> Result<Option<Admitted>, StoreError> {
+    ) -> Result<Option<FoundSession>, StoreError> {
         let now = self.now();
         let admission = match self.verdict(rotation, &record, token, now) {
             Ok(admission) => admission,
@@ -209,7 +220,7 @@ impl SessionManager {
             Some(renewal) => session.renewed_by(renewal),
             None => session,
         };
-        Ok(Some(Admitted { session, renewal, token: admission.token }))
+        Ok(Some(FoundSession { session, renewal, token: admission.token }))
     }
 
     /// A token opens nothing: says so to those who read the logs, and ends the session if that

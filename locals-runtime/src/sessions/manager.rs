@@ -12,17 +12,17 @@ use crate::{
         time::Timestamp,
         token::{SessionToken, TokenDomain},
         user_id::UserId,
-        user_table::Users,
+        user_table::UserTable,
     },
     sessions::{
         accounts::Accounts,
         clock::Clock,
         context::Context,
-        creation_times::Creations,
-        end_notifier::Endings,
-        guest_quota::GuestRoom,
+        creation_times::CreationTimes,
+        end_notifier::EndNotifier,
+        guest_quota::GuestQuota,
         session::Session,
-        write_permits::{Turn, Turns},
+        write_permits::{WritePermit, WritePermits},
     },
     store::SessionStore,
 };
@@ -55,7 +55,7 @@ impl SessionManager {
         accounts: Option<Arc<dyn Accounts>>,
         clock: Arc<dyn Clock>,
         settings: Settings,
-        users: Users,
+        users: UserTable,
     ) -> Self {
         Self(Arc::new(Context {
             store,
@@ -64,10 +64,10 @@ impl SessionManager {
             settings,
             users,
             domain: TokenDomain::of_table(users.table()),
-            endings: Endings::default(),
-            turns: Turns::default(),
-            guests: GuestRoom::default(),
-            creations: Creations::default(),
+            end_notifier: EndNotifier::default(),
+            write_permits: WritePermits::default(),
+            guest_quota: GuestQuota::default(),
+            creation_times: CreationTimes::default(),
         }))
     }
 
@@ -131,8 +131,8 @@ impl SessionManager {
         &self.0.settings
     }
 
-    pub(crate) fn endings(&self) -> &Endings {
-        &self.0.endings
+    pub(crate) fn end_notifier(&self) -> &EndNotifier {
+        &self.0.end_notifier
     }
 
     /// Whether a session is always read with its user, whose row is asked about it.
@@ -141,8 +141,8 @@ impl SessionManager {
     }
 
     /// Waits for the turn to write the data of a session or a guest.
-    pub(crate) async fn turn(&self, id: SessionId) -> Option<Turn> {
-        self.0.turns.take(id, self.clock()).await
+    pub(crate) async fn write_permit(&self, id: SessionId) -> Option<WritePermit> {
+        self.0.write_permits.take(id, self.clock()).await
     }
 }
 

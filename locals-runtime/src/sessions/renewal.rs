@@ -7,7 +7,7 @@ use crate::{
         record::Renewal,
         token::SessionToken,
     },
-    sessions::{lookup::Admitted, manager::SessionManager, session::Session},
+    sessions::{lookup::FoundSession, manager::SessionManager, session::Session},
 };
 
 impl SessionManager {
@@ -36,12 +36,12 @@ impl SessionManager {
             Some(renewal) => renewal,
             None => self.context().settings.lifetime.renewal(&found.session.record, self.now()),
         };
-        let admitted = Admitted {
+        let found_session = FoundSession {
             session: found.session.renewed_by(&renewal),
             renewal: Some(renewal),
             token: found.token,
         };
-        self.settle(Some(admitted), &session.token).await
+        self.persist_renewal(Some(found_session), &session.token).await
     }
 
     /// Writes a renewal; `false` if the session is gone or somebody else has renewed it.
@@ -57,13 +57,13 @@ impl SessionManager {
         Ok(is_renewed)
     }
 
-    /// Writes the renewal that a session found without a request asks for.
-    pub(crate) async fn settle(
+    /// Writes the renewal that a session found without a request requirements for.
+    pub(crate) async fn persist_renewal(
         &self,
-        found: Option<Admitted>,
+        found: Option<FoundSession>,
         token: &SessionToken,
     ) -> Result<Option<Session>, Error> {
-        let Some(Admitted { session, renewal, .. }) = found else {
+        let Some(FoundSession { session, renewal, .. }) = found else {
             return Ok(None);
         };
         let Some(renewal) = renewal else {

@@ -216,7 +216,7 @@ pub struct SessionInfo {
     pub user_agent: Option<String>,
     /// The network address that logged in.
     pub address: Option<String>,
-    /// Whether it is the session of the request that asks.
+    /// Whether it is the session of the request that requirements.
     pub is_current: bool,
 }
 
@@ -252,7 +252,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        model::{settings::Settings, user::test_user::Account, user_table::Users},
+        model::{settings::Settings, user::test_user::Account, user_table::UserTable},
         sessions::{clock::ManualClock, manager::SessionManager},
         store::MemoryStore,
     };
@@ -265,7 +265,7 @@ mod tests {
     fn session() -> Session {
         let store = MemoryStore::<Account>::new();
         let clock = ManualClock::at(at(0));
-        let users = Users::of::<Account>();
+        let users = UserTable::of::<Account>();
         let manager =
             SessionManager::new(Arc::new(store), None, Arc::new(clock), Settings::default(), users);
         let token: SessionToken = "a".repeat(64).parse().unwrap();

@@ -11,7 +11,7 @@ use crate::{
         token::{self, SessionToken},
     },
     sessions::{
-        accounts::{Found, readable},
+        accounts::{StoredSession, readable},
         impersonation_guard,
         manager::SessionManager,
         session::Session,
@@ -87,7 +87,7 @@ impl SessionManager {
         let mut is_over = false;
         loop {
             let now = self.now();
-            let Some(Found { record, account }) = readable(self.look_up(id).await)? else {
+            let Some(StoredSession { record, account }) = readable(self.look_up(id).await)? else {
                 return Ok(None);
             };
             if account.denial.is_some() {
@@ -135,7 +135,7 @@ impl SessionManager {
         }
         Event::TokenReplaced { session: record.id, user: &record.user_id }.record();
         // What was opened with the old token ends with it.
-        self.has_ended(record.id);
+        self.notify_ended(record.id);
         Ok(true)
     }
 
@@ -204,7 +204,7 @@ mod tests {
     use crate::{
         model::{
             log_in_options::LogInOptions, settings::Settings, user::test_user::Account,
-            user_table::Users,
+            user_table::UserTable,
         },
         sessions::{
             clock::{Clock, ManualClock},
@@ -221,7 +221,7 @@ mod tests {
         store.insert_user(STAFF);
         store.insert_user(USER);
         let settings = Settings::default();
-        let users = Users::of::<Account>();
+        let users = UserTable::of::<Account>();
         let sessions =
             SessionManager::new(Arc::new(store), None, Arc::new(clock.clone()), settings, users);
         (sessions, clock)

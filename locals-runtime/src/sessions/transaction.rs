@@ -28,7 +28,7 @@ use crate::{
 /// It is not known here whether the app commits. So nothing of it is logged, and whoever waits for the
 /// [end](crate::Session::ended) of a session that is ended here learns of it within a minute, and
 /// not at once.
-pub struct Within<'a, D: Dialect, T> {
+pub struct SessionTransaction<'a, D: Dialect, T> {
     sessions: &'a SessionManager,
     users: &'a dyn SessionUserStore<T>,
     rules: &'a AccountRules<T>,
@@ -36,7 +36,7 @@ pub struct Within<'a, D: Dialect, T> {
     connection: &'a mut D::Connection,
 }
 
-impl<'a, D: Dialect, T: AuthUser> Within<'a, D, T> {
+impl<'a, D: Dialect, T: AuthUser> SessionTransaction<'a, D, T> {
     /// # Errors
     /// [`Error::WrongStore`] if `users` is not a [`SqlStore`] on a database of the transaction's kind.
     pub(crate) fn new(
@@ -51,7 +51,7 @@ impl<'a, D: Dialect, T: AuthUser> Within<'a, D, T> {
     }
 }
 
-impl<D: Dialect, T: AuthUser> Within<'_, D, T> {
+impl<D: Dialect, T: AuthUser> SessionTransaction<'_, D, T> {
     /// As [`SessionManager::create_session`](crate::SessionManager::create_session). It ends no
     /// other session: what the user has above
     /// [`max_sessions`](crate::AuthBuilder::max_sessions) ends at their next login, for which the
@@ -65,7 +65,7 @@ impl<D: Dialect, T: AuthUser> Within<'_, D, T> {
     /// [act as a user](crate::Locals::impersonate); [`Error::Store`] if the database fails.
     pub async fn create_session<U: AuthUser>(&mut self, user: &U) -> Result<Session, Error> {
         impersonation_guard::refuse().await?;
-        let session = self.sessions.draft(user, NewSession::default())?;
+        let session = self.sessions.new_session(user, NewSession::default())?;
         self.expect_active(user).await?;
         self.store.create_on(self.connection, &session.record, Ends::default()).await?;
         Ok(session)
@@ -183,8 +183,8 @@ impl<D: Dialect, T: AuthUser> Within<'_, D, T> {
     }
 }
 
-impl<D: Dialect, T> fmt::Debug for Within<'_, D, T> {
+impl<D: Dialect, T> fmt::Debug for SessionTransaction<'_, D, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Within").field("database", &D::NAME).finish_non_exhaustive()
+        f.debug_struct("SessionTransaction").field("database", &D::NAME).finish_non_exhaustive()
     }
 }

@@ -8,5 +8,5 @@ mod session_cookie;
 pub use config::{CookieConfig, SameSite};
 pub(crate) use presented::{AllPresented, Presented};
 pub(crate) use session_cookie::{
-    Holder, MOST_REMOVAL_BYTES, REMOVAL_BYTES_LEFT_TO_GUEST, SessionCookie, header_bytes,
+    CookieContext, MAX_REMOVAL_BYTES, REMOVAL_BYTES_LEFT_TO_GUEST, SessionCookie, header_bytes,
 };

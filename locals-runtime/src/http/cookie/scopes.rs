@@ -10,7 +10,7 @@
 use std::net::IpAddr;
 
 /// How many paths and how many domains are looked at.
-const MOST_PLACES: usize = 8;
+const MAX_SCOPES: usize = 8;
 
 /// What tells a cookie from others of its name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -21,7 +21,7 @@ pub(crate) struct CookieScope {
     pub is_partitioned: bool,
 }
 
-/// The other scopes in which a browser that asks `host` for `path` may hold a cookie of this name, the
+/// The other scopes in which a browser that requirements `host` for `path` may hold a cookie of this name, the
 /// likeliest first: those that differ from `own` in one respect before those that differ in two, and
 /// later those of a path that few apps would choose.
 ///
@@ -85,7 +85,7 @@ fn domains_of(host: Option<&str>) -> Vec<String> {
     let mut domains: Vec<_> =
         [0].into_iter().chain(starts).map(|start| name[start..].to_owned()).collect();
     domains.pop();
-    domains.drain(..domains.len().saturating_sub(MOST_PLACES));
+    domains.drain(..domains.len().saturating_sub(MAX_SCOPES));
     domains
 }
 
@@ -99,7 +99,7 @@ fn without_port(host: &str) -> &str {
 /// The paths whose cookies are sent with a request for `path` (RFC 6265bis §5.1.4), from the root: those
 /// above it, `/`, `/a` and `/a/b` for `/a/b/c`; then itself, and those that end with a slash.
 fn paths_of(path: &str) -> [Vec<String>; 2] {
-    let ends: Vec<_> = path.match_indices('/').map(|(slash, _)| slash).take(MOST_PLACES).collect();
+    let ends: Vec<_> = path.match_indices('/').map(|(slash, _)| slash).take(MAX_SCOPES).collect();
     let above = ends.iter().map(|end| &path[..*end]);
     let with_slash = ends.iter().map(|end| &path[..=*end]);
     let named = |paths: &mut dyn Iterator<Item = &str>| {
@@ -334,7 +334,7 @@ mod tests {
             prop_assert!(!others.contains(&own));
             let distinct: std::collections::HashSet<_> = others.iter().collect();
             prop_assert_eq!(distinct.len(), others.len());
-            prop_assert!(others.len() < 2 * (MOST_PLACES + 1) * (2 * MOST_PLACES + 2));
+            prop_assert!(others.len() < 2 * (MAX_SCOPES + 1) * (2 * MAX_SCOPES + 2));
             for other in &others {
                 prop_assert_eq!(path_fault(&other.path), None);
                 prop_assert!(other.path == "/" || path.starts_with(&other.path));

@@ -14,20 +14,20 @@ use crate::{
 };
 
 /// How many different tokens of one request are looked at where all of them count, as at a logout.
-const MOST_TOKENS: usize = 8;
+const MAX_TOKENS: usize = 8;
 
 /// Browsers cap a cookie's life at 400 days (RFC 6265bis §5.5).
-const LONGEST_MAX_AGE: Duration = Duration::from_hours(400 * 24);
+const MAX_AGE_LIMIT: Duration = Duration::from_hours(400 * 24);
 
 /// How many bytes of a response's header the removals of cookies in other scopes may take in all, and
 /// how many of them the session's cookie leaves to that of a guest who is written too. Proxies take a
 /// header of 4 KiB at least (nginx: `proxy_buffer_size`), and answer 502 to a larger one.
-pub(crate) const MOST_REMOVAL_BYTES: usize = 3072;
+pub(crate) const MAX_REMOVAL_BYTES: usize = 3072;
 pub(crate) const REMOVAL_BYTES_LEFT_TO_GUEST: usize = 1536;
 
 /// What a request tells of the cookies that its browser holds.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Holder<'a> {
+pub(crate) struct CookieContext<'a> {
     pub headers: &'a HeaderMap,
     /// With its port, if it has one.
     pub host: Option<&'a str>,
@@ -92,7 +92,7 @@ impl SessionCookie {
             if all.tokens.contains(&token) {
                 continue;
             }
-            if all.tokens.len() < MOST_TOKENS {
+            if all.tokens.len() < MAX_TOKENS {
                 all.tokens.push(token);
             } else {
                 all.ignored += 1;
@@ -110,7 +110,7 @@ impl SessionCookie {
 
     /// The header that stores the token in the browser for `life`, or until it is closed.
     pub(crate) fn store(&self, token: &SessionToken, life: Option<Duration>) -> HeaderValue {
-        self.header(token.expose_secret(), life.map(|life| life.min(LONGEST_MAX_AGE)))
+        self.header(token.expose_secret(), life.map(|life| life.min(MAX_AGE_LIMIT)))
     }
 
     /// The header that removes the cookie from the browser.
@@ -126,7 +126,7 @@ impl SessionCookie {
     /// `most_bytes` of the header.
     pub(crate) fn remove_elsewhere(
         &self,
-        holder: Holder<'_>,
+        holder: CookieContext<'_>,
         written: Option<&SessionToken>,
         most_bytes: usize,
     ) -> Vec<HeaderValue> {
@@ -389,7 +389,7 @@ mod tests {
         assert_eq!(texts(read(&[])), (vec![], 0));
         let mixed = [all[1], "", all[0], "malformed", all[1]];
         assert_eq!(texts(read(&mixed)), (vec![tokens[1].clone(), tokens[0].clone()], 0));
-        assert_eq!(texts(read(&all)), (tokens[..MOST_TOKENS].to_vec(), 2));
+        assert_eq!(texts(read(&all)), (tokens[..MAX_TOKENS].to_vec(), 2));
     }
 
     /// What is removed elsewhere, as text.
@@ -401,10 +401,10 @@ mod tests {
     ) -> Vec<String> {
         let headers = cookies(presented);
         let host = Some("app.example.com:8443");
-        let holder = Holder { headers: &headers, host, path: "/in", may_withhold };
+        let holder = CookieContext { headers: &headers, host, path: "/in", may_withhold };
         let written = written.map(|token| token.parse().unwrap());
         let cookie = SessionCookie::build(config.name("__Host-session")).unwrap();
-        let removals = cookie.remove_elsewhere(holder, written.as_ref(), MOST_REMOVAL_BYTES);
+        let removals = cookie.remove_elsewhere(holder, written.as_ref(), MAX_REMOVAL_BYTES);
         assert!(removals.iter().all(HeaderValue::is_sensitive));
         removals.iter().map(|removal| removal.to_str().unwrap().to_owned()).collect()
     }
@@ -445,8 +445,8 @@ mod tests {
         let mut headers = HeaderMap::new();
         let pair = format!("__Secure-session={TOKEN}");
         headers.append(COOKIE, HeaderValue::from_str(&pair).unwrap());
-        let holder = Holder { headers: &headers, host, path, may_withhold: false };
-        for most_bytes in [MOST_REMOVAL_BYTES, REMOVAL_BYTES_LEFT_TO_GUEST] {
+        let holder = CookieContext { headers: &headers, host, path, may_withhold: false };
+        for most_bytes in [MAX_REMOVAL_BYTES, REMOVAL_BYTES_LEFT_TO_GUEST] {
             let removals = cookie.remove_elsewhere(holder, None, most_bytes);
             let bytes: usize = removals.iter().map(header_bytes).sum();
             assert!((most_bytes - 150..=most_bytes).contains(&bytes), "{bytes}");

@@ -190,7 +190,7 @@ struct Write<T> {
 }
 
 #[derive(Debug, Clone)]
-enum Turn<A, B> {
+enum WritePermit<A, B> {
     First(Write<A>),
     Second(Write<B>),
 }
@@ -228,7 +228,7 @@ fn store<D: SessionDataLike>(row: &mut Option<String>, change: impl Fn(&mut D)) 
             change(data);
             after = Some(data.clone());
         },
-        MOST,
+        MAX_BYTES,
     );
     *row = Some(written.unwrap().0);
     let after = after.unwrap();
@@ -246,7 +246,7 @@ impl<D: Serialize + DeserializeOwned + Default + Debug + Clone + PartialEq + 'st
 }
 
 /// Runs a history, and looks after each write at what both read.
-fn run<A: Field, B: Field>(history: Vec<Turn<A, B>>) {
+fn run<A: Field, B: Field>(history: Vec<WritePermit<A, B>>) {
     let mut row = None;
     let mut first = Known::<A> { changed: None, nested: None, own: 0 };
     let mut second = Known::<B> { changed: None, nested: None, own: 0 };
@@ -255,7 +255,7 @@ fn run<A: Field, B: Field>(history: Vec<Turn<A, B>>) {
     for turn in history {
         let (both, nested_both);
         match turn {
-            Turn::First(write) => {
+            WritePermit::First(write) => {
                 let before = read::<First<A>>(row.as_deref());
                 let after = store(&mut row, |data: &mut First<A>| {
                     data.both = write.both.unwrap_or(data.both);
@@ -281,7 +281,7 @@ fn run<A: Field, B: Field>(history: Vec<Turn<A, B>>) {
                 first.nested = Some(after.nested.changed);
                 is_written.0 = true;
             }
-            Turn::Second(write) => {
+            WritePermit::Second(write) => {
                 let before = read::<Second<B>>(row.as_deref());
                 let after = store(&mut row, |data: &mut Second<B>| {
                     data.both = write.both.unwrap_or(data.both);
@@ -336,7 +336,8 @@ fn run<A: Field, B: Field>(history: Vec<Turn<A, B>>) {
 }
 
 fn pair<A: Field, B: Field>() {
-    let turn = prop_oneof![write().prop_map(Turn::First), write().prop_map(Turn::Second)];
+    let turn =
+        prop_oneof![write().prop_map(WritePermit::First), write().prop_map(WritePermit::Second)];
     let config = ProptestConfig {
         cases: 24,
         failure_persistence: None,

@@ -10,7 +10,7 @@ use super::{
 
 /// How many parts of one value are mended by themselves; of further ones the field of the whole in which
 /// they are is the default, and so many fields at most. Each costs a reading of the whole.
-const MOST_PARTS: usize = 256;
+const MAX_PARTS: usize = 256;
 
 /// How many names a log has at most.
 const MOST_NAMES: usize = 16;
@@ -54,12 +54,12 @@ impl<D: DeserializeOwned + Serialize + Default> Reading<D> {
     fn mended(json: Value) -> Self {
         let default = serde_json::to_value(D::default()).unwrap_or_default();
         let mut stored = Stored::alone(json);
-        for number in 0..2 * MOST_PARTS {
+        for number in 0..2 * MAX_PARTS {
             if let Ok(data) = D::deserialize(&stored.mended) {
                 return Self { data, stored: Some(stored), is_alone: false };
             }
             let Some(fault) = part::first_fault::<D>(&stored.mended) else { break };
-            let fault = if number < MOST_PARTS { fault } else { fault.of_outermost() };
+            let fault = if number < MAX_PARTS { fault } else { fault.of_outermost() };
             if !stored.mend::<D>(fault, &default) {
                 break;
             }
@@ -174,7 +174,7 @@ impl Stored {
             .into_iter()
             .flat_map(|fields| fields.keys())
             .filter(|other| *other != name)
-            .take(MOST_PARTS)
+            .take(MAX_PARTS)
             .cloned()
             .collect();
         for other in others {

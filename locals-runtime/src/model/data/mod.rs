@@ -13,4 +13,4 @@ mod histories;
 mod tests;
 
 pub use typed::SessionData;
-pub(crate) use typed::{MOST, MOST_TRIES, changed, default_text, read, too_busy};
+pub(crate) use typed::{MAX_BYTES, MAX_WRITE_TRIES, changed, default_text, read, too_busy};

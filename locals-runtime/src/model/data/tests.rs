@@ -53,7 +53,7 @@ fn after<D: Serialize + DeserializeOwned + Default>(
     json: &str,
     mut change: impl FnMut(&mut D),
 ) -> String {
-    changed(Some(json), &mut |data: &mut D| change(data), MOST).unwrap().0
+    changed(Some(json), &mut |data: &mut D| change(data), MAX_BYTES).unwrap().0
 }
 
 /// Whether a change is refused because it would not read back.
@@ -61,7 +61,7 @@ fn is_refused<D: Serialize + DeserializeOwned + Default>(
     json: Option<&str>,
     mut change: impl FnMut(&mut D),
 ) -> bool {
-    let changed = changed(json, &mut |data: &mut D| change(data), MOST);
+    let changed = changed(json, &mut |data: &mut D| change(data), MAX_BYTES);
     matches!(changed, Err(Error::UnwritableData(_)))
 }
 
@@ -88,7 +88,7 @@ fn what_newer_data_have_besides_is_kept() {
             cart.items.push(2);
             cart.items.len()
         },
-        MOST,
+        MAX_BYTES,
     )
     .unwrap();
     assert_eq!(count, 2);
@@ -214,7 +214,7 @@ fn what_is_left_out_reads_as_it_was_written() {
             it.theme = None;
             it.tags.clear();
         },
-        MOST,
+        MAX_BYTES,
     )
     .unwrap();
     assert_eq!(json, "{}");
@@ -582,7 +582,7 @@ proptest! {
     fn floats_read_back_as_written(double: f64, single: f32, list: Vec<f64>) {
         let floats = (double, single, list);
         let change = &mut |data: &mut (f64, f32, Vec<f64>)| *data = floats.clone();
-        let (json, ()) = changed(Some("[0.0,0.0,[]]"), change, MOST).unwrap();
+        let (json, ()) = changed(Some("[0.0,0.0,[]]"), change, MAX_BYTES).unwrap();
         let read: (f64, f32, Vec<f64>) = read(Some(&json));
         let same = |(a, b): (&f64, &f64)| a.to_bits() == b.to_bits();
         prop_assert_eq!(read.0.to_bits(), floats.0.to_bits());

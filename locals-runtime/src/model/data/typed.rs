@@ -14,11 +14,11 @@ use crate::model::{
 };
 
 /// How much JSON one session may hold, in bytes. It is read with every request.
-pub(crate) const MOST: usize = 64 * 1024;
+pub(crate) const MAX_BYTES: usize = 64 * 1024;
 
 /// How often a write is tried again on newer data. Each time another process has written, so this many
 /// at once are an attack, or a mistake.
-pub(crate) const MOST_TRIES: usize = 128;
+pub(crate) const MAX_WRITE_TRIES: usize = 128;
 
 pub(crate) fn too_busy() -> Error {
     Error::Store(StoreError::backend("too many writes at once of the same data"))

@@ -35,7 +35,7 @@ impl Locals {
     /// peer has no address, as on a Unix socket.
     pub fn client_address(&self) -> Option<IpAddr> {
         let peer = self.request.peer_addr().map(|address| address.ip());
-        self.resolution.auth.proxies().client(peer, self.request.headers())
+        self.request_session.auth.proxies().client(peer, self.request.headers())
     }
 
     pub(crate) fn client(&self) -> Client {

@@ -8,7 +8,7 @@ use crate::{
         session_id::SessionId,
     },
     request::{
-        conflicting_tokens::{Conflicting, Found},
+        conflicting_tokens::{Conflicting, ConflictingSessions},
         credentials::Carrier,
         locals::Locals,
     },
@@ -27,29 +27,29 @@ impl Locals {
     }
 
     /// Those that could end although none of the tokens opens them.
-    pub(crate) async fn closed_conflicts(&self) -> Result<&[SessionId], Error> {
-        Ok(&self.conflicting().await?.closed)
+    pub(crate) async fn endable_conflicts(&self) -> Result<&[SessionId], Error> {
+        Ok(&self.conflicting().await?.endable)
     }
 
-    async fn conflicting(&self) -> Result<&Found, Error> {
-        let Conflicting { tokens, found } = &self.resolution.conflicting;
+    async fn conflicting(&self) -> Result<&ConflictingSessions, Error> {
+        let Conflicting { tokens, found } = &self.request_session.conflicting;
         let find = || async {
-            let mut found = Found::default();
+            let mut found = ConflictingSessions::default();
             for token in tokens {
-                let admitted = match self.auth().look_up(token.id()).await {
+                let found_session = match self.auth().look_up(token.id()).await {
                     Ok(Some(it)) => {
-                        let closed = self.auth().closed(&it, token);
-                        let admitted = self.auth().admit(it, token).await;
-                        if matches!(admitted, Ok(None)) {
-                            found.closed.extend(closed);
+                        let endable = self.auth().endable_sessions(&it, token);
+                        let found_session = self.auth().check_token(it, token).await;
+                        if matches!(found_session, Ok(None)) {
+                            found.endable.extend(endable);
                         }
-                        admitted
+                        found_session
                     }
                     Ok(None) => Ok(None),
                     Err(error) => Err(error),
                 };
-                match admitted {
-                    Ok(admitted) => found.sessions.extend(admitted.map(|it| it.session)),
+                match found_session {
+                    Ok(found_session) => found.sessions.extend(found_session.map(|it| it.session)),
                     Err(StoreError::Corrupt(cause)) => {
                         Event::RowUnreadable { cause: &cause }.record();
                         found.unreadable = true;
@@ -65,8 +65,8 @@ impl Locals {
 
     /// Ends the guests of a request that presents several: it is not known which of them is the visitor's.
     pub(crate) async fn end_conflicting_guests(&self) -> Result<(), Error> {
-        let (cookie, headers) = (self.resolution.auth.guest_cookie(), self.request.headers());
-        let is_conflicting = self.resolution.carrier == Carrier::Cookie
+        let (cookie, headers) = (self.request_session.auth.guest_cookie(), self.request.headers());
+        let is_conflicting = self.request_session.carrier == Carrier::Cookie
             && cookie.read(headers) == Presented::Conflicting;
         if !is_conflicting {
             return Ok(());

@@ -18,7 +18,7 @@ use crate::{
         locals::Locals,
     },
     sessions::{
-        guest_quota::Place,
+        guest_quota::GuestSlot,
         guests::{FoundGuest, Guest},
     },
 };
@@ -80,33 +80,33 @@ impl Locals {
         &self,
         mut change: impl FnMut(&mut G) -> R,
     ) -> Result<R, Error> {
-        if self.resolution.carrier != Carrier::Cookie {
+        if self.request_session.carrier != Carrier::Cookie {
             return Err(Error::Forbidden);
         }
-        self.refuse_if_finished("update_guest")?;
+        self.refuse_if_response_started("update_guest")?;
         let mut found = self.known_guest().await?;
-        let (mut turn, mut turn_of) = (None, None);
-        for _ in 0..data::MOST_TRIES {
+        let (mut permit, mut permit_for) = (None, None);
+        for _ in 0..data::MAX_WRITE_TRIES {
             // One at a time: those who follow a guest come after those who have written to them.
-            if turn_of != found.id() {
-                drop(turn.take());
-                turn_of = found.id();
+            if permit_for != found.id() {
+                drop(permit.take());
+                permit_for = found.id();
                 // Nobody else knows of one who is yet to come and follows nobody.
-                turn = match turn_of {
-                    Some(id) => self.auth().turn(id).await,
+                permit = match permit_for {
+                    Some(id) => self.auth().write_permit(id).await,
                     None => None,
                 };
             }
-            let guest = found.guest.clone().map(|guest| guest.after(turn.as_mut()));
+            let guest = found.guest.clone().map(|guest| guest.after(permit.as_mut()));
             let before = guest.as_ref().map(|guest| guest.record.data.as_str());
             let changed = data::changed(before, &mut change, self.most_guest_data(before));
             let (data, result) = changed.map_err(|error| self.of_guests(error))?;
             if guest.is_none() && data == data::default_text::<G>()? {
                 return Ok(result);
             }
-            let place = match &guest {
+            let slot = match &guest {
                 Some(_) => None,
-                None => Some(self.auth().place_for_guest().await?),
+                None => Some(self.auth().reserve_guest_slot().await?),
             };
             let replaces = guest.as_ref().map(|guest| guest.record.data_revision);
             let token = found.token()?;
@@ -123,12 +123,12 @@ impl Locals {
                 written => written?,
             };
             if written {
-                place.into_iter().for_each(Place::take);
-                if let Some(turn) = &mut turn {
-                    turn.has_written(record.id, &record.data, record.data_revision);
+                slot.into_iter().for_each(GuestSlot::take);
+                if let Some(permit) = &mut permit {
+                    permit.has_written(record.id, &record.data, record.data_revision);
                 }
                 let written = GuestDecision::Written(Rc::new(Guest { record, token }));
-                self.resolution.guest_decision.replace(written);
+                self.request_session.guest_decision.replace(written);
                 if replaces.is_none() {
                     self.tidy_up_conflicting_guests().await;
                 }
@@ -150,14 +150,14 @@ impl Locals {
     /// [`Error::ResponseStarted`] when the cookie can no longer be removed; [`Error::Store`] if the
     /// store fails.
     pub async fn forget_guest(&self) -> Result<(), Error> {
-        self.refuse_if_finished("forget_guest")?;
+        self.refuse_if_response_started("forget_guest")?;
         let rows = self.guest_rows().await?;
         self.end_conflicting_guests().await?;
         for id in &rows {
             self.auth().delete_guest(*id).await?;
         }
-        if !rows.is_empty() || self.resolution.presents_guest(&self.request) {
-            self.resolution.guest_decision.replace(GuestDecision::Ended);
+        if !rows.is_empty() || self.request_session.presents_guest(&self.request) {
+            self.request_session.guest_decision.replace(GuestDecision::Ended);
         }
         Ok(())
     }
@@ -165,8 +165,8 @@ impl Locals {
     /// Ends the guest of a browser whose user logs out: the next person at it must not find what was
     /// kept of this one. A stranger, who has no session to log out of, keeps theirs.
     pub(crate) async fn end_guest(&self) -> Result<(), Error> {
-        let is_stranger = self.resolution.presented == Presented::Nothing
-            && !matches!(self.resolution.decision(), Decision::Set(_));
+        let is_stranger = self.request_session.presented == Presented::Nothing
+            && !matches!(self.request_session.decision(), Decision::Set(_));
         if is_stranger {
             return Ok(());
         }
@@ -174,7 +174,7 @@ impl Locals {
             // Without its cookie the row is nobody's. It must keep nobody from logging out.
             Err(Error::Store(StoreError::Corrupt(cause))) => {
                 Event::RowUnreadable { cause: &cause }.record();
-                self.resolution.guest_decision.replace(GuestDecision::Ended);
+                self.request_session.guest_decision.replace(GuestDecision::Ended);
                 Ok(())
             }
             ended => ended,
@@ -203,7 +203,7 @@ impl Locals {
 
     /// The same, and who follows.
     async fn known_guest(&self) -> Result<Rc<FoundGuest>, Error> {
-        let decision = self.resolution.guest_decision.borrow().clone();
+        let decision = self.request_session.guest_decision.borrow().clone();
         match decision {
             GuestDecision::None => {}
             GuestDecision::Written(guest) => return Ok(Rc::new(guest.into())),
@@ -212,8 +212,8 @@ impl Locals {
             }
             GuestDecision::Ended => return Ok(Rc::default()),
         }
-        let found = self.resolution.guest.get_or_try_init(|| async {
-            match self.resolution.guest_token(&self.request) {
+        let found = self.request_session.guest.get_or_try_init(|| async {
+            match self.request_session.guest_token(&self.request) {
                 Some(token) => Ok(Rc::new(self.auth().find_guest(&token).await?)),
                 None => Ok(Rc::default()),
             }
@@ -223,10 +223,10 @@ impl Locals {
 
     /// All rows of this browser's guest.
     async fn guest_rows(&self) -> Result<Vec<SessionId>, Error> {
-        let was_read = self.resolution.guest.initialized();
+        let was_read = self.request_session.guest.initialized();
         let mut rows: Vec<_> = self.known_guest().await?.rows().collect();
         // Since it was read, the guest may have been taken over, and another have followed.
-        let presented = self.resolution.guest_token(&self.request).filter(|_| was_read);
+        let presented = self.request_session.guest_token(&self.request).filter(|_| was_read);
         if let Some(token) = presented {
             rows.extend(self.auth().find_guest(&token).await?.rows());
         }

@@ -11,16 +11,16 @@ use crate::{
         user::{AuthUser, User},
     },
     request::{
-        decision::{Chosen, Decision},
-        request_session::{Resolution, typed},
+        decision::{ChosenSession, Decision},
+        request_session::{RequestSession, typed},
         user_type::{AnyUser, UserType},
     },
     sessions::{accounts::readable, manager::SessionManager, session::Session},
 };
 
 impl Locals {
-    pub(crate) fn refuse_if_finished(&self, verb: &'static str) -> Result<(), Error> {
-        self.resolution.refuse_if_finished(verb)
+    pub(crate) fn refuse_if_response_started(&self, verb: &'static str) -> Result<(), Error> {
+        self.request_session.refuse_if_response_started(verb)
     }
 }
 
@@ -47,12 +47,12 @@ impl Locals {
 #[derive(Clone)]
 pub struct Locals {
     pub(crate) request: HttpRequest,
-    pub(crate) resolution: Rc<Resolution>,
+    pub(crate) request_session: Rc<RequestSession>,
 }
 
 impl Locals {
-    pub(crate) fn new(request: HttpRequest, resolution: Rc<Resolution>) -> Self {
-        Self { request, resolution }
+    pub(crate) fn new(request: HttpRequest, request_session: Rc<RequestSession>) -> Self {
+        Self { request, request_session }
     }
 
     /// The session of this request, if it has one.
@@ -77,7 +77,7 @@ impl Locals {
     /// [`Error::Store`] if the store fails. That is not "no session": return it, and the
     /// response is 503.
     pub async fn get_session(&self) -> Result<Option<Session>, Error> {
-        match self.resolution.decision() {
+        match self.request_session.decision() {
             Decision::Set(chosen) => Ok(Some(self.as_written(chosen.session.clone()))),
             Decision::Clear { .. } => Ok(None),
             Decision::None => Ok(self.presented().await?.map(|session| self.as_written(session))),
@@ -104,15 +104,15 @@ impl Locals {
     /// app's [`Auth<T>`](crate::Auth).
     pub async fn get_session_user<T: AuthUser>(&self) -> Result<Option<(Session, User<T>)>, Error> {
         let asked = UserType::of::<T>();
-        self.resolution.auth.expect(asked)?;
-        let found = match self.resolution.decision() {
+        self.request_session.auth.expect(asked)?;
+        let found = match self.request_session.decision() {
             Decision::Set(chosen) => {
                 let user = chosen.user.get_or_try_init(|| self.user_of(&chosen.session)).await?;
                 user.clone().map(|user| (chosen.session.clone(), user))
             }
             Decision::Clear { .. } => None,
             Decision::None => {
-                let resolved = self.resolution.resolve().await?;
+                let resolved = self.request_session.resolve().await?;
                 resolved.session().cloned().zip(resolved.user.clone())
             }
         };
@@ -139,10 +139,10 @@ impl Locals {
     /// }
     /// ```
     pub fn set_session(&self, session: Session) {
-        self.resolution.warn_if_finished("set_session");
-        let chosen = Chosen { session, user: OnceCell::new() };
-        self.resolution.decide(Decision::Set(Rc::new(chosen)));
-        self.resolution.has_logged_out.set(false);
+        self.request_session.warn_if_response_started("set_session");
+        let chosen = ChosenSession { session, user: OnceCell::new() };
+        self.request_session.decide(Decision::Set(Rc::new(chosen)));
+        self.request_session.has_logged_out.set(false);
     }
 
     /// Removes the cookie with the response, whatever its status, if the request brought one. The
@@ -159,13 +159,13 @@ impl Locals {
     /// }
     /// ```
     pub fn clear_session(&self) {
-        self.resolution.warn_if_finished("clear_session");
-        let after_set = match self.resolution.decision() {
+        self.request_session.warn_if_response_started("clear_session");
+        let after_set = match self.request_session.decision() {
             Decision::None => false,
             Decision::Set(_) => true,
             Decision::Clear { after_set } => after_set,
         };
-        self.resolution.decide(Decision::Clear { after_set });
+        self.request_session.decide(Decision::Clear { after_set });
     }
 
     /// The server's side: create, validate, list and end sessions of any user.
@@ -180,23 +180,23 @@ impl Locals {
     /// # }
     /// ```
     pub fn auth(&self) -> &SessionManager {
-        self.resolution.auth.sessions()
+        self.request_session.auth.sessions()
     }
 
     /// The session that the request presented, whatever has been decided since.
     pub(crate) async fn presented(&self) -> Result<Option<Session>, Error> {
-        Ok(self.resolution.resolve().await?.session().cloned())
+        Ok(self.request_session.resolve().await?.session().cloned())
     }
 
     async fn user_of(&self, session: &Session) -> Result<Option<AnyUser>, Error> {
-        let found = readable(self.resolution.auth.find_with_user(session.id()).await)?;
+        let found = readable(self.request_session.auth.find_with_user(session.id()).await)?;
         let Some((found, user)) = found else { return Ok(None) };
-        Ok(readable(self.auth().admit_again(found, &session.token).await)?.map(|_| user))
+        Ok(readable(self.auth().recheck_token(found, &session.token).await)?.map(|_| user))
     }
 
     /// A session as it is after what this request has written.
     fn as_written(&self, mut session: Session) -> Session {
-        if let Some(written) = &*self.resolution.written.borrow()
+        if let Some(written) = &*self.request_session.written.borrow()
             && written.id == session.id()
         {
             session.record.data.clone_from(&written.data);
@@ -209,7 +209,7 @@ impl Locals {
 impl fmt::Debug for Locals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Locals")
-            .field("session", &self.resolution.session())
+            .field("session", &self.request_session.session())
             .finish_non_exhaustive()
     }
 }

@@ -16,8 +16,8 @@ impl Locals {
     /// The request, and those that follow from this browser, have a session of that user, in which
     /// [`Session::actor`] says who really acts. It ends with
     /// [`stop_impersonating`](Self::stop_impersonating), with any end of the session from which it
-    /// was begun, and when the browser is closed. It never counts as a recent login, so what asks
-    /// for one stays closed. The user sees it in the list of their sessions, with its actor.
+    /// was begun, and when the browser is endable. It never counts as a recent login, so what requirements
+    /// for one stays endable. The user sees it in the list of their sessions, with its actor.
     ///
     /// Who may do this is for the app to check before, or to say once for all by
     /// [`AuthBuilder::impersonators`](crate::AuthBuilder::impersonators).
@@ -52,7 +52,7 @@ impl Locals {
     /// [`Error::ResponseStarted`] when no cookie can be written any more; [`Error::Store`] if the
     /// store fails.
     pub async fn impersonate<U: AuthUser>(&self, user: &U) -> Result<Session, Error> {
-        self.refuse_if_finished("impersonate")?;
+        self.refuse_if_response_started("impersonate")?;
         let own = self.get_session().await?.ok_or(Error::Unauthenticated)?;
         self.refuse_while_acting().await?;
         if !self.auth().may_impersonate(&own).await? {
@@ -71,9 +71,9 @@ impl Locals {
             actor: Some(&own),
             data: None,
         };
-        self.refuse_if_finished("impersonate")?;
+        self.refuse_if_response_started("impersonate")?;
         let session = self.auth().create(user, new).await?;
-        self.undo_if_finished("impersonate", &session).await?;
+        self.undo_if_response_started("impersonate", &session).await?;
         let (actor, user) = (own.user_id(), session.user_id());
         Event::ImpersonationBegan { session: session.id(), user, actor }.record();
         self.set_session(session.clone());
@@ -98,19 +98,19 @@ impl Locals {
     /// [`Error::Unauthenticated`] without a session; [`Error::ResponseStarted`] when no cookie can be
     /// written any more; [`Error::Store`] if the store fails.
     pub async fn stop_impersonating(&self) -> Result<Option<Session>, Error> {
-        self.refuse_if_finished("stop_impersonating")?;
+        self.refuse_if_response_started("stop_impersonating")?;
         let acting = self.get_session().await?.ok_or(Error::Unauthenticated)?;
         let Some(own) = acting.record.actor_session else {
             return Ok(Some(acting));
         };
-        let presented = match &self.resolution.presented {
+        let presented = match &self.request_session.presented {
             Presented::Token(token) if token.id() == acting.id() => token,
             _ => &acting.token,
         };
         let own = self.auth().resume(own, &acting, presented).await?;
         self.auth().invalidate_session(acting.id()).await?;
         impersonation_ended(&acting);
-        self.resolution.acting.has_ended();
+        self.request_session.impersonation.impersonation_ended();
         match &own {
             Some(own) => self.set_session(own.clone()),
             None => self.clear_session(),

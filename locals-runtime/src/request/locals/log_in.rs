@@ -58,7 +58,7 @@ impl Locals {
     }
 
     /// As [`log_in`](Self::log_in), with options: whether the browser keeps the session when it is
-    /// closed, and how long the session lives.
+    /// endable, and how long the session lives.
     ///
     /// ```
     /// # use locals::{AuthUser, Error, Locals, LogInOptions};
@@ -77,15 +77,15 @@ impl Locals {
         user: &U,
         options: LogInOptions,
     ) -> Result<Session, Error> {
-        self.refuse_if_finished("log_in")?;
+        self.refuse_if_response_started("log_in")?;
         self.refuse_while_acting().await?;
         let own = self.own_sessions().await?;
         let mut before = self.session_before(user).await?;
-        let mut guest = match self.resolution.auth.merge() {
+        let mut guest = match self.request_session.auth.merge() {
             Some(_) => self.current_guest().await?,
             None => None,
         };
-        for _ in 0..data::MOST_TRIES {
+        for _ in 0..data::MAX_WRITE_TRIES {
             let (left, data) = self.data_to_take_over(guest.as_deref(), before.as_ref())?;
             let new = NewSession { client: self.client(), options, actor: None, data };
             let sessions: Vec<End> = own.iter().map(|id| end(*id, before.as_ref())).collect();
@@ -93,13 +93,13 @@ impl Locals {
                 |(guest, left): (&Guest, _)| GuestChange::new(guest.record.data_revision, left);
             let guest_change = guest.as_deref().zip(left.as_ref()).map(change);
             let ends = Ends { sessions: &sessions, guest: guest_change };
-            self.refuse_if_finished("log_in")?;
+            self.refuse_if_response_started("log_in")?;
             let created = self.auth().create_unless_changed(user, new, ends).await?;
             if let Some(session) = created {
-                self.undo_if_finished("log_in", &session).await?;
+                self.undo_if_response_started("log_in", &session).await?;
                 if let (Some(_), Some(guest)) = (left, guest) {
                     let taken_over = GuestDecision::TakenOver(guest.token.clone());
-                    self.resolution.guest_decision.replace(taken_over);
+                    self.request_session.guest_decision.replace(taken_over);
                 }
                 self.set_session(session.clone());
                 Event::LogIn { session: session.id(), user: session.user_id() }.record();
@@ -148,12 +148,12 @@ impl Locals {
     }
 
     /// Ends a session that was created when its cookie could no longer be written.
-    pub(crate) async fn undo_if_finished(
+    pub(crate) async fn undo_if_response_started(
         &self,
         verb: &'static str,
         session: &Session,
     ) -> Result<(), Error> {
-        let refused = self.refuse_if_finished(verb);
+        let refused = self.refuse_if_response_started(verb);
         if refused.is_err() {
             self.auth().delete(session.id()).await?;
         }
@@ -177,7 +177,7 @@ impl Locals {
         before: Option<&SessionRecord>,
     ) -> Result<(Option<GuestRecord>, Option<String>), Error> {
         let before = before.and_then(|session| session.data.clone());
-        let (Some(merge), Some(guest)) = (self.resolution.auth.merge(), guest) else {
+        let (Some(merge), Some(guest)) = (self.request_session.auth.merge(), guest) else {
             return Ok((None, before));
         };
         match merge.session_data(&guest.record, before.as_deref()) {

@@ -39,7 +39,7 @@ impl Locals {
     /// removed: then end the session by
     /// [`invalidate_session`](crate::SessionManager::invalidate_session).
     pub async fn log_out(&self) -> Result<(), Error> {
-        self.refuse_if_finished("log_out")?;
+        self.refuse_if_response_started("log_out")?;
         self.refuse_unreadable().await?;
         let acting = self.get_session().await?.filter(|session| session.actor().is_some());
         let conflicting = self.conflicting_sessions().await?;
@@ -73,7 +73,7 @@ impl Locals {
     /// [`Error::Store`] if the store fails: some or all may have ended; try again.
     /// [`Error::ResponseStarted`] when no cookie can be written any more.
     pub async fn log_out_other_sessions(&self) -> Result<u64, Error> {
-        self.refuse_if_finished("log_out_other_sessions")?;
+        self.refuse_if_response_started("log_out_other_sessions")?;
         let Some(session) = self.get_session().await? else {
             return Ok(0);
         };
@@ -105,7 +105,7 @@ impl Locals {
     /// [`Error::Store`] if the store fails, or the row of the presented session cannot be read;
     /// [`Error::ResponseStarted`] when the cookie can no longer be removed.
     pub async fn log_out_everywhere(&self) -> Result<u64, Error> {
-        self.refuse_if_finished("log_out_everywhere")?;
+        self.refuse_if_response_started("log_out_everywhere")?;
         self.refuse_unreadable().await?;
         let session = self.get_session().await?;
         let (own, conflicting) = (self.own_sessions().await?, self.conflicting_sessions().await?);
@@ -133,27 +133,27 @@ impl Locals {
     fn logged_out(&self) {
         let is_known = self.is_known_browser();
         self.clear_session();
-        self.resolution.acting.has_ended();
+        self.request_session.impersonation.impersonation_ended();
         if is_known {
-            self.resolution.has_logged_out.set(true);
+            self.request_session.has_logged_out.set(true);
         }
     }
 
     /// Whether somebody may have been logged in here: the browser presented a cookie of a session,
     /// or this request has set one. A stranger's has nothing to forget.
     fn is_known_browser(&self) -> bool {
-        let has_cookie = match self.resolution.decision() {
+        let has_cookie = match self.request_session.decision() {
             Decision::Set(_) | Decision::Clear { after_set: true } => true,
             Decision::None | Decision::Clear { after_set: false } => false,
         };
-        has_cookie || self.resolution.presented != Presented::Nothing
+        has_cookie || self.request_session.presented != Presented::Nothing
     }
 
     /// Refuses to log out of a session that is there and cannot be read: it may be mended, and
     /// then it would live.
     async fn refuse_unreadable(&self) -> Result<(), Error> {
-        let is_unreadable =
-            self.resolution.resolve().await?.unreadable || self.has_unreadable_conflict().await?;
+        let is_unreadable = self.request_session.resolve().await?.unreadable
+            || self.has_unreadable_conflict().await?;
         let complaint = || StoreError::Corrupt("the session that is to be ended".to_owned());
         if is_unreadable { Err(complaint().into()) } else { Ok(()) }
     }
@@ -162,14 +162,14 @@ impl Locals {
     /// the one that was set since; and those from which they are impersonations, which come first.
     pub(super) async fn own_sessions(&self) -> Result<Vec<SessionId>, Error> {
         let presented = self.presented().await?;
-        let set = match self.resolution.decision() {
+        let set = match self.request_session.decision() {
             Decision::Set(chosen) => Some(chosen.session.clone()),
             Decision::None | Decision::Clear { .. } => None,
         };
         let conflicting = self.conflicting_sessions().await?;
         let mut own = with_actors(presented.iter().chain(conflicting).chain(&set));
-        let closed = self.resolution.resolve().await?;
-        for id in closed.closed.iter().chain(self.closed_conflicts().await?) {
+        let endable = self.request_session.resolve().await?;
+        for id in endable.endable.iter().chain(self.endable_conflicts().await?) {
             if !own.contains(id) {
                 own.push(*id);
             }

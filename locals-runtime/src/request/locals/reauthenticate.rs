@@ -29,7 +29,7 @@ impl Locals {
     /// recent login; [`Error::ResponseStarted`] when no cookie can be written any more;
     /// [`Error::Store`] if the store fails, and the token is the old one.
     pub async fn reauthenticate(&self) -> Result<Session, Error> {
-        self.refuse_if_finished("reauthenticate")?;
+        self.refuse_if_response_started("reauthenticate")?;
         let session = self.get_session().await?.ok_or(Error::Unauthenticated)?;
         self.refuse_while_acting().await?;
         let session = self.auth().reauthenticate(&session).await?;
@@ -41,6 +41,6 @@ impl Locals {
     /// Refuses what would give who acts as another user more than that.
     pub(crate) async fn refuse_while_acting(&self) -> Result<(), Error> {
         self.presented().await?;
-        self.resolution.acting.refuse().await
+        self.request_session.impersonation.refuse().await
     }
 }

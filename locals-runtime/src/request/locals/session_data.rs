@@ -2,7 +2,7 @@
 
 use crate::{
     model::{
-        data::{MOST, MOST_TRIES, SessionData, changed, too_busy},
+        data::{MAX_BYTES, MAX_WRITE_TRIES, SessionData, changed, too_busy},
         error::Error,
         record::DataChange,
     },
@@ -44,24 +44,25 @@ impl Locals {
         &self,
         mut change: impl FnMut(&mut D) -> R,
     ) -> Result<R, Error> {
-        self.resolution.auth.expect(UserType::of::<D::User>())?;
+        self.request_session.auth.expect(UserType::of::<D::User>())?;
         let mut session = self.get_session().await?.ok_or(Error::Unauthenticated)?;
-        let mut turn = self.auth().turn(session.id()).await;
-        let newest = turn.as_mut().and_then(|turn| turn.newer_than(session.record.data_revision));
+        let mut permit = self.auth().write_permit(session.id()).await;
+        let newest =
+            permit.as_mut().and_then(|permit| permit.newer_than(session.record.data_revision));
         if let Some(newest) = newest {
             session.record.data = Some(newest.data);
             session.record.data_revision = newest.revision;
         }
-        for _ in 0..MOST_TRIES {
-            let (data, result) = changed(session.record.data.as_deref(), &mut change, MOST)?;
+        for _ in 0..MAX_WRITE_TRIES {
+            let (data, result) = changed(session.record.data.as_deref(), &mut change, MAX_BYTES)?;
             let write = DataChange { replaces: session.record.data_revision, data };
             if self.auth().store().write_data(session.id(), &write).await? {
                 session.record.data_revision += 1;
-                if let Some(turn) = &mut turn {
-                    turn.has_written(session.id(), &write.data, session.record.data_revision);
+                if let Some(permit) = &mut permit {
+                    permit.has_written(session.id(), &write.data, session.record.data_revision);
                 }
                 session.record.data = Some(write.data);
-                self.resolution.written.replace(Some(Box::new(session.record)));
+                self.request_session.written.replace(Some(Box::new(session.record)));
                 return Ok(result);
             }
             let newer = self.auth().store().find(session.id()).await?;

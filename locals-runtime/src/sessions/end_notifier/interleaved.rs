@@ -17,7 +17,7 @@ use sync::{
     atomic::{AtomicBool, Ordering},
 };
 use tokio::sync::futures::Notified;
-use waiting::{Ending, Endings};
+use waiting::{EndNotifier, Ending};
 
 use crate::model::{session_id::SessionId, user_id::UserId};
 
@@ -45,7 +45,7 @@ impl Notify {
 /// The threads of this process, and what the store says.
 #[derive(Default)]
 struct Process {
-    endings: Endings,
+    end_notifier: EndNotifier,
     has_ended: AtomicBool,
 }
 
@@ -55,7 +55,7 @@ fn id(number: u8) -> SessionId {
 
 impl Process {
     fn of(&self, number: u8) -> Arc<Ending> {
-        self.endings.of(id(number), UserId::Integer(1), None)
+        self.end_notifier.of(id(number), UserId::Integer(1), None)
     }
 
     /// Waits as `Session::ended` does: first there, then the question, then the wait.
@@ -75,13 +75,13 @@ impl Process {
     /// Ends the session as `SessionManager` does: first in the store, then for those who wait.
     fn end(&self) {
         self.has_ended.store(true, Ordering::SeqCst);
-        self.endings.session_ended(id(1));
+        self.end_notifier.session_ended(id(1));
     }
 
     /// Ends it with all of its user.
     fn end_all(&self) {
         self.has_ended.store(true, Ordering::SeqCst);
-        self.endings.sessions_of_user_ended(&UserId::Integer(1), None);
+        self.end_notifier.sessions_of_user_ended(&UserId::Integer(1), None);
     }
 }
 

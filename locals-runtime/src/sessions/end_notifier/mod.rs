@@ -10,6 +10,6 @@ mod interleaved;
 mod tests;
 mod waiting;
 
+pub(crate) use waiting::EndNotifier;
 #[cfg(test)]
 pub(crate) use waiting::Ending;
-pub(crate) use waiting::Endings;

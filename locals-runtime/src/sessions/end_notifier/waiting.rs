@@ -18,7 +18,7 @@ use crate::model::{session_id::SessionId, user_id::UserId};
 
 /// The sessions that somebody waits for.
 #[derive(Default)]
-pub(crate) struct Endings(Arc<Mutex<Waiting>>);
+pub(crate) struct EndNotifier(Arc<Mutex<Waiting>>);
 
 /// Those sessions, and which of them end together: an end costs what it ends, however many wait.
 #[derive(Default)]
@@ -41,7 +41,7 @@ pub(crate) struct Ending {
     waiting: Weak<Mutex<Waiting>>,
 }
 
-impl Endings {
+impl EndNotifier {
     /// The end of a session, for as long as this is held.
     pub(crate) fn of(
         &self,
@@ -214,8 +214,8 @@ impl Drop for Ending {
     }
 }
 
-impl fmt::Debug for Endings {
+impl fmt::Debug for EndNotifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Endings").field("waiting", &self.waiting().sessions.len()).finish()
+        f.debug_struct("EndNotifier").field("waiting", &self.waiting().sessions.len()).finish()
     }
 }
