@@ -1,7 +1,7 @@
 //! For tests of apps that use `locals`: requests of logged-in users, and a test of the app's
 //! hygiene (feature `testing`).
 //!
-//! WritePermit the feature on where it is needed, in `[dev-dependencies]`:
+//! Turn the feature on where it is needed, in `[dev-dependencies]`:
 //!
 //! ```toml
 //! locals = { version = "0.1", features = ["testing"] }

@@ -36,7 +36,7 @@ pub struct BeforeRequest<F> {
 impl<T: AuthUser> Auth<T> {
     /// Runs `run` before the handlers inside, for `App::new().wrap(auth.before_request(run))`. What
     /// it decides holds for this very request: a user whom it logs in is logged in for the handlers,
-    /// and the cookie goes out with the response, whoever responder.
+    /// and the cookie goes out with the response, whoever answers.
     ///
     /// For other proofs of who somebody is, such as the cookie of a session library that the app
     /// used before, or a header that its proxy sets.

@@ -35,7 +35,7 @@ use crate::{
 };
 
 /// Lets only logged-in users into a scope, a resource or a service of files. Made by
-/// [`Auth::require_user`]; its options and its responder are those of `#[require_user]`.
+/// [`Auth::require_user`]; its options and its answers are those of `#[require_user]`.
 ///
 /// ```
 /// use std::time::Duration;
@@ -84,7 +84,7 @@ impl<T, C> Guard<T, C> {
         Self { auth, attribute, user: PhantomData }
     }
 
-    /// Where a browser is sent that requirements for a page and has no session. As
+    /// Where a browser is sent that asks for a page and has no session. As
     /// `#[require_user(redirect = "/login")]`.
     ///
     /// # Panics
@@ -182,7 +182,7 @@ where
     }
 }
 
-/// Reads the session and its user, which the handlers inside may ask for, and requirements the guard.
+/// Reads the session and its user, which the handlers inside may ask for, and asks the guard.
 ///
 /// Nothing of it holds the request when it returns: Actix changes it on its way in.
 async fn authorize(
@@ -204,7 +204,7 @@ async fn authorize(
     }
 }
 
-/// A response, with what the session requirements for.
+/// A response, with what the session asks for.
 pub(crate) async fn with_headers(
     mut response: ServiceResponse<BoxBody>,
     request_session: Option<Rc<RequestSession>>,

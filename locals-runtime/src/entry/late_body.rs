@@ -31,7 +31,7 @@ impl Refused {
     }
 }
 
-/// Requirements the guards once more when a piece of the body of a request, or its end, comes late. Where they
+/// Asks the guards once more when a piece of the body of a request, or its end, comes late. Where they
 /// refuse, an error takes its place.
 pub(crate) fn watch(request: &mut ServiceRequest, request_session: &Rc<RequestSession>) -> Refused {
     let refused = Refused::default();

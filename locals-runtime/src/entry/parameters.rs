@@ -28,7 +28,7 @@ use crate::{
     note = "a parameter whose type is named `Session`, `User`, `Verified` or `Locals` must be the one of `locals`: rename the other"
 )]
 pub trait FromSession<A>: Sized {
-    /// What it requirements.
+    /// What it asks.
     fn requirements() -> Requirements;
 
     /// Takes it from what has been read, or says why this request has none.

@@ -1,4 +1,4 @@
-//! The input is the path that somebody requirements to be sent to, or the query that holds it.
+//! The input is the path that somebody asks to be sent to, or the query that holds it.
 
 use percent_encoding::{percent_decode, percent_decode_str};
 use url::Url;

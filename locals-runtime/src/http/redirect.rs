@@ -217,7 +217,7 @@ impl FromRequest for SafeRedirect {
     }
 }
 
-/// 303 See Other, so that the browser requirements with GET, whatever it has sent.
+/// 303 See Other, so that the browser asks with GET, whatever it has sent.
 ///
 /// For a handler that gives back a redirect in one case and a page in another.
 impl From<SafeRedirect> for HttpResponse {
@@ -251,7 +251,7 @@ fn has_next(page: &str) -> bool {
     form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "next")
 }
 
-/// Whether a browser that requirements for `wanted` and is sent to `page` would ask for the same again.
+/// Whether a browser that asks for `wanted` and is sent to `page` would ask for the same again.
 /// `page` and `wanted` are paths with or without a query.
 pub(crate) fn leads_back(page: &str, wanted: &str) -> bool {
     let path = |text: &str| {
@@ -267,7 +267,7 @@ pub(crate) fn leads_back(page: &str, wanted: &str) -> bool {
 impl Responder for SafeRedirect {
     type Body = BoxBody;
 
-    /// 303 See Other, so that the browser requirements with GET, whatever it has sent.
+    /// 303 See Other, so that the browser asks with GET, whatever it has sent.
     fn respond_to(self, _: &HttpRequest) -> HttpResponse {
         self.into()
     }

@@ -11,7 +11,7 @@ use crate::model::{
 /// A question to a user's row.
 type Question<T> = dyn Fn(&T) -> bool + Send + Sync;
 
-/// What an app requirements of its users' rows.
+/// What an app asks of its users' rows.
 pub(crate) struct AccountRules<T> {
     pub active: Option<Arc<Question<T>>>,
     pub impersonators: Option<Arc<Question<T>>>,
@@ -38,7 +38,7 @@ pub(crate) enum AccountDenial {
 }
 
 impl AccountStatus {
-    /// That of all sessions, where the app requirements nothing.
+    /// That of all sessions, where the app asks nothing.
     pub(crate) const GOOD: Self = Self { denial: None, may_impersonate: true, credential: None };
 }
 

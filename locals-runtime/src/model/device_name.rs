@@ -14,7 +14,7 @@ const LONGEST_PRODUCT: usize = 30;
 /// It is a guess from what the client says of itself, and anybody can say anything: show it to
 /// people, and decide nothing by it. It has at most 60 characters, none of them a control
 /// character or of a meaning to HTML. Versions are left out, since they change while the device
-/// stays the same. Safari on an iPad that requirements for desktop pages cannot be told from one on a Mac.
+/// stays the same. Safari on an iPad that asks for desktop pages cannot be told from one on a Mac.
 ///
 /// ```
 /// use locals::device_name;

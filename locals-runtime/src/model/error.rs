@@ -57,7 +57,7 @@ pub enum Error {
     InactiveUser,
 
     /// The user logged in too long ago for this. 401 with the code `reauthenticate`; in a browser,
-    /// a redirect to the page that requirements for the password again.
+    /// a redirect to the page that asks for the password again.
     #[error("logged in too long ago")]
     NotRecent,
 

@@ -48,7 +48,7 @@ impl LogInOptions {
     }
 
     /// When the user proved who they are, if that was before now, such as for a session that is made
-    /// in exchange for one of another kind: what requirements for a recent login then requirements for another proof.
+    /// in exchange for one of another kind: what asks for a recent login then asks for another proof.
     /// A time to come counts as now, if it is at most a minute away; a later one counts as long ago
     /// (as 1970), because the clock that showed it was wrong.
     pub fn authenticated_at(self, time: Timestamp) -> Self {

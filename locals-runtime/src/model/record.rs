@@ -360,7 +360,7 @@ impl GuestRecord {
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum SessionState {
-    /// SessionTransaction its active period: using it writes nothing.
+    /// Within its active period: using it writes nothing.
     Active,
     /// Past its active period: using it renews it.
     Idle,

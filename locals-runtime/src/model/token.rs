@@ -28,7 +28,7 @@ pub(crate) fn salt() -> Result<[u8; SECRET_BYTES], Error> {
 ///
 /// The first 16 bytes are the session's public [id](SessionId). The other 32 are a secret, of
 /// which the store keeps only a [hash](Self::secret_hash). 256 random bits are twice what OWASP
-/// ASVS 5.0 §7.2.3 requirements for.
+/// ASVS 5.0 §7.2.3 asks for.
 ///
 /// `Debug` shows the id alone; comparison takes constant time.
 #[derive(Clone)]

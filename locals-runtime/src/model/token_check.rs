@@ -1,4 +1,4 @@
-//! Whether a token opens a stored session, and what its use requirements for: a pure decision of
+//! Whether a token opens a stored session, and what its use asks for: a pure decision of
 //! (settings, record, token, now).
 
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::model::{
     token::{SessionToken, TokenDomain},
 };
 
-/// What a use of a session requirements for.
+/// What a use of a session asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TokenCheck {
     pub state: SessionState,

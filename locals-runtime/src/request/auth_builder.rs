@@ -139,7 +139,7 @@ impl<T: AuthUser> AuthBuilder<T> {
 
     /// The page where people log in, as a path of this app; it may have a query, without a `next`.
     ///
-    /// A browser that requirements for a page and has no session is sent there with 303, and with the page
+    /// A browser that asks for a page and has no session is sent there with 303, and with the page
     /// it wanted as `?next=`; see [`Locals::return_to`](crate::Locals::return_to). Everything else
     /// is answered 401. None by default. `#[require_user(redirect = "..")]` names another one for
     /// one handler.
@@ -148,16 +148,16 @@ impl<T: AuthUser> AuthBuilder<T> {
         self
     }
 
-    /// The page where people give their password again, for what requirements for a recent login. The
+    /// The page where people give their password again, for what asks for a recent login. The
     /// login page by default.
     pub fn reauthentication_page(mut self, path: impl Into<String>) -> Self {
         self.error_responder.reauthentication_page = Some(path.into());
         self
     }
 
-    /// The app's own responder to what `locals` refuses: the one place to change their form.
+    /// The app's own answers to what `locals` refuses: the one place to change their form.
     ///
-    /// The function is asked for every [`Error`] that an annotated handler or a guard responder.
+    /// The function is asked for every [`Error`] that an annotated handler or a guard answers.
     /// What it gives is sent: with its status, or with that of the error where it says 200. With
     /// `None` it leaves the answer to `locals`: a redirect or a small page for people, a problem of
     /// RFC 9457 for programs.
@@ -195,7 +195,7 @@ impl<T: AuthUser> AuthBuilder<T> {
     /// How many sessions a user has at most; the oldest end when there are more. Of logins at once
     /// exactly the newest remain, so that one may find its own session ended. For that each login reads
     /// the ids and times of its user's sessions, before and after it. 100 by default
-    /// (OWASP ASVS 5.0 §7.1.2 requirements for a limit that is written down).
+    /// (OWASP ASVS 5.0 §7.1.2 asks for a limit that is written down).
     pub fn max_sessions(mut self, most: usize) -> Self {
         self.settings.max_sessions = Some(most);
         self
@@ -326,7 +326,7 @@ impl<T: AuthUser> AuthBuilder<T> {
     ///
     /// For accounts that are switched off, locked or deleted by a mark. Their sessions stay in the
     /// store, and work again when the account does. The function is asked with the row of every
-    /// session that is read, so a session is always read with its user then, also where a handler requirements
+    /// session that is read, so a session is always read with its user then, also where a handler asks
     /// for the session alone.
     ///
     /// ```

@@ -22,7 +22,7 @@ use crate::{
 /// Why a request does not reach its handler.
 #[derive(Debug)]
 pub enum Refusal {
-    /// Refused. A browser that requirements for a page is sent to this one, if there is one.
+    /// Refused. A browser that asks for a page is sent to this one, if there is one.
     Error(Error, Option<&'static str>),
     /// Logged in already: sent on to this page.
     LoggedIn(&'static str),
@@ -37,7 +37,7 @@ impl From<Error> for Refusal {
 /// An app's own answer to an error; `None` leaves it to `locals`.
 pub(crate) type CustomResponse = dyn Fn(&HttpRequest, &Error) -> Option<HttpResponse> + Send + Sync;
 
-/// The responder of an app, as its `Auth` was built.
+/// The answers of an app, as its `Auth` was built.
 #[derive(Clone, Default)]
 pub(crate) struct ErrorResponder {
     /// Where a browser is sent that needs to log in.
@@ -141,7 +141,7 @@ fn is_read(request: &HttpRequest) -> bool {
     matches!(*request.method(), Method::GET | Method::HEAD)
 }
 
-/// Whether this request would be sent to the page that it requirements for, for ever. Says so to those who
+/// Whether this request would be sent to the page that it asks for, for ever. Says so to those who
 /// read the logs.
 fn leads_back(request: &HttpRequest, page: &str) -> bool {
     let wanted = request.uri().path_and_query().map_or("/", |wanted| wanted.as_str());
@@ -173,7 +173,7 @@ fn log_refusal(request: &HttpRequest, session: Option<&Session>, error: &Error) 
 }
 
 /// Whether a browser shows the answer to a person, as it says itself (W3C Fetch Metadata §2), or
-/// as an older one requirements for.
+/// as an older one asks for.
 fn is_person(headers: &HeaderMap) -> bool {
     let says = |name, value: &str| headers.get(name).map(|found| found == value);
     says("sec-fetch-mode", "navigate")

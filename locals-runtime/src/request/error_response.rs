@@ -1,4 +1,4 @@
-//! How an error responder by itself, and what it logs.
+//! How an error answers by itself, and what it logs.
 
 use actix_web::{
     HttpResponse, ResponseError,
@@ -26,7 +26,7 @@ impl ResponseError for Error {
             StatusCode::SERVICE_UNAVAILABLE => {
                 response.insert_header((header::RETRY_AFTER, self.retry_after()))
             }
-            // RFC 9110 §15.5.2 requirements for a challenge; no registered scheme names a cookie.
+            // RFC 9110 §15.5.2 asks for a challenge; no registered scheme names a cookie.
             StatusCode::UNAUTHORIZED => {
                 response.insert_header((header::WWW_AUTHENTICATE, "Session"))
             }

@@ -109,7 +109,7 @@ impl ResolvedSession {
 /// A guard around the handlers: whether what was found may go on.
 type Guard = dyn Fn(&ResolvedSession) -> Result<(), Refusal>;
 
-/// The request_session that a guard around a scope has begun, among the extensions of the request.
+/// The resolution that a guard around a scope has begun, among the extensions of the request.
 struct SharedRequestSession(Rc<RequestSession>);
 
 impl RequestSession {
@@ -281,7 +281,7 @@ impl RequestSession {
         Box::pin(read).await.cloned()
     }
 
-    /// Requirements this guard too when the session is read again.
+    /// Asks this guard too when the session is read again.
     pub(crate) fn guarded_by(&self, guard: Rc<Guard>) {
         self.guards.borrow_mut().push(guard);
     }
@@ -293,7 +293,7 @@ impl RequestSession {
         self.read_at.get().is_some_and(|read| now < read || now.since(read) > STALE_AFTER)
     }
 
-    /// Reads the presented session and its user again, and requirements the guards around once more.
+    /// Reads the presented session and its user again, and asks the guards around once more.
     pub(crate) async fn read_again(&self) -> Result<(), Refusal> {
         let read = Rc::new(Box::pin(self.read()).await?);
         self.read_again.replace(Some(read));
@@ -320,7 +320,7 @@ impl RequestSession {
         Ok(!is_seen)
     }
 
-    /// Requirements the guards around of what has been read last.
+    /// Asks the guards around of what has been read last.
     fn ask_guards(&self) -> Result<(), Refusal> {
         let guards = self.guards.borrow().clone();
         let found = self.resolved().unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use crate::request::user_type::UserType;
 
-/// What a parameter requirements of the session before the handler runs.
+/// What a parameter asks of the session before the handler runs.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Requirements {
     pub(crate) session: bool,

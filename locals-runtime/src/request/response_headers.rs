@@ -72,7 +72,7 @@ impl ResponseHeaders {
     }
 }
 
-/// Gives a response what the session requirements for, once.
+/// Gives a response what the session asks for, once.
 pub(crate) async fn write_headers(
     request_session: &RequestSession,
     request: &HttpRequest,
@@ -81,7 +81,7 @@ pub(crate) async fn write_headers(
     ResponseHeaders::of(request_session, || RequestHead::of(request)).await.put(headers);
 }
 
-/// The error of a service inside, whose response gets what the session requirements for.
+/// The error of a service inside, whose response gets what the session asks for.
 ///
 /// Middleware outside that looks for an error of the app finds it by [`error`](Self::error).
 pub struct ErrorWithHeaders {

@@ -162,7 +162,7 @@ impl RequestSession {
 /// What a response says of a cookie.
 enum CookieWrite {
     Removal,
-    /// The token, and how long the browser keeps it; until it is endable if nothing is said.
+    /// The token, and how long the browser keeps it; until it is closed if nothing is said.
     Of(SessionToken, Option<Duration>),
 }
 

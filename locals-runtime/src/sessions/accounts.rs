@@ -23,10 +23,10 @@ pub(crate) struct StoredSession {
 
 /// The accounts of an app whose type of user is not known where they are asked.
 pub(crate) trait Accounts: Send + Sync {
-    /// Reads a session, and requirements its user's row.
+    /// Reads a session, and asks its user's row.
     fn find(&self, id: SessionId) -> StoreFuture<'_, Option<StoredSession>>;
 
-    /// Requirements the row of a user about sessions of theirs; those of a user who is gone are left out.
+    /// Asks the row of a user about sessions of theirs; those of a user who is gone are left out.
     fn judge<'a>(
         &'a self,
         user: &'a UserId,

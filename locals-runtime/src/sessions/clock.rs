@@ -143,7 +143,7 @@ mod tests {
 
     use super::*;
 
-    /// Counts how often a future requirements to be looked at.
+    /// Counts how often a future asks to be looked at.
     #[derive(Default)]
     struct Woken(AtomicUsize);
 

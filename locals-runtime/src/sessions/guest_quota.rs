@@ -1,4 +1,4 @@
-//! Whether a store has quota for one more guest, without a question for each of them.
+//! Whether a store has room for one more guest, without a question for each of them.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -9,7 +9,7 @@ use crate::model::{settings::GUEST_COUNT_LASTS, time::Timestamp};
 /// How many guests there are, as far as this process knows: those that were counted, with those that
 /// it has added since and without those that it has ended.
 ///
-/// SessionTransaction a process there are never more than there may be. Others may add as many more as they do
+/// Within a process there are never more than there may be. Others may add as many more as they do
 /// between two counts.
 #[derive(Debug, Default)]
 pub(crate) struct GuestQuota {
@@ -30,7 +30,7 @@ struct State {
     guests: Option<u64>,
     /// Those that are being written: a count may or may not find them.
     pending: u64,
-    /// All that were ever given a slot here.
+    /// All that were ever given a place here.
     found_session: u64,
     /// There may be fewer than `guests`, because it is not known whether all of them were written or
     /// seen twice: a full store is counted once more before it is said to be.
@@ -72,7 +72,7 @@ impl FirstCount<'_> {
 }
 
 impl GuestQuota {
-    /// Gives a slot to one more guest, if there are fewer than `most`.
+    /// Gives a place to one more guest, if there are fewer than `most`.
     pub(crate) fn enter(&self, now: Timestamp, most: u64) -> QuotaCheck<'_> {
         let mut state = self.state();
         match state.guests.filter(|_| is_within(state.counted_at, now)) {
@@ -128,7 +128,7 @@ impl GuestQuota {
     }
 }
 
-/// A slot for a guest who is about to be written.
+/// A place for a guest who is about to be written.
 #[derive(Debug)]
 pub(crate) struct GuestSlot<'a> {
     quota: &'a GuestQuota,
@@ -274,7 +274,7 @@ mod tests {
         quota.release_one();
         free(quota.enter(at(60), 2)).take();
         free(quota.enter(at(60), 2)).take();
-        assert!(is_full(&quota.enter(at(60), 2)), "none that was not counted leaves quota");
+        assert!(is_full(&quota.enter(at(60), 2)), "none that was not counted leaves room");
     }
 
     fn first_count(quota: QuotaCheck<'_>) -> FirstCount<'_> {

@@ -66,7 +66,7 @@ impl ImpersonationGuard {
         self.set_session_is_acting(false);
     }
 
-    /// Requirements the store if nobody has asked yet.
+    /// Asks the store if nobody has asked yet.
     async fn is_acting(&self) -> Result<bool, StoreError> {
         if self.in_set.load(Ordering::Relaxed) {
             return Ok(true);

@@ -50,7 +50,7 @@ impl SessionManager {
         for record in list {
             let Some(state) = lifecycle::state(&record, now) else { continue };
             let actor = match self.actor(&record).await {
-                // As one who requirements with its token is told.
+                // As one who asks with its token is told.
                 Err(StoreError::Corrupt(cause)) => {
                     Event::RowUnreadable { cause: &cause }.record();
                     continue;

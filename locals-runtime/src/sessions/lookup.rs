@@ -22,7 +22,7 @@ use crate::{
     },
 };
 
-/// A living session, and what its use requirements for.
+/// A living session, and what its use asks for.
 #[derive(Debug)]
 pub(crate) struct FoundSession {
     pub session: Session,

@@ -57,7 +57,7 @@ impl SessionManager {
         Ok(is_renewed)
     }
 
-    /// Writes the renewal that a session found without a request requirements for.
+    /// Writes the renewal that a session found without a request asks for.
     pub(crate) async fn persist_renewal(
         &self,
         found: Option<FoundSession>,

@@ -216,7 +216,7 @@ pub struct SessionInfo {
     pub user_agent: Option<String>,
     /// The network address that logged in.
     pub address: Option<String>,
-    /// Whether it is the session of the request that requirements.
+    /// Whether it is the session of the request that asks.
     pub is_current: bool,
 }
 

@@ -13,7 +13,7 @@ use crate::{
 /// A condition on the user of a session: a role, a confirmed address, a recent login.
 ///
 /// It is a type without values. A handler that takes [`Verified<Account, IsAdmin>`](Verified) runs
-/// only for users who meet it, and so does every function that requirements for a
+/// only for users who meet it, and so does every function that asks for a
 /// `&Verified<Account, IsAdmin>`, however deep in the app.
 ///
 /// ```

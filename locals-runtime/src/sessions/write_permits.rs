@@ -1,4 +1,4 @@
-//! Those who write the data of one session, or one guest, in this process take permits.
+//! Those who write the data of one session, or one guest, in this process take turns.
 //!
 //! The revision that a write names keeps writes from being lost, also between processes. Alone, it lets
 //! all but one of those who write at once try again, and again. So within a process each waits for the one
@@ -18,10 +18,10 @@ use crate::{
     sessions::clock::{Clock, SystemClock},
 };
 
-/// How long one may have the permit while others wait. Then the first of those goes on, and the revision
+/// How long one may have the turn while others wait. Then the first of those goes on, and the revision
 /// decides between the two: a store may not answer, or a handler not go on.
 ///
-/// It is no limit of the whole wait. Were those at the end of a long queue to write without a permit, they
+/// It is no limit of the whole wait. Were those at the end of a long queue to write without a turn, they
 /// would all write at once.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -32,26 +32,26 @@ pub(crate) struct WritePermits(Arc<Mutex<State>>);
 #[derive(Default)]
 struct State {
     queues: HashMap<SessionId, Queue>,
-    /// How many permits there were, of all queues.
+    /// How many turns there were, of all queues.
     count: u64,
 }
 
 /// Who writes the data of one session or guest, and who waits for it.
 struct Queue {
-    /// The number of the permit that counts.
+    /// The number of the turn that counts.
     permit: u64,
     /// Those who wait, in the order in which they came.
     waiting: VecDeque<oneshot::Sender<WritePermit>>,
 }
 
-/// Data as the last who had the permit has written them.
+/// Data as the last who had the turn has written them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LatestData {
     pub data: String,
     pub revision: i64,
 }
 
-/// The permit of one who writes. When it is dropped, the next one has it.
+/// The turn of one who writes. When it is dropped, the next one has it.
 pub(crate) struct WritePermit {
     permits: WritePermits,
     id: SessionId,
@@ -63,7 +63,7 @@ pub(crate) struct WritePermit {
 }
 
 impl WritePermits {
-    /// Waits for the permit to write to this session or guest.
+    /// Waits for the turn to write to this session or guest.
     pub(crate) async fn take(&self, id: SessionId, clock: &dyn Clock) -> Option<WritePermit> {
         // Also where the clock of the app stands still nobody waits for ever.
         self.take_by(id, [clock, &SystemClock]).await
@@ -87,13 +87,13 @@ impl WritePermits {
             // A clock that was set back ends the waiting, too.
             let is_over = clocks.iter().zip(until).any(|(clock, until)| clock.now() >= until);
             if let Some(current) = current.filter(|_| is_over) {
-                // Does nothing if the permit has moved meanwhile.
+                // Does nothing if the turn has moved meanwhile.
                 self.hand_on(id, current, None);
             }
         }
     }
 
-    /// The permit, if nobody has it, or else a place in the queue.
+    /// The turn, if nobody has it, or else a place in the queue.
     fn enter(&self, id: SessionId) -> Result<WritePermit, oneshot::Receiver<WritePermit>> {
         let mut state = self.state();
         let State { queues, count } = &mut *state;
@@ -116,12 +116,12 @@ impl WritePermits {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The number of the permit that counts.
+    /// The number of the turn that counts.
     fn current(&self, id: SessionId) -> Option<u64> {
         self.state().queues.get(&id).map(|queue| queue.permit)
     }
 
-    /// Gives the permit after this one to the first who waits, with what was written, unless this one does
+    /// Gives the turn after this one to the first who waits, with what was written, unless this one does
     /// not count any more.
     fn hand_on(&self, id: SessionId, mut number: u64, mut latest: Option<LatestData>) {
         while let Some((next, following)) = self.next(id, number) {
@@ -139,8 +139,8 @@ impl WritePermits {
         }
     }
 
-    /// Who is next after the permit of this number, and the number of theirs; `None`, and nobody has the
-    /// permit any more, if nobody waits.
+    /// Who is next after the turn of this number, and the number of theirs; `None`, and nobody has the
+    /// turn any more, if nobody waits.
     fn next(&self, id: SessionId, number: u64) -> Option<(oneshot::Sender<WritePermit>, u64)> {
         let mut state = self.state();
         let State { queues, count } = &mut *state;
@@ -234,7 +234,7 @@ mod tests {
         Box::pin(permits.take_by(id, [clock, clock]))
     }
 
-    /// Whose permit it is at once.
+    /// Whose turn it is at once.
     fn permit(permits: &WritePermits, id: SessionId, clock: &ManualClock) -> WritePermit {
         let Poll::Ready(Some(permit)) = poll(&mut take(permits, id, clock)) else {
             panic!("somebody has the permit")
@@ -294,7 +294,7 @@ mod tests {
                 first.has_written(ONE, "1", 1);
                 let mut first = Some(first);
                 if is_given {
-                    // The first of them has been given the permit, and has not seen it yet.
+                    // The first of them has been given the turn, and has not seen it yet.
                     first = None;
                 }
                 for (number, waiting) in waiting.iter_mut().enumerate() {
@@ -348,7 +348,7 @@ mod tests {
         assert!(waiting.iter_mut().rev().take(4).all(|waiting| poll(waiting).is_pending()));
         let first = is_ready(&mut waiting.remove(0)).expect("it has waited long enough");
         assert!(waiting.iter_mut().all(|waiting| poll(waiting).is_pending()));
-        // What was held up has no permit to hand on any more.
+        // What was held up has no turn to hand on any more.
         drop(hung);
         assert!(waiting.iter_mut().all(|waiting| poll(waiting).is_pending()));
         drop(first);

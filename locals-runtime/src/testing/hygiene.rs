@@ -48,7 +48,7 @@ pub struct Hygiene {
     pub log_out: Probe,
     /// A request that this user may send, and a stranger may not. `GET /me` by default.
     pub protected: Probe,
-    /// The page that requirements people to log in, if it is told where to go then by `?next=`. None by
+    /// The page that asks people to log in, if it is told where to go then by `?next=`. None by
     /// default. With it, the same `next` is tried on the page, in the query of
     /// [`log_in`](Self::log_in), and in its form or JSON.
     pub login_page: Option<String>,

@@ -21,7 +21,7 @@ pub(crate) struct CookieScope {
     pub is_partitioned: bool,
 }
 
-/// The other scopes in which a browser that requirements `host` for `path` may hold a cookie of this name, the
+/// The other scopes in which a browser that asks `host` for `path` may hold a cookie of this name, the
 /// likeliest first: those that differ from `own` in one respect before those that differ in two, and
 /// later those of a path that few apps would choose.
 ///

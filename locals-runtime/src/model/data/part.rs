@@ -49,7 +49,7 @@ pub(super) enum Kind {
     Other,
 }
 
-/// How a type requirements for an object.
+/// How a type asks for an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Asked {
     /// As a struct.

@@ -16,8 +16,8 @@ impl Locals {
     /// The request, and those that follow from this browser, have a session of that user, in which
     /// [`Session::actor`] says who really acts. It ends with
     /// [`stop_impersonating`](Self::stop_impersonating), with any end of the session from which it
-    /// was begun, and when the browser is endable. It never counts as a recent login, so what requirements
-    /// for one stays endable. The user sees it in the list of their sessions, with its actor.
+    /// was begun, and when the browser is closed. It never counts as a recent login, so what asks
+    /// for one stays closed. The user sees it in the list of their sessions, with its actor.
     ///
     /// Who may do this is for the app to check before, or to say once for all by
     /// [`AuthBuilder::impersonators`](crate::AuthBuilder::impersonators).

@@ -58,7 +58,7 @@ impl Locals {
     }
 
     /// As [`log_in`](Self::log_in), with options: whether the browser keeps the session when it is
-    /// endable, and how long the session lives.
+    /// closed, and how long the session lives.
     ///
     /// ```
     /// # use locals::{AuthUser, Error, Locals, LogInOptions};

@@ -39,7 +39,7 @@ fn all_who_wait_for_a_session_are_told_whenever_they_began() {
     assert!(waiting.poll(&mut context).is_ready());
     assert!(has_come(&second), "an end between the question and the wait counts");
     assert!(!has_come(&other));
-    assert!(!has_come(&of(&end_notifier, 1)), "who begins now requirements the store first");
+    assert!(!has_come(&of(&end_notifier, 1)), "who begins now asks the store first");
 }
 
 #[test]

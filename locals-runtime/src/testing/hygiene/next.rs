@@ -21,7 +21,7 @@ const HARMLESS: &str = "/hygiene-check";
 /// Where an app may read `next` from.
 #[derive(Debug, Clone, Copy)]
 enum Place<'a> {
-    /// The query of the login page, when a user requirements for it who is logged in.
+    /// The query of the login page, when a user asks for it who is logged in.
     Page { page: &'a str, token: &'a str },
     /// The query of the login.
     Query,
