@@ -2,7 +2,10 @@
 
 use actix_web::http::header::{COOKIE, HeaderMap, HeaderValue};
 
-use super::{lines, stripped, token::is_token};
+use super::{
+    input::{lines, stripped},
+    token::is_token,
+};
 use crate::http::cookie::{CookieConfig, Presented, SessionCookie};
 
 /// The cookie is found exactly where a plain reading of the pairs finds it, and a token stands in

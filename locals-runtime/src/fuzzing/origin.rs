@@ -5,7 +5,7 @@ use actix_web::http::{
     header::{HeaderMap, HeaderName, HeaderValue},
 };
 
-use super::{lines, stripped};
+use super::input::{lines, stripped};
 use crate::http::origin::OriginPolicy;
 
 struct Rule {

@@ -2,8 +2,14 @@
 
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
-use super::{Dialect, SqlStore, Value, names::quoted};
-use crate::model::{error::StoreError, user::AuthUser};
+use crate::{
+    model::{error::StoreError, user::AuthUser},
+    store::sql::{
+        driver::{Dialect, Value},
+        names::quoted,
+        store::SqlStore,
+    },
+};
 
 /// A column as the catalogue describes it.
 #[derive(Debug)]

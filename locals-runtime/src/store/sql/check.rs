@@ -4,23 +4,27 @@ use std::any::TypeId;
 
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
-use super::{
-    Dialect, ReadRow, SqlStore, Value,
-    catalogue::CatalogueReader,
-    dialect::Rights,
-    failure::{is_outage, is_refused},
-    guest_values, hash_value, id_value, integer,
-    migrate::find,
-    names::guests_of,
-    overwrite_values, time, token_values, unreadable_user,
-};
-use crate::model::{
-    error::StoreError,
-    hashes::SecretHash,
-    record::{GuestRecord, SessionRecord, TokenChange},
-    session_id::SessionId,
-    time::Timestamp,
-    user::AuthUser,
+use crate::{
+    model::{
+        error::StoreError,
+        hashes::SecretHash,
+        record::{GuestRecord, SessionRecord, TokenChange},
+        session_id::SessionId,
+        time::Timestamp,
+        user::AuthUser,
+    },
+    store::sql::{
+        catalogue::CatalogueReader,
+        dialect::Rights,
+        driver::{Dialect, Value},
+        failure::{is_outage, is_refused},
+        migrate::find,
+        names::guests_of,
+        record::{guest_values, hash_value, id_value, integer, time, token_values},
+        sessions::overwrite_values,
+        store::{ReadRow, SqlStore},
+        with_user::unreadable_user,
+    },
 };
 
 impl<D: Dialect, T: AuthUser> SqlStore<D, T> {

@@ -5,11 +5,13 @@ use std::future::Future;
 use sqlx::{Arguments, Encode, Row, SqlStr, Type, error::BoxDynError};
 use uuid::Uuid;
 
-use super::dialect::{Sql, UuidForm};
-use crate::model::{
-    error::StoreError,
-    record::Rotation,
-    user_id::{UserId, UserIdKind},
+use crate::{
+    model::{
+        error::StoreError,
+        record::Rotation,
+        user_id::{UserId, UserIdKind},
+    },
+    store::sql::dialect::{Sql, UuidForm},
 };
 
 /// A database that [`SqlStore`](super::SqlStore) speaks: `sqlx::Sqlite`, `sqlx::Postgres` or

@@ -2,6 +2,11 @@
 
 use sqlx::error::DatabaseError;
 
+/// An outage: what was asked took too long.
+pub(super) fn timed_out(what: &str) -> sqlx::Error {
+    sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, what))
+}
+
 /// What helps against an error of a statement of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Remedy {

@@ -5,14 +5,17 @@ use std::time::Duration;
 use sqlx::{AssertSqlSafe, Connection, SqlSafeStr};
 use tokio::time::sleep;
 
-use super::{
-    Dialect, SqlStore,
-    catalogue::CatalogueReader,
-    failure::{is_locked, is_refused},
-    names::guests_of,
-    tables::{FoundSchema, Schema},
+use crate::{
+    model::{error::StoreError, user::AuthUser},
+    store::sql::{
+        catalogue::CatalogueReader,
+        driver::Dialect,
+        failure::{is_locked, is_refused},
+        names::guests_of,
+        store::SqlStore,
+        tables::{FoundSchema, Schema},
+    },
 };
-use crate::model::{error::StoreError, user::AuthUser};
 
 /// How often a migration tries to find a moment in which nobody else is in its way, and how long it
 /// leaves the others alone in between.

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use super::dialect::Sql;
 use crate::model::user::AuthUser;
 
 /// The names of one app, as statements take them: quoted, so that none can be anything but a name.
@@ -30,16 +29,16 @@ pub fn guests_of(sessions: &str) -> Cow<'_, str> {
 const DEFAULT_SESSIONS: &str = "user_sessions";
 
 impl Names {
-    pub fn of<T: AuthUser>(sql: &Sql) -> Self {
+    pub fn of<T: AuthUser>(quote: char) -> Self {
         let guests = guests_of(T::SESSIONS);
         Self {
-            users: quoted(T::TABLE, sql.quote),
-            user_id: quoted_part(T::ID_COLUMN, sql.quote),
-            sessions: quoted(T::SESSIONS, sql.quote),
+            users: quoted(T::TABLE, quote),
+            user_id: quoted_part(T::ID_COLUMN, quote),
+            sessions: quoted(T::SESSIONS, quote),
             sessions_base: base(T::SESSIONS).to_owned(),
             guests_base: base(&guests).to_owned(),
-            guests: quoted(&guests, sql.quote),
-            quote: sql.quote,
+            guests: quoted(&guests, quote),
+            quote,
         }
     }
 
@@ -103,10 +102,9 @@ fn base(table: &str) -> &str {
     table.rsplit_once('.').map_or(table, |(_, name)| name)
 }
 
-#[cfg(all(test, feature = "sqlite"))]
+#[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::sql::dialect::SQLITE;
 
     struct Staff;
 
@@ -124,7 +122,7 @@ mod tests {
 
     #[test]
     fn a_name_is_quoted_and_never_read_as_a_placeholder() {
-        let names = Names::of::<Staff>(&SQLITE);
+        let names = Names::of::<Staff>('"');
         let filled =
             names.fill("{columns} FROM {users} WHERE {user_id} = ?", &[("columns", "{x}")]);
         assert_eq!(filled, r#"{x} FROM "st""aff" WHERE "{users}" = ?"#);
@@ -132,7 +130,7 @@ mod tests {
 
     #[test]
     fn the_names_of_indexes_and_guests_follow_that_of_the_sessions() {
-        let names = Names::of::<Staff>(&SQLITE);
+        let names = Names::of::<Staff>('"');
         let filled =
             names.fill("{sessions_by_user} ON {sessions}, {guests_by_expiry} ON {guests}", &[]);
         assert_eq!(

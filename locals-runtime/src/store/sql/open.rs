@@ -1,14 +1,13 @@
 //! How a pool is opened for sessions.
 
-use std::{str::FromStr, time::Duration};
+use std::str::FromStr;
 
 use sqlx::pool::PoolOptions;
 
-use super::{Dialect, SqlStore};
-use crate::model::{error::StoreError, user::AuthUser};
-
-/// How long a request waits for a connection, and for a statement.
-pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+use crate::{
+    model::{error::StoreError, user::AuthUser},
+    store::sql::{driver::Dialect, settings::TIMEOUT, store::SqlStore},
+};
 
 /// How many connections a pool has at most, unless the app says otherwise: as by default in the driver.
 const CONNECTIONS: u32 = 10;
@@ -19,7 +18,7 @@ const CONNECTIONS: u32 = 10;
 fn options<D: Dialect>(connections: u32) -> PoolOptions<D> {
     PoolOptions::new()
         .max_connections(connections)
-        .acquire_timeout(PATIENCE)
+        .acquire_timeout(TIMEOUT)
         .test_before_acquire(false)
 }
 
@@ -88,7 +87,7 @@ impl<T: AuthUser> SqlStore<sqlx::Sqlite, T> {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
-            .busy_timeout(PATIENCE);
+            .busy_timeout(TIMEOUT);
         let options = if is_in_memory {
             // Each connection would be a database of its own, and gone with it.
             options(1).idle_timeout(None).max_lifetime(None)

@@ -10,11 +10,13 @@ use std::time::Duration;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row, postgres::PgConnectOptions};
 use tokio::time::timeout;
 
-use super::{
-    failure::{POOLER, Remedy, remedy},
-    open::PATIENCE,
+use crate::{
+    model::error::StoreError,
+    store::sql::{
+        failure::{POOLER, Remedy, remedy},
+        settings::TIMEOUT,
+    },
 };
-use crate::model::error::StoreError;
 
 /// How connections to the server behave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +29,7 @@ pub enum Sharing {
 }
 
 /// How long a question may take whose answer may have to wait for another connection.
-const MOMENT: Duration = Duration::from_millis(500);
+const ANSWER_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// How often two connections take turns: a pooler may have several connections to the server.
 const ROUNDS: usize = 3;
@@ -54,7 +56,7 @@ pub async fn examine(options: &PgConnectOptions) -> Result<Sharing, StoreError> 
         Ok(true) => Err(StoreError::Schema(POOLER.to_owned())),
         Err(error) => Err(error.into()),
     };
-    let _ = timeout(MOMENT, async {
+    let _ = timeout(ANSWER_TIMEOUT, async {
         let _ = one.close().await;
         let _ = other.close().await;
     })
@@ -68,7 +70,7 @@ async fn connect(options: &PgConnectOptions) -> Result<PgConnection, StoreError>
 
 /// Whether a connection has no answer in time, where nothing keeps another one busy.
 async fn is_waiting(connection: &mut PgConnection) -> bool {
-    !matches!(timeout(MOMENT, process(connection)).await, Ok(Ok(_)))
+    !matches!(timeout(ANSWER_TIMEOUT, process(connection)).await, Ok(Ok(_)))
 }
 
 /// Whether two connections meet on one of the server, or one of them is on two in turn.
@@ -82,7 +84,7 @@ async fn is_shared(one: &mut PgConnection, other: &mut PgConnection) -> sqlx::Re
         }
         let others = process(other).await?;
         // It may have to wait for that one.
-        let again = timeout(MOMENT, process(one)).await;
+        let again = timeout(ANSWER_TIMEOUT, process(one)).await;
         other.execute(sqlx::raw_sql("ROLLBACK")).await?;
         let Ok(again) = again else { return Ok(true) };
         if again? != first || others == first {
@@ -101,7 +103,7 @@ async fn process(connection: &mut PgConnection) -> sqlx::Result<i32> {
 /// Whether each connection goes on to get the answers of its own statements.
 async fn are_statements_apart(one: &mut PgConnection, other: &mut PgConnection) -> bool {
     for round in 0..ROUNDS {
-        let is_right = timeout(PATIENCE, async {
+        let is_right = timeout(TIMEOUT, async {
             // The first statement of each, which the driver gives the same name.
             Ok::<_, sqlx::Error>(
                 answer(one, &format!("one {round}")).await?

@@ -5,17 +5,19 @@ use std::fmt;
 use sqlx::Connection;
 use tokio::time::timeout;
 
-use super::{open::PATIENCE, run::late};
-use crate::model::error::StoreError;
+use crate::{
+    model::error::StoreError,
+    store::sql::{failure::timed_out, settings::TIMEOUT},
+};
 
 /// Opens a connection by itself, in time. A pool would say no more than that there was none in time.
 ///
 /// # Errors
 /// [`StoreError::Backend`] with what the server, or the way to it, says.
 pub(super) async fn connect<C: Connection>(options: &C::Options) -> Result<C, StoreError> {
-    let connection = timeout(PATIENCE, C::connect_with(options)).await;
+    let connection = timeout(TIMEOUT, C::connect_with(options)).await;
     connection
-        .unwrap_or_else(|_| Err(late("no connection in time")))
+        .unwrap_or_else(|_| Err(timed_out("no connection in time")))
         .map_err(|source| StoreError::backend(Unreachable { source }))
 }
 

@@ -2,15 +2,17 @@
 
 use sqlx::error::BoxDynError;
 
-use super::{Dialect, driver::Value};
-use crate::model::{
-    error::StoreError,
-    hashes::{CredentialHash, SecretHash},
-    record::{GuestRecord, Periods, Rotation, SessionRecord, SessionTimes, TokenChange},
-    session_id::SessionId,
-    time::Timestamp,
-    user::AuthUser,
-    user_id::UserKey,
+use crate::{
+    model::{
+        error::StoreError,
+        hashes::{CredentialHash, SecretHash},
+        record::{GuestRecord, Periods, Rotation, SessionRecord, SessionTimes, TokenChange},
+        session_id::SessionId,
+        time::Timestamp,
+        user::AuthUser,
+        user_id::UserKey,
+    },
+    store::sql::driver::{Dialect, Value},
 };
 
 pub fn integer(number: i64) -> Value<'static> {

@@ -2,7 +2,6 @@
 
 use std::{
     future::Future,
-    io::{self, ErrorKind},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -16,18 +15,21 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{
-    Dialect, SqlStore, Value,
-    failure::{Remedy, remedy},
+use crate::{
+    model::error::StoreError,
+    store::sql::{
+        driver::{Dialect, Value},
+        failure::{Remedy, remedy, timed_out},
+        store::SqlStore,
+    },
 };
-use crate::model::error::StoreError;
 
 /// How often a statement is tried again that the database gave up for the sake of others. It has
 /// changed nothing, so it may be.
 const CONFLICT_RETRIES: u32 = 29;
 
 /// The longest pause before another try, in milliseconds.
-const LONGEST_PAUSE: u64 = 64;
+const MAX_PAUSE: u64 = 64;
 
 /// A statement of several that are done together.
 pub(super) struct Step<'a> {
@@ -156,17 +158,17 @@ impl<D: Dialect, T> SqlStore<D, T> {
         let attempts = async {
             let mut tries = Tries::default();
             let mut held = None;
-            let mut turn = None;
+            let mut permit = None;
             loop {
                 let lease = match held.take() {
                     Some(lease) => lease,
                     None if W::IS_READ => Lease::new(self.acquire().await?),
-                    None => self.writer(&mut turn).await?,
+                    None => self.writer(&mut permit).await?,
                 };
                 let must_live = !W::IS_READ || tries.has_lost_one;
                 let attempt = attempt(lease, must_live, work()?);
                 // The driver of SQLite minds by itself what becomes of a statement.
-                let (lease, result) = match D::SQL.patience {
+                let (lease, result) = match D::SQL.timeout {
                     None => attempt.await,
                     Some(_) => DetachOnDrop::new(attempt).await,
                 };
@@ -203,35 +205,35 @@ impl<D: Dialect, T> SqlStore<D, T> {
     /// A connection of the pool. One that is being made is made to the end, also for whoever comes next.
     async fn acquire(&self) -> sqlx::Result<PoolConnection<D>> {
         let acquire = self.pool.acquire();
-        if self.pool.num_idle() > 0 || D::SQL.patience.is_none() {
+        if self.pool.num_idle() > 0 || D::SQL.timeout.is_none() {
             return acquire.await;
         }
         DetachOnDrop::new(acquire).await
     }
 
-    /// A connection, and the turn to write.
-    async fn writer(&self, turn: &mut Option<OwnedSemaphorePermit>) -> sqlx::Result<Lease<D>> {
+    /// A connection, and the permit to write.
+    async fn writer(&self, permit: &mut Option<OwnedSemaphorePermit>) -> sqlx::Result<Lease<D>> {
         let work = async {
-            // Before the connection: who waits for a turn keeps no reader from one.
-            if turn.is_none() {
-                *turn = Arc::clone(&self.shared.turns).acquire_owned().await.ok();
+            // Before the connection: who waits for a permit keeps no reader from one.
+            if permit.is_none() {
+                *permit = Arc::clone(&self.shared.write_permits).acquire_owned().await.ok();
             }
             Ok(Lease::new(self.acquire().await?))
         };
         // Both together take no longer than the pool lets the one take.
-        let patience = self.pool.options().get_acquire_timeout();
-        timeout(patience, work)
+        let limit = self.pool.options().get_acquire_timeout();
+        timeout(limit, work)
             .await
-            .unwrap_or_else(|_| Err(late("neither turn nor connection to write in time")))
+            .unwrap_or_else(|_| Err(timed_out("neither permit nor connection to write in time")))
     }
 
-    /// A connection for a migration, which takes its time, and the turn to write.
+    /// A connection for a migration, which takes its time, and the permit to write.
     pub(super) async fn living(&self) -> sqlx::Result<(Lease<D>, Option<OwnedSemaphorePermit>)> {
-        let mut turn = None;
+        let mut permit = None;
         loop {
-            let mut lease = self.writer(&mut turn).await?;
+            let mut lease = self.writer(&mut permit).await?;
             if D::is_ready(&mut lease.connection).await {
-                return Ok((lease, turn));
+                return Ok((lease, permit));
             }
         }
     }
@@ -271,7 +273,7 @@ struct Tries {
     conflicts: u32,
     has_lost_one: bool,
     is_prepared_anew: bool,
-    /// How many connections may still turn out to lead to a server that only reads.
+    /// How many connections may still permit out to lead to a server that only reads.
     others: Option<u32>,
 }
 
@@ -292,7 +294,7 @@ impl Tries {
         match remedy(error) {
             Remedy::Again if self.conflicts < CONFLICT_RETRIES => {
                 self.conflicts += 1;
-                Next::Here(D::SQL.patience.map(|_| pause(self.conflicts)))
+                Next::Here(D::SQL.timeout.map(|_| pause(self.conflicts)))
             }
             // A write may have been done on the connection that was lost.
             Remedy::OtherConnection if is_read && !self.has_lost_one => {
@@ -315,7 +317,7 @@ impl Tries {
 
 /// A time before the next try, so that those who have met do not meet again.
 fn pause(retries: u32) -> Duration {
-    let longest = (2_u64 << retries.min(16)).min(LONGEST_PAUSE) * 1000;
+    let longest = (2_u64 << retries.min(16)).min(MAX_PAUSE) * 1000;
     let random = getrandom::u32().unwrap_or(u32::MAX / 2);
     Duration::from_micros(u64::from(random) % longest)
 }
@@ -377,7 +379,7 @@ pub(super) struct Lease<D: Dialect> {
 impl<D: Dialect> Lease<D> {
     fn new(connection: PoolConnection<D>) -> Self {
         // The driver of SQLite minds this itself, and a database in memory must not be closed.
-        Self { connection, has_ended: D::SQL.patience.is_none() }
+        Self { connection, has_ended: D::SQL.timeout.is_none() }
     }
 }
 
@@ -389,34 +391,29 @@ impl<D: Dialect> Drop for Lease<D> {
     }
 }
 
-/// Gives a request its time, and no more. Where the driver keeps time itself, as that of SQLite does,
-/// there is no clock beside it.
+/// Applies the timeout of a request. SQLite's driver has one of its own.
 pub(super) async fn in_time<D: Dialect, R>(
     work: impl Future<Output = sqlx::Result<R>>,
 ) -> sqlx::Result<R> {
-    within(D::SQL.patience, work).await
+    within(D::SQL.timeout, work).await
 }
 
-/// Gives a statement its time: longer than the request that waits for it has, so that the server, which
-/// knows how long a lock is waited for, can give up first. Then the connection lives on.
+/// Applies the timeout of a statement: longer than that of the request, so that the server, which knows
+/// how long a lock is waited for, can give up first. Then the connection stays usable.
 async fn in_own_time<D: Dialect, R>(
     work: impl Future<Output = sqlx::Result<R>>,
 ) -> sqlx::Result<R> {
-    within(D::SQL.patience.map(|patience| patience * 2), work).await
+    within(D::SQL.timeout.map(|limit| limit * 2), work).await
 }
 
 async fn within<R>(
-    patience: Option<Duration>,
+    limit: Option<Duration>,
     work: impl Future<Output = sqlx::Result<R>>,
 ) -> sqlx::Result<R> {
-    match patience {
+    match limit {
         None => work.await,
-        Some(patience) => {
-            timeout(patience, work).await.unwrap_or_else(|_| Err(late("no answer in time")))
+        Some(limit) => {
+            timeout(limit, work).await.unwrap_or_else(|_| Err(timed_out("no answer in time")))
         }
     }
-}
-
-pub(super) fn late(what: &str) -> sqlx::Error {
-    sqlx::Error::Io(io::Error::new(ErrorKind::TimedOut, what))
 }

@@ -4,6 +4,11 @@
 //! Each fact stands here once. What is only set, such as how long a lock is waited for, keeps a request
 //! from waiting in vain; what is demanded keeps a promise, and an app that breaks it is told at its start.
 
+use std::time::Duration;
+
+/// How long a statement may take, with the wait for a connection and for locks.
+pub const TIMEOUT: Duration = Duration::from_secs(2);
+
 /// The settings of one database.
 #[derive(Debug)]
 pub struct Settings {

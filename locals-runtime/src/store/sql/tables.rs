@@ -1,12 +1,14 @@
 //! The tables of sessions and guests: how this version expects them, and what makes them so.
 
-use super::{
-    Dialect,
-    catalogue::{Found, Reference},
-    dialect::Types,
-    names::Names,
+use crate::{
+    model::user::AuthUser,
+    store::sql::{
+        catalogue::{Found, Reference},
+        dialect::Types,
+        driver::Dialect,
+        names::Names,
+    },
 };
-use crate::model::user::AuthUser;
 
 /// A table of ours, as this version expects it.
 struct Table {

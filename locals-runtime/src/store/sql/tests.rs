@@ -1,11 +1,17 @@
 //! How each database plans the statements of a store, and runs them in a transaction of the app.
 
-use sqlx::{AssertSqlSafe, Row, SqlSafeStr};
+use sqlx::{AssertSqlSafe, Pool, Row, SqlSafeStr};
 
-use super::*;
 use crate::{
-    model::{hashes::SecretHash, user::test_user::Account},
-    store::GuestChange,
+    model::{
+        error::StoreError,
+        hashes::SecretHash,
+        record::{GuestRecord, SessionRecord, TokenChange},
+        session_id::SessionId,
+        time::Timestamp,
+        user::test_user::Account,
+    },
+    store::{Dialect, End, Ends, GuestChange, SessionStore, SqlStore},
 };
 
 #[cfg(feature = "sqlite")]

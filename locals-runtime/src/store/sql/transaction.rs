@@ -2,14 +2,6 @@
 
 use sqlx::{AssertSqlSafe, Connection, SqlSafeStr, SqlStr};
 
-use super::{
-    Dialect, ReadRow, SqlStore, Value, created,
-    failure::{Remedy, is_of_another_schema, is_refused, remedy},
-    first_refused,
-    record::{credential_value, id_value, token_values},
-    run::{All, Work, in_time},
-    unreadable_user,
-};
 use crate::{
     model::{
         error::StoreError,
@@ -19,7 +11,18 @@ use crate::{
         user::AuthUser,
         user_id::UserId,
     },
-    store::Ends,
+    store::{
+        Ends,
+        sql::{
+            driver::{Dialect, Value},
+            failure::{Remedy, is_of_another_schema, is_refused, remedy},
+            record::{credential_value, id_value, token_values},
+            run::{All, Work, in_time},
+            sessions::{created, first_refused},
+            store::{ReadRow, SqlStore},
+            with_user::unreadable_user,
+        },
+    },
 };
 
 impl<D: Dialect, T: AuthUser> SqlStore<D, T> {

@@ -1,52 +1,30 @@
 //! The app's own table of users: what statements need to know of it, as the catalogue has it.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
+use crate::{
+    model::{
+        error::StoreError,
+        user::{AuthUser, UserColumn},
+        user_id::{UserId, UserIdKind, UserKey},
+    },
+    store::sql::user_statements::UserStatements,
+    store::sql::{
+        catalogue::Column,
+        dialect::UuidForm,
+        driver::{Dialect, Value},
+        failure::is_of_another_schema,
+        names::quoted_part,
+        store::SqlStore,
+    },
 };
-
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
-
-use super::{
-    Dialect, SqlStore, Value, catalogue::Column, dialect::UuidForm, failure::is_of_another_schema,
-    names::quoted_part,
-};
-use crate::model::{
-    error::StoreError,
-    user::{AuthUser, UserColumn},
-    user_id::{UserId, UserIdKind, UserKey},
-};
-
-/// For how long it is believed that a column is missing that may yet come.
-const MISSING_LASTS: Duration = Duration::from_mins(1);
+use std::{sync::Arc, time::Instant};
 
 const ANY_USER: &str = "SELECT {columns} FROM {users} AS u LIMIT 1";
-
-/// What statements need to know of the app's own table.
-#[derive(Debug)]
-pub struct Users {
-    pub find_with_user: SqlStr,
-    pub find_user: SqlStr,
-    /// Any one user.
-    pub any: SqlStr,
-    /// How many columns they name.
-    pub columns: usize,
-    pub uuid_form: UuidForm,
-    /// How the id column is declared.
-    pub key: String,
-    /// The columns that the user type asks for, and that are not there. Then all are read: its `FromRow`
-    /// may know better.
-    pub missing: Vec<&'static str>,
-    /// Whether only those columns are read that the type asks for.
-    is_selective: bool,
-    /// When a column was missing that the type can do without.
-    lacks_optional_since: Option<Instant>,
-}
 
 impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
     /// What is known of the app's own table: read from the database by `migrate`, by `check`, or else by
     /// the first request, and once more when it turns out to be no longer so.
-    pub(super) async fn users(&self) -> Result<Arc<Users>, StoreError> {
+    pub(super) async fn users(&self) -> Result<Arc<UserStatements>, StoreError> {
         let known = self.shared.users.read().ok().and_then(|users| users.clone());
         let Some(users) = known else { return self.read_users().await };
         if users.is_up_to_date() {
@@ -60,7 +38,7 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
     }
 
     /// Reads the catalogue anew.
-    pub(super) async fn read_users(&self) -> Result<Arc<Users>, StoreError> {
+    pub(super) async fn read_users(&self) -> Result<Arc<UserStatements>, StoreError> {
         let users = Arc::new(self.describe_users().await?);
         if let Ok(mut known) = self.shared.users.write() {
             *known = Some(Arc::clone(&users));
@@ -72,9 +50,9 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
     /// table has changed since the catalogue was read, that is done once more.
     pub(super) async fn ask<R>(
         &self,
-        statement: fn(&Users) -> &SqlStr,
+        statement: fn(&UserStatements) -> &SqlStr,
         values: &[Value<'_>],
-        read: impl Fn(&D::Row, &Users) -> Result<R, StoreError>,
+        read: impl Fn(&D::Row, &UserStatements) -> Result<R, StoreError>,
     ) -> Result<Option<R>, StoreError> {
         let mut users = self.users().await?;
         loop {
@@ -96,7 +74,7 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
     }
 
     /// Whether an error says that the table is not, or is not read, as these statements have it.
-    pub(super) fn is_outdated(&self, users: &Users, error: &StoreError) -> bool {
+    pub(super) fn is_outdated(&self, users: &UserStatements, error: &StoreError) -> bool {
         let StoreError::Backend(cause) = error else { return false };
         match cause.downcast_ref() {
             // A `FromRow` that reads more than the type says: give it everything.
@@ -109,7 +87,7 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
         }
     }
 
-    async fn describe_users(&self) -> Result<Users, StoreError> {
+    async fn describe_users(&self) -> Result<UserStatements, StoreError> {
         let (table, id) = (T::TABLE, T::ID_COLUMN);
         for (what, table) in [("users", table), ("sessions", T::SESSIONS)] {
             if table.contains('.') && !D::SQL.schemas {
@@ -138,7 +116,7 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
         let others = [("columns", &*listed.join(", "))];
         let fill =
             |template| AssertSqlSafe(self.shared.names.fill(template, &others)).into_sql_str();
-        Ok(Users {
+        Ok(UserStatements {
             find_with_user: fill(D::SQL.find_with_user),
             find_user: fill(D::SQL.find_user),
             any: fill(ANY_USER),
@@ -168,16 +146,6 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
             UserIdKind::Text => Value::Text(None),
             UserIdKind::Uuid => Value::NoUuid(self.users().await?.uuid_form),
         })
-    }
-}
-
-impl Users {
-    fn is_up_to_date(&self) -> bool {
-        self.lacks_optional_since.is_none_or(|since| since.elapsed() < MISSING_LASTS)
-    }
-
-    fn has_same_statements(&self, other: &Self) -> bool {
-        self.find_with_user.as_str() == other.find_with_user.as_str()
     }
 }
 

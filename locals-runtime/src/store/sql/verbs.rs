@@ -1,7 +1,9 @@
 //! The SQL of the verbs that end sessions, for transactions that are not sqlx's.
 
-use super::{Dialect, SqlStore};
-use crate::model::user::AuthUser;
+use crate::{
+    model::user::AuthUser,
+    store::sql::{driver::Dialect, store::SqlStore},
+};
 
 /// The SQL of the verbs that end sessions, by [`SqlStore::verb_sql`].
 ///

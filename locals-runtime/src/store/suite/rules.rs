@@ -1,97 +1,6 @@
-//! The conformance suite: the [rules](super) of a store as tests, for authors of stores.
-//!
-//! [`store_suite!`] makes one test of each function below, of the same name, so that a store
-//! that breaks a rule is told which. What the suite must know about your store is a
-//! [`Harness`]: how to make one, and how users come and go.
-//!
-//! In `Cargo.toml`, `locals` takes the feature `store-suite` and `actix-web` the feature
-//! `macros`, both under `[dev-dependencies]`. In a file of `tests/`:
-//!
-//! ```test_harness
-//! use locals::{
-//!     AuthUser, UserId,
-//!     store::{
-//!         MemoryStore, // in place of your store
-//!         suite::{Harness, store_suite},
-//!     },
-//! };
-//!
-//! #[derive(Clone, AuthUser)]
-//! struct Account {
-//!     id: i64,
-//! }
-//!
-//! struct Memory;
-//!
-//! impl Harness for Memory {
-//!     type User = Account;
-//!     type Store = MemoryStore<Account>;
-//!
-//!     async fn store(&self) -> MemoryStore<Account> {
-//!         MemoryStore::new()
-//!     }
-//!
-//!     async fn add_user(&self, store: &MemoryStore<Account>, id: UserId) {
-//!         store.insert_user(Account { id: id.try_into().expect("an i64") });
-//!     }
-//!
-//!     async fn remove_user(&self, store: &MemoryStore<Account>, id: UserId) {
-//!         store.remove_user(id);
-//!     }
-//! }
-//!
-//! store_suite!(Memory);
-//! ```
-//!
-//! The tests have a clock of their own, and their sessions begin in 1970: to a store, which
-//! decides nothing, it is all the same whether a session has ended.
+//! The list of the rules.
 
-use std::future::Future;
-
-use super::SessionUserStore;
-use crate::model::{user::AuthUser, user_id::UserId};
-
-mod changes;
-mod ends;
-mod guests;
-mod sessions;
-mod support;
-mod users;
-
-pub use changes::*;
-pub use ends::*;
-pub use guests::*;
-pub use sessions::*;
-pub use users::*;
-
-#[doc(inline)]
-pub use crate::store_suite;
-
-/// What the suite must know about a store.
-///
-/// Every test makes a harness of its own, and calls [`store`](Self::store) once. Write the
-/// methods as `async fn`; they may panic.
-pub trait Harness {
-    /// The users. Run the suite once for each type of id that your store takes.
-    type User: AuthUser;
-
-    /// The store.
-    type Store: SessionUserStore<Self::User>;
-
-    /// Makes an empty store, which shares nothing with that of another test.
-    ///
-    /// What it stands on, such as a temporary directory, can live in the harness.
-    fn store(&self) -> impl Future<Output = Self::Store>;
-
-    /// Adds a user with this id. It is of the kind of the users' ids: `id.try_into()` makes it
-    /// the integer, `String` (at most 36 characters) or `Uuid` that it is.
-    fn add_user(&self, store: &Self::Store, id: UserId) -> impl Future<Output = ()>;
-
-    /// Removes a user, and does all else that you ask of an app that removes one.
-    fn remove_user(&self, store: &Self::Store, id: UserId) -> impl Future<Output = ()>;
-}
-
-/// Makes one test of each rule for the store of a [`Harness`]. The [module](self) has an
+/// Makes one test of each rule for the store of a [`Harness`]. The [module](crate::store::suite) has an
 /// example.
 ///
 /// The argument is an expression that makes the harness. For several stores in one file, put
@@ -224,13 +133,13 @@ macro_rules! store_suite {
 mod tests {
     #[test]
     fn every_rule_is_in_the_list() {
-        let list = include_str!("suite.rs");
+        let list = include_str!("rules.rs");
         for rules in [
-            include_str!("suite/sessions.rs"),
-            include_str!("suite/users.rs"),
-            include_str!("suite/ends.rs"),
-            include_str!("suite/changes.rs"),
-            include_str!("suite/guests.rs"),
+            include_str!("sessions.rs"),
+            include_str!("users.rs"),
+            include_str!("ends.rs"),
+            include_str!("changes.rs"),
+            include_str!("guests.rs"),
         ] {
             let functions = rules.split("pub async fn ").skip(1);
             for name in functions.filter_map(|function| function.split('<').next()) {

@@ -1,0 +1,19 @@
+//! What differs between databases: the SQL, side by side, and the names of types.
+
+#[macro_use]
+mod columns;
+#[cfg(feature = "mysql")]
+mod mysql;
+#[cfg(feature = "postgres")]
+mod postgres;
+mod sql;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+
+#[cfg(feature = "mysql")]
+pub use mysql::MYSQL;
+#[cfg(feature = "postgres")]
+pub use postgres::POSTGRES;
+pub use sql::{Rights, Sql, Statements, Types, UuidForm};
+#[cfg(feature = "sqlite")]
+pub use sqlite::SQLITE;
