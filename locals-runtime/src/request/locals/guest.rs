@@ -104,10 +104,6 @@ impl Locals {
             if guest.is_none() && data == data::default_text::<G>()? {
                 return Ok(result);
             }
-            let slot = match &guest {
-                Some(_) => None,
-                None => Some(self.auth().reserve_guest_slot().await?),
-            };
             let replaces = guest.as_ref().map(|guest| guest.record.data_revision);
             let token = found.token()?;
             let record = GuestRecord {
@@ -117,13 +113,7 @@ impl Locals {
                 data_revision: replaces.map_or(0, |revision| revision + 1),
                 expires_at: self.auth().now() + self.auth().settings().guest_lifetime,
             };
-            let written = match self.auth().store().write_guest(&record, replaces).await {
-                // Another request has begun the guest who follows one that was taken over.
-                Err(StoreError::Collision) => false,
-                written => written?,
-            };
-            if written {
-                slot.into_iter().for_each(GuestSlot::take);
+            if self.write_guest(&record, replaces).await? {
                 if let Some(permit) = &mut permit {
                     permit.has_written(record.id, &record.data, record.data_revision);
                 }
@@ -142,6 +132,27 @@ impl Locals {
             }
         }
         Err(data::too_busy())
+    }
+
+    /// Writes a guest, a new one if the limit allows it; `false` if another request was faster.
+    async fn write_guest(
+        &self,
+        record: &GuestRecord,
+        replaces: Option<i64>,
+    ) -> Result<bool, Error> {
+        let slot = match replaces {
+            Some(_) => None,
+            None => Some(self.auth().reserve_guest_slot().await?),
+        };
+        match self.auth().store().write_guest(record, replaces).await {
+            // Another request has begun the guest who follows one that was taken over.
+            Err(StoreError::Collision) => Ok(false),
+            Ok(true) => {
+                slot.into_iter().for_each(GuestSlot::take);
+                Ok(true)
+            }
+            written => Ok(written?),
+        }
     }
 
     /// Forgets what the app keeps of this visitor, and removes their cookie.
