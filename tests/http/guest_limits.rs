@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use actix_web::{get, http::StatusCode, post, web};
-use futures_util::future::{join, join_all};
+use futures_util::future::join_all;
 use locals::{Auth, AuthBuilder, Error, Locals, with_session};
 use serde::{Deserialize, Serialize};
 
@@ -355,11 +355,9 @@ async fn a_write_beside_a_log_out_begins_no_guest_for_the_next_person() {
     let both = || ("Cookie", format!("{}; {guest}", cookie(&session).1));
     let late = async { send!(app, support::post("/late").insert_header(both())) };
     let meanwhile = async {
-        gate.reached().await;
         send!(app, support::post("/logout").insert_header(both()));
-        gate.open();
     };
-    let (reply, ()) = join(late, meanwhile).await;
+    let (reply, ()) = gate.while_paused(late, meanwhile).await;
     assert_eq!(reply.body, support::problem(409, "guest_gone", "This visit has ended"));
     assert!(reply.guest_cookie().is_none());
     assert_eq!(guests(&fixture).await, 0);

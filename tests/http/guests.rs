@@ -9,7 +9,7 @@ use actix_web::{
     test::{TestRequest, init_service},
     web,
 };
-use futures_util::future::{join, join_all};
+use futures_util::future::join_all;
 use locals::{Auth, AuthBuilder, Error, Locals, Session, User, require_user, with_session};
 use tokio::sync::Barrier;
 
@@ -373,13 +373,11 @@ async fn a_write_between_what_a_log_in_reads_and_its_end_is_taken_over() {
     let both = ("Cookie", format!("{}; {}", cookie(&session).1, guest.1));
     let log_in = async { send!(app, support::post("/paused-login").insert_header(both.clone())) };
     let writes = async {
-        gate.reached().await;
         send!(app, support::post("/add/8").insert_header(guest.clone()));
         let kept = send!(app, support::post("/keep/9").insert_header(cookie(&session)));
         assert_eq!(kept.status, StatusCode::OK);
-        gate.open();
     };
-    let (reply, ()) = join(log_in, writes).await;
+    let (reply, ()) = gate.while_paused(log_in, writes).await;
     assert_eq!(reply.body, "[9, 7, 8]");
     assert_eq!((guests(&fixture).await, fixture.rows().await), (0, 1));
 }
@@ -400,12 +398,10 @@ async fn a_write_that_a_log_in_overtakes_begins_another_guest() {
     let guest = token(&send!(app, support::post("/add/7")));
     let write = async { send!(app, support::post("/paused-add").insert_header(as_guest(&guest))) };
     let log_in = async {
-        gate.reached().await;
         let reply = send!(app, support::post("/login").insert_header(as_guest(&guest)));
         assert_eq!(reply.body, "[7]");
-        gate.open();
     };
-    let (reply, ()) = join(write, log_in).await;
+    let (reply, ()) = gate.while_paused(write, log_in).await;
     assert_eq!(reply.body, "1", "what was taken along is not there twice");
     assert_ne!(token(&reply), guest);
     assert_eq!(guests(&fixture).await, 1);

@@ -225,7 +225,6 @@ async fn an_impersonation_that_is_over_leads_nowhere_for_whoever_still_has_its_t
         let late =
             async { send!(app, support::post("/paused-then-stop").insert_header(acting.clone())) };
         let meanwhile = async {
-            gate.reached().await;
             let over = send!(app, support::post(how).insert_header(acting.clone()));
             assert_eq!(over.status, StatusCode::OK);
             let mut proved = None;
@@ -233,10 +232,9 @@ async fn an_impersonation_that_is_over_leads_nowhere_for_whoever_still_has_its_t
                 let confirming = support::post("/confirm").insert_header(as_set(&over));
                 proved = Some(as_set(&send!(app, confirming)));
             }
-            gate.open();
             proved
         };
-        let (late, proved) = futures_util::future::join(late, meanwhile).await;
+        let (late, proved) = gate.while_paused(late, meanwhile).await;
         assert_eq!(late.body, "nobody", "{how}");
         assert!(late.removes_the_cookie(), "{how}");
         if let Some(proved) = proved {

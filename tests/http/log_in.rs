@@ -3,7 +3,7 @@
 use std::{fmt::Write, time::Duration};
 
 use actix_web::{HttpResponse, Responder, get, http::StatusCode, post, web};
-use futures_util::future::{join, join_all};
+use futures_util::future::join_all;
 use locals::{
     ClearSiteData, Error, Lifetime, Locals, LogInOptions, SafeRedirect, Session, User,
     require_user, with_session,
@@ -436,11 +436,9 @@ async fn a_log_out_wins_over_a_proof_that_is_under_way() {
         fixture.clock.advance(age);
         let proof = async { send!(app, support::post(path).insert_header(cookie(&session))) };
         let ending = async {
-            gate.reached().await;
             fixture.auth.invalidate_session(session.id()).await.unwrap();
-            gate.open();
         };
-        let (reply, ()) = join(proof, ending).await;
+        let (reply, ()) = gate.while_paused(proof, ending).await;
         assert_eq!(reply.status, status, "{path}");
         assert!(reply.sets_no_cookie(), "{path}");
         assert_eq!(fixture.rows().await, 0, "{path}");
@@ -464,12 +462,10 @@ async fn logging_out_elsewhere_twice_at_once_keeps_the_cookie_of_the_faster_one(
     let path = "/paused-logout-others";
     let slow = async { send!(app, support::post(path).insert_header(cookie(&session))) };
     let fast = async {
-        gate.reached().await;
         let reply = send!(app, support::post("/logout-others").insert_header(cookie(&session)));
-        gate.open();
         reply
     };
-    let (slow, fast) = join(slow, fast).await;
+    let (slow, fast) = gate.while_paused(slow, fast).await;
     assert_eq!(slow.status, StatusCode::OK);
     assert!(slow.sets_no_cookie(), "{slow:?}");
     assert_eq!(send!(app, support::get("/me").insert_header(as_set(&fast))).body, "name-1");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use actix_web::{get, http::StatusCode, post, test::TestRequest, web};
-use futures_util::future::{join, join_all};
+use futures_util::future::join_all;
 use locals::{
     Auth, AuthBuilder, Error, Locals, LogInOptions, User, require_user, store::MemoryStore,
     with_session,
@@ -151,11 +151,9 @@ async fn an_exchange_never_brings_back_a_session_that_was_ended_meanwhile() {
         }
         let slow = async { send!(app, support::get("/paused").insert_header(cookie(&session))) };
         let ending = async {
-            gate.reached().await;
             send!(app, support::post("/logout").insert_header(cookie(&session)));
-            gate.open();
         };
-        let (reply, ()) = join(slow, ending).await;
+        let (reply, ()) = gate.while_paused(slow, ending).await;
         assert_eq!((reply.status, reply.sets_no_cookie()), (StatusCode::OK, true), "{id}");
         assert_eq!(fixture.rows().await, 0);
     }
@@ -389,14 +387,12 @@ async fn a_slow_request_whose_token_was_exchanged_meanwhile_ends_nothing() {
     let app = app!(fixture; gate, reauthenticate_late, me);
     let slow = async { send!(app, support::post("/slow").insert_header(cookie(&session))) };
     let meanwhile = async {
-        gate.reached().await;
         fixture.clock.advance(EVERY);
         let exchanged = send!(app, support::get("/me").insert_header(cookie(&session)));
         fixture.clock.advance(OVERLAP);
-        gate.open();
         exchanged
     };
-    let (reply, exchanged) = join(slow, meanwhile).await;
+    let (reply, exchanged) = gate.while_paused(slow, meanwhile).await;
     assert_eq!((reply.status, reply.sets_no_cookie()), (StatusCode::OK, true));
     assert!(fixture.auth.renew_session(&session).await.unwrap().is_none());
     assert!(fixture.row(&session).await.is_some());
@@ -418,13 +414,11 @@ async fn a_request_that_asks_late_for_the_first_time_is_judged_as_it_came() {
     fixture.clock.advance(EVERY);
     let slow = async { send!(app, support::post("/upload").insert_header(cookie(&session))) };
     let meanwhile = async {
-        gate.reached().await;
         let exchanged = send!(app, support::get("/me").insert_header(cookie(&session)));
         fixture.clock.advance(3 * OVERLAP);
-        gate.open();
         exchanged
     };
-    let (reply, exchanged) = join(slow, meanwhile).await;
+    let (reply, exchanged) = gate.while_paused(slow, meanwhile).await;
     assert_eq!(reply.body, "true");
     assert_eq!(send!(app, support::get("/me").insert_header(as_set(&exchanged))).body, "name-1");
 }

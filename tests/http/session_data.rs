@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use actix_web::{App, get, http::StatusCode, post, test::init_service, web};
-use futures_util::future::{Either, join, join_all, select};
+use futures_util::future::{Either, join_all, select};
 use locals::{Auth, AuthUser, Error, Locals, Session, require_user, store::SqlStore, with_session};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Barrier;
@@ -286,16 +286,14 @@ async fn a_write_never_brings_back_a_session_that_was_ended_meanwhile() {
             fixture.clock.advance(age);
             let write = async { send!(app, support::post(path).insert_header(cookie(&session))) };
             let ending = async {
-                gate.reached().await;
                 if by_log_out {
                     send!(app, support::post("/logout").insert_header(cookie(&session)));
                 } else {
                     let user = session.user_id().clone();
                     fixture.auth.invalidate_user_sessions(user).await.unwrap();
                 }
-                gate.open();
             };
-            let (reply, ()) = join(write, ending).await;
+            let (reply, ()) = gate.while_paused(write, ending).await;
             let expected =
                 if path == "/paused-add" { StatusCode::UNAUTHORIZED } else { StatusCode::OK };
             assert_eq!(reply.status, expected, "{path}");

@@ -17,6 +17,7 @@ use actix_web::{
     },
     test::TestRequest,
 };
+use futures_util::future::join;
 use locals::{
     Auth, AuthBuilder, AuthUser, Clock, DataChange, GuestRecord, ManualClock, Renewal, Session,
     SessionId, SessionRecord, SessionTimes, StoreError, Timestamp, TokenChange, UserId,
@@ -171,6 +172,21 @@ impl Gate {
     /// In the test: lets it go on.
     pub fn open(&self) {
         self.open.notify_one();
+    }
+
+    /// In the test: sends a request, and runs `meanwhile` while its handler is stopped here.
+    pub async fn while_paused<R, M>(
+        &self,
+        request: impl Future<Output = R>,
+        meanwhile: impl Future<Output = M>,
+    ) -> (R, M) {
+        let meanwhile = async {
+            self.reached().await;
+            let output = meanwhile.await;
+            self.open();
+            output
+        };
+        join(request, meanwhile).await
     }
 }
 

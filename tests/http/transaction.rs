@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use actix_web::{HttpResponse, get, http::StatusCode, post, rt, web};
-use futures_util::future::join;
 use locals::{Auth, Locals, Session, User, require_user};
 use sqlx::SqlitePool;
 
@@ -115,15 +114,13 @@ async fn a_session_that_was_ended_or_changed_meanwhile_is_given_no_token() {
         let change =
             async { send!(app, support::post("/password/true").insert_header(cookie(&here))) };
         let meanwhile = async {
-            database.gate.reached().await;
             if is_ended {
                 fixture.auth.invalidate_session(here.id()).await.unwrap();
             } else {
                 fixture.auth.reauthenticate(&here).await.unwrap().unwrap();
             }
-            database.gate.open();
         };
-        let (reply, ()) = join(change, meanwhile).await;
+        let (reply, ()) = database.gate.while_paused(change, meanwhile).await;
         assert_eq!((reply.status, reply.sets_no_cookie()), (StatusCode::CONFLICT, true));
         let read = send!(app, support::get("/me").insert_header(cookie(&there)));
         assert_eq!(read.body, "name-1", "it was rolled back");
