@@ -52,7 +52,7 @@ mod support;
 use support::{
     Account, BODY, answer,
     database::{Filled, SESSIONS, USERS},
-    quantile, with_user,
+    is_cargo_bench, micros, quantile, with_user,
 };
 
 const ROUNDS: usize = 2;
@@ -171,7 +171,7 @@ impl Seen {
         let started = Instant::now();
         stream.write_all(request.as_bytes())?;
         let read = stream.read(&mut buffer)?;
-        self.times.push(started.elapsed().as_secs_f64() * 1e6);
+        self.times.push(micros(started.elapsed()));
         if read == 0 {
             return Err(ErrorKind::UnexpectedEof.into());
         }
@@ -288,8 +288,7 @@ async fn backends(pool: &PgPool) -> sqlx::Result<i64> {
 
 #[actix_web::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    // `cargo test --benches` runs this too, and has no use for it.
-    if !std::env::args().any(|argument| argument == "--bench") {
+    if !is_cargo_bench() {
         return Ok(());
     }
     let rate = match std::env::var("LOCALS_BENCH_FLOOD_RATE") {

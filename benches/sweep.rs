@@ -29,7 +29,7 @@ mod support;
 use support::{
     Account, Side,
     database::{Engine, Filled, USERS},
-    now, with_user,
+    is_cargo_bench, now, with_user,
 };
 
 const LIVING: i64 = 10_000;
@@ -138,8 +138,7 @@ fn print(name: &str, mut times: Vec<f64>) -> f64 {
 
 #[actix_web::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    // `cargo test --benches` runs this too, and has no use for it.
-    if !std::env::args().any(|argument| argument == "--bench") {
+    if !is_cargo_bench() {
         return Ok(());
     }
     sweep::<Sqlite>().await?;

@@ -121,6 +121,16 @@ fn presented(request: &HttpRequest) -> Option<([u8; 16], [u8; 32])> {
     Some((id.try_into().ok()?, hash.into()))
 }
 
+/// Whether this is `cargo bench`. `cargo test --benches` runs the benchmarks too, and has no use for
+/// their figures.
+pub fn is_cargo_bench() -> bool {
+    std::env::args().any(|argument| argument == "--bench")
+}
+
+pub fn micros(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e6
+}
+
 /// UTC, in milliseconds.
 pub fn now() -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -205,7 +215,7 @@ impl Side {
 
     /// The time of one request, in microseconds.
     pub async fn time(&self, requests: u32) -> f64 {
-        (self.send)(requests).await.as_secs_f64() * 1e6 / f64::from(requests)
+        micros((self.send)(requests).await) / f64::from(requests)
     }
 }
 
