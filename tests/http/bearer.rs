@@ -2,22 +2,18 @@
 
 use std::time::Duration;
 
-use actix_web::{get, http::StatusCode, post, test::TestRequest};
+use actix_web::{http::StatusCode, post, test::TestRequest};
 use locals::{AuthBuilder, Error, Locals, User, require_user, with_session};
 
 use crate::{
-    app, send,
+    app,
+    routes::{logout, me},
+    send,
     support::{self, Account, DAY, Fixture, Reply, cookie, problem},
 };
 
 fn accepting(builder: AuthBuilder<Account>) -> AuthBuilder<Account> {
     builder.bearer(true)
-}
-
-#[get("/me")]
-#[require_user]
-async fn me(user: User<Account>) -> String {
-    user.name.clone()
 }
 
 #[post("/write")]
@@ -40,13 +36,6 @@ async fn login(id: actix_web::web::Path<i64>, locals: Locals) -> Result<String, 
 async fn issue_token(locals: Locals) -> Result<String, Error> {
     let session = locals.create_session(&Account::of(1)).await?;
     Ok(session.token().expose_secret().to_owned())
-}
-
-#[post("/logout")]
-#[with_session]
-async fn logout(locals: Locals) -> Result<&'static str, Error> {
-    locals.log_out().await?;
-    Ok("")
 }
 
 #[post("/native/confirm")]

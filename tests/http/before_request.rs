@@ -12,6 +12,7 @@ use actix_web::{
 use locals::{AuthBuilder, Error, Locals, Session, User, UserId, require_user, with_session};
 
 use crate::{
+    routes::logout,
     send,
     support::{self, Account, Cart, DAY, Fixture, as_set, cookie},
 };
@@ -62,13 +63,6 @@ async fn who(user: Option<User<Account>>, locals: Locals) -> Result<String, Erro
 #[with_session]
 async fn shown(locals: Locals) -> Result<String, Error> {
     Ok(format!("{:?}", locals.guest::<Cart>().await?.items))
-}
-
-#[post("/logout")]
-#[with_session]
-async fn logout(locals: Locals) -> Result<&'static str, Error> {
-    locals.log_out().await?;
-    Ok("out")
 }
 
 #[post("/login")]

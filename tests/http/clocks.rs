@@ -6,14 +6,16 @@ use std::{pin::pin, time::Duration};
 use actix_web::{get, http::StatusCode, post};
 use futures_util::FutureExt;
 use locals::{
-    Auth, AuthBuilder, Error, Locals, LogInOptions, ManualClock, Recent, Session, Timestamp, User,
+    Auth, AuthBuilder, Error, Locals, LogInOptions, ManualClock, Recent, Session, Timestamp,
     Verified, require_user,
     store::{MemoryStore, SessionStore},
     with_session,
 };
 
 use crate::{
-    app, send,
+    app,
+    routes::{confirm, me},
+    send,
     support::{self, Account, Cart, DAY, Fixture, as_set, cookie},
 };
 
@@ -22,12 +24,6 @@ const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
 /// How far the clock is ahead before it is set right.
 const AHEAD: [Duration; 4] = [Duration::from_millis(60_001), HOUR, DAY, Duration::from_hours(720)];
-
-#[get("/me")]
-#[require_user]
-async fn me(user: User<Account>) -> String {
-    user.name.clone()
-}
 
 #[get("/recent")]
 #[require_user(recent = "10m")]
@@ -39,13 +35,6 @@ async fn recent() -> &'static str {
 #[require_user]
 async fn vault(_user: Verified<Account, Recent<10>>) -> &'static str {
     "open"
-}
-
-#[post("/confirm")]
-#[require_user]
-async fn confirm(locals: Locals) -> Result<&'static str, Error> {
-    locals.reauthenticate().await?;
-    Ok("")
 }
 
 #[get("/cart")]

@@ -2,12 +2,14 @@
 
 use std::cell::RefCell;
 
-use actix_web::{get, http::StatusCode, post, web};
+use actix_web::{get, http::StatusCode, web};
 use futures_util::future::join_all;
 use locals::{Error, Locals, Session, User, require_user, with_session};
 
 use crate::{
-    app, send,
+    app,
+    routes::logout,
+    send,
     support::{self, Account, DAY, Fixture, Gate, cookie},
 };
 
@@ -15,13 +17,6 @@ use crate::{
 #[require_user]
 async fn me(user: User<Account>, session: Session) -> String {
     format!("{} {}", user.id, session.id())
-}
-
-#[post("/logout")]
-#[with_session]
-async fn logout(locals: Locals) -> Result<&'static str, Error> {
-    locals.log_out().await?;
-    Ok("out")
 }
 
 #[actix_web::test]

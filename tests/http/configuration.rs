@@ -7,15 +7,11 @@ use locals::{
 };
 
 use crate::{
-    app, send,
+    app,
+    routes::me,
+    send,
     support::{self, Account, Fixture, cookie},
 };
-
-#[get("/me")]
-#[require_user]
-async fn me(user: User<Account>) -> String {
-    user.name.clone()
-}
 
 #[get("/public")]
 #[with_session]

@@ -1,32 +1,20 @@
 //! The cookie on the wire: from where a token is taken, and how it is written.
 
-use actix_web::{get, http::StatusCode, http::header::HeaderValue, post};
-use locals::{Error, Locals, User, require_user, with_session};
+use actix_web::http::{StatusCode, header::HeaderValue};
 
 use crate::{
-    app, send,
-    support::{self, Account, DAY, Fixture},
+    app,
+    routes::{login, me},
+    send,
+    support::{self, DAY, Fixture},
 };
-
-#[get("/me")]
-#[require_user]
-async fn me(user: User<Account>) -> String {
-    user.name.clone()
-}
-
-#[post("/login")]
-#[with_session]
-async fn login(locals: Locals) -> Result<&'static str, Error> {
-    locals.log_in(&Account { id: 1, name: String::new() }).await?;
-    Ok("")
-}
 
 #[actix_web::test]
 async fn the_cookie_has_exactly_its_attributes_and_the_life_of_its_row() {
     let fixture = Fixture::new().await;
     fixture.account(1).await;
     let app = app!(fixture, login);
-    let reply = send!(app, support::post("/login"));
+    let reply = send!(app, support::post("/login/1"));
     let cookies = reply.set_cookies();
     assert_eq!(cookies.len(), 1);
     let mut attributes: Vec<_> = cookies[0].split("; ").skip(1).collect();

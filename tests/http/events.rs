@@ -18,7 +18,9 @@ use tracing::{
 };
 
 use crate::{
-    app, send,
+    app,
+    routes::{login, logout},
+    send,
     support::{self, Account, Cart, DAY, FAULT, Fixture, cookie},
 };
 
@@ -91,20 +93,6 @@ impl tracing::Subscriber for Events {
     fn enter(&self, _: &tracing::span::Id) {}
 
     fn exit(&self, _: &tracing::span::Id) {}
-}
-
-#[post("/login/{id}")]
-#[with_session]
-async fn login(id: actix_web::web::Path<i64>, locals: Locals) -> Result<&'static str, Error> {
-    locals.log_in(&Account { id: *id, name: String::new() }).await?;
-    Ok("in")
-}
-
-#[post("/logout")]
-#[with_session]
-async fn logout(locals: Locals) -> Result<&'static str, Error> {
-    locals.log_out().await?;
-    Ok("out")
 }
 
 #[post("/logout-others")]

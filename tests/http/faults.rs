@@ -1,6 +1,6 @@
 //! A fault of the store is never "not logged in", and logs nobody out.
 
-use actix_web::{get, http::StatusCode, post};
+use actix_web::{get, http::StatusCode};
 use locals::{
     Error, Locals, Session, SessionId, SessionRecord, User, require_user,
     store::{Ends, SessionStore},
@@ -8,7 +8,9 @@ use locals::{
 };
 
 use crate::{
-    app, send,
+    app,
+    routes::{login, logout},
+    send,
     support::{self, Account, DAY, FAULT, Fixture, Reply, cookie},
 };
 
@@ -36,20 +38,6 @@ async fn show_session(_session: Session) -> &'static str {
 async fn dynamic(locals: Locals) -> Result<&'static str, Error> {
     locals.get_session().await?;
     Ok("dynamic")
-}
-
-#[post("/login")]
-#[with_session]
-async fn login(locals: Locals) -> Result<&'static str, Error> {
-    locals.log_in(&Account { id: 1, name: String::new() }).await?;
-    Ok("in")
-}
-
-#[post("/logout")]
-#[with_session]
-async fn logout(locals: Locals) -> Result<&'static str, Error> {
-    locals.log_out().await?;
-    Ok("out")
 }
 
 fn is_unavailable(reply: &Reply) -> bool {
@@ -126,7 +114,7 @@ async fn logging_in_while_the_store_is_down_signs_nobody_in_and_out() {
     let held = fixture.session(1).await;
     let app = app!(fixture, login, me);
     fixture.store.fail_writes(true);
-    let reply = send!(app, support::post("/login").insert_header(cookie(&held)));
+    let reply = send!(app, support::post("/login/1").insert_header(cookie(&held)));
     assert!(is_unavailable(&reply), "{reply:?}");
     fixture.store.fail_writes(false);
     assert_eq!(send!(app, support::get("/me").insert_header(cookie(&held))).body, "me");
@@ -138,7 +126,7 @@ async fn a_log_in_that_fails_half_way_leaves_no_session_behind() {
     let held = fixture.session(1).await;
     let app = app!(fixture, login, me);
     fixture.store.fail_reads(true);
-    let reply = send!(app, support::post("/login").insert_header(cookie(&held)));
+    let reply = send!(app, support::post("/login/1").insert_header(cookie(&held)));
     assert!(is_unavailable(&reply), "{reply:?}");
     fixture.store.fail_reads(false);
     assert_eq!(fixture.rows().await, 1);
@@ -151,7 +139,7 @@ async fn an_id_that_is_taken_fails_the_log_in_and_touches_no_other_session() {
     let held = fixture.session(1).await;
     let app = app!(fixture, login, me);
     fixture.store.collide();
-    assert!(is_unavailable(&send!(app, support::post("/login"))));
+    assert!(is_unavailable(&send!(app, support::post("/login/1"))));
     assert_eq!(send!(app, support::get("/me").insert_header(cookie(&held))).body, "me");
     assert_eq!(fixture.rows().await, 1);
 }

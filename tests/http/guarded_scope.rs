@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use actix_web::{
-    App, HttpRequest, HttpResponse, get, http::StatusCode, post, test::init_service, web,
-};
-use locals::{Error, Locals, Session, User, require_user, with_session};
+use actix_web::{App, HttpRequest, HttpResponse, get, http::StatusCode, test::init_service, web};
+use locals::{Error, Locals, Session, User, require_user};
 
 use crate::{
+    routes::logout,
     send,
     support::{self, Account, DAY, Fixture, cookie},
 };
@@ -22,13 +21,6 @@ async fn plain(request: HttpRequest) -> HttpResponse {
 async fn me(user: User<Account>, session: Session, locals: Locals) -> Result<String, Error> {
     assert_eq!(locals.get_session().await?.map(|again| again.id()), Some(session.id()));
     Ok(user.name.clone())
-}
-
-#[post("/logout")]
-#[with_session]
-async fn logout(locals: Locals) -> Result<&'static str, Error> {
-    locals.log_out().await?;
-    Ok("out")
 }
 
 /// An app with a guarded scope.

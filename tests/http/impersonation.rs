@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::{
     app,
-    routes::{end_by_post, login, logout, logout_everywhere},
+    routes::{confirm, end_by_post, login, logout, logout_everywhere},
     send,
     support::{self, Account, DAY, Fixture, Gate, Reply, as_set, cookie, problem},
 };
@@ -67,13 +67,6 @@ async fn settings() -> &'static str {
 #[require_user]
 async fn vault(_recent: Verified<Account, Recent<10>>) -> &'static str {
     "vault"
-}
-
-#[post("/confirm")]
-#[require_user]
-async fn confirm(locals: Locals) -> Result<&'static str, Error> {
-    locals.reauthenticate().await?;
-    Ok("")
 }
 
 /// The admin is account 9, the user account 1.

@@ -2,17 +2,17 @@
 
 use std::{fmt::Write, time::Duration};
 
-use actix_web::{HttpResponse, Responder, get, http::StatusCode, post, web};
+use actix_web::{HttpResponse, Responder, http::StatusCode, post, web};
 use futures_util::future::join_all;
 use locals::{
-    ClearSiteData, Error, Lifetime, Locals, LogInOptions, SafeRedirect, Session, User,
-    require_user, with_session,
+    ClearSiteData, Error, Lifetime, Locals, LogInOptions, SafeRedirect, Session, require_user,
+    with_session,
 };
 use serde::Deserialize;
 
 use crate::{
     app,
-    routes::{end_by_post, logout, logout_everywhere, logout_others},
+    routes::{end_by_post, logout, logout_everywhere, logout_others, me},
     send,
     support::{
         self, Account, DAY, Fixture, Gate, Reply, Spy, as_set, cookie, just_before, problem,
@@ -59,12 +59,6 @@ async fn login_by_form(form: web::Form<Form>, locals: Locals) -> Result<impl Res
     assert_eq!(password, "right");
     locals.log_in(&Account::of(1)).await?;
     Ok(next.or("/orders"))
-}
-
-#[get("/me")]
-#[require_user]
-async fn me(user: User<Account>) -> String {
-    user.name.clone()
 }
 
 #[post("/password")]

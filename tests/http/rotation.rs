@@ -11,7 +11,9 @@ use locals::{
 use tokio::sync::Barrier;
 
 use crate::{
-    app, send,
+    app,
+    routes::{confirm, logout, me},
+    send,
     support::{self, Account, DAY, Fixture, Gate, as_set, cookie, just_before},
 };
 
@@ -23,30 +25,10 @@ fn rotating(builder: AuthBuilder<Account>) -> AuthBuilder<Account> {
     builder.rotate_every(EVERY)
 }
 
-#[get("/me")]
-#[require_user]
-async fn me(user: User<Account>) -> String {
-    user.name.clone()
-}
-
 #[post("/login")]
 #[with_session]
 async fn login(locals: Locals) -> Result<&'static str, Error> {
     locals.log_in_with(&Account::of(1), LogInOptions::new().remember(false)).await?;
-    Ok("")
-}
-
-#[post("/logout")]
-#[with_session]
-async fn logout(locals: Locals) -> Result<&'static str, Error> {
-    locals.log_out().await?;
-    Ok("")
-}
-
-#[post("/confirm")]
-#[require_user]
-async fn confirm(locals: Locals) -> Result<&'static str, Error> {
-    locals.reauthenticate().await?;
     Ok("")
 }
 

@@ -9,6 +9,7 @@ use sqlx::SqlitePool;
 
 use crate::{
     record::Log,
+    routes::logout,
     send,
     support::{self, Account, DAY, FAULT, Fixture, cookie},
 };
@@ -35,13 +36,6 @@ async fn debug(session: Session, user: User<Account>, locals: Locals) -> String 
 #[tracing::instrument(skip_all)]
 async fn with_request(_session: Session, _request: HttpRequest) -> HttpResponse {
     HttpResponse::Ok().finish()
-}
-
-#[post("/logout")]
-#[with_session]
-async fn logout(locals: Locals) -> Result<&'static str, Error> {
-    locals.log_out().await?;
-    Ok("out")
 }
 
 #[actix_web::test]

@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Barrier;
 
 use crate::{
-    app, send,
+    app,
+    routes::{confirm, login, logout},
+    send,
     support::{self, Account, Cart, DAY, Fixture, Gate, Reply, as_set, cookie, problem},
 };
 
@@ -54,27 +56,6 @@ async fn read_your_writes(locals: Locals) -> Result<String, Error> {
     let (session, _) = locals.get_session_user::<Account>().await?.unwrap();
     seen.push(session.data::<Cart>().items);
     Ok(format!("{seen:?}"))
-}
-
-#[post("/login")]
-#[with_session]
-async fn login(locals: Locals) -> Result<&'static str, Error> {
-    locals.log_in(&Account::of(1)).await?;
-    Ok("")
-}
-
-#[post("/confirm")]
-#[require_user]
-async fn confirm(locals: Locals) -> Result<&'static str, Error> {
-    locals.reauthenticate().await?;
-    Ok("")
-}
-
-#[post("/logout")]
-#[with_session]
-async fn logout(locals: Locals) -> Result<&'static str, Error> {
-    locals.log_out().await?;
-    Ok("")
 }
 
 /// What the store holds of a session's data.
@@ -251,10 +232,10 @@ async fn data_stay_with_the_session_and_its_user_and_end_with_it() {
     let reply = send!(app, support::get("/cart").insert_header(as_set(&confirmed)));
     assert_eq!(reply.body, "[7]");
     // Who logs in again, as with a second factor, keeps them; somebody else gets none of them.
-    let again = send!(app, support::post("/login").insert_header(as_set(&confirmed)));
+    let again = send!(app, support::post("/login/1").insert_header(as_set(&confirmed)));
     let reply = send!(app, support::get("/cart").insert_header(as_set(&again)));
     assert_eq!(reply.body, "[7]");
-    let other = send!(app, support::post("/login").insert_header(cookie(&stranger)));
+    let other = send!(app, support::post("/login/1").insert_header(cookie(&stranger)));
     let reply = send!(app, support::get("/cart").insert_header(as_set(&other)));
     assert_eq!(reply.body, "[]");
 }

@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use actix_web::{HttpResponse, get, http::StatusCode, post, rt, web};
-use locals::{Auth, Locals, Session, User, require_user};
+use locals::{Auth, Locals, Session, require_user};
 use sqlx::SqlitePool;
 
 use crate::{
-    app, send,
+    app,
+    routes::me,
+    send,
     support::{self, Account, Fixture, Gate, as_set, cookie, problem},
 };
 
@@ -45,12 +47,6 @@ async fn change_password(
     transaction.commit().await.unwrap();
     locals.set_session(session);
     HttpResponse::NoContent().finish()
-}
-
-#[get("/me")]
-#[require_user]
-async fn me(user: User<Account>) -> String {
-    user.name.clone()
 }
 
 #[get("/settings")]

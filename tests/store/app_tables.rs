@@ -434,11 +434,7 @@ mod sqlite {
 
 #[cfg(feature = "postgres")]
 mod postgres {
-    place!(sqlx::Postgres, TestDatabase<sqlx::Postgres>, async {
-        let database = TestDatabase::new().await;
-        let store = SqlStore::postgres(&database.url()).await.unwrap();
-        (database, store)
-    });
+    place!(sqlx::Postgres, TestDatabase<sqlx::Postgres>, crate::postgres());
     on_every_database!();
 
     /// Sessions in a schema of their own.
@@ -628,11 +624,7 @@ fn refused(error: &StoreError) {
 
 #[cfg(feature = "mysql")]
 mod mysql {
-    place!(sqlx::MySql, TestDatabase<sqlx::MySql>, async {
-        let database = TestDatabase::new().await;
-        let store = SqlStore::mysql(&database.url()).await.unwrap();
-        (database, store)
-    });
+    place!(sqlx::MySql, TestDatabase<sqlx::MySql>, crate::mysql());
     on_every_database!();
 
     #[derive(Debug, Clone, PartialEq, Eq, FromRow, AuthUser)]

@@ -126,6 +126,9 @@ macro_rules! suites {
     )+};
 }
 
+#[cfg(feature = "redis")]
+pub(crate) use suites;
+
 suites! {
     memory_i64: Memory::<i64>(PhantomData);
     memory_i32: Memory::<i32>(PhantomData);

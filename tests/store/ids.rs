@@ -264,11 +264,7 @@ mod postgres {
     use super::*;
     use crate::servers::TestDatabase;
 
-    helpers!(Postgres, TestDatabase<sqlx::Postgres>, async {
-        let database = TestDatabase::new().await;
-        let store = SqlStore::postgres(&database.url()).await.unwrap();
-        (database, store)
-    });
+    helpers!(Postgres, TestDatabase<sqlx::Postgres>, crate::postgres());
 
     #[actix_web::test]
     async fn every_type_of_id_lives_and_dies() {
@@ -291,11 +287,7 @@ mod mysql {
     use super::*;
     use crate::servers::TestDatabase;
 
-    helpers!(MySql, TestDatabase<sqlx::MySql>, async {
-        let database = TestDatabase::new().await;
-        let store = SqlStore::mysql(&database.url()).await.unwrap();
-        (database, store)
-    });
+    helpers!(MySql, TestDatabase<sqlx::MySql>, crate::mysql());
 
     #[actix_web::test]
     async fn every_type_of_id_lives_and_dies() {

@@ -147,11 +147,7 @@ mod sqlite {
 mod postgres {
     use super::*;
 
-    helpers!(sqlx::Postgres, TestDatabase<sqlx::Postgres>, async {
-        let database = TestDatabase::new().await;
-        let store = SqlStore::postgres(&database.url()).await.unwrap();
-        (database, store)
-    });
+    helpers!(sqlx::Postgres, TestDatabase<sqlx::Postgres>, crate::postgres());
 
     #[actix_web::test]
     async fn uuids_may_be_kept_as_text() {
@@ -198,11 +194,7 @@ mod postgres {
 mod mysql {
     use super::*;
 
-    helpers!(sqlx::MySql, TestDatabase<sqlx::MySql>, async {
-        let database = TestDatabase::new().await;
-        let store = SqlStore::mysql(&database.url()).await.unwrap();
-        (database, store)
-    });
+    helpers!(sqlx::MySql, TestDatabase<sqlx::MySql>, crate::mysql());
 
     #[actix_web::test]
     async fn uuids_may_be_kept_as_text() {

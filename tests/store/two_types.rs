@@ -412,8 +412,7 @@ async fn nothing_of_one_type_opens_for_another_in_the_same_table_of_sqlite() {
 #[cfg(feature = "postgres")]
 #[actix_web::test]
 async fn nothing_of_one_type_opens_for_another_in_the_same_table_of_postgres() {
-    let database = TestDatabase::<sqlx::Postgres>::new().await;
-    let customers = SqlStore::postgres(&database.url()).await.unwrap();
+    let (_database, customers) = crate::postgres().await;
     sqlx::raw_sql(TABLES).execute(customers.pool()).await.unwrap();
     customers.migrate().await.unwrap();
     let staff = SqlStore::new(customers.pool().clone());
@@ -423,8 +422,7 @@ async fn nothing_of_one_type_opens_for_another_in_the_same_table_of_postgres() {
 #[cfg(feature = "mysql")]
 #[actix_web::test]
 async fn nothing_of_one_type_opens_for_another_in_the_same_table_of_mysql() {
-    let database = TestDatabase::<sqlx::MySql>::new().await;
-    let customers = SqlStore::mysql(&database.url()).await.unwrap();
+    let (_database, customers) = crate::mysql().await;
     sqlx::raw_sql(TABLES).execute(customers.pool()).await.unwrap();
     customers.migrate().await.unwrap();
     let staff = SqlStore::new(customers.pool().clone());

@@ -14,7 +14,10 @@ use super::{
     Keys, Store, new_prefix,
     server::{Server, start_cluster},
 };
-use crate::loader::{Directory, Id, Person};
+use crate::{
+    conformance::suites,
+    loader::{Directory, Id, Person},
+};
 
 /// A cluster for all tests of this process.
 pub fn cluster() -> impl Iterator<Item = String> {
@@ -80,16 +83,6 @@ impl<I: Id> Harness for Cluster<I> {
 async fn remove<I: Id>(users: &Directory, store: &Store<I>, id: &UserId) {
     users.remove(id);
     store.delete_by_user(id, None).await.expect("a store without faults");
-}
-
-macro_rules! suites {
-    ($($name:ident: $harness:expr;)+) => {$(
-        mod $name {
-            use super::*;
-
-            store_suite!($harness);
-        }
-    )+};
 }
 
 suites! {
