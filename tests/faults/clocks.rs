@@ -12,7 +12,7 @@ const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
 
 #[actix_web::test]
-async fn nodes_30_seconds_apart_judge_alike_and_never_bring_a_session_back() {
+async fn nodes_30_seconds_apart_agree_and_never_restore_an_ended_session() {
     let fixture = Fixture::<Postgres>::new().await;
     let second = Postgres::open(&fixture.url).await;
     let start = Timestamp::from_millis(1_800_000_000_000);

@@ -95,7 +95,7 @@ async fn where_only_replicas_are_left_writes_are_503_and_reads_go_on<E: Demoted 
 
 #[cfg(feature = "postgres")]
 #[actix_web::test]
-async fn a_role_that_may_only_read_is_503_in_time_until_it_may_write_again() {
+async fn a_read_only_role_causes_503_within_the_timeout_until_it_may_write_again() {
     use sqlx::Postgres;
 
     let fixture = Fixture::<Postgres>::new().await;
@@ -129,7 +129,7 @@ async fn a_role_that_may_only_read_is_503_in_time_until_it_may_write_again() {
 
 #[cfg(feature = "mysql")]
 #[actix_web::test]
-async fn a_demoted_mariadb_is_left_for_the_new_primary_behind_the_same_address() {
+async fn connections_move_from_a_demoted_mariadb_to_the_new_primary() {
     use sqlx::MySql;
 
     use crate::{

@@ -92,7 +92,7 @@ async fn connections_of_the_app_keep_their_own_settings<E: Locking + Server>() {
 
 #[cfg(feature = "postgres")]
 #[actix_web::test]
-async fn what_the_address_says_of_locks_counts() {
+async fn the_lock_settings_of_the_url_apply() {
     use sqlx::Postgres;
 
     let fixture = Fixture::<Postgres>::new().await;

@@ -28,7 +28,7 @@ async fn with_nothing_to_do_migrate_waits_for_no_log_in_that_is_not_committed<E:
 }
 
 #[actix_web::test]
-async fn a_migrate_of_sqlite_that_is_dropped_leaves_no_transaction_open() {
+async fn a_cancelled_migrate_on_sqlite_leaves_no_transaction_open() {
     let fixture = Fixture::<Sqlite>::new().await;
     let node = Sqlite::open(&fixture.url).await;
     let mut other = connect::<Sqlite>(&fixture.url).await;
@@ -223,7 +223,7 @@ mod on_servers {
 
     #[cfg(feature = "mysql")]
     #[actix_web::test]
-    async fn a_lock_of_migrate_that_another_keeps_is_an_error_that_names_the_other() {
+    async fn a_migrate_lock_held_by_another_connection_is_an_error_that_names_it() {
         use sqlx::MySql;
 
         use super::{LIMIT, connect};

@@ -85,7 +85,7 @@ impl Node {
 const AGE: &str = "UPDATE user_sessions SET active_expires_at = created_at";
 
 #[actix_web::test]
-async fn a_log_out_on_one_node_is_final_on_the_other_as_soon_as_it_is_answered() {
+async fn a_logout_on_one_node_applies_on_the_other_as_soon_as_it_is_answered() {
     const ROUNDS: usize = 200;
     let fixture = Fixture::<Postgres>::new().await;
     let nodes = [Node::start(&fixture), Node::start(&fixture)];
@@ -110,7 +110,7 @@ async fn a_log_out_on_one_node_is_final_on_the_other_as_soon_as_it_is_answered()
 }
 
 #[actix_web::test]
-async fn renewals_on_both_nodes_at_once_all_succeed_and_change_the_row_once() {
+async fn simultaneous_renewals_on_two_nodes_succeed_and_change_the_row_once() {
     let fixture = Fixture::<Postgres>::new().await;
     let nodes = [Node::start(&fixture), Node::start(&fixture)];
     let (_, token) = nodes[0].ask("POST /login/1", "x").await;

@@ -24,7 +24,7 @@ async fn client(pool: SqlitePool) -> Client {
 const AGE: &str = "UPDATE user_sessions SET active_expires_at = created_at";
 
 #[actix_web::test]
-async fn a_locked_database_is_read_and_served_and_a_log_in_is_503() {
+async fn a_locked_database_still_serves_reads_and_a_login_is_503() {
     let fixture = Fixture::<Sqlite>::new().await;
     let quick = options(&fixture.url).busy_timeout(Duration::from_millis(100));
     let client = client(SqlitePool::connect_with(quick).await.unwrap()).await;
@@ -51,7 +51,7 @@ async fn a_locked_database_is_read_and_served_and_a_log_in_is_503() {
 }
 
 #[actix_web::test]
-async fn many_readers_and_writers_of_one_file_all_get_the_right_answer() {
+async fn many_readers_and_writers_of_one_file_all_get_the_right_response() {
     let fixture = Fixture::<Sqlite>::new().await;
     let client = &fixture.client;
     let kept = client.token(9).await;
@@ -77,7 +77,7 @@ async fn many_readers_and_writers_of_one_file_all_get_the_right_answer() {
 }
 
 #[actix_web::test]
-async fn a_full_disk_stops_log_ins_and_nothing_else() {
+async fn a_full_disk_stops_logins_and_nothing_else() {
     let fixture = Fixture::<Sqlite>::new().await;
     let tokens = join_all((1..10).map(|id| fixture.client.token(id))).await;
     let pages = Sqlite::number(fixture.store.pool(), "PRAGMA page_count").await;
@@ -118,7 +118,7 @@ async fn a_full_disk_stops_log_ins_and_nothing_else() {
 }
 
 #[actix_web::test]
-async fn those_who_write_take_turns_and_keep_no_reader_waiting() {
+async fn writers_take_turns_and_block_no_reader() {
     // More than the pool has connections.
     const WRITERS: usize = 30;
     // The last one waits for all the others, on a disk that may be slow.

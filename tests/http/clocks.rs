@@ -64,7 +64,7 @@ fn earlier(time: Timestamp, by: Duration) -> Timestamp {
 }
 
 #[actix_web::test]
-async fn a_proof_from_the_future_is_never_recent() {
+async fn an_authentication_in_the_future_is_never_recent() {
     for ahead in AHEAD {
         let fixture = Fixture::new().await;
         let session = fixture.session(1).await;
@@ -94,7 +94,7 @@ async fn a_proof_from_the_future_is_never_recent() {
 }
 
 #[actix_web::test]
-async fn a_proof_that_was_30_days_ahead_is_not_recent_when_its_day_comes() {
+async fn an_authentication_30_days_ahead_never_becomes_recent() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
     set_back(&fixture.clock, 30 * DAY);
@@ -114,7 +114,8 @@ async fn a_proof_that_was_30_days_ahead_is_not_recent_when_its_day_comes() {
 }
 
 #[actix_web::test]
-async fn a_proof_by_a_clock_that_was_ahead_is_not_recent_later_once_the_token_was_changed() {
+async fn an_authentication_by_a_clock_that_was_ahead_is_not_recent_later_after_the_token_was_replaced()
+ {
     let fixture = Fixture::configured(rotating).await;
     let session = fixture.session(1).await;
     let app = app!(fixture, me, recent, confirm);
@@ -132,7 +133,7 @@ async fn a_proof_by_a_clock_that_was_ahead_is_not_recent_later_once_the_token_wa
 }
 
 #[actix_web::test]
-async fn a_proof_just_before_a_log_in_that_was_ahead_is_not_recent_when_its_day_comes() {
+async fn an_authentication_just_before_a_login_that_was_ahead_is_not_recent_later() {
     for before in [Duration::ZERO, MOMENT, Duration::from_secs(1), MINUTE] {
         let fixture = Fixture::new().await;
         fixture.account(1).await;
@@ -153,7 +154,7 @@ async fn a_proof_just_before_a_log_in_that_was_ahead_is_not_recent_when_its_day_
 }
 
 #[actix_web::test]
-async fn requests_at_once_begin_the_life_of_a_session_from_the_future_once() {
+async fn simultaneous_requests_correct_a_session_from_the_future_once() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
     set_back(&fixture.clock, 30 * DAY);
@@ -167,7 +168,7 @@ async fn requests_at_once_begin_the_life_of_a_session_from_the_future_once() {
 }
 
 #[actix_web::test]
-async fn a_proof_may_be_a_minute_ahead_as_the_clocks_of_nodes_are() {
+async fn an_authentication_may_be_a_minute_ahead_for_clock_skew() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
     let app = app!(fixture, recent);
@@ -180,7 +181,7 @@ async fn a_proof_may_be_a_minute_ahead_as_the_clocks_of_nodes_are() {
 }
 
 #[actix_web::test]
-async fn the_time_of_a_proof_that_an_app_names_counts_as_old_where_it_lies_ahead() {
+async fn an_explicit_authentication_time_in_the_future_counts_as_old() {
     use locals::Clock;
     let fixture = Fixture::new().await;
     fixture.account(1).await;
@@ -221,7 +222,7 @@ impl LoggedIn {
 }
 
 #[actix_web::test]
-async fn an_exchange_from_the_future_is_over_and_its_old_token_opens_nothing() {
+async fn a_rotation_in_the_future_is_over_and_its_old_token_opens_nothing() {
     for ahead in AHEAD {
         let fixture = Fixture::configured(rotating).await;
         let session = fixture.session(1).await;
@@ -243,7 +244,7 @@ async fn an_exchange_from_the_future_is_over_and_its_old_token_opens_nothing() {
 }
 
 #[actix_web::test]
-async fn a_token_that_was_issued_in_the_future_is_due_at_once() {
+async fn a_token_issued_in_the_future_is_rotated_immediately() {
     for ahead in AHEAD {
         let fixture = Fixture::configured(rotating).await;
         let session = fixture.session(1).await;
@@ -257,7 +258,7 @@ async fn a_token_that_was_issued_in_the_future_is_due_at_once() {
 }
 
 #[actix_web::test]
-async fn a_session_from_the_future_lives_no_longer_than_its_life_from_its_next_use() {
+async fn a_session_from_the_future_expires_one_lifetime_after_its_next_use() {
     for (ahead, is_moved) in [(HOUR, false), (DAY, false), (DAY + MOMENT, true), (30 * DAY, true)] {
         let fixture = Fixture::new().await;
         let session = fixture.session(1).await;
@@ -293,7 +294,7 @@ async fn a_session_from_the_future_lives_no_longer_than_its_life_from_its_next_u
 }
 
 #[actix_web::test]
-async fn who_waits_for_an_end_asks_again_within_a_minute_when_the_clock_is_set_back() {
+async fn a_waiting_task_asks_again_within_a_minute_when_the_clock_is_set_back() {
     for ahead in AHEAD {
         let (store, clock) =
             (MemoryStore::new(), ManualClock::at(Timestamp::from_millis(1_800_000_000_000)));
@@ -312,7 +313,7 @@ async fn who_waits_for_an_end_asks_again_within_a_minute_when_the_clock_is_set_b
 }
 
 #[actix_web::test]
-async fn a_guest_of_the_future_is_kept_and_their_next_write_counts_by_the_right_clock() {
+async fn a_guest_from_the_future_is_kept_and_the_next_write_corrects_its_expiry() {
     for ahead in AHEAD {
         let fixture = Fixture::new().await;
         let app = app!(fixture, cart, add);

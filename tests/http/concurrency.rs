@@ -64,7 +64,7 @@ async fn paused_then_set(session: Session, locals: Locals, gate: web::Data<Gate>
 }
 
 #[actix_web::test]
-async fn a_paused_handler_never_brings_back_a_session_that_was_ended_meanwhile() {
+async fn a_paused_handler_never_restores_a_session_that_was_ended_meanwhile() {
     let fixture = Fixture::new().await;
     let gate = web::Data::new(Gate::default());
     let app = app!(fixture; gate, paused, paused_then_asked, paused_then_set, logout, me);
@@ -112,7 +112,7 @@ async fn a_paused_handler_overtaken_by_a_renewal_sends_no_second_cookie() {
 }
 
 #[actix_web::test]
-async fn a_request_dropped_half_way_leaves_the_session_as_it_was() {
+async fn a_cancelled_request_leaves_the_session_unchanged() {
     let fixture = Fixture::new().await;
     let gate = web::Data::new(Gate::default());
     let app = app!(fixture; gate, paused, me);
@@ -161,7 +161,7 @@ async fn whose(
 }
 
 #[actix_web::test]
-async fn interleaved_requests_of_many_users_never_see_each_other() {
+async fn interleaved_requests_of_many_users_stay_separate() {
     let fixture = Fixture::new().await;
     let mut sessions = Vec::new();
     for id in 0..40 {

@@ -10,7 +10,7 @@ use crate::{
 };
 
 #[actix_web::test]
-async fn the_cookie_has_exactly_its_attributes_and_the_life_of_its_row() {
+async fn the_cookie_has_exactly_these_attributes_and_expires_with_its_row() {
     let fixture = Fixture::new().await;
     fixture.account(1).await;
     let app = app!(fixture, login);
@@ -70,7 +70,7 @@ async fn names_are_compared_byte_for_byte_and_values_are_never_decoded() {
 }
 
 #[actix_web::test]
-async fn a_foreign_cookie_cannot_hide_ours() {
+async fn another_cookie_cannot_hide_the_session_cookie() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
     let app = app!(fixture, me);

@@ -65,7 +65,7 @@ async fn a_fault_while_reading_is_503_without_a_cookie_and_the_handler_has_not_r
 }
 
 #[actix_web::test]
-async fn strangers_are_served_while_the_store_is_down() {
+async fn requests_without_a_cookie_are_served_while_the_store_is_down() {
     let fixture = Fixture::new().await;
     let app = app!(fixture, public, me);
     fixture.store.fail(true);
@@ -91,7 +91,7 @@ async fn a_session_that_cannot_be_renewed_is_served_as_valid_and_keeps_its_cooki
 }
 
 #[actix_web::test]
-async fn logging_out_while_the_store_is_down_is_never_called_done() {
+async fn logging_out_while_the_store_is_down_is_an_error() {
     let fixture = Fixture::new().await;
     let held = fixture.session(1).await;
     let app = app!(fixture, logout, me);
@@ -109,7 +109,7 @@ async fn logging_out_while_the_store_is_down_is_never_called_done() {
 }
 
 #[actix_web::test]
-async fn logging_in_while_the_store_is_down_signs_nobody_in_and_out() {
+async fn logging_in_while_the_store_is_down_changes_nothing() {
     let fixture = Fixture::new().await;
     let held = fixture.session(1).await;
     let app = app!(fixture, login, me);
@@ -121,7 +121,7 @@ async fn logging_in_while_the_store_is_down_signs_nobody_in_and_out() {
 }
 
 #[actix_web::test]
-async fn a_log_in_that_fails_half_way_leaves_no_session_behind() {
+async fn a_login_that_fails_half_way_leaves_no_session_behind() {
     let fixture = Fixture::new().await;
     let held = fixture.session(1).await;
     let app = app!(fixture, login, me);
@@ -134,7 +134,7 @@ async fn a_log_in_that_fails_half_way_leaves_no_session_behind() {
 }
 
 #[actix_web::test]
-async fn an_id_that_is_taken_fails_the_log_in_and_touches_no_other_session() {
+async fn a_colliding_id_fails_the_login_and_touches_no_other_session() {
     let fixture = Fixture::new().await;
     let held = fixture.session(1).await;
     let app = app!(fixture, login, me);
@@ -145,7 +145,7 @@ async fn an_id_that_is_taken_fails_the_log_in_and_touches_no_other_session() {
 }
 
 #[actix_web::test]
-async fn a_row_that_cannot_be_read_is_no_session_and_harms_no_other() {
+async fn an_unreadable_row_is_no_session_and_affects_no_other() {
     let fixture = Fixture::new().await;
     let broken = fixture.session(1).await;
     let whole = fixture.session(2).await;
@@ -161,7 +161,7 @@ async fn a_row_that_cannot_be_read_is_no_session_and_harms_no_other() {
 }
 
 #[actix_web::test]
-async fn a_row_that_cannot_be_read_hides_no_other_session_of_its_user() {
+async fn an_unreadable_row_hides_no_other_session_of_its_user() {
     let fixture = Fixture::new().await;
     let (whole, staff) = (fixture.session(1).await, fixture.session(9).await);
     let broken = fixture.auth.create_session(&Account::of(1)).await.unwrap();

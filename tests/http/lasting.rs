@@ -102,7 +102,7 @@ async fn impersonate(locals: Locals) -> Result<&'static str, Error> {
 }
 
 #[actix_web::test]
-async fn every_end_in_this_process_is_known_at_once() {
+async fn every_end_of_a_session_in_this_process_is_reported_immediately() {
     for how in [
         "/logout",
         "/logout-everywhere",
@@ -153,7 +153,7 @@ async fn every_end_in_this_process_is_known_at_once() {
 }
 
 #[actix_web::test]
-async fn nothing_else_is_an_end() {
+async fn other_changes_of_a_session_are_not_reported_as_its_end() {
     let memory = Memory::new();
     let (session, other) = (memory.session(1).await, memory.session(1).await);
     let app = app!(memory, me, add, confirm, logout, logout_others);
@@ -173,7 +173,7 @@ async fn nothing_else_is_an_end() {
 
 /// Who has opened a connection with a stolen token is out with it.
 #[actix_web::test]
-async fn a_new_token_in_place_of_the_old_one_is_an_end() {
+async fn replacing_the_token_is_reported_as_an_end() {
     for path in ["/confirm", "/logout-others", "/act-for-a-moment"] {
         let memory = Memory::new();
         let session = memory.session(1).await;
@@ -187,7 +187,7 @@ async fn a_new_token_in_place_of_the_old_one_is_an_end() {
 }
 
 #[actix_web::test]
-async fn a_token_that_was_replaced_on_another_node_is_an_end_although_tokens_are_exchanged() {
+async fn a_token_replaced_on_another_node_is_an_end_even_with_rotation() {
     let memory = Memory::new();
     let session = memory.session(1).await;
     // Another node: the same store and time, and nobody here hears of it.
@@ -211,7 +211,7 @@ async fn a_token_that_was_replaced_on_another_node_is_an_end_although_tokens_are
 }
 
 #[actix_web::test]
-async fn the_time_ends_a_session_and_renewals_put_its_end_off() {
+async fn waiting_ends_when_the_session_expires_and_renewals_postpone_that() {
     let memory = Memory::new();
     let (used, unused) = (memory.session(1).await, memory.session(1).await);
     let app = app!(memory, me);
@@ -233,7 +233,7 @@ async fn the_time_ends_a_session_and_renewals_put_its_end_off() {
 }
 
 #[actix_web::test]
-async fn an_end_by_other_hands_is_known_within_a_minute() {
+async fn an_end_from_elsewhere_is_reported_within_a_minute() {
     let memory = Memory::new();
     let (first, second) = (memory.session(1).await, memory.session(2).await);
     let (mut of_first, mut of_second) = (Wait::of(&first), Wait::of(&second));
@@ -246,7 +246,7 @@ async fn an_end_by_other_hands_is_known_within_a_minute() {
 }
 
 #[actix_web::test]
-async fn those_who_wait_do_not_ask_all_at_once() {
+async fn waiting_tasks_do_not_query_all_at_the_same_time() {
     let (store, clock) = (MemoryStore::new(), ManualClock::at(Timestamp::from_millis(0)));
     store.insert_user(Account::of(1));
     let auth = Auth::<Account>::builder(store.clone()).clock(clock.clone()).max_sessions(1_000);
@@ -270,7 +270,7 @@ async fn those_who_wait_do_not_ask_all_at_once() {
 }
 
 #[actix_web::test]
-async fn who_waits_for_a_session_that_has_ended_does_not_wait() {
+async fn waiting_for_a_session_that_has_ended_returns_immediately() {
     let memory = Memory::new();
     let session = memory.session(1).await;
     let before = session.ended();
@@ -280,7 +280,7 @@ async fn who_waits_for_a_session_that_has_ended_does_not_wait() {
 }
 
 #[actix_web::test]
-async fn an_impersonation_ends_with_every_end_of_the_session_it_was_begun_from() {
+async fn an_impersonation_ends_however_the_session_of_the_actor_ends() {
     for how in ["session", "user", "by other hands"] {
         let memory = Memory::new();
         let admin = memory.session(9).await;
@@ -304,7 +304,7 @@ async fn an_impersonation_ends_with_every_end_of_the_session_it_was_begun_from()
 }
 
 #[actix_web::test]
-async fn a_thousand_who_wait_are_all_told_and_those_who_left_hinder_nobody() {
+async fn a_thousand_waiting_tasks_are_all_notified_and_cancelled_ones_block_nobody() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
     let app = app!(fixture, logout);
@@ -322,7 +322,7 @@ async fn a_thousand_who_wait_are_all_told_and_those_who_left_hinder_nobody() {
 }
 
 #[actix_web::test]
-async fn while_the_store_fails_nothing_ends_and_one_who_waits_asks_once_a_minute() {
+async fn while_the_store_fails_nothing_ends_and_a_waiting_task_asks_once_a_minute() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
     let wait = rt::spawn(session.ended());

@@ -33,7 +33,7 @@ async fn login(locals: Locals) -> Result<&'static str, Error> {
 }
 
 #[actix_web::test]
-async fn no_token_is_exchanged_unless_the_app_wants_it() {
+async fn no_token_is_rotated_by_default() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
     fixture.clock.advance(just_before(DAY));
@@ -44,7 +44,7 @@ async fn no_token_is_exchanged_unless_the_app_wants_it() {
 }
 
 #[actix_web::test]
-async fn the_first_request_after_the_time_is_given_a_new_token_and_the_old_one_overlaps() {
+async fn the_first_request_after_the_rotation_period_gets_a_new_token_and_the_old_one_overlaps() {
     let fixture = Fixture::configured(rotating).await;
     let session = fixture.session(1).await;
     let app = app!(fixture, me);
@@ -92,7 +92,7 @@ async fn together(_user: User<Account>, all: web::Data<Barrier>) -> &'static str
 }
 
 #[actix_web::test]
-async fn fifty_requests_with_the_old_token_all_succeed_and_are_given_one_new_one() {
+async fn fifty_requests_with_the_old_token_all_succeed_and_get_one_new_token() {
     let fixture = Fixture::configured(rotating).await;
     let session = fixture.session(1).await;
     fixture.clock.advance(EVERY);
@@ -121,7 +121,7 @@ async fn paused(_user: User<Account>, gate: web::Data<Gate>) -> &'static str {
 }
 
 #[actix_web::test]
-async fn an_exchange_never_brings_back_a_session_that_was_ended_meanwhile() {
+async fn a_rotation_never_restores_a_session_that_was_ended_meanwhile() {
     let fixture = Fixture::configured(rotating).await;
     let gate = web::Data::new(Gate::default());
     let app = app!(fixture; gate, paused, me, logout);
@@ -142,7 +142,7 @@ async fn an_exchange_never_brings_back_a_session_that_was_ended_meanwhile() {
 }
 
 #[actix_web::test]
-async fn one_request_renews_and_exchanges() {
+async fn one_request_renews_the_session_and_rotates_the_token() {
     let fixture = Fixture::configured(rotating).await;
     let session = fixture.session(1).await;
     fixture.clock.advance(2 * DAY);
@@ -159,7 +159,7 @@ async fn one_request_renews_and_exchanges() {
 }
 
 #[actix_web::test]
-async fn a_cookie_that_ends_with_the_browser_goes_on_to() {
+async fn a_cookie_that_is_not_persistent_stays_so_after_a_rotation() {
     let fixture = Fixture::configured(rotating).await;
     fixture.account(1).await;
     let app = app!(fixture, login, me);
@@ -171,7 +171,7 @@ async fn a_cookie_that_ends_with_the_browser_goes_on_to() {
 }
 
 #[actix_web::test]
-async fn the_old_token_logs_out_as_well_and_in() {
+async fn the_old_token_can_log_out_and_log_in_during_the_overlap() {
     let fixture = Fixture::configured(rotating).await;
     let app = app!(fixture, me, login, logout);
     for (id, path) in [(1, "/logout"), (2, "/login")] {
@@ -188,7 +188,7 @@ async fn the_old_token_logs_out_as_well_and_in() {
 }
 
 #[actix_web::test]
-async fn a_proof_ends_the_overlap() {
+async fn reauthenticating_ends_the_overlap() {
     let fixture = Fixture::configured(rotating).await;
     let session = fixture.session(1).await;
     fixture.clock.advance(EVERY);
@@ -204,7 +204,7 @@ async fn a_proof_ends_the_overlap() {
 }
 
 #[actix_web::test]
-async fn a_fault_puts_the_exchange_off() {
+async fn a_fault_postpones_the_rotation() {
     let fixture = Fixture::configured(rotating).await;
     let session = fixture.session(1).await;
     fixture.clock.advance(EVERY);
@@ -218,7 +218,7 @@ async fn a_fault_puts_the_exchange_off() {
 }
 
 #[actix_web::test]
-async fn the_server_exchanges_nothing_by_itself_and_knows_both_tokens_while_they_overlap() {
+async fn the_server_api_rotates_no_token_and_accepts_both_during_the_overlap() {
     let fixture = Fixture::configured(rotating).await;
     let session = fixture.session(1).await;
     let app = app!(fixture, me);
@@ -272,7 +272,7 @@ const PRESENTED: [&str; 7] =
     ["cookie", "bearer", "guard", "WebSocket", "logout", "server", "server with user"];
 
 #[actix_web::test]
-async fn a_token_that_comes_back_after_the_overlap_ends_its_session_however_it_comes() {
+async fn a_token_presented_after_the_overlap_ends_its_session_however_it_is_sent() {
     for how in PRESENTED {
         let fixture = Fixture::configured(|builder| rotating(builder).bearer(true)).await;
         let session = fixture.session(1).await;
@@ -300,7 +300,7 @@ async fn a_token_that_comes_back_after_the_overlap_ends_its_session_however_it_c
 }
 
 #[actix_web::test]
-async fn reuse_is_only_logged_where_the_app_wants_that() {
+async fn token_reuse_can_be_logged_only() {
     for how in PRESENTED {
         let log = |builder| rotating(builder).bearer(true).on_token_reuse(locals::TokenReuse::Log);
         let fixture = Fixture::configured(log).await;
@@ -316,7 +316,7 @@ async fn reuse_is_only_logged_where_the_app_wants_that() {
 }
 
 #[actix_web::test]
-async fn a_token_that_was_replaced_or_never_given_ends_nothing() {
+async fn a_token_that_was_replaced_or_never_issued_ends_nothing() {
     let fixture = Fixture::configured(rotating).await;
     let app = app!(fixture, me, confirm);
     // Replaced by a proof, before and after an exchange.
@@ -351,7 +351,7 @@ async fn a_token_that_was_replaced_or_never_given_ends_nothing() {
 }
 
 #[actix_web::test]
-async fn a_slow_request_whose_token_was_exchanged_meanwhile_ends_nothing() {
+async fn a_slow_request_whose_token_was_rotated_meanwhile_ends_nothing() {
     #[post("/slow")]
     #[require_user]
     async fn reauthenticate_late(
@@ -382,7 +382,7 @@ async fn a_slow_request_whose_token_was_exchanged_meanwhile_ends_nothing() {
 }
 
 #[actix_web::test]
-async fn a_request_that_asks_late_for_the_first_time_is_judged_as_it_came() {
+async fn a_late_first_read_counts_from_the_arrival_of_the_request() {
     #[post("/upload")]
     #[with_session]
     async fn upload(locals: Locals, gate: web::Data<Gate>) -> Result<String, Error> {
@@ -422,7 +422,7 @@ async fn a_session_that_cannot_be_ended_on_reuse_is_refused_and_ended_the_next_t
 }
 
 #[test]
-fn an_exchange_without_an_overlap_stops_the_start() {
+fn a_rotation_without_an_overlap_fails_at_startup() {
     let builder = || Auth::<Account>::builder(MemoryStore::new());
     for overlap in [Duration::ZERO, Duration::from_nanos(1), Duration::from_micros(999)] {
         let error = builder().rotate_every(EVERY).rotation_overlap(overlap).build().unwrap_err();
@@ -433,7 +433,7 @@ fn an_exchange_without_an_overlap_stops_the_start() {
 }
 
 #[test]
-fn an_exchange_that_would_not_leave_its_overlap_stops_the_start() {
+fn a_rotation_period_shorter_than_the_overlap_fails_at_startup() {
     let builder = || Auth::<Account>::builder(MemoryStore::new());
     let (minute, second) = (Duration::from_mins(1), Duration::from_secs(1));
     for refused in [

@@ -83,7 +83,7 @@ async fn no_token_appears_in_a_body_a_location_or_a_log_at_trace_level() {
 }
 
 #[actix_web::test]
-async fn a_fault_is_opaque_to_the_client_and_whole_in_the_log() {
+async fn a_fault_is_hidden_from_the_client_and_logged_in_full() {
     let log = Log::capture();
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
@@ -103,7 +103,7 @@ async fn broken(database: web::Data<SqlitePool>) -> Result<String, Error> {
 }
 
 #[actix_web::test]
-async fn a_query_of_the_app_that_fails_is_opaque_to_the_client_and_whole_in_the_log() {
+async fn a_failed_query_of_the_app_is_hidden_from_the_client_and_logged_in_full() {
     let log = Log::capture();
     let fixture = Fixture::new().await;
     let database = web::Data::new(SqlitePool::connect("sqlite::memory:").await.unwrap());

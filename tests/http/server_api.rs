@@ -42,7 +42,7 @@ async fn validating_an_idle_session_renews_it_once() {
 }
 
 #[actix_web::test]
-async fn what_opens_nothing_is_none_and_a_malformed_token_costs_no_query() {
+async fn a_token_that_opens_nothing_is_none_and_a_malformed_one_costs_no_query() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
     for malformed in ["", "x", &session.id().to_string(), &"a".repeat(65)] {
@@ -114,7 +114,7 @@ async fn an_id_of_another_type_is_an_error_and_not_a_user_without_sessions() {
 }
 
 #[actix_web::test]
-async fn the_sweeper_deletes_what_has_ended_in_batches_and_nothing_else() {
+async fn the_sweeper_deletes_expired_rows_in_batches_and_nothing_else() {
     let fixture = Fixture::new().await;
     let account = fixture.account(1).await;
     let living = fixture.auth.create_session(&account).await.unwrap();
@@ -132,7 +132,7 @@ async fn the_sweeper_deletes_what_has_ended_in_batches_and_nothing_else() {
 }
 
 #[actix_web::test]
-async fn a_sweeper_that_would_never_rest_is_an_error() {
+async fn a_sweeper_with_an_interval_of_zero_is_an_error() {
     let fixture = Fixture::new().await;
     let error = fixture.auth.spawn_sweeper(Duration::ZERO).unwrap_err().to_string();
     assert!(error.contains("interval") && error.contains("zero"), "{error}");

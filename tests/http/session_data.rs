@@ -69,7 +69,7 @@ async fn store(fixture: &Fixture, json: &str) {
 }
 
 #[actix_web::test]
-async fn data_are_read_along_with_the_session_and_written_by_one_statement() {
+async fn data_are_read_with_the_session_and_written_by_one_statement() {
     let fixture = Fixture::new().await;
     let (session, other) = (fixture.session(1).await, fixture.session(2).await);
     let app = app!(fixture, show, add);
@@ -126,7 +126,7 @@ async fn assert_nothing_was_lost(fixture: &Fixture, session: &Session, replies: 
 }
 
 #[actix_web::test]
-async fn of_four_hundred_writes_at_once_each_is_one_read_and_one_write_and_none_is_lost() {
+async fn four_hundred_simultaneous_writes_cost_one_read_and_one_write_each_and_none_is_lost() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
     let all = web::Data::new(Barrier::new(400));
@@ -137,7 +137,7 @@ async fn of_four_hundred_writes_at_once_each_is_one_read_and_one_write_and_none_
 }
 
 #[actix_web::test]
-async fn writes_of_two_processes_at_once_lose_nothing() {
+async fn simultaneous_writes_of_two_processes_lose_nothing() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
     let other = Auth::builder(fixture.store.clone()).clock(fixture.clock.clone()).build().unwrap();
@@ -155,8 +155,7 @@ async fn writes_of_two_processes_at_once_lose_nothing() {
 }
 
 #[actix_web::test]
-async fn a_write_that_is_held_up_or_cancelled_keeps_back_nobody_but_its_own_session_and_that_not_long()
- {
+async fn a_slow_or_cancelled_write_delays_only_its_own_session_and_only_briefly() {
     let fixture = Fixture::new().await;
     let (session, other) = (fixture.session(1).await, fixture.session(2).await);
     let app = app!(fixture, add, show);
@@ -196,7 +195,7 @@ async fn a_write_that_is_held_up_or_cancelled_keeps_back_nobody_but_its_own_sess
 }
 
 #[actix_web::test]
-async fn a_request_reads_what_it_has_written_also_after_it_has_logged_in() {
+async fn a_request_reads_its_own_writes_even_after_it_has_logged_in() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
     let app = app!(fixture, read_your_writes, show);
@@ -466,7 +465,7 @@ async fn two_versions_of_an_app_write_one_session_and_neither_resets_what_the_ot
 }
 
 #[actix_web::test]
-async fn data_that_would_not_read_back_are_an_error_and_change_nothing() {
+async fn data_that_cannot_be_read_back_are_an_error_and_change_nothing() {
     #[derive(Debug, Default, Serialize, Deserialize)]
     struct Prices {
         price: f64,

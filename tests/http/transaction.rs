@@ -69,7 +69,7 @@ async fn with_two_sessions() -> (Fixture, web::Data<Database>, Session, Session)
 }
 
 #[actix_web::test]
-async fn a_change_of_password_that_is_committed_is_all_of_it() {
+async fn a_committed_change_of_password_takes_full_effect() {
     let (fixture, database, here, there) = with_two_sessions().await;
     let app = app!(fixture; database, change_password, me, settings);
     database.gate.open();
@@ -88,7 +88,7 @@ async fn a_change_of_password_that_is_committed_is_all_of_it() {
 }
 
 #[actix_web::test]
-async fn a_change_of_password_that_is_rolled_back_is_nothing() {
+async fn a_change_of_password_that_is_rolled_back_has_no_effect() {
     let (fixture, database, here, there) = with_two_sessions().await;
     let app = app!(fixture; database, change_password, me, settings);
     database.gate.open();
@@ -103,7 +103,7 @@ async fn a_change_of_password_that_is_rolled_back_is_nothing() {
 }
 
 #[actix_web::test]
-async fn a_session_that_was_ended_or_changed_meanwhile_is_given_no_token() {
+async fn a_session_that_was_ended_or_changed_meanwhile_gets_no_token() {
     for is_ended in [true, false] {
         let (fixture, database, here, there) = with_two_sessions().await;
         let app = app!(fixture; database, change_password, me);
@@ -148,7 +148,7 @@ async fn a_session_set_before_a_rollback_leaves_the_browser_its_cookie() {
 }
 
 #[actix_web::test]
-async fn who_waits_for_an_end_within_a_transaction_learns_of_it_within_a_minute() {
+async fn an_end_within_a_transaction_is_reported_within_a_minute() {
     let (fixture, _, here, there) = with_two_sessions().await;
     let wait = rt::spawn(there.ended());
     let mut transaction = fixture.pool().begin_with("BEGIN IMMEDIATE").await.unwrap();

@@ -169,7 +169,7 @@ async fn ids_need_no_database() {
 }
 
 #[actix_web::test]
-async fn a_number_beyond_all_sessions_is_refused_and_all_others_work() {
+async fn an_id_that_is_too_large_is_refused_and_all_others_work() {
     let store = MemoryStore::new();
     for id in [7, BEYOND - 1, BEYOND, u64::MAX] {
         store.insert_user(OfU64::of(id));
@@ -236,7 +236,7 @@ mod sqlite {
     helpers!(Sqlite, (), async { ((), SqlStore::sqlite("sqlite::memory:").await.unwrap()) });
 
     #[actix_web::test]
-    async fn every_type_of_id_lives_and_dies() {
+    async fn sessions_work_with_every_type_of_id() {
         live::<OfI64>("INTEGER", [("7", 7), ("-9223372036854775808", i64::MIN)]).await;
         live::<OfI32>("INTEGER", [("7", 7), ("-2147483648", i32::MIN)]).await;
         live::<OfI16>("SMALLINT", [("7", 7), ("-32768", i16::MIN)]).await;
@@ -249,7 +249,7 @@ mod sqlite {
 
     /// SQLite has no such number, so no user who has it.
     #[actix_web::test]
-    async fn a_number_beyond_all_sessions_is_refused() {
+    async fn an_id_that_is_too_large_is_refused() {
         let (_place, store) = store::<OfU64>("INTEGER", &["7", "-1"]).await;
         let auth = Auth::builder(store).build().unwrap();
         for id in [BEYOND, u64::MAX] {
@@ -267,7 +267,7 @@ mod postgres {
     helpers!(Postgres, TestDatabase<sqlx::Postgres>, crate::postgres());
 
     #[actix_web::test]
-    async fn every_type_of_id_lives_and_dies() {
+    async fn sessions_work_with_every_type_of_id() {
         live::<OfI64>("BIGINT", [("7", 7), ("-9223372036854775808", i64::MIN)]).await;
         live::<OfI32>("INTEGER", [("7", 7), ("-2147483648", i32::MIN)]).await;
         live::<OfI16>("SMALLINT", [("7", 7), ("-32768", i16::MIN)]).await;
@@ -290,7 +290,7 @@ mod mysql {
     helpers!(MySql, TestDatabase<sqlx::MySql>, crate::mysql());
 
     #[actix_web::test]
-    async fn every_type_of_id_lives_and_dies() {
+    async fn sessions_work_with_every_type_of_id() {
         live::<OfI64>("BIGINT", [("7", 7), ("-9223372036854775808", i64::MIN)]).await;
         live::<OfI32>("INT", [("7", 7), ("-2147483648", i32::MIN)]).await;
         live::<OfI16>("SMALLINT", [("7", 7), ("-32768", i16::MIN)]).await;
@@ -303,7 +303,7 @@ mod mysql {
     }
 
     #[actix_web::test]
-    async fn a_number_beyond_all_sessions_is_refused_for_that_row_alone() {
+    async fn an_id_that_is_too_large_is_refused_for_that_row_only() {
         let ids = ["7", "9223372036854775807", "9223372036854775808", "18446744073709551615"];
         let (_database, store) = store::<OfU64>("BIGINT UNSIGNED", &ids).await;
         let auth = Auth::<OfU64>::builder(store.clone()).build().unwrap();
@@ -324,7 +324,7 @@ mod mysql {
     }
 
     #[actix_web::test]
-    async fn a_session_of_a_number_beyond_is_not_logged_in_and_the_error_says_why() {
+    async fn a_session_with_an_id_that_is_too_large_is_refused_with_a_reason() {
         let (_database, store) =
             store::<OfU64>("BIGINT UNSIGNED", &["7", "18446744073709551615"]).await;
         let auth = Auth::<OfU64>::builder(store.clone()).build().unwrap();

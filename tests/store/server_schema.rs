@@ -158,7 +158,7 @@ mod postgres {
     }
 
     #[actix_web::test]
-    async fn uuids_may_be_kept_as_such() {
+    async fn uuids_may_be_kept_as_uuids() {
         uuids_as("UUID", TEXTS, binary()).await;
     }
 

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use crate::{Account, assert_no_part_of, database, run};
 
 #[actix_web::test]
-async fn every_connection_has_the_settings_that_sessions_want() {
+async fn every_connection_has_the_required_settings() {
     let (_directory, store) = database::<i64>("").await;
     let mut connections = Vec::new();
     for _ in 0..3 {
@@ -81,7 +81,7 @@ async fn a_user_deleted_by_plain_sql_takes_their_sessions_with_them() {
 }
 
 #[actix_web::test]
-async fn a_session_of_nobody_is_refused_as_one_of_a_user_who_is_gone() {
+async fn a_session_of_an_unknown_user_is_refused_like_that_of_a_deleted_one() {
     let (_directory, store) =
         database::<i64>("CREATE TABLE accounts (id INTEGER PRIMARY KEY)").await;
     store.migrate().await.unwrap();

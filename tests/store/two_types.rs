@@ -546,7 +546,7 @@ impl SessionStore for OwnStore {
 }
 
 #[actix_web::test]
-async fn nothing_of_one_type_opens_for_another_in_a_store_that_does_not_tell_them_apart() {
+async fn nothing_of_one_type_opens_for_another_in_a_store_that_cannot_distinguish_them() {
     let store = OwnStore::new();
     neither_knows_the_other(store.clone(), store).await;
 }

@@ -92,7 +92,7 @@ macro_rules! versions {
             }
 
             #[actix_web::test]
-            async fn each_earlier_version_works_on_while_this_one_is_on_the_same_table() {
+            async fn each_earlier_version_keeps_working_on_the_table_of_this_one() {
                 for version in 0..VERSIONS.len() {
                     let (_place, store): ($place, SqlStore<$database, Account<i64>>) = $open.await;
                     let table =

@@ -141,7 +141,7 @@ mod tests {
                          session=abc; Path=/\r\n\r\nok";
 
     #[test]
-    fn an_answer_is_read_once_it_is_whole_and_not_before() {
+    fn a_response_is_read_once_it_is_complete() {
         for end in 0..WHOLE.len() {
             assert!(read(&WHOLE.as_bytes()[..end]).is_none(), "after {end} bytes");
         }
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_without_content_ends_with_its_head() {
+    fn a_response_without_content_ends_with_its_head() {
         assert_eq!(read(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap().status, 204);
     }
 }

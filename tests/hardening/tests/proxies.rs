@@ -149,7 +149,7 @@ async fn events(go_on: web::Data<Notify>) -> HttpResponse {
 }
 
 #[actix_web::test]
-async fn the_nginx_of_the_guide_says_who_the_client_is_and_lets_nobody_choose() {
+async fn the_nginx_of_the_guide_names_the_client_and_lets_no_client_choose() {
     let site = Site::start(|auth| auth.trusted_proxy("127.0.0.1")).await;
     let login = site.request("POST", "/login").insert_header((X_FORWARDED_FOR, "192.0.2.66"));
     let response = login.send_form(&[("user", 1)]).await.unwrap();

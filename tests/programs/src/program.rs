@@ -149,7 +149,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn only_who_listens_at_an_address_is_seen_to_listen() {
+    fn only_a_program_that_listens_at_the_address_counts_as_listening() {
         let (listener, free) = (TcpListener::bind(("127.0.0.1", 0)).unwrap(), free_address());
         let taken = listener.local_addr().unwrap();
         let mut other = Program(Command::new("sleep").arg("600").spawn().unwrap());

@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_read_in_one_piece_and_in_chunks() {
+    fn a_response_is_read_whole_or_in_chunks() {
         let whole = b"HTTP/1.1 303 See Other\r\nLocation: /next\r\nContent-Length: 5\r\n\r\nwhole";
         let answer = Answer::parse(whole);
         assert_eq!(

@@ -50,7 +50,7 @@ async fn every_operation_fails(store: &RedisStore) {
 }
 
 #[actix_web::test]
-async fn a_server_that_is_down_is_an_error_soon_and_used_again_when_it_is_back() {
+async fn a_server_that_is_down_is_an_error_within_the_timeout_and_used_again_when_it_is_back() {
     let mut server = Server::start(&[]);
     let store = RedisStore::connect(&server.url()).await.unwrap();
     for number in 1..4 {
@@ -82,7 +82,7 @@ async fn a_request_waits_for_a_server_that_is_about_to_be_back() {
 }
 
 #[actix_web::test]
-async fn a_server_that_hangs_is_an_error_soon_and_used_again_when_it_goes_on() {
+async fn a_server_that_hangs_is_an_error_within_the_timeout_and_used_again_when_it_resumes() {
     let server = Server::start(&[]);
     let process = server.process();
     let store = RedisStore::connect(&server.url()).await.unwrap();
@@ -97,7 +97,7 @@ async fn a_server_that_hangs_is_an_error_soon_and_used_again_when_it_goes_on() {
 }
 
 #[actix_web::test]
-async fn a_read_does_not_notice_that_its_connection_was_cut() {
+async fn a_read_is_retried_when_its_connection_is_lost() {
     let server = Server::start(&[]);
     let session = session(1, 1_i64);
     let first = RedisStore::connect(&server.url()).await.unwrap();
@@ -114,7 +114,7 @@ async fn a_read_does_not_notice_that_its_connection_was_cut() {
 }
 
 #[actix_web::test]
-async fn a_primary_that_has_become_a_replica_is_left() {
+async fn connections_leave_a_primary_that_has_become_a_replica() {
     let server = Server::start(&[]);
     let store = RedisStore::connect(&server.url()).await.unwrap();
     let (session, other) = (session(1, 1_i64), session(2, 1_i64));
@@ -139,7 +139,7 @@ async fn a_primary_that_has_become_a_replica_is_left() {
 }
 
 #[actix_web::test]
-async fn with_a_log_that_is_always_written_no_acknowledged_log_in_or_log_out_is_lost() {
+async fn with_appendfsync_always_no_acknowledged_login_or_logout_is_lost() {
     let mut server = Server::start(&["--appendonly", "yes", "--appendfsync", "always"]);
     let store = RedisStore::connect(&server.url()).await.unwrap();
     let sessions: Vec<_> = (1..40).map(|number| session(number, i64::from(number % 3))).collect();
@@ -168,7 +168,7 @@ async fn with_a_log_that_is_always_written_no_acknowledged_log_in_or_log_out_is_
 }
 
 #[actix_web::test]
-async fn what_is_wrong_with_an_address_is_said_at_once() {
+async fn a_wrong_url_is_reported_immediately() {
     let server = Server::start(&[]);
     server.cli(&["CONFIG", "SET", "requirepass", "right"]);
     let connect = async |url: &str| -> String {
@@ -193,7 +193,7 @@ async fn what_is_wrong_with_an_address_is_said_at_once() {
 }
 
 #[actix_web::test]
-async fn a_cluster_goes_on_with_the_replica_of_a_primary_that_dies() {
+async fn a_cluster_continues_with_the_replica_of_a_lost_primary() {
     let mut servers = start_cluster(1);
     let store = RedisStore::cluster(servers.iter().map(Server::url)).await.unwrap();
     let sessions: Vec<_> = (1..30).map(|number| session(number, i64::from(number))).collect();

@@ -95,11 +95,11 @@ suites! {
 }
 
 #[actix_web::test]
-async fn log_ins_at_once_leave_the_newest_sessions_on_one_server() {
+async fn simultaneous_logins_leave_the_newest_sessions_on_one_server() {
     crate::newest::remain(&one_server::<i64>(), Person { id: 1 }).await;
 }
 
 #[actix_web::test]
-async fn log_ins_at_once_leave_the_newest_sessions_on_a_cluster() {
+async fn simultaneous_logins_leave_the_newest_sessions_on_a_cluster() {
     crate::newest::remain(&three_nodes::<i64>(), Person { id: 1 }).await;
 }

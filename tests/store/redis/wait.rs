@@ -30,7 +30,7 @@ fn is_unconfirmed<T: std::fmt::Debug>(answer: &Result<T, StoreError>) {
 }
 
 #[actix_web::test]
-async fn a_confirmed_log_out_survives_the_loss_of_the_primary() {
+async fn a_confirmed_logout_survives_the_loss_of_the_primary() {
     let mut primary = Server::start(&[]);
     let replica = primary.replica();
     let store = waiting(&primary, LONG).await;
@@ -51,7 +51,7 @@ async fn a_confirmed_log_out_survives_the_loss_of_the_primary() {
 }
 
 #[actix_web::test]
-async fn a_log_out_that_no_replica_confirms_is_an_error_until_one_does() {
+async fn a_logout_that_no_replica_confirms_is_an_error_until_one_does() {
     let primary = Server::start(&[]);
     let mut replica = primary.replica();
     let store = waiting(&primary, MOMENT).await;
@@ -76,7 +76,7 @@ async fn a_log_out_that_no_replica_confirms_is_an_error_until_one_does() {
 }
 
 #[actix_web::test]
-async fn nobody_else_waits() {
+async fn only_logouts_wait_for_replicas() {
     let primary = Server::start(&[]);
     let store = waiting(&primary, LONG).await;
     let (ended, other) = (session(1, 1_i64), session(2, 2_i64));
@@ -98,7 +98,7 @@ async fn nobody_else_waits() {
 }
 
 #[actix_web::test]
-async fn what_is_confirmed_is_the_end_on_the_server_that_is_the_primary_now() {
+async fn a_confirmation_is_for_the_current_primary() {
     let (old, new) = (Server::start(&[]), Server::start(&[]));
     let _replica = new.replica();
     let session = session(1, 1_i64);
@@ -122,7 +122,7 @@ async fn what_is_confirmed_is_the_end_on_the_server_that_is_the_primary_now() {
 }
 
 #[actix_web::test]
-async fn without_waiting_a_failover_can_bring_a_session_back() {
+async fn without_waiting_a_failover_can_restore_an_ended_session() {
     let mut primary = Server::start(&[]);
     let replica = primary.replica();
     let store = RedisStore::connect(&primary.url()).await.unwrap();
