@@ -39,7 +39,7 @@ const SESSIONS: usize = 100;
 /// In microseconds.
 const STALL: f64 = 35_000.0;
 /// How many sessions are created, looked up and ended where each statement may stall.
-const FEW: usize = 100;
+const UNCACHED_SESSIONS: usize = 100;
 
 /// One way to a server, and how long each statement took in microseconds.
 struct Way<D: Dialect> {
@@ -117,7 +117,7 @@ async fn without_cache(tcp: &str, socket: &str) -> Result<(), Box<dyn Error>> {
         let url =
             format!("{url}{}statement-cache-capacity=1", if url.contains('?') { '&' } else { '?' });
         let mut way = Way::new(SqlStore::mysql(&url).await?)?;
-        for _ in 0..FEW {
+        for _ in 0..UNCACHED_SESSIONS {
             way.round(1).await?;
         }
         times.push(way.times);

@@ -60,7 +60,7 @@ pub fn private(body: &'static str) -> HttpResponse {
     response
 }
 
-/// A session and its user, as the handlers by hand read them.
+/// A session and its user, as the hand-written handlers read them.
 #[derive(FromRow)]
 pub struct Found {
     secret_hash: Vec<u8>,
@@ -72,7 +72,7 @@ pub struct Found {
     user: Account,
 }
 
-/// Answers as `#[require_user]` does, by hand: `look_up` runs the query.
+/// Responds as `#[require_user]` does, without the library: `look_up` runs the query.
 pub async fn answer(
     request: &HttpRequest,
     look_up: impl AsyncFnOnce(&[u8]) -> sqlx::Result<Option<Found>>,

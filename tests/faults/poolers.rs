@@ -20,7 +20,7 @@ async fn client_of(store: SqlStore<Postgres, Account>) -> Client {
     Client::of(&Postgres::builder(store).build().unwrap()).await
 }
 
-/// 480 requests, of ten visitors at once, each answered as without a pooler.
+/// 480 requests of ten simultaneous visitors, each answered as without a pooler.
 async fn assert_all_is_right(client: &Client, elsewhere: &Client) {
     join_all((0..10).map(async |visitor: i64| {
         let id = 1 + visitor % 9;

@@ -1,5 +1,5 @@
-//! What the row of a user says of their sessions: an account that is switched off, a member of staff
-//! who may act as others no longer, and a credential that has changed.
+//! What the row of a user decides about their sessions: a disabled account, an actor who may no longer
+//! impersonate, and a changed credential.
 
 use std::{sync::Arc, time::Duration};
 
@@ -438,7 +438,7 @@ async fn a_rotation_does_not_restore_the_old_credential() {
         for all in Members::everywhere(rotating).await {
             let all = Arc::new(all);
             let here = all.auth.create_session(&Member::new(1)).await.unwrap();
-            // The request that changes the password is the one that exchanges the token.
+            // The request that changes the password is the one that rotates the token.
             all.clock.advance(Duration::from_mins(10));
             let data = web::Data::new(Arc::clone(&all));
             let app = app!(all; data, me, change_password);

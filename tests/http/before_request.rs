@@ -17,7 +17,7 @@ use crate::{
     support::{self, Account, Cart, DAY, Fixture, as_set, cookie},
 };
 
-/// As the header `Remote-User` says: signs a stranger in, logs out, or fails.
+/// Follows the header `Remote-User`: logs a user in, logs out, or fails.
 async fn prepare(request: &HttpRequest, locals: &Locals) -> actix_web::Result<()> {
     let Some(name) = request.headers().get("Remote-User") else { return Ok(()) };
     match name.to_str().unwrap() {

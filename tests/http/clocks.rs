@@ -16,14 +16,12 @@ use crate::{
     app,
     routes::{confirm, me},
     send,
-    support::{self, Account, Cart, DAY, Fixture, as_set, cookie},
+    support::{self, Account, Cart, DAY, Fixture, HOUR, MINUTE, TICK, as_set, cookie},
 };
 
-const MOMENT: Duration = Duration::from_millis(1);
-const MINUTE: Duration = Duration::from_mins(1);
-const HOUR: Duration = Duration::from_hours(1);
 /// How far the clock is ahead before it is set right.
-const AHEAD: [Duration; 4] = [Duration::from_millis(60_001), HOUR, DAY, Duration::from_hours(720)];
+const CLOCK_LEADS: [Duration; 4] =
+    [Duration::from_millis(60_001), HOUR, DAY, Duration::from_hours(720)];
 
 #[get("/recent")]
 #[require_user(recent = "10m")]
@@ -65,7 +63,7 @@ fn earlier(time: Timestamp, by: Duration) -> Timestamp {
 
 #[actix_web::test]
 async fn an_authentication_in_the_future_is_never_recent() {
-    for ahead in AHEAD {
+    for ahead in CLOCK_LEADS {
         let fixture = Fixture::new().await;
         let session = fixture.session(1).await;
         let app = app!(fixture, me, recent, vault, confirm);
@@ -134,7 +132,7 @@ async fn an_authentication_by_a_clock_that_was_ahead_is_not_recent_later_after_t
 
 #[actix_web::test]
 async fn an_authentication_just_before_a_login_that_was_ahead_is_not_recent_later() {
-    for before in [Duration::ZERO, MOMENT, Duration::from_secs(1), MINUTE] {
+    for before in [Duration::ZERO, TICK, Duration::from_secs(1), MINUTE] {
         let fixture = Fixture::new().await;
         fixture.account(1).await;
         let right = fixture.now();
@@ -175,7 +173,7 @@ async fn an_authentication_may_be_a_minute_ahead_for_clock_skew() {
     set_back(&fixture.clock, MINUTE);
     let reply = send!(app, support::get("/recent").insert_header(cookie(&session)));
     assert_eq!(reply.body, "recent");
-    set_back(&fixture.clock, MOMENT);
+    set_back(&fixture.clock, TICK);
     let reply = send!(app, support::get("/recent").insert_header(cookie(&session)));
     assert_eq!(reply.status, StatusCode::UNAUTHORIZED);
 }
@@ -190,7 +188,7 @@ async fn an_explicit_authentication_time_in_the_future_counts_as_old() {
         (earlier(now, MINUTE), true),
         (earlier(now, HOUR), false),
         (now + MINUTE, true),
-        (now + MINUTE + MOMENT, false),
+        (now + MINUTE + TICK, false),
         (now + 30 * DAY, false),
     ] {
         let login = LoggedIn::at(&fixture, time).await;
@@ -199,7 +197,7 @@ async fn an_explicit_authentication_time_in_the_future_counts_as_old() {
     }
 }
 
-/// A login over HTTP with a proof at this time.
+/// A login over HTTP with an authentication at this time.
 struct LoggedIn;
 
 impl LoggedIn {
@@ -223,7 +221,7 @@ impl LoggedIn {
 
 #[actix_web::test]
 async fn a_rotation_in_the_future_is_over_and_its_old_token_opens_nothing() {
-    for ahead in AHEAD {
+    for ahead in CLOCK_LEADS {
         let fixture = Fixture::configured(rotating).await;
         let session = fixture.session(1).await;
         let app = app!(fixture, me);
@@ -245,7 +243,7 @@ async fn a_rotation_in_the_future_is_over_and_its_old_token_opens_nothing() {
 
 #[actix_web::test]
 async fn a_token_issued_in_the_future_is_rotated_immediately() {
-    for ahead in AHEAD {
+    for ahead in CLOCK_LEADS {
         let fixture = Fixture::configured(rotating).await;
         let session = fixture.session(1).await;
         let app = app!(fixture, me);
@@ -259,7 +257,7 @@ async fn a_token_issued_in_the_future_is_rotated_immediately() {
 
 #[actix_web::test]
 async fn a_session_from_the_future_expires_one_lifetime_after_its_next_use() {
-    for (ahead, is_moved) in [(HOUR, false), (DAY, false), (DAY + MOMENT, true), (30 * DAY, true)] {
+    for (ahead, is_moved) in [(HOUR, false), (DAY, false), (DAY + TICK, true), (30 * DAY, true)] {
         let fixture = Fixture::new().await;
         let session = fixture.session(1).await;
         let before = fixture.row(&session).await.unwrap();
@@ -284,9 +282,9 @@ async fn a_session_from_the_future_expires_one_lifetime_after_its_next_use() {
             fixture.clock.advance(DAY);
             assert_eq!(send!(app, used()).body, "name-1");
         }
-        fixture.clock.advance(DAY.checked_sub(MOMENT).unwrap());
+        fixture.clock.advance(DAY.checked_sub(TICK).unwrap());
         assert_eq!(send!(app, used()).body, "name-1");
-        fixture.clock.advance(MOMENT);
+        fixture.clock.advance(TICK);
         assert_eq!(send!(app, used()).status, StatusCode::UNAUTHORIZED);
         fixture.auth.delete_expired_sessions().await.unwrap();
         assert_eq!(fixture.rows().await, 0);
@@ -295,7 +293,7 @@ async fn a_session_from_the_future_expires_one_lifetime_after_its_next_use() {
 
 #[actix_web::test]
 async fn a_waiting_task_asks_again_within_a_minute_when_the_clock_is_set_back() {
-    for ahead in AHEAD {
+    for ahead in CLOCK_LEADS {
         let (store, clock) =
             (MemoryStore::new(), ManualClock::at(Timestamp::from_millis(1_800_000_000_000)));
         store.insert_user(Account::of(1));
@@ -314,7 +312,7 @@ async fn a_waiting_task_asks_again_within_a_minute_when_the_clock_is_set_back() 
 
 #[actix_web::test]
 async fn a_guest_from_the_future_is_kept_and_the_next_write_corrects_its_expiry() {
-    for ahead in AHEAD {
+    for ahead in CLOCK_LEADS {
         let fixture = Fixture::new().await;
         let app = app!(fixture, cart, add);
         let written = send!(app, support::post("/add"));

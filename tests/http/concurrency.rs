@@ -140,7 +140,7 @@ async fn whose(
 ) -> Result<String, Error> {
     for _ in 0..*pause {
         futures_util::future::poll_fn(|context| {
-            // Lets the others run in between.
+            // Lets the other requests run in between.
             context.waker().wake_by_ref();
             let mut polls = polls.borrow_mut();
             *polls += 1;

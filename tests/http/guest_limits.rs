@@ -1,4 +1,4 @@
-//! How much is kept of strangers, for how long, and what is left of them when a user logs out.
+//! The limits of guests: how much is kept, for how long, and what remains after a logout.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// `{"text":""}`
-const EMPTY: usize = 11;
+const EMPTY_JSON_LENGTH: usize = 11;
 
 #[derive(Default, Serialize, Deserialize)]
 struct Note {
@@ -26,7 +26,7 @@ struct Note {
 #[post("/note/{bytes}")]
 #[with_session]
 async fn keep_note(bytes: web::Path<usize>, locals: Locals) -> Result<String, Error> {
-    let text = "x".repeat(*bytes - EMPTY);
+    let text = "x".repeat(*bytes - EMPTY_JSON_LENGTH);
     match locals.update_guest(|note: &mut Note| note.text.clone_from(&text)).await {
         Err(Error::TooMuchData { most, .. }) => Ok(format!("at most {most}")),
         written => written.map(|()| "kept".to_owned()),
@@ -37,7 +37,7 @@ async fn keep_note(bytes: web::Path<usize>, locals: Locals) -> Result<String, Er
 #[post("/try/{bytes}")]
 #[with_session]
 async fn attempt(bytes: web::Path<usize>, locals: Locals) -> Result<&'static str, Error> {
-    let text = "x".repeat(*bytes - EMPTY);
+    let text = "x".repeat(*bytes - EMPTY_JSON_LENGTH);
     locals.update_guest(|note: &mut Note| note.text.clone_from(&text)).await?;
     Ok("kept")
 }
@@ -46,7 +46,7 @@ async fn attempt(bytes: web::Path<usize>, locals: Locals) -> Result<&'static str
 #[get("/note")]
 #[with_session]
 async fn read(locals: Locals) -> Result<String, Error> {
-    Ok((EMPTY + locals.guest::<Note>().await?.text.len()).to_string())
+    Ok((EMPTY_JSON_LENGTH + locals.guest::<Note>().await?.text.len()).to_string())
 }
 
 #[post("/forget")]
@@ -116,7 +116,7 @@ async fn a_guest_holds_8_kib_and_no_more() {
 
 #[actix_web::test]
 async fn the_limit_of_guest_data_is_configurable() {
-    for most in [EMPTY + 1, 100, 65_536] {
+    for most in [EMPTY_JSON_LENGTH + 1, 100, 65_536] {
         let fixture = Fixture::configured(|builder| builder.guest_data_limit(most)).await;
         let app = app!(fixture, keep_note);
         assert_eq!(send!(app, support::post(&format!("/note/{most}"))).body, "kept");

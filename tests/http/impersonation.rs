@@ -1,6 +1,4 @@
-//! Members of staff who act as a user: who is whom, what stays closed, and every way it ends.
-
-use std::time::Duration;
+//! Impersonation: who the user and the actor are, what is refused, and every way it ends.
 
 use actix_web::{Responder, get, http::StatusCode, post, web};
 use locals::{Error, Locals, Recent, Session, User, Verified, require_user};
@@ -10,10 +8,8 @@ use crate::{
     app,
     routes::{confirm, end_by_post, login, logout, logout_everywhere},
     send,
-    support::{self, Account, DAY, Fixture, Gate, Reply, as_set, cookie, problem},
+    support::{self, Account, DAY, Fixture, Gate, MINUTE, Reply, as_set, cookie, problem},
 };
-
-const MINUTE: Duration = Duration::from_mins(1);
 
 #[post("/impersonate/{id}")]
 #[require_user]

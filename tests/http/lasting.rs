@@ -23,13 +23,10 @@ use crate::{
     app,
     routes::{confirm, end_by_post, login, logout, logout_everywhere, logout_others},
     send,
-    support::{self, Account, Cart, DAY, Fixture, as_set, cookie},
+    support::{self, Account, Cart, DAY, Fixture, MINUTE, TICK, as_set, cookie},
 };
 
-const MINUTE: Duration = Duration::from_mins(1);
-const MOMENT: Duration = Duration::from_millis(1);
-
-/// An app whose store answers at once, so that a wait that is looked at has come as far as it can.
+/// An app whose store answers immediately, so that a wait that is polled has progressed as far as it can.
 struct Memory {
     auth: Auth<Account>,
     store: MemoryStore<Account>,
@@ -56,7 +53,7 @@ impl Memory {
     }
 }
 
-/// A wait for the end of a session, looked at by hand.
+/// A wait for the end of a session, polled by the test.
 struct Wait(Pin<Box<dyn Future<Output = ()>>>);
 
 impl Wait {
@@ -117,7 +114,7 @@ async fn every_end_of_a_session_in_this_process_is_reported_immediately() {
     ] {
         let memory = Memory::new();
         let (here, bob) = (memory.session(1).await, memory.session(2).await);
-        memory.clock.advance(MOMENT);
+        memory.clock.advance(TICK);
         let there = memory.session(1).await;
         let app = app!(memory, login, logout, logout_everywhere, logout_others, end_by_post);
         let (mut wait, mut bobs) = (Wait::of(&here), Wait::of(&bob));
@@ -221,7 +218,7 @@ async fn waiting_ends_when_the_session_expires_and_renewals_postpone_that() {
 
     memory.clock.set(Timestamp::from_millis(unused.idle_expires_at().as_millis() - 1));
     assert!(!waits_unused.is_over() && !waits_used.is_over());
-    memory.clock.advance(MOMENT);
+    memory.clock.advance(TICK);
     assert!(waits_unused.is_over());
     assert!(!waits_used.is_over());
 

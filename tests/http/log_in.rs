@@ -15,11 +15,9 @@ use crate::{
     routes::{end_by_post, logout, logout_everywhere, logout_others, me},
     send,
     support::{
-        self, Account, DAY, Fixture, Gate, Reply, Spy, as_set, cookie, just_before, problem,
+        self, Account, DAY, Fixture, Gate, MINUTE, Reply, Spy, as_set, cookie, just_before, problem,
     },
 };
-
-const MINUTE: Duration = Duration::from_mins(1);
 
 #[post("/login/{id}")]
 #[with_session]

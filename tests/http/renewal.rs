@@ -1,4 +1,4 @@
-//! Active, idle, dead: what each use does, to the millisecond.
+//! What each use of an active, idle and expired session does, to the millisecond.
 
 use std::time::Duration;
 

@@ -117,7 +117,7 @@ async fn an_id_of_another_type_is_an_error_and_not_a_user_without_sessions() {
 async fn the_sweeper_deletes_expired_rows_in_batches_and_nothing_else() {
     let fixture = Fixture::new().await;
     let account = fixture.account(1).await;
-    let living = fixture.auth.create_session(&account).await.unwrap();
+    let open = fixture.auth.create_session(&account).await.unwrap();
     let expired =
         "WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 2500)
         INSERT INTO user_sessions (id, secret_hash, user_id, created_at, authenticated_at,
@@ -128,7 +128,7 @@ async fn the_sweeper_deletes_expired_rows_in_batches_and_nothing_else() {
     assert_eq!(fixture.auth.delete_expired_sessions().await.unwrap(), 2_500);
     assert_eq!(fixture.store.writes(), 3, "a thousand at a time");
     assert_eq!(fixture.rows().await, 1);
-    assert!(fixture.row(&living).await.is_some());
+    assert!(fixture.row(&open).await.is_some());
 }
 
 #[actix_web::test]

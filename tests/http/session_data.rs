@@ -1,6 +1,4 @@
-//! The app's data of a session: typed, and never lost between requests that write at once.
-
-use std::time::Duration;
+//! The app's data of a session: typed, and never lost between simultaneous writes.
 
 use actix_web::{App, get, http::StatusCode, post, test::init_service, web};
 use futures_util::future::{Either, join_all, select};
@@ -12,10 +10,8 @@ use crate::{
     app,
     routes::{confirm, login, logout},
     send,
-    support::{self, Account, Cart, DAY, Fixture, Gate, Reply, as_set, cookie, problem},
+    support::{self, Account, Cart, DAY, Fixture, Gate, MINUTE, Reply, as_set, cookie, problem},
 };
-
-const MINUTE: Duration = Duration::from_mins(1);
 
 #[get("/cart")]
 #[require_user]

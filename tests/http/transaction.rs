@@ -1,7 +1,5 @@
 //! Sessions inside the app's own transaction: all of it, or nothing.
 
-use std::time::Duration;
-
 use actix_web::{HttpResponse, get, http::StatusCode, post, rt, web};
 use locals::{Auth, Locals, Session, require_user};
 use sqlx::SqlitePool;
@@ -10,10 +8,8 @@ use crate::{
     app,
     routes::me,
     send,
-    support::{self, Account, Fixture, Gate, as_set, cookie, problem},
+    support::{self, Account, Fixture, Gate, MINUTE, as_set, cookie, problem},
 };
-
-const MINUTE: Duration = Duration::from_mins(1);
 
 /// What a handler that changes a password needs.
 struct Database {
@@ -94,10 +90,10 @@ async fn a_change_of_password_that_is_rolled_back_has_no_effect() {
     database.gate.open();
     let reply = send!(app, support::post("/password/false").insert_header(cookie(&here)));
     assert_eq!((reply.status, reply.sets_no_cookie()), (StatusCode::BAD_REQUEST, true));
-    for living in [&here, &there] {
-        let read = send!(app, support::get("/me").insert_header(cookie(living)));
+    for session in [&here, &there] {
+        let read = send!(app, support::get("/me").insert_header(cookie(session)));
         assert_eq!(read.body, "name-1");
-        let refused = send!(app, support::get("/settings").insert_header(cookie(living)));
+        let refused = send!(app, support::get("/settings").insert_header(cookie(session)));
         assert_eq!(refused.body, problem(401, "reauthenticate", "Logged in too long ago"));
     }
 }

@@ -201,9 +201,9 @@ async fn an_expired_session_is_not_listed() {
     let ada = fixture.account(1).await;
     fixture.auth.create_session(&ada).await.unwrap();
     fixture.clock.advance(15 * DAY);
-    let living = fixture.auth.create_session(&ada).await.unwrap();
+    let open = fixture.auth.create_session(&ada).await.unwrap();
     let list = fixture.auth.user_sessions(1).await.unwrap();
-    assert_eq!(list.iter().map(|info| info.id).collect::<Vec<_>>(), [living.id()]);
+    assert_eq!(list.iter().map(|info| info.id).collect::<Vec<_>>(), [open.id()]);
 }
 
 #[actix_web::test]

@@ -1,4 +1,4 @@
-//! Every verb that makes or strengthens a session, while staff act as a user: refused, or the actor
+//! Every verb that makes or strengthens a session, during an impersonation: refused, or the actor
 //! is kept.
 
 use actix_web::{Responder, http::StatusCode, post, web};
@@ -26,7 +26,7 @@ async fn me(session: Session) -> String {
     format!("{} by {:?}", session.user_id(), session.actor().map(ToString::to_string))
 }
 
-/// An app in which the member of staff 9 acts as the user 1: the session of the former, and the
+/// An app in which the actor 9 impersonates the user 1: the session of the former, and the
 /// cookie of their browser.
 pub async fn admin_acting_as_1() -> (Fixture, Session, (&'static str, String)) {
     let fixture = Fixture::new().await;

@@ -27,10 +27,8 @@ use sqlx::AssertSqlSafe;
 use tempfile::TempDir;
 
 use crate::loader;
-#[cfg(any(feature = "postgres", feature = "mysql"))]
-use crate::servers::TestDatabase;
 
-const EVERY: Duration = Duration::from_mins(10);
+const ROTATION_PERIOD: Duration = Duration::from_mins(10);
 const DAY: Duration = Duration::from_hours(24);
 
 #[derive(Debug, Clone, PartialEq, sqlx::FromRow, AuthUser)]
@@ -161,7 +159,7 @@ fn auth<T: Person>(store: impl SessionUserStore<T>, clock: &ManualClock) -> Auth
     Auth::builder(store)
         .clock(clock.clone())
         .bearer(true)
-        .rotate_every(EVERY)
+        .rotate_every(ROTATION_PERIOD)
         .merge_guest(|guest: Cart, data: &mut T::Data| data.as_mut().extend(guest.0))
         .build()
         .unwrap()
@@ -314,7 +312,7 @@ async fn nothing_of_one_is_known_to_the_other<O: Person, F: Person>(
     let own = Side::<O>::new(own, &clock).await;
     let foreign = Side::<F>::new(foreign, &clock).await;
 
-    // Active; idle, so that a use of it renews it and exchanges its token; exchanged; long exchanged.
+    // Active; idle, so that a use renews it and rotates its token; rotated; rotated long ago.
     let token = own.logged_in(1).await;
     for wait in [Duration::ZERO, 2 * DAY] {
         clock.advance(wait);

@@ -44,7 +44,7 @@ impl Encrypted {
         format!("{}?{parameters}", self.server.url().replace("127.0.0.1", host))
     }
 
-    /// The same, where the server must prove that it is this host, by this authority.
+    /// The same with certificate checks: for this host, by this authority.
     fn verified(&self, host: &str, authority: &str) -> String {
         let file = self.place.path().join(authority);
         self.url(host, &format!("sslmode=verify-full&sslrootcert={}", file.display()))

@@ -56,7 +56,7 @@ impl Encrypted {
         SqlStore::mysql(&format!("mysql://root@{host}:{port}/mysql?{parameters}")).await
     }
 
-    /// Opens it where the server must prove that it is this host, by this authority.
+    /// Opens it with certificate checks: for this host, by this authority.
     async fn verified(
         &self,
         host: &str,

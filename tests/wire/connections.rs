@@ -1,4 +1,4 @@
-//! Many requests on one connection, in many segments, and on many connections at once.
+//! Many requests on one connection, in many segments, and on many simultaneous connections.
 
 use actix_web::http::StatusCode;
 use futures_util::future::join_all;

@@ -14,7 +14,7 @@ async fn finish(connection: &mut Connection) {
     connection.stream.shutdown().await.unwrap();
 }
 
-/// An end without a word, as of a process that is killed.
+/// A connection that ends without a message, as when the process is killed.
 fn reset(connection: Connection) {
     connection.stream.set_zero_linger().unwrap();
     drop(connection);

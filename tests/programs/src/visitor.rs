@@ -8,7 +8,7 @@ use std::{
 };
 
 /// How long an answer is waited for. A test that waits longer hangs.
-const PATIENCE: Duration = Duration::from_mins(1);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Somebody who asks a server for pages, follows no redirect, and keeps the cookies.
 ///
@@ -84,7 +84,7 @@ impl Visitor {
     /// A connection for what is more than a question and an answer. Reading waits for a minute.
     pub fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.server).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
         stream
     }
 

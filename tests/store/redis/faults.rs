@@ -14,8 +14,8 @@ use super::{
     session,
 };
 
-/// What the two seconds of patience may cost on a busy machine.
-const SOON: Duration = Duration::from_secs(3);
+/// What the timeout of two seconds may take on a busy machine.
+const MAX_RESPONSE_TIME: Duration = Duration::from_secs(3);
 
 fn nothing<'a, T: 'a>(operation: StoreFuture<'a, T>) -> StoreFuture<'a, ()> {
     Box::pin(async move { operation.await.map(drop) })
@@ -43,7 +43,7 @@ async fn every_operation_fails(store: &RedisStore) {
         nothing(store.delete_expired(Timestamp::from_millis(0), 1)),
     ])
     .await;
-    assert!(started.elapsed() < SOON, "after {:?}", started.elapsed());
+    assert!(started.elapsed() < MAX_RESPONSE_TIME, "after {:?}", started.elapsed());
     for answer in answers {
         assert!(matches!(answer, Err(StoreError::Backend(_))), "{answer:?}");
     }
@@ -143,7 +143,7 @@ async fn with_appendfsync_always_no_acknowledged_login_or_logout_is_lost() {
     let mut server = Server::start(&["--appendonly", "yes", "--appendfsync", "always"]);
     let store = RedisStore::connect(&server.url()).await.unwrap();
     let sessions: Vec<_> = (1..40).map(|number| session(number, i64::from(number % 3))).collect();
-    let mut living = Vec::new();
+    let mut open = Vec::new();
     for some in sessions.chunks(10) {
         for session in some {
             store.create(session, Ends::default()).await.unwrap();
@@ -153,14 +153,14 @@ async fn with_appendfsync_always_no_acknowledged_login_or_logout_is_lost() {
         }
         let renewed = &some[5];
         assert!(store.renew(renewed.id, renewal_of(renewed)).await.unwrap());
-        living.extend(some[5..].iter().map(|session| session.id));
+        open.extend(some[5..].iter().map(|session| session.id));
 
         server.kill();
         server.restart();
 
         for session in &sessions {
             let found = store.find(session.id).await.unwrap();
-            assert_eq!(found.is_some(), living.contains(&session.id), "{}", session.id);
+            assert_eq!(found.is_some(), open.contains(&session.id), "{}", session.id);
         }
         let active = store.find(renewed.id).await.unwrap().unwrap().active_expires_at;
         assert_eq!(active, renewed.idle_expires_at, "it is still renewed");
@@ -227,7 +227,7 @@ async fn a_cluster_continues_with_the_replica_of_a_lost_primary() {
 async fn every_answer_is_soon(store: &RedisStore, sessions: &[SessionRecord]) {
     let started = Instant::now();
     let answers = join_all(sessions.iter().map(|session| store.find(session.id))).await;
-    assert!(started.elapsed() < SOON, "after {:?}", started.elapsed());
+    assert!(started.elapsed() < MAX_RESPONSE_TIME, "after {:?}", started.elapsed());
     for (session, answer) in sessions.iter().zip(answers) {
         match answer {
             Ok(found) => assert_eq!(found.as_ref(), Some(session)),

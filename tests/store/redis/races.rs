@@ -22,8 +22,8 @@ async fn none_is_hidden(store: &RedisStore, user: &UserId, sessions: &[SessionRe
     let listed = store.list_by_user(user).await.unwrap();
     let listed: HashSet<_> = listed.into_iter().map(|session| session.id).collect();
     for session in sessions {
-        let living = store.find(session.id).await.unwrap().is_some();
-        assert_eq!(living, listed.contains(&session.id), "a living session is in the list");
+        let is_open = store.find(session.id).await.unwrap().is_some();
+        assert_eq!(is_open, listed.contains(&session.id), "a is_open session is in the list");
     }
     let ended = store.delete_by_user(user, None).await.unwrap();
     assert_eq!(ended, listed.len() as u64);

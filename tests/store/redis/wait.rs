@@ -13,7 +13,7 @@ use super::{
     session,
 };
 
-const MOMENT: Duration = Duration::from_millis(50);
+const SHORT: Duration = Duration::from_millis(50);
 const LONG: Duration = Duration::from_secs(20);
 
 async fn waiting(server: &Server, timeout: Duration) -> RedisStore {
@@ -54,7 +54,7 @@ async fn a_confirmed_logout_survives_the_loss_of_the_primary() {
 async fn a_logout_that_no_replica_confirms_is_an_error_until_one_does() {
     let primary = Server::start(&[]);
     let mut replica = primary.replica();
-    let store = waiting(&primary, MOMENT).await;
+    let store = waiting(&primary, SHORT).await;
     let (first, second) = (session(1, 1_i64), session(2, 1_i64));
     store.create(&first, Ends::default()).await.unwrap();
     store.create(&second, Ends::default()).await.unwrap();
@@ -147,7 +147,7 @@ async fn in_a_cluster_the_primary_of_the_session_asks_its_own_replicas() {
         let store = RedisStore::cluster(servers.iter().map(Server::url)).await.unwrap();
         store.wait(replicas, timeout).await.unwrap()
     };
-    let (one, two) = (connect(1, LONG).await, connect(2, MOMENT).await);
+    let (one, two) = (connect(1, LONG).await, connect(2, SHORT).await);
     for number in 1..30 {
         let session = session(number, i64::from(number % 4));
         one.create(&session, Ends::default()).await.unwrap();

@@ -24,7 +24,7 @@ struct App {
 }
 
 impl App {
-    /// Does it, all at once, and says what comes of it.
+    /// Performs it in one step, and returns the outcome.
     fn perform(&mut self, event: &mut Event) {
         let session = event.token.and_then(|token| {
             let (_, secret, notes) = self.sessions.get(&token.session)?;

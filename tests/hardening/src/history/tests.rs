@@ -1,4 +1,4 @@
-//! Each kind of violation is found in a history made by hand, and nothing in one that is right.
+//! Each kind of violation is found in a hand-written history, and none in a correct one.
 
 use std::time::Duration;
 

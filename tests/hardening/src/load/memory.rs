@@ -8,7 +8,7 @@ use std::{
 use tokio::time::sleep;
 
 /// How often it is looked at.
-const LOOKS: u32 = 300;
+const SAMPLES: u32 = 300;
 
 /// How many parts in a thousand there may be more at the end than in the warm part.
 const TOLERANCE: i64 = 50;
@@ -32,7 +32,7 @@ impl Memory {
         let start = Instant::now();
         let mut seen = Vec::new();
         while start.elapsed() < time {
-            sleep(time / LOOKS).await;
+            sleep(time / SAMPLES).await;
             seen.push(resident(id)?);
         }
         Ok(Self::of(&seen))
