@@ -10,11 +10,7 @@
 //! sessions of each take turns, in random order. A line shows the median time of a look-up in
 //! each, and how much longer it takes in the last than in the first.
 
-use std::{
-    error::Error,
-    hint::black_box,
-    time::{Duration, Instant},
-};
+use std::{error::Error, hint::black_box, time::Instant};
 
 use locals::{
     SessionId,
@@ -27,7 +23,7 @@ mod support;
 use support::{
     Account,
     database::{Engine, Filled},
-    quantile,
+    is_cargo_bench, micros, quantile,
 };
 
 const SIZES: [i64; 4] = [1_000, 10_000, 100_000, 1_000_000];
@@ -74,14 +70,9 @@ where
     Ok(())
 }
 
-fn micros(time: Duration) -> f64 {
-    time.as_secs_f64() * 1e6
-}
-
 #[actix_web::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    // `cargo test --benches` runs this too, and has no use for it.
-    if !std::env::args().any(|argument| argument == "--bench") {
+    if !is_cargo_bench() {
         return Ok(());
     }
     print!("{:<34}", "µs for a look-up, among sessions");

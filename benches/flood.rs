@@ -1,4 +1,4 @@
-//! What one visitor waits for while others ask for nobody and go away, thousands of times a second.
+//! How long one visitor waits while others send random tokens and disconnect, thousands of times a second.
 //!
 //! ```text
 //! cargo bench --features postgres --bench flood
@@ -52,7 +52,7 @@ mod support;
 use support::{
     Account, BODY, answer,
     database::{Filled, SESSIONS, USERS},
-    quantile, with_user,
+    is_cargo_bench, micros, quantile, with_user,
 };
 
 const ROUNDS: usize = 2;
@@ -68,9 +68,9 @@ const RATE: NonZeroU32 = NonZeroU32::new(1_700).unwrap();
 /// The ratio of the medians under the flood that should not be passed.
 const TARGET: f64 = 2.0;
 /// How many answers of either app say something.
-const ENOUGH: usize = 1_000;
+const MIN_RESPONSES: usize = 1_000;
 /// By how much the rates of the two floods may differ.
-const ALIKE: f64 = 1.5;
+const MAX_FLOOD_RATIO: f64 = 1.5;
 
 const QUERY: &str = "SELECT s.secret_hash, s.user_id, s.active_expires_at, s.idle_expires_at, \
                      s.absolute_expires_at, u.* FROM user_sessions AS s \
@@ -129,7 +129,7 @@ fn request(cookie: &str) -> String {
     format!("GET /me HTTP/1.1\r\nHost: localhost\r\nCookie: {cookie}\r\n\r\n")
 }
 
-/// Sends tokens of nobody and goes away at once, again and again; says how often.
+/// Sends random tokens and disconnects immediately, again and again; returns how often.
 async fn flood(address: SocketAddr, pace: Duration, end: Instant) -> io::Result<u32> {
     let started = Instant::now();
     let mut sent = 0;
@@ -171,7 +171,7 @@ impl Seen {
         let started = Instant::now();
         stream.write_all(request.as_bytes())?;
         let read = stream.read(&mut buffer)?;
-        self.times.push(started.elapsed().as_secs_f64() * 1e6);
+        self.times.push(micros(started.elapsed()));
         if read == 0 {
             return Err(ErrorKind::UnexpectedEof.into());
         }
@@ -288,8 +288,7 @@ async fn backends(pool: &PgPool) -> sqlx::Result<i64> {
 
 #[actix_web::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    // `cargo test --benches` runs this too, and has no use for it.
-    if !std::env::args().any(|argument| argument == "--bench") {
+    if !is_cargo_bench() {
         return Ok(());
     }
     let rate = match std::env::var("LOCALS_BENCH_FLOOD_RATE") {
@@ -338,9 +337,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let [[_, user], [_, hand]] = sides.each_mut().map(|side| &mut side.seen);
     let (ratio, floods) = (user.median() / hand.median(), user.rate() / hand.rate());
     let answers = user.times.len().min(hand.times.len());
-    let verdict = if answers < ENOUGH {
+    let verdict = if answers < MIN_RESPONSES {
         format!("but of {answers} answers this says nothing")
-    } else if !(1.0 / ALIKE..=ALIKE).contains(&floods) {
+    } else if !(1.0 / MAX_FLOOD_RATIO..=MAX_FLOOD_RATIO).contains(&floods) {
         format!("but the floods were not alike, {floods:.2} to 1")
     } else {
         format!("target {TARGET:.2} {}", if ratio <= TARGET { "OK" } else { "over" })

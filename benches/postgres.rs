@@ -24,7 +24,7 @@ mod support;
 use support::{
     Plan, Side, answer, compare,
     database::{Filled, SESSIONS, USERS},
-    heading, with_user,
+    heading, is_cargo_bench, with_user,
 };
 
 const COUNTED: u32 = 1_000;
@@ -82,8 +82,7 @@ async fn count(side: &Side, pool: &PgPool) -> sqlx::Result<()> {
 
 #[actix_web::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    // `cargo test --benches` runs this too, and has no use for it.
-    if !std::env::args().any(|argument| argument == "--bench") {
+    if !is_cargo_bench() {
         return Ok(());
     }
     let started = Instant::now();

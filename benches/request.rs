@@ -55,7 +55,7 @@ mod support;
 use support::{
     Account, BODY, Plan, Side, answer, compare,
     database::{Filled, SESSIONS, USERS},
-    heading, private, with_user,
+    heading, is_cargo_bench, private, with_user,
 };
 
 const COUNTED: u32 = 200;
@@ -159,8 +159,7 @@ fn serve(auth: &Auth<Account>, pool: &SqlitePool) -> std::io::Result<SocketAddr>
 
 #[actix_web::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    // `cargo test --benches` runs this too, and has no use for it.
-    if !std::env::args().any(|argument| argument == "--bench") {
+    if !is_cargo_bench() {
         return Ok(());
     }
     let started = Instant::now();

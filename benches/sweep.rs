@@ -5,7 +5,7 @@
 //! cargo bench --features postgres --bench sweep
 //! ```
 //!
-//! A database holds 10,000 users, 10,000 living sessions and 1,000,000 that have ended. Logged-in
+//! A database holds 10,000 users, 10,000 open sessions and 1,000,000 that have ended. Logged-in
 //! requests go one after the other through a whole Actix service in this process: some before
 //! the sweeper is started; then for a second while it works and for a second while it does not,
 //! in turns, so that whatever else the machine does meets both; and some afterwards. That ends
@@ -29,19 +29,19 @@ mod support;
 use support::{
     Account, Side,
     database::{Engine, Filled, USERS},
-    now, with_user,
+    is_cargo_bench, now, with_user,
 };
 
-const LIVING: i64 = 10_000;
+const OPEN: i64 = 10_000;
 const ENDED: i64 = 1_000_000;
 /// How many requests are timed before and after.
-const QUIET: usize = 20_000;
+const BASELINE_REQUESTS: usize = 20_000;
 /// How many requests lie between two looks for the end.
-const STEP: usize = 200;
+const CHECK_INTERVAL: usize = 200;
 /// How long the sweeper works, and does not, in turns.
 const WINDOW: Duration = Duration::from_secs(1);
 /// How long the sweeper works in all, at most.
-const LONGEST: Duration = Duration::from_secs(30);
+const MAX_SWEEP_TIME: Duration = Duration::from_secs(30);
 const TARGET: f64 = 2.0;
 
 async fn sweep<E: Engine>() -> Result<(), Box<dyn Error>>
@@ -53,7 +53,7 @@ where
     usize: ColumnIndex<<E as Database>::Row>,
 {
     let started = Instant::now();
-    let filled = Filled::<E>::new(LIVING).await?;
+    let filled = Filled::<E>::new(OPEN).await?;
     let start = now() - ENDED - 10_000;
     filled.add(ENDED, &format!("{start} + n")).await?;
     // The last one to go.
@@ -72,21 +72,21 @@ where
         Side::new(E::NAME, get().to(with_user), &filled.cookies, (&filled.auth, &filled.pool))
             .await;
     println!(
-        "{}: {LIVING} living sessions, {ENDED} ended, filled in {:.0} s",
+        "{}: {OPEN} open sessions, {ENDED} ended, filled in {:.0} s",
         E::NAME,
         started.elapsed().as_secs_f64()
     );
     println!("{:<20} {:>8} {:>8} {:>8} {:>8} {:>9}", "", "p50", "p90", "p99", "p99.9", "requests");
 
-    times(&side, STEP).await;
-    let before = print("before", times(&side, QUIET).await);
+    times(&side, CHECK_INTERVAL).await;
+    let before = print("before", times(&side, BASELINE_REQUESTS).await);
     let (mut during, mut between, mut swept) = (Vec::new(), Vec::new(), Duration::ZERO);
     let mut is_done = false;
-    while !is_done && swept < LONGEST {
+    while !is_done && swept < MAX_SWEEP_TIME {
         let started = Instant::now();
         let sweeper = filled.auth.spawn_sweeper(Duration::from_hours(1))?;
         while !is_done && started.elapsed() < WINDOW {
-            during.extend(times(&side, STEP).await);
+            during.extend(times(&side, CHECK_INTERVAL).await);
             is_done = filled.store.find(last.id()).await?.is_none();
         }
         drop(sweeper);
@@ -95,12 +95,12 @@ where
         sleep(WINDOW / 4).await;
         let started = Instant::now();
         while started.elapsed() < WINDOW {
-            between.extend(times(&side, STEP).await);
+            between.extend(times(&side, CHECK_INTERVAL).await);
         }
     }
     let during = print("during the sweep", during);
     let between = print("between", between);
-    print("after", times(&side, QUIET).await);
+    print("after", times(&side, BASELINE_REQUESTS).await);
     for (name, quiet) in [("between", between), ("before", before)] {
         let ratio = during / quiet;
         let verdict = if ratio <= TARGET { "OK" } else { "over" };
@@ -108,7 +108,7 @@ where
     }
     let left: i64 =
         sqlx::query_scalar("SELECT COUNT(*) FROM user_sessions").fetch_one(&filled.pool).await?;
-    println!("{} rows swept in {:.0} s\n", LIVING + ENDED + 1 - left, swept.as_secs_f64());
+    println!("{} rows swept in {:.0} s\n", OPEN + ENDED + 1 - left, swept.as_secs_f64());
     Ok(())
 }
 
@@ -138,8 +138,7 @@ fn print(name: &str, mut times: Vec<f64>) -> f64 {
 
 #[actix_web::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    // `cargo test --benches` runs this too, and has no use for it.
-    if !std::env::args().any(|argument| argument == "--bench") {
+    if !is_cargo_bench() {
         return Ok(());
     }
     sweep::<Sqlite>().await?;

@@ -31,7 +31,7 @@ mod support;
 use support::{
     Account,
     database::servers::{Server, TestDatabase},
-    quantile,
+    is_cargo_bench, micros, quantile,
 };
 
 const ROUNDS: usize = 100;
@@ -39,7 +39,7 @@ const SESSIONS: usize = 100;
 /// In microseconds.
 const STALL: f64 = 35_000.0;
 /// How many sessions are created, looked up and ended where each statement may stall.
-const FEW: usize = 100;
+const UNCACHED_SESSIONS: usize = 100;
 
 /// One way to a server, and how long each statement took in microseconds.
 struct Way<D: Dialect> {
@@ -66,25 +66,21 @@ where
         for _ in 0..count {
             let started = Instant::now();
             sessions.push(self.auth.create_session(&user).await?.id());
-            log_ins.push(microseconds(started));
+            log_ins.push(micros(started.elapsed()));
         }
         for &session in &sessions {
             let started = Instant::now();
             let found = black_box(self.store.find_with_user(session).await?);
-            look_ups.push(microseconds(started));
+            look_ups.push(micros(started.elapsed()));
             assert!(found.is_some());
         }
         for session in sessions {
             let started = Instant::now();
             self.auth.invalidate_session(session).await?;
-            log_outs.push(microseconds(started));
+            log_outs.push(micros(started.elapsed()));
         }
         Ok(())
     }
-}
-
-fn microseconds(started: Instant) -> f64 {
-    started.elapsed().as_secs_f64() * 1e6
 }
 
 /// Measures both ways to a server, and prints what comes of it.
@@ -121,7 +117,7 @@ async fn without_cache(tcp: &str, socket: &str) -> Result<(), Box<dyn Error>> {
         let url =
             format!("{url}{}statement-cache-capacity=1", if url.contains('?') { '&' } else { '?' });
         let mut way = Way::new(SqlStore::mysql(&url).await?)?;
-        for _ in 0..FEW {
+        for _ in 0..UNCACHED_SESSIONS {
             way.round(1).await?;
         }
         times.push(way.times);
@@ -175,8 +171,7 @@ async fn database<D: Server>(
 
 #[actix_web::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    // `cargo test --benches` runs this too, and has no use for it.
-    if !env::args().any(|argument| argument == "--bench") {
+    if !is_cargo_bench() {
         return Ok(());
     }
     let started = Instant::now();

@@ -60,7 +60,7 @@ pub fn private(body: &'static str) -> HttpResponse {
     response
 }
 
-/// A session and its user, as the handlers by hand read them.
+/// A session and its user, as the hand-written handlers read them.
 #[derive(FromRow)]
 pub struct Found {
     secret_hash: Vec<u8>,
@@ -72,7 +72,7 @@ pub struct Found {
     user: Account,
 }
 
-/// Answers as `#[require_user]` does, by hand: `look_up` runs the query.
+/// Responds as `#[require_user]` does, without the library: `look_up` runs the query.
 pub async fn answer(
     request: &HttpRequest,
     look_up: impl AsyncFnOnce(&[u8]) -> sqlx::Result<Option<Found>>,
@@ -119,6 +119,16 @@ fn presented(request: &HttpRequest) -> Option<([u8; 16], [u8; 32])> {
     let (id, secret) = bytes.split_at(16);
     let hash = Sha256::new().chain_update(*TABLE_DIGEST).chain_update(secret).finalize();
     Some((id.try_into().ok()?, hash.into()))
+}
+
+/// Whether this is `cargo bench`. `cargo test --benches` runs the benchmarks too, and has no use for
+/// their figures.
+pub fn is_cargo_bench() -> bool {
+    std::env::args().any(|argument| argument == "--bench")
+}
+
+pub fn micros(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e6
 }
 
 /// UTC, in milliseconds.
@@ -205,7 +215,7 @@ impl Side {
 
     /// The time of one request, in microseconds.
     pub async fn time(&self, requests: u32) -> f64 {
-        (self.send)(requests).await.as_secs_f64() * 1e6 / f64::from(requests)
+        micros((self.send)(requests).await) / f64::from(requests)
     }
 }
 

@@ -14,10 +14,10 @@ use crate::{
 };
 
 tests_on!(all: [
-    a_request_dropped_at_any_await_leaves_a_legal_state,
-    a_transaction_dropped_at_any_await_is_done_whole_or_not_at_all,
-    a_begin_dropped_at_any_await_takes_no_log_out_along,
-    a_log_in_dropped_at_any_await_ends_the_old_session_or_creates_none,
+    a_request_cancelled_at_any_await_leaves_a_valid_state,
+    a_transaction_cancelled_at_any_await_is_done_fully_or_not_at_all,
+    a_begin_cancelled_at_any_await_rolls_back_no_later_logout,
+    a_login_cancelled_at_any_await_ends_the_old_session_or_creates_none,
 ]);
 
 /// Polls so often and drops; says whether it came to its end before.
@@ -38,7 +38,7 @@ pub async fn polled<F: Future>(future: F, times: u32) -> bool {
     .await
 }
 
-async fn a_request_dropped_at_any_await_leaves_a_legal_state<E: Engine>() {
+async fn a_request_cancelled_at_any_await_leaves_a_valid_state<E: Engine>() {
     let fixture = Fixture::<E>::new().await;
     let client = &fixture.client;
     let kept = client.token(9).await;
@@ -69,7 +69,7 @@ async fn a_request_dropped_at_any_await_leaves_a_legal_state<E: Engine>() {
     assert!(ended < 40, "some did not");
 }
 
-async fn a_transaction_dropped_at_any_await_is_done_whole_or_not_at_all<E: Engine>() {
+async fn a_transaction_cancelled_at_any_await_is_done_fully_or_not_at_all<E: Engine>() {
     // In one statement, so that a commit on its way is seen by both counts or by neither.
     const STATE: &str = "SELECT (SELECT COUNT(*) FROM user_sessions WHERE user_id = 1) + \
                          (SELECT COUNT(*) FROM accounts WHERE name = 'renamed')";
@@ -98,7 +98,7 @@ async fn a_transaction_dropped_at_any_await_is_done_whole_or_not_at_all<E: Engin
     assert!((1..40).contains(&ended), "{ended} came to their end");
 }
 
-async fn a_log_in_dropped_at_any_await_ends_the_old_session_or_creates_none<E: Engine>() {
+async fn a_login_cancelled_at_any_await_ends_the_old_session_or_creates_none<E: Engine>() {
     let fixture = Fixture::<E>::new().await;
     let store = &fixture.store;
     let of_ada = fixture.auth.create_session(&Account::numbered(1)).await.unwrap();
@@ -143,7 +143,7 @@ async fn a_log_in_dropped_at_any_await_ends_the_old_session_or_creates_none<E: E
     assert!((1..40).contains(&ended), "{ended} came to their end");
 }
 
-async fn a_begin_dropped_at_any_await_takes_no_log_out_along<E: Engine>() {
+async fn a_begin_cancelled_at_any_await_rolls_back_no_later_logout<E: Engine>() {
     let fixture = Fixture::<E>::new().await;
     let elsewhere = Client::of(&E::builder(E::open(&fixture.url).await).build().unwrap()).await;
     for times in (0..6).cycle().take(60) {

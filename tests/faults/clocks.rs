@@ -7,16 +7,16 @@ use sqlx::Postgres;
 
 use crate::support::{Account, Engine, Fixture};
 
-const APART: Duration = Duration::from_secs(30);
+const CLOCK_SKEW: Duration = Duration::from_secs(30);
 const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
 
 #[actix_web::test]
-async fn nodes_30_seconds_apart_judge_alike_and_never_bring_a_session_back() {
+async fn nodes_30_seconds_apart_agree_and_never_restore_an_ended_session() {
     let fixture = Fixture::<Postgres>::new().await;
     let second = Postgres::open(&fixture.url).await;
     let start = Timestamp::from_millis(1_800_000_000_000);
-    let clocks = [ManualClock::at(start), ManualClock::at(start + APART)];
+    let clocks = [ManualClock::at(start), ManualClock::at(start + CLOCK_SKEW)];
     let nodes = [(&fixture.store, &clocks[0]), (&second, &clocks[1])]
         .map(|(store, clock)| Postgres::builder(store.clone()).clock(clock.clone()).build());
     let nodes = nodes.map(Result::unwrap);

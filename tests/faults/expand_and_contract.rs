@@ -9,13 +9,13 @@ use sqlx::{FromRow, pool::PoolOptions};
 use tokio::task::yield_now;
 
 use crate::{
-    support::{Client, Engine, LIMIT, Reply, connect, counted, said},
+    support::{Client, Engine, Reply, TIMEOUT, connect, counted, said},
     tests_on,
 };
 
 tests_on!(all: [
-    columns_outside_the_struct_come_change_their_name_and_go,
-    a_column_that_the_struct_can_do_without_goes_and_comes_back,
+    columns_outside_the_struct_may_be_added_renamed_and_dropped,
+    an_optional_column_of_the_struct_may_be_dropped_and_added_again,
     a_column_is_replaced_by_another_in_either_order,
 ]);
 
@@ -77,7 +77,7 @@ struct Running<E: Engine> {
 }
 
 /// How many visitors there are.
-const LOADS: usize = 6;
+const VISITORS: usize = 6;
 
 impl<E: Engine> Running<E>
 where
@@ -87,7 +87,7 @@ where
         let (place, url) = E::place().await;
         // So that a file of SQLite is what the library makes of one.
         E::open(&url).await.pool().close().await;
-        let options = PoolOptions::<E>::new().acquire_timeout(LIMIT);
+        let options = PoolOptions::<E>::new().acquire_timeout(TIMEOUT);
         let pool = options.test_before_acquire(false).connect(&url).await.unwrap();
         let mut hand = connect::<E>(&url).await;
         E::run_on(&mut hand, TABLE).await.unwrap();
@@ -121,7 +121,7 @@ where
     /// Makes these changes one by one, beside visitors that log in and out and are recognised;
     /// each step stands for a while. No request may fail, and `check` finds nothing wrong.
     async fn change(&self, steps: &[&str]) {
-        let visitors = join_all((0..LOADS).map(|visitor| self.visit(visitor)));
+        let visitors = join_all((0..VISITORS).map(|visitor| self.visit(visitor)));
         join(visitors, self.make(steps)).await;
         let failed = self.failed.take();
         let (rounds, count) = (self.rounds.get(), failed.len());
@@ -165,7 +165,7 @@ where
 
     /// Until each visitor has made a few rounds more.
     async fn rest(&self) {
-        let until = self.rounds.get() + 4 * LOADS;
+        let until = self.rounds.get() + 4 * VISITORS;
         while self.rounds.get() < until {
             yield_now().await;
         }
@@ -188,7 +188,7 @@ where
     }
 }
 
-async fn columns_outside_the_struct_come_change_their_name_and_go<E: Engine>()
+async fn columns_outside_the_struct_may_be_added_renamed_and_dropped<E: Engine>()
 where
     Member: for<'r> FromRow<'r, E::Row>,
 {
@@ -205,7 +205,7 @@ where
     running.change(&steps).await;
 }
 
-async fn a_column_that_the_struct_can_do_without_goes_and_comes_back<E: Engine>()
+async fn an_optional_column_of_the_struct_may_be_dropped_and_added_again<E: Engine>()
 where
     Member: for<'r> FromRow<'r, E::Row>,
 {
@@ -244,10 +244,10 @@ mod on_servers {
     use crate::tests_on;
 
     tests_on!(servers: [
-        a_column_gets_a_wider_type,
+        a_column_may_be_widened,
     ]);
 
-    async fn a_column_gets_a_wider_type<E: Widening>()
+    async fn a_column_may_be_widened<E: Widening>()
     where
         Member: for<'r> FromRow<'r, E::Row>,
     {

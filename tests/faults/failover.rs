@@ -4,13 +4,13 @@ use futures_util::future::join_all;
 
 use crate::{
     servers::Server,
-    support::{Engine, Fixture, LIMIT},
+    support::{Engine, Fixture, TIMEOUT},
     tests_on,
 };
 
 tests_on!(servers: [
-    a_log_in_that_meets_a_connection_to_a_replica_is_done_on_another,
-    where_only_replicas_are_left_writes_are_503_and_reads_go_on,
+    a_login_on_a_connection_to_a_replica_is_retried_on_another,
+    with_only_replicas_left_writes_are_503_and_reads_work,
 ]);
 
 /// What a connection answers from then on is what a primary that was demoted answers on those that
@@ -41,7 +41,7 @@ async fn demote_all<E: Demoted>(fixture: &Fixture<E>) {
     fixture.settle(0).await;
 }
 
-async fn a_log_in_that_meets_a_connection_to_a_replica_is_done_on_another<E: Demoted + Server>() {
+async fn a_login_on_a_connection_to_a_replica_is_retried_on_another<E: Demoted + Server>() {
     let fixture = Fixture::<E>::new().await;
     let client = &fixture.client;
     let tokens = join_all((0..20).map(|_| client.token(1))).await;
@@ -67,11 +67,11 @@ async fn a_log_in_that_meets_a_connection_to_a_replica_is_done_on_another<E: Dem
     assert_eq!(client.me(&token).await.status, 401);
 }
 
-async fn where_only_replicas_are_left_writes_are_503_and_reads_go_on<E: Demoted + Server>() {
+async fn with_only_replicas_left_writes_are_503_and_reads_work<E: Demoted + Server>() {
     let (place, url) = E::place().await;
     let store = E::open(&url).await;
     crate::support::populate(&store).await;
-    let all = sqlx::pool::PoolOptions::<E>::new().acquire_timeout(LIMIT);
+    let all = sqlx::pool::PoolOptions::<E>::new().acquire_timeout(TIMEOUT);
     let all = all.after_connect(|connection, _| {
         Box::pin(async move { E::run_on(connection, E::DEMOTE).await })
     });
@@ -95,7 +95,7 @@ async fn where_only_replicas_are_left_writes_are_503_and_reads_go_on<E: Demoted 
 
 #[cfg(feature = "postgres")]
 #[actix_web::test]
-async fn a_role_that_may_only_read_is_503_in_time_until_it_may_write_again() {
+async fn a_read_only_role_causes_503_within_the_timeout_until_it_may_write_again() {
     use sqlx::Postgres;
 
     let fixture = Fixture::<Postgres>::new().await;
@@ -129,7 +129,7 @@ async fn a_role_that_may_only_read_is_503_in_time_until_it_may_write_again() {
 
 #[cfg(feature = "mysql")]
 #[actix_web::test]
-async fn a_demoted_mariadb_is_left_for_the_new_primary_behind_the_same_address() {
+async fn connections_move_from_a_demoted_mariadb_to_the_new_primary() {
     use sqlx::MySql;
 
     use crate::{

@@ -23,13 +23,13 @@ use crate::{
     proxied::Proxied,
     proxy::Proxy,
     servers::Server,
-    support::{Engine, LIMIT, handlers},
+    support::{Engine, TIMEOUT, handlers},
     tests_on,
 };
 
 tests_on!(servers: [
-    requests_whose_client_is_reset_cost_no_connection_and_are_no_failure,
-    requests_that_are_dropped_cost_no_connection,
+    requests_whose_client_resets_lose_no_connection_and_are_no_failure,
+    cancelled_requests_lose_no_connection,
 ]);
 
 /// As many as a pool holds, and a few that were replaced for other reasons.
@@ -101,13 +101,11 @@ async fn ask_and_go(address: SocketAddr, proxy: &Proxy) {
     );
     let mut sent = proxy.sent();
     stream.write_all(request.as_bytes()).await.unwrap();
-    timeout(LIMIT, sent.changed()).await.expect("a question to the database").unwrap();
+    timeout(TIMEOUT, sent.changed()).await.expect("a question to the database").unwrap();
     stream.set_zero_linger().unwrap();
 }
 
-async fn requests_whose_client_is_reset_cost_no_connection_and_are_no_failure<
-    E: Engine + Server,
->() {
+async fn requests_whose_client_resets_lose_no_connection_and_are_no_failure<E: Engine + Server>() {
     let Proxied { fixture, proxy } = Proxied::<E>::new().await;
     let client = &fixture.client;
     let token = &client.token(1).await;
@@ -143,7 +141,7 @@ async fn requests_whose_client_is_reset_cost_no_connection_and_are_no_failure<
     );
 }
 
-async fn requests_that_are_dropped_cost_no_connection<E: Engine + Server>() {
+async fn cancelled_requests_lose_no_connection<E: Engine + Server>() {
     let Proxied { fixture, proxy } = Proxied::<E>::new().await;
     let client = &fixture.client;
     let token = &client.token(1).await;

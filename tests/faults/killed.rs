@@ -74,7 +74,7 @@ async fn work(client: &Client, mut tell: impl AsyncFnMut(Fate, &str) -> bool) {
 
 /// Says whether all that was acknowledged is so; gives how many sessions live, at most.
 async fn check(client: &Client, fates: &HashMap<String, Fate>) -> i64 {
-    let mut living = 0;
+    let mut valid = 0;
     for (token, fate) in fates {
         let status = client.me(token).await.status;
         match fate {
@@ -86,9 +86,9 @@ async fn check(client: &Client, fates: &HashMap<String, Fate>) -> i64 {
                 assert!([StatusCode::OK, StatusCode::UNAUTHORIZED].contains(&status), "{status}");
             }
         }
-        living += i64::from(status == StatusCode::OK);
+        valid += i64::from(status == StatusCode::OK);
     }
-    living
+    valid
 }
 
 #[actix_web::test]
@@ -110,10 +110,10 @@ async fn child() {
 
 #[actix_web::test]
 async fn an_app_that_is_killed_loses_nothing_it_has_acknowledged() {
-    const KILLS: u64 = 20;
+    const ROUNDS: u64 = 20;
     let fixture = Fixture::<Sqlite>::new().await;
     let mut fates = HashMap::new();
-    for round in 0..KILLS {
+    for round in 0..ROUNDS {
         let mut process = Process::run("killed::child", &fixture.url);
         for _ in 0..=(round * 37 % 50) {
             let (fate, token) = Fate::read(&process.hear().expect("a child that lives"));
@@ -125,10 +125,10 @@ async fn an_app_that_is_killed_loses_nothing_it_has_acknowledged() {
             let (fate, token) = Fate::read(&said);
             fates.insert(token, fate);
         }
-        let living = check(&fixture.client, &fates).await;
+        let valid = check(&fixture.client, &fates).await;
         // What was stored and never acknowledged: at most one login for each kill.
         let stored = fixture.sessions().await;
-        assert!((living..=living + 1 + i64::try_from(round).unwrap()).contains(&stored));
+        assert!((valid..=valid + 1 + i64::try_from(round).unwrap()).contains(&stored));
     }
     let acknowledged = fates.values().filter(|fate| **fate != Fate::Open).count();
     assert!(acknowledged > 100, "{acknowledged} of {}", fates.len());

@@ -11,10 +11,10 @@ use crate::{
 };
 
 tests_on!(servers: [
-    connections_that_the_library_opens_wait_for_no_lock_longer_than_a_request,
+    connections_of_the_library_wait_for_a_lock_no_longer_than_a_request,
     connections_of_the_app_keep_their_own_settings,
-    behind_a_locked_table_requests_are_503_and_nothing_stays_behind_on_the_server,
-    behind_a_locked_user_log_ins_are_503_and_nothing_stays_behind_on_the_server,
+    a_locked_table_causes_503_and_leaves_nothing_on_the_server,
+    a_locked_user_row_causes_503_for_logins_and_leaves_nothing_on_the_server,
 ]);
 
 /// What each server has for this.
@@ -62,9 +62,9 @@ impl Locking for sqlx::MySql {
 }
 
 /// The server looks again only at a question that comes a tenth of a second after the one before.
-const PAUSE: std::time::Duration = std::time::Duration::from_millis(150);
+const POLL_INTERVAL: std::time::Duration = std::time::Duration::from_millis(150);
 
-async fn connections_that_the_library_opens_wait_for_no_lock_longer_than_a_request<
+async fn connections_of_the_library_wait_for_a_lock_no_longer_than_a_request<
     E: Locking + Server,
 >() {
     let fixture = Fixture::<E>::new().await;
@@ -92,7 +92,7 @@ async fn connections_of_the_app_keep_their_own_settings<E: Locking + Server>() {
 
 #[cfg(feature = "postgres")]
 #[actix_web::test]
-async fn what_the_address_says_of_locks_counts() {
+async fn the_lock_settings_of_the_url_apply() {
     use sqlx::Postgres;
 
     let fixture = Fixture::<Postgres>::new().await;
@@ -124,7 +124,7 @@ async fn assert_nothing_stays_behind<E: Locking>(fixture: &Fixture<E>, lock: &st
             if E::number(&observer, E::WAITING).await > 0 {
                 return true;
             }
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
         false
     };
@@ -142,7 +142,7 @@ async fn assert_nothing_stays_behind<E: Locking>(fixture: &Fixture<E>, lock: &st
         if waiting == 0 {
             break;
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
     assert_eq!(waiting, 0, "statements wait on the server for nobody");
 
@@ -150,14 +150,12 @@ async fn assert_nothing_stays_behind<E: Locking>(fixture: &Fixture<E>, lock: &st
     observer.close().await;
 }
 
-async fn behind_a_locked_table_requests_are_503_and_nothing_stays_behind_on_the_server<
-    E: Locking + Server,
->() {
+async fn a_locked_table_causes_503_and_leaves_nothing_on_the_server<E: Locking + Server>() {
     let fixture = Fixture::<E>::new().await;
     assert_nothing_stays_behind(&fixture, E::LOCK_SESSIONS, true).await;
 }
 
-async fn behind_a_locked_user_log_ins_are_503_and_nothing_stays_behind_on_the_server<
+async fn a_locked_user_row_causes_503_for_logins_and_leaves_nothing_on_the_server<
     E: Locking + Server,
 >() {
     let fixture = Fixture::<E>::new().await;

@@ -5,22 +5,22 @@ use tokio::time::timeout;
 
 use crate::{
     cancelled::polled,
-    support::{Account, Engine, Fixture, LIMIT, begin, connect, run},
+    support::{Account, Engine, Fixture, TIMEOUT, begin, connect, run},
     tests_on,
 };
 
 tests_on!(all: [
-    with_nothing_to_do_migrate_waits_for_no_log_in_that_is_not_committed,
+    with_nothing_to_do_migrate_waits_for_no_uncommitted_login,
 ]);
 
-async fn with_nothing_to_do_migrate_waits_for_no_log_in_that_is_not_committed<E: Engine>() {
+async fn with_nothing_to_do_migrate_waits_for_no_uncommitted_login<E: Engine>() {
     let fixture = Fixture::<E>::new().await;
     let mut held = begin(&fixture.store).await;
     let mut within = fixture.auth.within(&mut held).unwrap();
     within.create_session(&Account::numbered(1)).await.unwrap();
     // As a node that starts.
     let node = E::open(&fixture.url).await;
-    let migrated = timeout(LIMIT, node.migrate()).await.expect("it waits for a lock");
+    let migrated = timeout(TIMEOUT, node.migrate()).await.expect("it waits for a lock");
     migrated.unwrap();
     node.check().await.unwrap();
     held.commit().await.unwrap();
@@ -28,7 +28,7 @@ async fn with_nothing_to_do_migrate_waits_for_no_log_in_that_is_not_committed<E:
 }
 
 #[actix_web::test]
-async fn a_migrate_of_sqlite_that_is_dropped_leaves_no_transaction_open() {
+async fn a_cancelled_migrate_on_sqlite_leaves_no_transaction_open() {
     let fixture = Fixture::<Sqlite>::new().await;
     let node = Sqlite::open(&fixture.url).await;
     let mut other = connect::<Sqlite>(&fixture.url).await;
@@ -36,7 +36,7 @@ async fn a_migrate_of_sqlite_that_is_dropped_leaves_no_transaction_open() {
     for times in (0..60).chain((60..600).step_by(30)) {
         run(&fixture.store, "DROP INDEX IF EXISTS user_sessions_by_expiry").await;
         ended += u32::from(polled(node.migrate(), times).await);
-        // It has the driver's usual patience, for what is still on its way.
+        // It has the driver's default timeout, for what is still in progress.
         let write = "UPDATE accounts SET name = name WHERE id = 1";
         let written = Sqlite::run_on(&mut other, write).await;
         assert!(written.is_ok(), "after {times} polls: {written:?}");
@@ -59,8 +59,8 @@ async fn with_nothing_to_do_migrate_takes_no_lock_on_postgres() {
                  SELECT pg_advisory_lock(hashtext('locals: user_sessions'))";
     Postgres::run_on(&mut other, locks).await.unwrap();
     let node = Postgres::open(&fixture.url).await;
-    timeout(LIMIT, node.migrate()).await.expect("it waits for a lock").unwrap();
-    timeout(LIMIT, node.check()).await.expect("it waits for a lock").unwrap();
+    timeout(TIMEOUT, node.migrate()).await.expect("it waits for a lock").unwrap();
+    timeout(TIMEOUT, node.check()).await.expect("it waits for a lock").unwrap();
 }
 
 #[cfg(feature = "postgres")]
@@ -133,11 +133,11 @@ mod on_servers {
     };
 
     tests_on!(servers: [
-        behind_a_long_transaction_migrate_lets_log_ins_through_and_says_who_is_in_the_way,
+        migrate_behind_a_long_transaction_blocks_no_login_and_names_the_blocker,
     ]);
 
     /// However often it tries.
-    const ALL_TRIES: std::time::Duration = std::time::Duration::from_secs(30);
+    const MIGRATE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
 
     trait Blocking: Engine {
         const DROP_INDEX: &'static str;
@@ -181,7 +181,7 @@ mod on_servers {
     ) -> Result<(), locals::StoreError> {
         let migrating = Cell::new(true);
         let migrate = async {
-            let migrated = timeout(ALL_TRIES, node.migrate()).await;
+            let migrated = timeout(MIGRATE_TIMEOUT, node.migrate()).await;
             migrating.set(false);
             migrated.expect("it gives up by itself")
         };
@@ -199,7 +199,7 @@ mod on_servers {
         migrated
     }
 
-    async fn behind_a_long_transaction_migrate_lets_log_ins_through_and_says_who_is_in_the_way<
+    async fn migrate_behind_a_long_transaction_blocks_no_login_and_names_the_blocker<
         E: Blocking + Server,
     >() {
         let fixture = Fixture::<E>::new().await;
@@ -223,10 +223,10 @@ mod on_servers {
 
     #[cfg(feature = "mysql")]
     #[actix_web::test]
-    async fn a_lock_of_migrate_that_another_keeps_is_an_error_that_names_the_other() {
+    async fn a_migrate_lock_held_by_another_connection_is_an_error_that_names_it() {
         use sqlx::MySql;
 
-        use super::{LIMIT, connect};
+        use super::{TIMEOUT, connect};
         use crate::{own_mariadb::OwnMariadb, support::populate};
 
         // As `migrate` names it, and as a version may that has one for each database.
@@ -241,7 +241,7 @@ mod on_servers {
         let mut other = connect::<MySql>(&server.url()).await;
         let number = MySql::own_number(&mut other).await;
         MySql::run_on(&mut other, LOCKS).await.unwrap();
-        timeout(LIMIT, store.migrate())
+        timeout(TIMEOUT, store.migrate())
             .await
             .expect("with nothing to do, it waits for no lock")
             .unwrap();

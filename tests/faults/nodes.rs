@@ -13,7 +13,7 @@ use tokio::{
 
 use crate::{
     process::{Process, database, say},
-    support::{Engine, Fixture, LIMIT, handlers, run},
+    support::{Engine, Fixture, TIMEOUT, handlers, run},
 };
 
 #[actix_web::test]
@@ -44,7 +44,7 @@ impl Node {
 
     /// The status, and the token that is set: empty if the cookie is removed.
     async fn ask(&self, request: &str, token: &str) -> (u16, Option<String>) {
-        timeout(LIMIT, self.exchange(request, token)).await.expect("an answer in time")
+        timeout(TIMEOUT, self.exchange(request, token)).await.expect("an answer in time")
     }
 
     async fn exchange(&self, request: &str, token: &str) -> (u16, Option<String>) {
@@ -82,10 +82,10 @@ impl Node {
 }
 
 /// Makes every session idle, so that its next use renews it.
-const AGE: &str = "UPDATE user_sessions SET active_expires_at = created_at";
+const MAKE_IDLE: &str = "UPDATE user_sessions SET active_expires_at = created_at";
 
 #[actix_web::test]
-async fn a_log_out_on_one_node_is_final_on_the_other_as_soon_as_it_is_answered() {
+async fn a_logout_on_one_node_applies_on_the_other_as_soon_as_it_is_answered() {
     const ROUNDS: usize = 200;
     let fixture = Fixture::<Postgres>::new().await;
     let nodes = [Node::start(&fixture), Node::start(&fixture)];
@@ -96,7 +96,7 @@ async fn a_log_out_on_one_node_is_final_on_the_other_as_soon_as_it_is_answered()
         let token = token.unwrap();
         assert_eq!(there.me(&token).await, 200, "it is valid there at once");
 
-        run(&fixture.store, AGE).await;
+        run(&fixture.store, MAKE_IDLE).await;
         let renewals = join_all((0..3).flat_map(|_| [here.me(&token), there.me(&token)]));
         let log_out = async {
             assert_eq!(here.ask("POST /logout", &token).await, (200, Some(String::new())));
@@ -110,13 +110,13 @@ async fn a_log_out_on_one_node_is_final_on_the_other_as_soon_as_it_is_answered()
 }
 
 #[actix_web::test]
-async fn renewals_on_both_nodes_at_once_all_succeed_and_change_the_row_once() {
+async fn simultaneous_renewals_on_two_nodes_succeed_and_change_the_row_once() {
     let fixture = Fixture::<Postgres>::new().await;
     let nodes = [Node::start(&fixture), Node::start(&fixture)];
     let (_, token) = nodes[0].ask("POST /login/1", "x").await;
     let token = token.unwrap();
     for round in 0..20 {
-        run(&fixture.store, AGE).await;
+        run(&fixture.store, MAKE_IDLE).await;
         let asked = (0..10).flat_map(|_| &nodes).map(|node| node.ask("GET /me", &token));
         let answers = join_all(asked).await;
         assert!(answers.iter().all(|(status, _)| *status == 200), "round {round}: {answers:?}");

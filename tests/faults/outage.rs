@@ -16,16 +16,16 @@ use crate::{
 };
 
 tests_on!(servers: [
-    a_server_that_is_down_is_503_and_the_cookie_works_when_it_is_back,
-    strangers_are_served_while_the_server_is_down,
-    logging_out_while_the_server_is_down_is_not_called_done,
-    connections_that_died_in_the_pool_fail_no_request,
-    a_connection_cut_at_any_byte_signs_nobody_out,
-    a_server_that_does_not_answer_is_503_in_time_and_nothing_piles_up,
+    a_server_that_is_down_causes_503_and_the_cookie_works_afterwards,
+    requests_without_a_cookie_are_served_while_the_server_is_down,
+    logging_out_while_the_server_is_down_is_an_error,
+    connections_lost_in_the_pool_fail_no_request,
+    a_connection_cut_at_any_byte_logs_nobody_out,
+    a_server_that_does_not_answer_causes_503_within_the_timeout_and_no_pile_up,
     a_pool_without_a_free_connection_is_503_until_one_is_free,
 ]);
 
-async fn a_server_that_is_down_is_503_and_the_cookie_works_when_it_is_back<E: Engine + Server>() {
+async fn a_server_that_is_down_causes_503_and_the_cookie_works_afterwards<E: Engine + Server>() {
     let Proxied { fixture, mut proxy } = Proxied::<E>::new().await;
     let client = &fixture.client;
     let token = client.token(1).await;
@@ -50,7 +50,7 @@ async fn a_server_that_is_down_is_503_and_the_cookie_works_when_it_is_back<E: En
     assert_eq!(client.me(&token).await.status, StatusCode::UNAUTHORIZED);
 }
 
-async fn strangers_are_served_while_the_server_is_down<E: Engine + Server>() {
+async fn requests_without_a_cookie_are_served_while_the_server_is_down<E: Engine + Server>() {
     let Proxied { fixture, mut proxy } = Proxied::<E>::new().await;
     let client = &fixture.client;
     proxy.go_down().await;
@@ -60,7 +60,7 @@ async fn strangers_are_served_while_the_server_is_down<E: Engine + Server>() {
     }
 }
 
-async fn logging_out_while_the_server_is_down_is_not_called_done<E: Engine + Server>() {
+async fn logging_out_while_the_server_is_down_is_an_error<E: Engine + Server>() {
     let Proxied { fixture, mut proxy } = Proxied::<E>::new().await;
     let client = &fixture.client;
     let token = client.token(1).await;
@@ -72,7 +72,7 @@ async fn logging_out_while_the_server_is_down_is_not_called_done<E: Engine + Ser
     assert_eq!(fixture.sessions().await, 0);
 }
 
-async fn connections_that_died_in_the_pool_fail_no_request<E: Engine + Server>() {
+async fn connections_lost_in_the_pool_fail_no_request<E: Engine + Server>() {
     let Proxied { fixture, proxy } = Proxied::<E>::new().await;
     let client = &fixture.client;
     for round in 0..10 {
@@ -96,7 +96,7 @@ async fn connections_that_died_in_the_pool_fail_no_request<E: Engine + Server>()
     assert_eq!(fixture.sessions().await, 20);
 }
 
-async fn a_connection_cut_at_any_byte_signs_nobody_out<E: Engine + Server>() {
+async fn a_connection_cut_at_any_byte_logs_nobody_out<E: Engine + Server>() {
     let Proxied { fixture, proxy } = Proxied::<E>::new().await;
     let client = &fixture.client;
     let kept = client.token(1).await;
@@ -133,7 +133,9 @@ async fn a_connection_cut_at_any_byte_signs_nobody_out<E: Engine + Server>() {
     assert!(client.me(&kept).await.is_ok());
 }
 
-async fn a_server_that_does_not_answer_is_503_in_time_and_nothing_piles_up<E: Engine + Server>() {
+async fn a_server_that_does_not_answer_causes_503_within_the_timeout_and_no_pile_up<
+    E: Engine + Server,
+>() {
     let Proxied { fixture, proxy } = Proxied::<E>::new().await;
     let client = &fixture.client;
     let mut tokens = Vec::new();

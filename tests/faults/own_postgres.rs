@@ -1,4 +1,4 @@
-//! A PostgreSQL server of this test alone, which it may kill.
+//! A PostgreSQL server for one test, which may kill it.
 
 use std::{
     fs,

@@ -20,7 +20,7 @@ async fn client_of(store: SqlStore<Postgres, Account>) -> Client {
     Client::of(&Postgres::builder(store).build().unwrap()).await
 }
 
-/// 480 requests, of ten visitors at once, each answered as without a pooler.
+/// 480 requests of ten simultaneous visitors, each answered as without a pooler.
 async fn assert_all_is_right(client: &Client, elsewhere: &Client) {
     join_all((0..10).map(async |visitor: i64| {
         let id = 1 + visitor % 9;
@@ -47,7 +47,7 @@ async fn assert_works_behind(pooler: &PgBouncer, direct: &Fixture<Postgres>) {
 }
 
 #[actix_web::test]
-async fn behind_a_pooler_in_session_mode_everything_is_right() {
+async fn everything_works_behind_a_pooler_in_session_mode() {
     let direct = Fixture::<Postgres>::new().await;
     // As many as a store opens: here, each of its connections has one of the pooler's.
     let pooler = PgBouncer::new(&direct.url, Mode::Session, 10);
@@ -81,7 +81,7 @@ async fn a_pool_of_one_connection_to_a_pooler_that_shares_it_is_refused_too() {
 }
 
 #[actix_web::test]
-async fn a_pooler_that_keeps_prepared_statements_apart_may_share_connections() {
+async fn a_pooler_that_separates_prepared_statements_may_share_connections() {
     let direct = Fixture::<Postgres>::new().await;
     if !keeps_prepared_statements() {
         // Older than 1.21, it does not know the setting: then there is no way to share them.
@@ -95,7 +95,7 @@ async fn a_pooler_that_keeps_prepared_statements_apart_may_share_connections() {
 }
 
 #[actix_web::test]
-async fn what_fails_behind_a_pooler_that_shares_connections_later_on_is_503() {
+async fn errors_behind_a_pooler_that_later_shares_connections_are_503() {
     let direct = Fixture::<Postgres>::new().await;
     let pooler = PgBouncer::new(&direct.url, Mode::Session, 10);
     let store = Postgres::open(&pooler.url()).await;

@@ -11,7 +11,7 @@ use std::{
 const VARIABLE: &str = "LOCALS_FAULTS_CHILD";
 
 /// What each line of a child begins with, so that none of the test harness is taken for one.
-const MARK: &str = "child: ";
+const LINE_PREFIX: &str = "child: ";
 
 /// A process that runs one of the ignored tests here.
 pub struct Process {
@@ -35,12 +35,12 @@ impl Process {
     /// The next thing it says; `None` once it has ended.
     pub fn hear(&mut self) -> Option<String> {
         self.lines.by_ref().map_while(Result::ok).find_map(|line| {
-            let (_, said) = line.split_once(MARK)?;
+            let (_, said) = line.split_once(LINE_PREFIX)?;
             Some(said.to_owned())
         })
     }
 
-    /// Kills it at once, with no chance to put anything in order; gives what it had still said.
+    /// Kills it immediately, without a clean shutdown; returns its remaining output.
     pub fn kill(mut self) -> Vec<String> {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -67,5 +67,5 @@ pub fn database() -> Option<String> {
 
 /// Says something to the process that started this one.
 pub fn say(what: &str) {
-    println!("{MARK}{what}");
+    println!("{LINE_PREFIX}{what}");
 }

@@ -12,7 +12,7 @@ use crate::{
 tests_on!(servers: [
     check_names_what_is_missing,
     migrate_brings_an_older_table_up_to_date_and_keeps_its_rows,
-    ten_processes_may_migrate_at_once,
+    ten_processes_may_migrate_at_the_same_time,
     the_printed_sql_makes_what_check_expects,
 ]);
 
@@ -66,7 +66,7 @@ async fn migrate_brings_an_older_table_up_to_date_and_keeps_its_rows<E: Engine +
     run(store, "DROP TABLE guest_sessions").await;
     let complained = complaint(store.check().await);
     assert!(complained.contains("the table `guest_sessions` is missing"), "{complained}");
-    // As when the new version starts on many nodes at once.
+    // As when the new version starts on many nodes at the same time.
     let starts = (0..5).map(|_| async {
         let store = E::open(&fixture.url).await;
         store.migrate().await.unwrap();
@@ -82,7 +82,7 @@ async fn migrate_brings_an_older_table_up_to_date_and_keeps_its_rows<E: Engine +
     assert_eq!(E::number(store.pool(), filled).await, 2);
 }
 
-async fn ten_processes_may_migrate_at_once<E: Engine + Server>() {
+async fn ten_processes_may_migrate_at_the_same_time<E: Engine + Server>() {
     let (_place, url) = E::place().await;
     let store = E::open(&url).await;
     run(&store, "CREATE TABLE accounts (id BIGINT NOT NULL PRIMARY KEY, name VARCHAR(99))").await;

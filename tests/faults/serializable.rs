@@ -12,7 +12,7 @@ use crate::{
 };
 
 tests_on!(servers: [
-    at_serializable_no_list_no_read_and_no_write_fails,
+    at_isolation_level_serializable_no_list_read_or_write_fails,
 ]);
 
 const WRITERS: i64 = 12;
@@ -51,7 +51,7 @@ impl Tally {
     }
 }
 
-async fn at_serializable_no_list_no_read_and_no_write_fails<E: Serializable + Server>() {
+async fn at_isolation_level_serializable_no_list_read_or_write_fails<E: Serializable + Server>() {
     let fixture = Fixture::<E>::new().await;
     let pool = pool_of::<E>(&fixture.url, 24, E::BY_DEFAULT).await;
     let store = SqlStore::<E, Account>::new(pool.clone());

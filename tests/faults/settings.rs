@@ -26,7 +26,7 @@ async fn assert_refused<E: Engine>(fixture: &Fixture<E>, settings: &[(&'static s
 }
 
 #[actix_web::test]
-async fn an_sqlite_connection_that_only_reads_is_refused() {
+async fn a_read_only_sqlite_connection_is_refused() {
     let fixture = Fixture::<Sqlite>::new().await;
     assert_refused(&fixture, &[("PRAGMA query_only = ON", "query_only")]).await;
 }
@@ -38,7 +38,7 @@ mod postgres {
     use super::{Fixture, assert_refused};
 
     #[actix_web::test]
-    async fn a_connection_that_only_reads_is_refused() {
+    async fn a_read_only_connection_is_refused() {
         let fixture = Fixture::<Postgres>::new().await;
         let name = "default_transaction_read_only";
         assert_refused(&fixture, &[("SET default_transaction_read_only = on", name)]).await;
@@ -65,20 +65,20 @@ mod mysql {
     };
 
     #[actix_web::test]
-    async fn a_connection_that_commits_nothing_by_itself_is_refused() {
+    async fn a_connection_without_autocommit_is_refused() {
         let fixture = Fixture::<MySql>::new().await;
         assert_refused(&fixture, &[("SET autocommit = 0", "autocommit")]).await;
     }
 
     #[actix_web::test]
-    async fn a_connection_that_reads_what_is_not_committed_is_refused() {
+    async fn a_connection_with_dirty_reads_is_refused() {
         let fixture = Fixture::<MySql>::new().await;
         let sql = "SET SESSION TRANSACTION ISOLATION LEVEL READ UNCOMMITTED";
         assert_refused(&fixture, &[(sql, "isolation")]).await;
     }
 
     #[actix_web::test]
-    async fn a_connection_whose_commits_begin_or_end_something_is_refused() {
+    async fn a_connection_whose_commits_chain_or_release_is_refused() {
         let fixture = Fixture::<MySql>::new().await;
         let chain = ("SET completion_type = 'CHAIN'", "completion_type");
         let release = ("SET completion_type = 'RELEASE'", "completion_type");
@@ -92,19 +92,19 @@ mod mysql {
     }
 
     #[actix_web::test]
-    async fn a_connection_that_cuts_values_short_is_refused() {
+    async fn a_connection_that_truncates_values_is_refused() {
         let fixture = Fixture::<MySql>::new().await;
         assert_refused(&fixture, &[("SET sql_mode = ''", "sql_mode")]).await;
     }
 
     #[actix_web::test]
-    async fn a_connection_that_cuts_lists_short_is_refused() {
+    async fn a_connection_that_limits_selects_is_refused() {
         let fixture = Fixture::<MySql>::new().await;
         assert_refused(&fixture, &[("SET sql_select_limit = 1", "sql_select_limit")]).await;
     }
 
     #[actix_web::test]
-    async fn a_connection_that_only_reads_is_refused() {
+    async fn a_read_only_connection_is_refused() {
         let fixture = Fixture::<MySql>::new().await;
         assert_refused(&fixture, &[("SET SESSION TRANSACTION READ ONLY", "read_only")]).await;
     }
@@ -121,7 +121,7 @@ mod mysql {
     ];
 
     #[actix_web::test]
-    async fn a_store_that_is_opened_by_its_address_is_right_whatever_the_server_has_by_default() {
+    async fn a_store_that_is_opened_by_its_url_overrides_the_defaults_of_the_server() {
         let server = OwnMariadb::new();
         let plain = MySql::open(&server.url()).await;
         populate(&plain).await;
@@ -189,7 +189,7 @@ mod mysql {
     }
 
     #[actix_web::test]
-    async fn connections_that_are_opened_later_are_like_the_first() {
+    async fn later_connections_have_the_settings_of_the_first() {
         let server = OwnMariadb::new();
         let store = MySql::open(&server.url()).await;
         populate(&store).await;

@@ -21,15 +21,15 @@ async fn client(pool: SqlitePool) -> Client {
 }
 
 /// Makes every session idle, so that its next use renews it.
-const AGE: &str = "UPDATE user_sessions SET active_expires_at = created_at";
+const MAKE_IDLE: &str = "UPDATE user_sessions SET active_expires_at = created_at";
 
 #[actix_web::test]
-async fn a_locked_database_is_read_and_served_and_a_log_in_is_503() {
+async fn a_locked_database_still_serves_reads_and_a_login_is_503() {
     let fixture = Fixture::<Sqlite>::new().await;
     let quick = options(&fixture.url).busy_timeout(Duration::from_millis(100));
     let client = client(SqlitePool::connect_with(quick).await.unwrap()).await;
     let (token, idle) = (client.token(1).await, client.token(2).await);
-    run(&fixture.store, AGE).await;
+    run(&fixture.store, MAKE_IDLE).await;
     assert_eq!(client.me(&token).await.token(), token, "renewed");
 
     let mut other = SqliteConnection::connect_with(&options(&fixture.url)).await.unwrap();
@@ -51,7 +51,7 @@ async fn a_locked_database_is_read_and_served_and_a_log_in_is_503() {
 }
 
 #[actix_web::test]
-async fn many_readers_and_writers_of_one_file_all_get_the_right_answer() {
+async fn many_readers_and_writers_of_one_file_all_get_the_right_response() {
     let fixture = Fixture::<Sqlite>::new().await;
     let client = &fixture.client;
     let kept = client.token(9).await;
@@ -77,11 +77,11 @@ async fn many_readers_and_writers_of_one_file_all_get_the_right_answer() {
 }
 
 #[actix_web::test]
-async fn a_full_disk_stops_log_ins_and_nothing_else() {
+async fn a_full_disk_stops_logins_and_nothing_else() {
     let fixture = Fixture::<Sqlite>::new().await;
     let tokens = join_all((1..10).map(|id| fixture.client.token(id))).await;
     let pages = Sqlite::number(fixture.store.pool(), "PRAGMA page_count").await;
-    run(&fixture.store, AGE).await;
+    run(&fixture.store, MAKE_IDLE).await;
     fixture.store.pool().close().await;
 
     let full = options(&fixture.url).pragma("max_page_count", pages.to_string());
@@ -118,14 +118,14 @@ async fn a_full_disk_stops_log_ins_and_nothing_else() {
 }
 
 #[actix_web::test]
-async fn those_who_write_take_turns_and_keep_no_reader_waiting() {
+async fn writers_take_turns_and_block_no_reader() {
     // More than the pool has connections.
     const WRITERS: usize = 30;
     // The last one waits for all the others, on a disk that may be slow.
-    const PATIENCE: Duration = Duration::from_mins(1);
+    const BUSY_TIMEOUT: Duration = Duration::from_mins(1);
     let fixture = Fixture::<Sqlite>::new().await;
-    let pool = SqlitePoolOptions::new().acquire_timeout(PATIENCE);
-    let pool = pool.connect_with(options(&fixture.url).busy_timeout(PATIENCE)).await.unwrap();
+    let pool = SqlitePoolOptions::new().acquire_timeout(BUSY_TIMEOUT);
+    let pool = pool.connect_with(options(&fixture.url).busy_timeout(BUSY_TIMEOUT)).await.unwrap();
     let auth = Sqlite::builder(SqlStore::new(pool)).build().unwrap();
     let client = Client::of(&auth).await;
     let token = client.token(9).await;

@@ -23,8 +23,8 @@ use sqlx::{AssertSqlSafe, Connection, Pool, Transaction, pool::PoolOptions};
 use tempfile::TempDir;
 use tokio::time::timeout;
 
-/// No answer may take longer: the patience with a database is 2 s, and the machine may be busy.
-pub const LIMIT: Duration = Duration::from_secs(5);
+/// No response may take longer: the timeout for the database is 2 s, and the machine may be busy.
+pub const TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Clone, sqlx::FromRow, AuthUser)]
 #[auth_user(table = "accounts")]
@@ -109,7 +109,7 @@ impl Client {
 
     /// An answer, in time.
     pub async fn send(&self, request: TestRequest) -> Reply {
-        timeout(LIMIT, (self.0)(request)).await.expect("an answer in time")
+        timeout(TIMEOUT, (self.0)(request)).await.expect("an answer in time")
     }
 
     pub async fn get(&self, path: &str, token: &str) -> Reply {
@@ -323,7 +323,7 @@ pub async fn run<E: Engine>(store: &SqlStore<E, Account>, sql: &str) {
 
 /// A pool of the app's own, each connection of which begins with these statements.
 pub async fn pool_of<E: Engine>(url: &str, size: u32, sql: &'static str) -> Pool<E> {
-    let options = PoolOptions::<E>::new().max_connections(size).acquire_timeout(LIMIT);
+    let options = PoolOptions::<E>::new().max_connections(size).acquire_timeout(TIMEOUT);
     let options = options.after_connect(move |connection, _| {
         Box::pin(async move {
             // MariaDB takes no empty statement.

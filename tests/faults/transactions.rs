@@ -9,7 +9,7 @@ use crate::{
 };
 
 tests_on!(all: [
-    what_is_done_in_a_transaction_counts_with_it_or_not_at_all,
+    changes_in_a_transaction_commit_or_roll_back_with_it,
 ]);
 
 const RENAME: &str = "UPDATE accounts SET name = 'renamed' WHERE id = 1";
@@ -104,7 +104,7 @@ impl<'a> Scene<'a> {
     }
 }
 
-async fn what_is_done_in_a_transaction_counts_with_it_or_not_at_all<E: Engine>() {
+async fn changes_in_a_transaction_commit_or_roll_back_with_it<E: Engine>() {
     let fixture = Fixture::<E>::new().await;
     for verb in VERBS {
         for commits in [true, false] {

@@ -1,5 +1,5 @@
-//! What the row of a user says of their sessions: an account that is switched off, a member of staff
-//! who may act as others no longer, and a credential that has changed.
+//! What the row of a user decides about their sessions: a disabled account, an actor who may no longer
+//! impersonate, and a changed credential.
 
 use std::{sync::Arc, time::Duration};
 
@@ -226,7 +226,7 @@ macro_rules! status {
 }
 
 #[actix_web::test]
-async fn a_user_whose_account_is_switched_off_is_logged_out_until_it_is_on_again() {
+async fn a_user_whose_account_is_disabled_is_logged_out_until_it_is_enabled_again() {
     for all in Members::everywhere(only_active).await {
         let own = all.auth.create_session(&Member::new(1)).await.unwrap();
         let others = all.auth.create_session(&LogInRow::of(&Member::new(2))).await.unwrap();
@@ -248,7 +248,7 @@ async fn a_user_whose_account_is_switched_off_is_logged_out_until_it_is_on_again
 }
 
 #[actix_web::test]
-async fn nobody_logs_in_to_an_account_that_is_switched_off() {
+async fn a_login_to_a_disabled_account_is_refused() {
     for all in Members::everywhere(only_active).await {
         all.put(&Member { is_active: false, ..Member::new(2) }).await;
         let before = all.auth.create_session(&Member::new(1)).await.unwrap();
@@ -277,7 +277,7 @@ async fn nobody_logs_in_to_an_account_that_is_switched_off() {
 }
 
 #[actix_web::test]
-async fn who_waits_for_the_end_of_a_session_learns_that_its_account_is_switched_off() {
+async fn disabling_an_account_is_reported_as_the_end_of_its_sessions() {
     for all in Members::everywhere(only_active).await {
         let own = all.auth.create_session(&Member::new(1)).await.unwrap();
         let wait = rt::spawn(own.ended());
@@ -289,7 +289,7 @@ async fn who_waits_for_the_end_of_a_session_learns_that_its_account_is_switched_
 }
 
 #[actix_web::test]
-async fn only_those_act_as_others_of_whom_the_app_says_so_and_no_longer_than_that() {
+async fn only_actors_that_the_app_allows_can_impersonate_and_only_while_it_does() {
     for all in Members::everywhere(only_staff_acts).await {
         let admin = all.auth.create_session(&Member::new(9)).await.unwrap();
         let user = all.auth.create_session(&Member::new(2)).await.unwrap();
@@ -332,7 +332,7 @@ async fn an_impersonation_ends_with_the_account_and_the_credential_of_both() {
 }
 
 #[actix_web::test]
-async fn a_password_that_is_set_by_other_hands_signs_the_user_out_everywhere() {
+async fn a_password_that_is_changed_elsewhere_logs_the_user_out_everywhere() {
     for all in Members::everywhere(as_is).await {
         let by_own = all.auth.create_session(&Member::new(1)).await.unwrap();
         let by_other = all.auth.create_session(&LogInRow::of(&Member::new(1))).await.unwrap();
@@ -402,7 +402,7 @@ async fn change_password(
 }
 
 #[actix_web::test]
-async fn whoever_changes_their_own_password_stays_logged_in_by_every_verb_that_proves_it() {
+async fn changing_ones_own_password_keeps_the_login_with_every_verb_that_authenticates() {
     for verb in [
         "reauthenticate",
         "log_out_other_sessions",
@@ -432,13 +432,13 @@ async fn whoever_changes_their_own_password_stays_logged_in_by_every_verb_that_p
 }
 
 #[actix_web::test]
-async fn an_exchange_of_the_token_does_not_bring_the_old_binding_back() {
+async fn a_rotation_does_not_restore_the_old_credential() {
     for verb in ["within_invalidate_other_sessions", "reauthenticate", "log_out_other_sessions"] {
         let rotating = |builder: AuthBuilder<Member>| builder.rotate_every(Duration::from_mins(10));
         for all in Members::everywhere(rotating).await {
             let all = Arc::new(all);
             let here = all.auth.create_session(&Member::new(1)).await.unwrap();
-            // The request that changes the password is the one that exchanges the token.
+            // The request that changes the password is the one that rotates the token.
             all.clock.advance(Duration::from_mins(10));
             let data = web::Data::new(Arc::clone(&all));
             let app = app!(all; data, me, change_password);
@@ -454,7 +454,7 @@ async fn an_exchange_of_the_token_does_not_bring_the_old_binding_back() {
 }
 
 #[actix_web::test]
-async fn who_logs_out_while_the_account_is_off_is_out_when_it_is_on_again() {
+async fn a_logout_while_the_account_is_disabled_stands_when_it_is_enabled_again() {
     for path in ["/logout", "/logout-everywhere", "/login-as-2"] {
         for all in Members::everywhere(only_active).await {
             all.put(&Member::new(2)).await;
@@ -470,7 +470,7 @@ async fn who_logs_out_while_the_account_is_off_is_out_when_it_is_on_again() {
 }
 
 #[actix_web::test]
-async fn who_logs_out_while_acting_as_an_account_that_is_off_ends_both_sessions() {
+async fn a_logout_while_impersonating_a_disabled_account_ends_both_sessions() {
     for off in [1, 9] {
         for all in Members::everywhere(only_active).await {
             let admin = all.auth.create_session(&Member::new(9)).await.unwrap();
@@ -494,7 +494,7 @@ async fn login_as_2(locals: Locals) -> Result<&'static str, Error> {
 }
 
 #[actix_web::test]
-async fn a_type_of_user_that_does_not_name_the_credential_makes_no_session() {
+async fn a_user_type_without_the_credential_creates_no_session() {
     for all in Members::everywhere(as_is).await {
         let app = app!(all, login);
         let reply = send!(app, support::post("/login/unbound/1"));
@@ -506,7 +506,7 @@ async fn a_type_of_user_that_does_not_name_the_credential_makes_no_session() {
 }
 
 #[actix_web::test]
-async fn sessions_from_before_they_were_bound_to_anything_open_nothing() {
+async fn sessions_without_a_credential_open_nothing_once_one_is_required() {
     for all in Members::everywhere(as_is).await {
         let Place::Sql(store) = &all.place else { continue };
         let own = all.auth.create_session(&Member::new(1)).await.unwrap();
@@ -517,7 +517,7 @@ async fn sessions_from_before_they_were_bound_to_anything_open_nothing() {
 }
 
 #[actix_web::test]
-async fn a_digest_that_is_copied_from_another_session_fits_nothing() {
+async fn a_digest_copied_from_another_session_does_not_match() {
     for all in Members::everywhere(as_is).await {
         let Place::Sql(store) = &all.place else { continue };
         let mine = all.auth.create_session(&Member::new(1)).await.unwrap();

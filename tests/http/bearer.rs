@@ -2,22 +2,18 @@
 
 use std::time::Duration;
 
-use actix_web::{get, http::StatusCode, post, test::TestRequest};
+use actix_web::{http::StatusCode, post, test::TestRequest};
 use locals::{AuthBuilder, Error, Locals, User, require_user, with_session};
 
 use crate::{
-    app, send,
+    app,
+    routes::{logout, me},
+    send,
     support::{self, Account, DAY, Fixture, Reply, cookie, problem},
 };
 
 fn accepting(builder: AuthBuilder<Account>) -> AuthBuilder<Account> {
     builder.bearer(true)
-}
-
-#[get("/me")]
-#[require_user]
-async fn me(user: User<Account>) -> String {
-    user.name.clone()
 }
 
 #[post("/write")]
@@ -42,13 +38,6 @@ async fn issue_token(locals: Locals) -> Result<String, Error> {
     Ok(session.token().expose_secret().to_owned())
 }
 
-#[post("/logout")]
-#[with_session]
-async fn logout(locals: Locals) -> Result<&'static str, Error> {
-    locals.log_out().await?;
-    Ok("")
-}
-
 #[post("/native/confirm")]
 #[with_session]
 async fn confirm(locals: Locals) -> Result<String, Error> {
@@ -71,7 +60,7 @@ fn challenges(reply: &Reply) -> Vec<&str> {
 }
 
 #[actix_web::test]
-async fn a_token_counts_nowhere_but_in_the_cookie_unless_the_app_wants_it() {
+async fn bearer_tokens_are_ignored_by_default() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
     let app = app!(fixture, me, write);
@@ -90,7 +79,7 @@ async fn a_token_counts_nowhere_but_in_the_cookie_unless_the_app_wants_it() {
 }
 
 #[actix_web::test]
-async fn a_bearer_token_opens_its_session_from_wherever_it_comes_and_sets_no_cookie() {
+async fn a_bearer_token_opens_its_session_from_any_origin_and_sets_no_cookie() {
     let fixture = Fixture::configured(accepting).await;
     let session = fixture.session(1).await;
     let app = app!(fixture, me, write);
@@ -152,7 +141,7 @@ async fn all_verbs_work_and_none_sets_or_removes_a_cookie() {
 }
 
 #[actix_web::test]
-async fn a_token_for_another_client_leaves_the_browser_as_it_is_and_knows_its_device() {
+async fn a_session_created_for_another_client_leaves_the_cookie_and_records_its_device() {
     let fixture = Fixture::configured(accepting).await;
     let session = fixture.session(1).await;
     let app = app!(fixture, me, issue_token);
@@ -173,7 +162,7 @@ async fn a_token_for_another_client_leaves_the_browser_as_it_is_and_knows_its_de
 }
 
 #[actix_web::test]
-async fn a_request_with_two_credentials_is_refused_before_either_is_looked_at() {
+async fn a_request_with_cookie_and_bearer_token_is_refused_before_either_is_read() {
     let fixture = Fixture::configured(accepting).await;
     let session = fixture.session(1).await;
     let app = app!(fixture, me, login);
@@ -197,7 +186,7 @@ async fn a_request_with_two_credentials_is_refused_before_either_is_looked_at() 
 }
 
 #[actix_web::test]
-async fn a_bearer_token_beside_another_authorization_is_refused_before_either_is_looked_at() {
+async fn a_bearer_token_with_another_authorization_is_refused_before_either_is_read() {
     let fixture = Fixture::configured(accepting).await;
     let (one, other) = (fixture.session(1).await, fixture.session(2).await);
     let app = app!(fixture, me, login);
@@ -278,7 +267,7 @@ async fn other_schemes_are_none_of_our_business() {
 }
 
 #[actix_web::test]
-async fn a_bearer_token_is_not_exchanged_by_the_clock() {
+async fn a_bearer_token_is_not_rotated() {
     let every = Duration::from_mins(10);
     let fixture = Fixture::configured(|builder| accepting(builder).rotate_every(every)).await;
     let session = fixture.session(1).await;

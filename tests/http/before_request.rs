@@ -12,11 +12,12 @@ use actix_web::{
 use locals::{AuthBuilder, Error, Locals, Session, User, UserId, require_user, with_session};
 
 use crate::{
+    routes::logout,
     send,
     support::{self, Account, Cart, DAY, Fixture, as_set, cookie},
 };
 
-/// As the header `Remote-User` says: signs a stranger in, logs out, or fails.
+/// Follows the header `Remote-User`: logs a user in, logs out, or fails.
 async fn prepare(request: &HttpRequest, locals: &Locals) -> actix_web::Result<()> {
     let Some(name) = request.headers().get("Remote-User") else { return Ok(()) };
     match name.to_str().unwrap() {
@@ -62,13 +63,6 @@ async fn who(user: Option<User<Account>>, locals: Locals) -> Result<String, Erro
 #[with_session]
 async fn shown(locals: Locals) -> Result<String, Error> {
     Ok(format!("{:?}", locals.guest::<Cart>().await?.items))
-}
-
-#[post("/logout")]
-#[with_session]
-async fn logout(locals: Locals) -> Result<&'static str, Error> {
-    locals.log_out().await?;
-    Ok("out")
 }
 
 #[post("/login")]
@@ -134,7 +128,7 @@ fn by(id: &'static str, request: TestRequest) -> TestRequest {
 }
 
 #[actix_web::test]
-async fn who_is_logged_in_before_is_logged_in_for_the_handler_and_afterwards() {
+async fn a_login_before_the_request_applies_to_the_handler_and_afterwards() {
     let fixture = fixture().await;
     let app = prepared!(fixture);
     assert_eq!(send!(app, support::get("/me")).status, StatusCode::UNAUTHORIZED);
@@ -149,7 +143,7 @@ async fn who_is_logged_in_before_is_logged_in_for_the_handler_and_afterwards() {
 }
 
 #[actix_web::test]
-async fn the_cookie_goes_out_whoever_answers() {
+async fn the_cookie_is_sent_whatever_produces_the_response() {
     let fixture = fixture().await;
     let app = prepared!(fixture);
     for (path, status) in [
@@ -165,7 +159,7 @@ async fn the_cookie_goes_out_whoever_answers() {
 }
 
 #[actix_web::test]
-async fn a_handler_may_log_out_or_in_over_it_and_leaves_no_session_behind() {
+async fn a_handler_may_replace_that_login_and_leaves_no_session_behind() {
     let fixture = fixture().await;
     let app = prepared!(fixture);
     let reply = send!(app, by("1", support::post("/logout")));
@@ -178,7 +172,7 @@ async fn a_handler_may_log_out_or_in_over_it_and_leaves_no_session_behind() {
 }
 
 #[actix_web::test]
-async fn who_is_logged_out_before_is_a_stranger_to_the_handler() {
+async fn a_logout_before_the_request_leaves_the_handler_no_session() {
     let fixture = fixture().await;
     let app = prepared!(fixture);
     let session = send!(app, support::post("/login"));
@@ -189,7 +183,7 @@ async fn who_is_logged_out_before_is_a_stranger_to_the_handler() {
 }
 
 #[actix_web::test]
-async fn a_stranger_who_is_logged_out_before_each_request_is_told_to_forget_nothing() {
+async fn a_logout_before_a_request_without_a_session_changes_no_cookie() {
     let fixture = fixture().await;
     let app = prepared!(fixture);
     let forgets = |reply: &support::Reply| reply.header("Clear-Site-Data").is_some();
@@ -217,7 +211,7 @@ async fn guests_are_written_before_as_in_a_handler() {
 }
 
 #[actix_web::test]
-async fn it_does_not_run_for_requests_that_may_not_act_for_a_browser() {
+async fn before_request_does_not_run_for_cross_origin_and_bearer_requests() {
     let fixture = configured(|builder| builder.bearer(true)).await;
     let app = prepared!(fixture);
     let elsewhere =
@@ -247,7 +241,7 @@ async fn by_proxy(request: &HttpRequest, locals: &Locals) -> actix_web::Result<(
 }
 
 #[actix_web::test]
-async fn who_is_logged_in_can_follow_what_a_proxy_says_in_each_request() {
+async fn the_login_can_follow_the_user_that_a_proxy_names_in_each_request() {
     let fixture = fixture().await;
     let app = App::new().configure(fixture.auth.configure()).service(who);
     let app = init_service(app.wrap(fixture.auth.before_request(by_proxy))).await;
@@ -262,7 +256,7 @@ async fn who_is_logged_in_can_follow_what_a_proxy_says_in_each_request() {
 }
 
 #[actix_web::test]
-async fn its_error_is_the_answer_and_no_handler_runs() {
+async fn an_error_before_the_request_is_the_response_and_no_handler_runs() {
     let fixture = fixture().await;
     let app = prepared!(fixture);
     let reply = send!(app, by("teapot", support::post("/login")));
@@ -277,7 +271,7 @@ async fn its_error_is_the_answer_and_no_handler_runs() {
 }
 
 #[actix_web::test]
-async fn what_it_does_not_ask_for_costs_nothing_and_what_it_asks_is_read_once() {
+async fn before_request_reads_the_session_at_most_once_and_only_if_it_asks() {
     let fixture = fixture().await;
     let session = fixture.session(3).await;
     let app = prepared!(fixture);
@@ -289,7 +283,7 @@ async fn what_it_does_not_ask_for_costs_nothing_and_what_it_asks_is_read_once() 
 }
 
 #[actix_web::test]
-async fn an_idle_session_is_renewed_as_without_it() {
+async fn an_idle_session_is_renewed_as_without_before_request() {
     let fixture = fixture().await;
     let session = fixture.session(3).await;
     let app = prepared!(fixture);
@@ -299,7 +293,7 @@ async fn an_idle_session_is_renewed_as_without_it() {
 }
 
 #[actix_web::test]
-async fn a_guard_around_it_decides_first_and_the_cookie_is_written_once() {
+async fn an_outer_guard_decides_first_and_the_cookie_is_written_once() {
     let fixture = fixture().await;
     let app = prepared!(fixture);
     assert_eq!(send!(app, support::get("/out/in/a")).status, StatusCode::UNAUTHORIZED);

@@ -6,28 +6,22 @@ use std::{pin::pin, time::Duration};
 use actix_web::{get, http::StatusCode, post};
 use futures_util::FutureExt;
 use locals::{
-    Auth, AuthBuilder, Error, Locals, LogInOptions, ManualClock, Recent, Session, Timestamp, User,
+    Auth, AuthBuilder, Error, Locals, LogInOptions, ManualClock, Recent, Session, Timestamp,
     Verified, require_user,
     store::{MemoryStore, SessionStore},
     with_session,
 };
 
 use crate::{
-    app, send,
-    support::{self, Account, Cart, DAY, Fixture, as_set, cookie},
+    app,
+    routes::{confirm, me},
+    send,
+    support::{self, Account, Cart, DAY, Fixture, HOUR, MINUTE, TICK, as_set, cookie},
 };
 
-const MOMENT: Duration = Duration::from_millis(1);
-const MINUTE: Duration = Duration::from_mins(1);
-const HOUR: Duration = Duration::from_hours(1);
 /// How far the clock is ahead before it is set right.
-const AHEAD: [Duration; 4] = [Duration::from_millis(60_001), HOUR, DAY, Duration::from_hours(720)];
-
-#[get("/me")]
-#[require_user]
-async fn me(user: User<Account>) -> String {
-    user.name.clone()
-}
+const CLOCK_LEADS: [Duration; 4] =
+    [Duration::from_millis(60_001), HOUR, DAY, Duration::from_hours(720)];
 
 #[get("/recent")]
 #[require_user(recent = "10m")]
@@ -39,13 +33,6 @@ async fn recent() -> &'static str {
 #[require_user]
 async fn vault(_user: Verified<Account, Recent<10>>) -> &'static str {
     "open"
-}
-
-#[post("/confirm")]
-#[require_user]
-async fn confirm(locals: Locals) -> Result<&'static str, Error> {
-    locals.reauthenticate().await?;
-    Ok("")
 }
 
 #[get("/cart")]
@@ -75,8 +62,8 @@ fn earlier(time: Timestamp, by: Duration) -> Timestamp {
 }
 
 #[actix_web::test]
-async fn a_proof_from_the_future_is_never_recent() {
-    for ahead in AHEAD {
+async fn an_authentication_in_the_future_is_never_recent() {
+    for ahead in CLOCK_LEADS {
         let fixture = Fixture::new().await;
         let session = fixture.session(1).await;
         let app = app!(fixture, me, recent, vault, confirm);
@@ -105,7 +92,7 @@ async fn a_proof_from_the_future_is_never_recent() {
 }
 
 #[actix_web::test]
-async fn a_proof_that_was_30_days_ahead_is_not_recent_when_its_day_comes() {
+async fn an_authentication_30_days_ahead_never_becomes_recent() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
     set_back(&fixture.clock, 30 * DAY);
@@ -125,7 +112,8 @@ async fn a_proof_that_was_30_days_ahead_is_not_recent_when_its_day_comes() {
 }
 
 #[actix_web::test]
-async fn a_proof_by_a_clock_that_was_ahead_is_not_recent_later_once_the_token_was_changed() {
+async fn an_authentication_by_a_clock_that_was_ahead_is_not_recent_later_after_the_token_was_replaced()
+ {
     let fixture = Fixture::configured(rotating).await;
     let session = fixture.session(1).await;
     let app = app!(fixture, me, recent, confirm);
@@ -143,8 +131,8 @@ async fn a_proof_by_a_clock_that_was_ahead_is_not_recent_later_once_the_token_wa
 }
 
 #[actix_web::test]
-async fn a_proof_just_before_a_log_in_that_was_ahead_is_not_recent_when_its_day_comes() {
-    for before in [Duration::ZERO, MOMENT, Duration::from_secs(1), MINUTE] {
+async fn an_authentication_just_before_a_login_that_was_ahead_is_not_recent_later() {
+    for before in [Duration::ZERO, TICK, Duration::from_secs(1), MINUTE] {
         let fixture = Fixture::new().await;
         fixture.account(1).await;
         let right = fixture.now();
@@ -164,7 +152,7 @@ async fn a_proof_just_before_a_log_in_that_was_ahead_is_not_recent_when_its_day_
 }
 
 #[actix_web::test]
-async fn requests_at_once_begin_the_life_of_a_session_from_the_future_once() {
+async fn simultaneous_requests_correct_a_session_from_the_future_once() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
     set_back(&fixture.clock, 30 * DAY);
@@ -178,20 +166,20 @@ async fn requests_at_once_begin_the_life_of_a_session_from_the_future_once() {
 }
 
 #[actix_web::test]
-async fn a_proof_may_be_a_minute_ahead_as_the_clocks_of_nodes_are() {
+async fn an_authentication_may_be_a_minute_ahead_for_clock_skew() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
     let app = app!(fixture, recent);
     set_back(&fixture.clock, MINUTE);
     let reply = send!(app, support::get("/recent").insert_header(cookie(&session)));
     assert_eq!(reply.body, "recent");
-    set_back(&fixture.clock, MOMENT);
+    set_back(&fixture.clock, TICK);
     let reply = send!(app, support::get("/recent").insert_header(cookie(&session)));
     assert_eq!(reply.status, StatusCode::UNAUTHORIZED);
 }
 
 #[actix_web::test]
-async fn the_time_of_a_proof_that_an_app_names_counts_as_old_where_it_lies_ahead() {
+async fn an_explicit_authentication_time_in_the_future_counts_as_old() {
     use locals::Clock;
     let fixture = Fixture::new().await;
     fixture.account(1).await;
@@ -200,7 +188,7 @@ async fn the_time_of_a_proof_that_an_app_names_counts_as_old_where_it_lies_ahead
         (earlier(now, MINUTE), true),
         (earlier(now, HOUR), false),
         (now + MINUTE, true),
-        (now + MINUTE + MOMENT, false),
+        (now + MINUTE + TICK, false),
         (now + 30 * DAY, false),
     ] {
         let login = LoggedIn::at(&fixture, time).await;
@@ -209,7 +197,7 @@ async fn the_time_of_a_proof_that_an_app_names_counts_as_old_where_it_lies_ahead
     }
 }
 
-/// A login over HTTP with a proof at this time.
+/// A login over HTTP with an authentication at this time.
 struct LoggedIn;
 
 impl LoggedIn {
@@ -232,8 +220,8 @@ impl LoggedIn {
 }
 
 #[actix_web::test]
-async fn an_exchange_from_the_future_is_over_and_its_old_token_opens_nothing() {
-    for ahead in AHEAD {
+async fn a_rotation_in_the_future_is_over_and_its_old_token_opens_nothing() {
+    for ahead in CLOCK_LEADS {
         let fixture = Fixture::configured(rotating).await;
         let session = fixture.session(1).await;
         let app = app!(fixture, me);
@@ -254,8 +242,8 @@ async fn an_exchange_from_the_future_is_over_and_its_old_token_opens_nothing() {
 }
 
 #[actix_web::test]
-async fn a_token_that_was_issued_in_the_future_is_due_at_once() {
-    for ahead in AHEAD {
+async fn a_token_issued_in_the_future_is_rotated_immediately() {
+    for ahead in CLOCK_LEADS {
         let fixture = Fixture::configured(rotating).await;
         let session = fixture.session(1).await;
         let app = app!(fixture, me);
@@ -268,8 +256,8 @@ async fn a_token_that_was_issued_in_the_future_is_due_at_once() {
 }
 
 #[actix_web::test]
-async fn a_session_from_the_future_lives_no_longer_than_its_life_from_its_next_use() {
-    for (ahead, is_moved) in [(HOUR, false), (DAY, false), (DAY + MOMENT, true), (30 * DAY, true)] {
+async fn a_session_from_the_future_expires_one_lifetime_after_its_next_use() {
+    for (ahead, is_moved) in [(HOUR, false), (DAY, false), (DAY + TICK, true), (30 * DAY, true)] {
         let fixture = Fixture::new().await;
         let session = fixture.session(1).await;
         let before = fixture.row(&session).await.unwrap();
@@ -294,9 +282,9 @@ async fn a_session_from_the_future_lives_no_longer_than_its_life_from_its_next_u
             fixture.clock.advance(DAY);
             assert_eq!(send!(app, used()).body, "name-1");
         }
-        fixture.clock.advance(DAY.checked_sub(MOMENT).unwrap());
+        fixture.clock.advance(DAY.checked_sub(TICK).unwrap());
         assert_eq!(send!(app, used()).body, "name-1");
-        fixture.clock.advance(MOMENT);
+        fixture.clock.advance(TICK);
         assert_eq!(send!(app, used()).status, StatusCode::UNAUTHORIZED);
         fixture.auth.delete_expired_sessions().await.unwrap();
         assert_eq!(fixture.rows().await, 0);
@@ -304,8 +292,8 @@ async fn a_session_from_the_future_lives_no_longer_than_its_life_from_its_next_u
 }
 
 #[actix_web::test]
-async fn who_waits_for_an_end_asks_again_within_a_minute_when_the_clock_is_set_back() {
-    for ahead in AHEAD {
+async fn a_waiting_task_asks_again_within_a_minute_when_the_clock_is_set_back() {
+    for ahead in CLOCK_LEADS {
         let (store, clock) =
             (MemoryStore::new(), ManualClock::at(Timestamp::from_millis(1_800_000_000_000)));
         store.insert_user(Account::of(1));
@@ -323,8 +311,8 @@ async fn who_waits_for_an_end_asks_again_within_a_minute_when_the_clock_is_set_b
 }
 
 #[actix_web::test]
-async fn a_guest_of_the_future_is_kept_and_their_next_write_counts_by_the_right_clock() {
-    for ahead in AHEAD {
+async fn a_guest_from_the_future_is_kept_and_the_next_write_corrects_its_expiry() {
+    for ahead in CLOCK_LEADS {
         let fixture = Fixture::new().await;
         let app = app!(fixture, cart, add);
         let written = send!(app, support::post("/add"));

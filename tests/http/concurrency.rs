@@ -1,13 +1,15 @@
 //! Requests that run beside each other.
 
-use std::{cell::RefCell, rc::Rc};
+use std::cell::RefCell;
 
-use actix_web::{App, get, http::StatusCode, post, test::init_service, web};
+use actix_web::{get, http::StatusCode, web};
 use futures_util::future::join_all;
 use locals::{Error, Locals, Session, User, require_user, with_session};
 
 use crate::{
-    app, send,
+    app,
+    routes::logout,
+    send,
     support::{self, Account, DAY, Fixture, Gate, cookie},
 };
 
@@ -15,13 +17,6 @@ use crate::{
 #[require_user]
 async fn me(user: User<Account>, session: Session) -> String {
     format!("{} {}", user.id, session.id())
-}
-
-#[post("/logout")]
-#[with_session]
-async fn logout(locals: Locals) -> Result<&'static str, Error> {
-    locals.log_out().await?;
-    Ok("out")
 }
 
 #[actix_web::test]
@@ -69,20 +64,10 @@ async fn paused_then_set(session: Session, locals: Locals, gate: web::Data<Gate>
 }
 
 #[actix_web::test]
-async fn a_paused_handler_never_brings_back_a_session_that_was_ended_meanwhile() {
+async fn a_paused_handler_never_restores_a_session_that_was_ended_meanwhile() {
     let fixture = Fixture::new().await;
     let gate = web::Data::new(Gate::default());
-    let app = init_service(
-        App::new()
-            .app_data(gate.clone())
-            .configure(fixture.auth.configure())
-            .service(paused)
-            .service(paused_then_asked)
-            .service(paused_then_set)
-            .service(logout)
-            .service(me),
-    )
-    .await;
+    let app = app!(fixture; gate, paused, paused_then_asked, paused_then_set, logout, me);
     for (id, path, age) in [
         (1, "/paused", 2 * DAY),
         (2, "/paused-then-asked", 2 * DAY),
@@ -93,12 +78,10 @@ async fn a_paused_handler_never_brings_back_a_session_that_was_ended_meanwhile()
         fixture.clock.advance(age);
         let slow = async { send!(app, support::get(path).insert_header(cookie(&idle))) };
         let ending = async {
-            gate.reached().await;
             let reply = send!(app, support::post("/logout").insert_header(cookie(&idle)));
             assert!(reply.removes_the_cookie());
-            gate.open();
         };
-        let (slow, ()) = futures_util::future::join(slow, ending).await;
+        let (slow, ()) = gate.while_paused(slow, ending).await;
 
         assert_eq!((slow.status, slow.body.as_str()), (StatusCode::OK, "true"));
         assert!(slow.sets_no_cookie(), "{path}");
@@ -112,25 +95,16 @@ async fn a_paused_handler_never_brings_back_a_session_that_was_ended_meanwhile()
 async fn a_paused_handler_overtaken_by_a_renewal_sends_no_second_cookie() {
     let fixture = Fixture::new().await;
     let gate = web::Data::new(Gate::default());
-    let app = init_service(
-        App::new()
-            .app_data(gate.clone())
-            .configure(fixture.auth.configure())
-            .service(paused)
-            .service(me),
-    )
-    .await;
+    let app = app!(fixture; gate, paused, me);
     let idle = fixture.session(1).await;
     fixture.clock.advance(2 * DAY);
     let slow = async { send!(app, support::get("/paused").insert_header(cookie(&idle))) };
     let fast = async {
-        gate.reached().await;
         fixture.clock.advance(DAY / 2);
         let reply = send!(app, support::get("/me").insert_header(cookie(&idle)));
         assert_eq!(reply.session_cookie(), idle.token().expose_secret());
-        gate.open();
     };
-    let (slow, ()) = futures_util::future::join(slow, fast).await;
+    let (slow, ()) = gate.while_paused(slow, fast).await;
     assert_eq!(slow.status, StatusCode::OK);
     assert!(slow.sets_no_cookie());
     let row = fixture.row(&idle).await.unwrap();
@@ -138,17 +112,10 @@ async fn a_paused_handler_overtaken_by_a_renewal_sends_no_second_cookie() {
 }
 
 #[actix_web::test]
-async fn a_request_dropped_half_way_leaves_the_session_as_it_was() {
+async fn a_cancelled_request_leaves_the_session_unchanged() {
     let fixture = Fixture::new().await;
     let gate = web::Data::new(Gate::default());
-    let app = init_service(
-        App::new()
-            .app_data(gate.clone())
-            .configure(fixture.auth.configure())
-            .service(paused)
-            .service(me),
-    )
-    .await;
+    let app = app!(fixture; gate, paused, me);
     let idle = fixture.session(1).await;
     fixture.clock.advance(2 * DAY);
     let before = fixture.row(&idle).await;
@@ -169,15 +136,15 @@ async fn whose(
     pause: web::Path<u8>,
     locals: Locals,
     session: Option<Session>,
-    seen: web::Data<RefCell<usize>>,
+    polls: web::Data<RefCell<usize>>,
 ) -> Result<String, Error> {
     for _ in 0..*pause {
         futures_util::future::poll_fn(|context| {
-            // Lets the others run in between.
+            // Lets the other requests run in between.
             context.waker().wake_by_ref();
-            let mut seen = seen.borrow_mut();
-            *seen += 1;
-            if seen.is_multiple_of(3) {
+            let mut polls = polls.borrow_mut();
+            *polls += 1;
+            if polls.is_multiple_of(3) {
                 std::task::Poll::Ready(())
             } else {
                 std::task::Poll::Pending
@@ -194,7 +161,7 @@ async fn whose(
 }
 
 #[actix_web::test]
-async fn interleaved_requests_of_many_users_never_see_each_other() {
+async fn interleaved_requests_of_many_users_stay_separate() {
     let fixture = Fixture::new().await;
     let mut sessions = Vec::new();
     for id in 0..40 {
@@ -202,20 +169,14 @@ async fn interleaved_requests_of_many_users_never_see_each_other() {
     }
     fixture.clock.advance(2 * DAY);
     // A `RefCell` will do: the test's service runs on one thread.
-    let seen = Rc::new(RefCell::new(0));
-    let app = init_service(
-        App::new()
-            .app_data(web::Data::new(RefCell::new(0_usize)))
-            .configure(fixture.auth.configure())
-            .service(whose),
-    )
-    .await;
+    let renewed = RefCell::new(0);
+    let polls = web::Data::new(RefCell::new(0_usize));
+    let app = app!(fixture; polls, whose);
     let requests = (0..400_usize).map(|number| {
-        let (app, sessions, seen) = (&app, &sessions, &seen);
+        let (app, sessions, renewed) = (&app, &sessions, &renewed);
         async move {
             let path = format!("/whose/{}", number % 5);
-            let stranger = number % 41 == 40;
-            let reply = if stranger {
+            let reply = if number % 41 == 40 {
                 send!(*app, support::get(&path))
             } else {
                 send!(*app, support::get(&path).insert_header(cookie(&sessions[number % 41])))
@@ -227,10 +188,10 @@ async fn interleaved_requests_of_many_users_never_see_each_other() {
             assert_eq!(reply.body, expected);
             if !reply.sets_no_cookie() {
                 assert_eq!(reply.session_cookie(), sessions[number % 41].token().expose_secret());
-                *seen.borrow_mut() += 1;
+                *renewed.borrow_mut() += 1;
             }
         }
     });
     join_all(requests).await;
-    assert_eq!((*seen.borrow(), fixture.store.renewals()), (40, 40), "each renewed once");
+    assert_eq!((*renewed.borrow(), fixture.store.renewals()), (40, 40), "each renewed once");
 }

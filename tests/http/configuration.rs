@@ -7,15 +7,11 @@ use locals::{
 };
 
 use crate::{
-    app, send,
+    app,
+    routes::me,
+    send,
     support::{self, Account, Fixture, cookie},
 };
-
-#[get("/me")]
-#[require_user]
-async fn me(user: User<Account>) -> String {
-    user.name.clone()
-}
 
 #[get("/public")]
 #[with_session]
@@ -98,7 +94,7 @@ async fn a_handler_for_the_users_of_another_auth_is_500() {
 }
 
 #[test]
-fn contradictory_settings_stop_the_app_when_it_starts() {
+fn contradictory_settings_fail_at_startup() {
     let builder = || Auth::<Admin>::builder(MemoryStore::new());
     let cookie = CookieConfig::default;
     for contradiction in [
@@ -126,7 +122,7 @@ fn contradictory_settings_stop_the_app_when_it_starts() {
 }
 
 #[test]
-fn a_page_to_log_in_may_have_a_query() {
+fn the_login_page_may_have_a_query() {
     let auth = Auth::<Admin>::builder(MemoryStore::new())
         .login_page("/login?lang=en")
         .reauthentication_page("/confirm?next_page=2")
@@ -137,7 +133,7 @@ fn a_page_to_log_in_may_have_a_query() {
 
 #[test]
 #[should_panic(expected = "has a `next` in its query")]
-fn a_guard_around_a_scope_takes_no_page_with_a_next() {
+fn a_guard_around_a_scope_refuses_a_redirect_with_a_next_parameter() {
     let auth = Auth::<Admin>::builder(MemoryStore::new()).build().unwrap();
     let _ = auth.require_user().redirect("/login?lang=en&next=/");
 }

@@ -1,32 +1,20 @@
 //! The cookie on the wire: from where a token is taken, and how it is written.
 
-use actix_web::{get, http::StatusCode, http::header::HeaderValue, post};
-use locals::{Error, Locals, User, require_user, with_session};
+use actix_web::http::{StatusCode, header::HeaderValue};
 
 use crate::{
-    app, send,
-    support::{self, Account, DAY, Fixture},
+    app,
+    routes::{login, me},
+    send,
+    support::{self, DAY, Fixture},
 };
 
-#[get("/me")]
-#[require_user]
-async fn me(user: User<Account>) -> String {
-    user.name.clone()
-}
-
-#[post("/login")]
-#[with_session]
-async fn login(locals: Locals) -> Result<&'static str, Error> {
-    locals.log_in(&Account { id: 1, name: String::new() }).await?;
-    Ok("")
-}
-
 #[actix_web::test]
-async fn the_cookie_has_exactly_its_attributes_and_the_life_of_its_row() {
+async fn the_cookie_has_exactly_these_attributes_and_expires_with_its_row() {
     let fixture = Fixture::new().await;
     fixture.account(1).await;
     let app = app!(fixture, login);
-    let reply = send!(app, support::post("/login"));
+    let reply = send!(app, support::post("/login/1"));
     let cookies = reply.set_cookies();
     assert_eq!(cookies.len(), 1);
     let mut attributes: Vec<_> = cookies[0].split("; ").skip(1).collect();
@@ -82,7 +70,7 @@ async fn names_are_compared_byte_for_byte_and_values_are_never_decoded() {
 }
 
 #[actix_web::test]
-async fn a_foreign_cookie_cannot_hide_ours() {
+async fn another_cookie_cannot_hide_the_session_cookie() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
     let app = app!(fixture, me);

@@ -114,7 +114,7 @@ async fn without_sec_fetch_site_the_origin_must_be_the_host() {
 }
 
 #[actix_web::test]
-async fn a_trusted_origin_is_let_in() {
+async fn a_trusted_origin_is_allowed() {
     let fixture =
         Fixture::configured(|builder| builder.trusted_origin("https://sso.example")).await;
     let session = fixture.session(1).await;
@@ -187,7 +187,7 @@ async fn a_websocket_from_another_origin_is_refused() {
 }
 
 #[actix_web::test]
-async fn cross_origin_lets_a_request_in_without_its_session() {
+async fn cross_origin_allows_a_request_without_its_session() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
     let app = app!(fixture, webhook);

@@ -60,7 +60,7 @@ async fn a_user_agent_of_any_bytes_is_kept_as_text_of_255_characters() {
 }
 
 #[actix_web::test]
-async fn the_address_is_that_of_the_peer_whatever_it_forwards() {
+async fn the_address_is_that_of_the_peer_despite_forwarding_headers() {
     let fixture = Fixture::new().await;
     fixture.account(1).await;
     let app = app!(fixture, login);
@@ -83,7 +83,7 @@ async fn the_address_is_that_of_the_peer_whatever_it_forwards() {
 }
 
 #[actix_web::test]
-async fn a_trusted_proxy_and_no_other_says_who_the_client_is() {
+async fn only_a_trusted_proxy_can_name_the_client() {
     let fixture =
         Fixture::configured(|builder| builder.trusted_proxy("10.0.0.0/8").trusted_proxy("::1"))
             .await;
@@ -106,7 +106,7 @@ async fn a_trusted_proxy_and_no_other_says_who_the_client_is() {
 }
 
 #[actix_web::test]
-async fn no_proxy_says_for_which_origin_a_request_is() {
+async fn forwarding_headers_never_set_the_origin_of_a_request() {
     let fixture = Fixture::configured(|builder| builder.trusted_proxy("10.0.0.0/8")).await;
     fixture.account(1).await;
     let app = app!(fixture, login);
@@ -122,7 +122,7 @@ async fn no_proxy_says_for_which_origin_a_request_is() {
 }
 
 #[actix_web::test]
-async fn proxies_that_cannot_be_meant_stop_the_start() {
+async fn impossible_proxy_addresses_fail_at_startup() {
     for entry in ["0.0.0.0/0", "proxy.example", "10.0.0.1/8", ""] {
         let builder = locals::Auth::<Account>::builder(locals::store::MemoryStore::new());
         let error = builder.trusted_proxy(entry).build().unwrap_err().to_string();
@@ -131,7 +131,7 @@ async fn proxies_that_cannot_be_meant_stop_the_start() {
 }
 
 #[actix_web::test]
-async fn an_entry_has_these_fields_and_no_way_into_the_session() {
+async fn a_listed_session_has_these_fields_and_no_token() {
     let fixture = Fixture::new().await;
     fixture.account(1).await;
     let app = app!(fixture, login, sessions);
@@ -191,7 +191,7 @@ async fn the_list_shows_when_a_session_was_last_renewed() {
 }
 
 #[actix_web::test]
-async fn anothers_session_is_no_more_there_than_one_that_never_was() {
+async fn the_session_of_another_user_is_indistinguishable_from_a_missing_one() {
     let fixture = Fixture::new().await;
     let (own, other) = (fixture.session(1).await, fixture.session(2).await);
     let app = app!(fixture, end_session);
@@ -212,7 +212,7 @@ async fn anothers_session_is_no_more_there_than_one_that_never_was() {
 
 #[cfg(feature = "device-names")]
 #[actix_web::test]
-async fn a_device_has_a_name_for_people() {
+async fn a_device_has_a_readable_name() {
     let fixture = Fixture::new().await;
     fixture.account(1).await;
     let app = app!(fixture, login);

@@ -106,7 +106,7 @@ async fn a_service_that_fails_behind_a_guard_is_answered_with_the_renewed_cookie
 }
 
 #[actix_web::test]
-async fn who_is_logged_in_before_a_service_that_fails_is_given_the_cookie() {
+async fn a_login_before_a_failing_service_sets_the_cookie() {
     let fixture = Fixture::new().await;
     fixture.account(1).await;
     let app = init_service(
@@ -126,7 +126,7 @@ async fn who_is_logged_in_before_a_service_that_fails_is_given_the_cookie() {
 }
 
 #[actix_web::test]
-async fn middleware_outside_finds_the_error_of_the_service_inside() {
+async fn outer_middleware_sees_the_error_of_the_inner_service() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
     let app = init_service(
@@ -164,7 +164,7 @@ async fn consent(_consent: NeedsConsent) -> &'static str {
 }
 
 #[actix_web::test]
-async fn an_error_of_ours_from_an_extractor_is_answered_as_that_of_a_guard() {
+async fn an_error_of_the_library_from_an_extractor_is_answered_like_that_of_a_guard() {
     let error_response = |request: &HttpRequest, error: &Error| {
         let asked = request.headers().contains_key("Own-Answer");
         (asked && matches!(error, Error::NotRecent))

@@ -18,7 +18,9 @@ use tracing::{
 };
 
 use crate::{
-    app, send,
+    app,
+    routes::{login, logout},
+    send,
     support::{self, Account, Cart, DAY, FAULT, Fixture, cookie},
 };
 
@@ -93,20 +95,6 @@ impl tracing::Subscriber for Events {
     fn exit(&self, _: &tracing::span::Id) {}
 }
 
-#[post("/login/{id}")]
-#[with_session]
-async fn login(id: actix_web::web::Path<i64>, locals: Locals) -> Result<&'static str, Error> {
-    locals.log_in(&Account { id: *id, name: String::new() }).await?;
-    Ok("in")
-}
-
-#[post("/logout")]
-#[with_session]
-async fn logout(locals: Locals) -> Result<&'static str, Error> {
-    locals.log_out().await?;
-    Ok("out")
-}
-
 #[post("/logout-others")]
 #[require_user]
 async fn logout_others(locals: Locals) -> Result<&'static str, Error> {
@@ -176,7 +164,7 @@ fn listed() -> BTreeMap<String, String> {
 }
 
 #[actix_web::test]
-async fn every_event_of_the_page_happens_under_its_name_and_level_and_no_other_does() {
+async fn exactly_the_documented_events_are_emitted_with_their_names_and_levels() {
     let fixture = Fixture::configured(|builder| {
         builder.max_sessions(2).rotate_every(Duration::from_hours(1)).max_guests(1)
     })
@@ -337,7 +325,7 @@ async fn every_event_of_the_page_happens_under_its_name_and_level_and_no_other_d
 }
 
 #[actix_web::test]
-async fn a_store_that_is_full_of_guests_is_logged_once_a_minute_and_not_for_each_of_them() {
+async fn reaching_the_guest_limit_is_logged_once_a_minute() {
     let fixture = Fixture::configured(|builder| builder.max_guests(1)).await;
     let (events, _guard) = Events::capture();
     let app = app!(fixture, keep);

@@ -1,6 +1,6 @@
 //! A fault of the store is never "not logged in", and logs nobody out.
 
-use actix_web::{get, http::StatusCode, post};
+use actix_web::{get, http::StatusCode};
 use locals::{
     Error, Locals, Session, SessionId, SessionRecord, User, require_user,
     store::{Ends, SessionStore},
@@ -8,7 +8,9 @@ use locals::{
 };
 
 use crate::{
-    app, send,
+    app,
+    routes::{login, logout},
+    send,
     support::{self, Account, DAY, FAULT, Fixture, Reply, cookie},
 };
 
@@ -38,20 +40,6 @@ async fn dynamic(locals: Locals) -> Result<&'static str, Error> {
     Ok("dynamic")
 }
 
-#[post("/login")]
-#[with_session]
-async fn login(locals: Locals) -> Result<&'static str, Error> {
-    locals.log_in(&Account { id: 1, name: String::new() }).await?;
-    Ok("in")
-}
-
-#[post("/logout")]
-#[with_session]
-async fn logout(locals: Locals) -> Result<&'static str, Error> {
-    locals.log_out().await?;
-    Ok("out")
-}
-
 fn is_unavailable(reply: &Reply) -> bool {
     assert!(!reply.body.contains(FAULT), "{}", reply.body);
     assert_eq!(reply.body, support::problem(503, "unavailable", "Temporarily unavailable"));
@@ -77,7 +65,7 @@ async fn a_fault_while_reading_is_503_without_a_cookie_and_the_handler_has_not_r
 }
 
 #[actix_web::test]
-async fn strangers_are_served_while_the_store_is_down() {
+async fn requests_without_a_cookie_are_served_while_the_store_is_down() {
     let fixture = Fixture::new().await;
     let app = app!(fixture, public, me);
     fixture.store.fail(true);
@@ -103,7 +91,7 @@ async fn a_session_that_cannot_be_renewed_is_served_as_valid_and_keeps_its_cooki
 }
 
 #[actix_web::test]
-async fn logging_out_while_the_store_is_down_is_never_called_done() {
+async fn logging_out_while_the_store_is_down_is_an_error() {
     let fixture = Fixture::new().await;
     let held = fixture.session(1).await;
     let app = app!(fixture, logout, me);
@@ -121,24 +109,24 @@ async fn logging_out_while_the_store_is_down_is_never_called_done() {
 }
 
 #[actix_web::test]
-async fn logging_in_while_the_store_is_down_signs_nobody_in_and_out() {
+async fn logging_in_while_the_store_is_down_changes_nothing() {
     let fixture = Fixture::new().await;
     let held = fixture.session(1).await;
     let app = app!(fixture, login, me);
     fixture.store.fail_writes(true);
-    let reply = send!(app, support::post("/login").insert_header(cookie(&held)));
+    let reply = send!(app, support::post("/login/1").insert_header(cookie(&held)));
     assert!(is_unavailable(&reply), "{reply:?}");
     fixture.store.fail_writes(false);
     assert_eq!(send!(app, support::get("/me").insert_header(cookie(&held))).body, "me");
 }
 
 #[actix_web::test]
-async fn a_log_in_that_fails_half_way_leaves_no_session_behind() {
+async fn a_login_that_fails_half_way_leaves_no_session_behind() {
     let fixture = Fixture::new().await;
     let held = fixture.session(1).await;
     let app = app!(fixture, login, me);
     fixture.store.fail_reads(true);
-    let reply = send!(app, support::post("/login").insert_header(cookie(&held)));
+    let reply = send!(app, support::post("/login/1").insert_header(cookie(&held)));
     assert!(is_unavailable(&reply), "{reply:?}");
     fixture.store.fail_reads(false);
     assert_eq!(fixture.rows().await, 1);
@@ -146,18 +134,18 @@ async fn a_log_in_that_fails_half_way_leaves_no_session_behind() {
 }
 
 #[actix_web::test]
-async fn an_id_that_is_taken_fails_the_log_in_and_touches_no_other_session() {
+async fn a_colliding_id_fails_the_login_and_touches_no_other_session() {
     let fixture = Fixture::new().await;
     let held = fixture.session(1).await;
     let app = app!(fixture, login, me);
     fixture.store.collide();
-    assert!(is_unavailable(&send!(app, support::post("/login"))));
+    assert!(is_unavailable(&send!(app, support::post("/login/1"))));
     assert_eq!(send!(app, support::get("/me").insert_header(cookie(&held))).body, "me");
     assert_eq!(fixture.rows().await, 1);
 }
 
 #[actix_web::test]
-async fn a_row_that_cannot_be_read_is_no_session_and_harms_no_other() {
+async fn an_unreadable_row_is_no_session_and_affects_no_other() {
     let fixture = Fixture::new().await;
     let broken = fixture.session(1).await;
     let whole = fixture.session(2).await;
@@ -173,7 +161,7 @@ async fn a_row_that_cannot_be_read_is_no_session_and_harms_no_other() {
 }
 
 #[actix_web::test]
-async fn a_row_that_cannot_be_read_hides_no_other_session_of_its_user() {
+async fn an_unreadable_row_hides_no_other_session_of_its_user() {
     let fixture = Fixture::new().await;
     let (whole, staff) = (fixture.session(1).await, fixture.session(9).await);
     let broken = fixture.auth.create_session(&Account::of(1)).await.unwrap();

@@ -74,7 +74,7 @@ async fn nothing_but_the_guard() -> &'static str {
 }
 
 #[actix_web::test]
-async fn a_stranger_gets_401_with_a_challenge_and_nothing_else_has_run() {
+async fn a_request_without_a_session_gets_401_with_a_challenge_and_nothing_else_runs() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
     let app = app!(fixture, counted);
@@ -92,7 +92,7 @@ async fn a_stranger_gets_401_with_a_challenge_and_nothing_else_has_run() {
 }
 
 #[actix_web::test]
-async fn a_stranger_gets_401_whatever_the_state_of_the_body() {
+async fn a_request_without_a_session_gets_401_whatever_the_state_of_the_body() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
     let app = app!(fixture, json, form, multipart, payload);
@@ -132,7 +132,7 @@ async fn an_error_of_an_extractor_still_carries_the_headers_of_the_session() {
 }
 
 #[actix_web::test]
-async fn the_guard_stands_also_where_the_handler_takes_nothing_of_the_session() {
+async fn the_guard_applies_even_if_the_handler_takes_no_session() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
     let app = app!(fixture, nothing_but_the_guard);

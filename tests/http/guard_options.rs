@@ -142,7 +142,7 @@ fn is_problem(reply: &Reply, status: u16, code: &str) -> bool {
 }
 
 #[actix_web::test]
-async fn a_page_that_leads_to_itself_is_answered_without_a_redirect() {
+async fn a_page_that_would_redirect_to_itself_is_answered_without_a_redirect() {
     let fixture = Fixture::configured(|builder| builder.login_page("/me-too")).await;
     let session = fixture.session(1).await;
     let inside = actix_web::web::scope("/me-too")
@@ -183,7 +183,7 @@ async fn a_page_that_leads_to_itself_is_answered_without_a_redirect() {
 }
 
 #[actix_web::test]
-async fn a_browser_without_a_session_is_sent_to_the_login_page_and_from_there_back() {
+async fn a_browser_without_a_session_is_redirected_to_the_login_page_and_back() {
     let fixture = Fixture::new().await;
     let app = app!(fixture, inbox, login_page);
     let reply = send!(app, in_browser(support::get("/inbox?page=2&sort=name%20asc")));
@@ -228,7 +228,7 @@ async fn only_a_navigation_that_reads_is_redirected() {
 }
 
 #[actix_web::test]
-async fn a_form_without_a_session_is_answered_by_a_page_that_leads_to_the_login() {
+async fn a_form_without_a_session_gets_a_page_that_links_to_the_login() {
     let fixture = Fixture::new().await;
     let app = app!(fixture, write);
     let reply = send!(app, in_browser(support::post("/inbox")));
@@ -239,7 +239,7 @@ async fn a_form_without_a_session_is_answered_by_a_page_that_leads_to_the_login(
 }
 
 #[actix_web::test]
-async fn the_app_names_its_login_page_once_and_a_handler_may_name_another() {
+async fn the_login_page_is_set_once_and_a_handler_may_override_it() {
     #[get("/me")]
     #[require_user]
     async fn me() -> &'static str {
@@ -254,7 +254,7 @@ async fn the_app_names_its_login_page_once_and_a_handler_may_name_another() {
 }
 
 #[actix_web::test]
-async fn a_user_of_whom_the_check_says_no_is_answered_403_whatever_its_form() {
+async fn a_user_who_fails_the_check_gets_403_whatever_its_form() {
     let fixture = Fixture::new().await;
     let (first, second) = (fixture.session(1).await, fixture.session(2).await);
     let app =
@@ -277,7 +277,7 @@ async fn a_user_of_whom_the_check_says_no_is_answered_403_whatever_its_form() {
 }
 
 #[actix_web::test]
-async fn a_proof_is_optional_where_anybody_may_come() {
+async fn a_failed_check_is_no_refusal_where_it_is_optional() {
     let fixture = Fixture::new().await;
     let (first, second) = (fixture.session(1).await, fixture.session(2).await);
     let app = app!(fixture, shows_whether_first);
@@ -291,7 +291,7 @@ async fn a_proof_is_optional_where_anybody_may_come() {
 }
 
 #[actix_web::test]
-async fn an_old_login_is_asked_to_log_in_again_with_a_code_of_its_own() {
+async fn an_old_login_is_asked_to_log_in_again_with_its_own_error_code() {
     let fixture = Fixture::configured(|builder| builder.reauthentication_page("/confirm")).await;
     let session = fixture.session(1).await;
     let app = app!(fixture, password, settings, vault_recently);
@@ -312,8 +312,8 @@ async fn an_old_login_is_asked_to_log_in_again_with_a_code_of_its_own() {
 }
 
 #[actix_web::test]
-async fn a_log_in_by_an_earlier_proof_is_no_recent_one_and_a_proof_to_come_is_of_now_if_it_is_near()
-{
+async fn a_login_with_an_earlier_authentication_is_not_recent_and_a_slightly_later_one_counts_as_now()
+ {
     #[post("/exchange/{millis}")]
     #[with_session]
     async fn exchange(millis: web::Path<i64>, locals: Locals) -> Result<&'static str, Error> {
@@ -344,7 +344,7 @@ async fn a_log_in_by_an_earlier_proof_is_no_recent_one_and_a_proof_to_come_is_of
 }
 
 #[actix_web::test]
-async fn a_user_who_may_not_come_is_not_asked_to_log_in_again() {
+async fn a_user_who_fails_the_check_is_not_asked_to_log_in_again() {
     let fixture = Fixture::new().await;
     fixture.session(1).await;
     let second = fixture.session(2).await;
@@ -357,7 +357,7 @@ async fn a_user_who_may_not_come_is_not_asked_to_log_in_again() {
 }
 
 #[actix_web::test]
-async fn a_page_for_guests_sends_logged_in_users_on() {
+async fn a_guest_only_page_redirects_logged_in_users() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
     let app = app!(fixture, login_page);
@@ -383,7 +383,7 @@ fn with_own_answers(builder: AuthBuilder<Account>) -> AuthBuilder<Account> {
 }
 
 #[actix_web::test]
-async fn the_app_replaces_the_answers_in_one_place() {
+async fn the_error_responses_are_configurable_in_one_place() {
     #[get("/failing")]
     #[with_session]
     async fn failing() -> Result<&'static str, Error> {
@@ -406,7 +406,7 @@ async fn the_app_replaces_the_answers_in_one_place() {
 }
 
 #[actix_web::test]
-async fn a_page_that_is_not_of_this_app_stops_the_start() {
+async fn a_login_page_outside_the_app_fails_at_startup() {
     for page in ["https://evil.example/login", "//evil.example", "login", "/\\evil.example", ""] {
         let builder = locals::Auth::<Account>::builder(locals::store::MemoryStore::new());
         let error = builder.login_page(page).build().unwrap_err();

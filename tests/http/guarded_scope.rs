@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use actix_web::{
-    App, HttpRequest, HttpResponse, get, http::StatusCode, post, test::init_service, web,
-};
-use locals::{Error, Locals, Session, User, require_user, with_session};
+use actix_web::{App, HttpRequest, HttpResponse, get, http::StatusCode, test::init_service, web};
+use locals::{Error, Locals, Session, User, require_user};
 
 use crate::{
+    routes::logout,
     send,
     support::{self, Account, DAY, Fixture, cookie},
 };
@@ -22,13 +21,6 @@ async fn plain(request: HttpRequest) -> HttpResponse {
 async fn me(user: User<Account>, session: Session, locals: Locals) -> Result<String, Error> {
     assert_eq!(locals.get_session().await?.map(|again| again.id()), Some(session.id()));
     Ok(user.name.clone())
-}
-
-#[post("/logout")]
-#[with_session]
-async fn logout(locals: Locals) -> Result<&'static str, Error> {
-    locals.log_out().await?;
-    Ok("out")
 }
 
 /// An app with a guarded scope.
@@ -47,7 +39,7 @@ macro_rules! guarded {
 }
 
 #[actix_web::test]
-async fn everything_inside_is_for_logged_in_users_with_or_without_an_attribute() {
+async fn a_guarded_scope_requires_a_login_with_or_without_an_attribute() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
     let app = guarded!(fixture, fixture.auth.require_user().redirect("/login"));
@@ -70,7 +62,7 @@ async fn everything_inside_is_for_logged_in_users_with_or_without_an_attribute()
 }
 
 #[actix_web::test]
-async fn an_idle_session_is_renewed_once_whoever_answers() {
+async fn an_idle_session_is_renewed_once_whether_guard_or_handler_responds() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
     let app = guarded!(fixture, fixture.auth.require_user());
@@ -84,7 +76,7 @@ async fn an_idle_session_is_renewed_once_whoever_answers() {
 }
 
 #[actix_web::test]
-async fn what_a_handler_inside_decides_about_the_cookie_stands() {
+async fn a_handler_inside_decides_about_the_cookie() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
     let app = guarded!(fixture, fixture.auth.require_user());
@@ -128,7 +120,7 @@ async fn a_cross_origin_request_and_a_fault_of_the_store_stop_at_the_guard() {
 
 #[actix_web::test]
 #[should_panic = "`//evil.example` is not a page of this app"]
-async fn a_guard_that_would_send_people_elsewhere_stops_the_start() {
+async fn a_guard_that_redirects_to_another_site_fails_at_startup() {
     let fixture = Fixture::new().await;
     let _ = fixture.auth.require_user().redirect("//evil.example");
 }

@@ -1,9 +1,9 @@
-//! How much is kept of strangers, for how long, and what is left of them when a user logs out.
+//! The limits of guests: how much is kept, for how long, and what remains after a logout.
 
 use std::time::Duration;
 
 use actix_web::{get, http::StatusCode, post, web};
-use futures_util::future::{join, join_all};
+use futures_util::future::join_all;
 use locals::{Auth, AuthBuilder, Error, Locals, with_session};
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// `{"text":""}`
-const EMPTY: usize = 11;
+const EMPTY_JSON_LENGTH: usize = 11;
 
 #[derive(Default, Serialize, Deserialize)]
 struct Note {
@@ -26,7 +26,7 @@ struct Note {
 #[post("/note/{bytes}")]
 #[with_session]
 async fn keep_note(bytes: web::Path<usize>, locals: Locals) -> Result<String, Error> {
-    let text = "x".repeat(*bytes - EMPTY);
+    let text = "x".repeat(*bytes - EMPTY_JSON_LENGTH);
     match locals.update_guest(|note: &mut Note| note.text.clone_from(&text)).await {
         Err(Error::TooMuchData { most, .. }) => Ok(format!("at most {most}")),
         written => written.map(|()| "kept".to_owned()),
@@ -37,7 +37,7 @@ async fn keep_note(bytes: web::Path<usize>, locals: Locals) -> Result<String, Er
 #[post("/try/{bytes}")]
 #[with_session]
 async fn attempt(bytes: web::Path<usize>, locals: Locals) -> Result<&'static str, Error> {
-    let text = "x".repeat(*bytes - EMPTY);
+    let text = "x".repeat(*bytes - EMPTY_JSON_LENGTH);
     locals.update_guest(|note: &mut Note| note.text.clone_from(&text)).await?;
     Ok("kept")
 }
@@ -46,7 +46,7 @@ async fn attempt(bytes: web::Path<usize>, locals: Locals) -> Result<&'static str
 #[get("/note")]
 #[with_session]
 async fn read(locals: Locals) -> Result<String, Error> {
-    Ok((EMPTY + locals.guest::<Note>().await?.text.len()).to_string())
+    Ok((EMPTY_JSON_LENGTH + locals.guest::<Note>().await?.text.len()).to_string())
 }
 
 #[post("/forget")]
@@ -88,7 +88,7 @@ fn another(
 // How much of each.
 
 #[actix_web::test]
-async fn of_a_guest_8_kib_are_kept_and_not_a_byte_more() {
+async fn a_guest_holds_8_kib_and_no_more() {
     let fixture = Fixture::new().await;
     let app = app!(fixture, keep_note, attempt, read);
     let first = send!(app, support::post("/note/8192"));
@@ -115,8 +115,8 @@ async fn of_a_guest_8_kib_are_kept_and_not_a_byte_more() {
 }
 
 #[actix_web::test]
-async fn the_app_may_say_how_much_is_kept_of_a_guest() {
-    for most in [EMPTY + 1, 100, 65_536] {
+async fn the_limit_of_guest_data_is_configurable() {
+    for most in [EMPTY_JSON_LENGTH + 1, 100, 65_536] {
         let fixture = Fixture::configured(|builder| builder.guest_data_limit(most)).await;
         let app = app!(fixture, keep_note);
         assert_eq!(send!(app, support::post(&format!("/note/{most}"))).body, "kept");
@@ -126,7 +126,7 @@ async fn the_app_may_say_how_much_is_kept_of_a_guest() {
 }
 
 #[actix_web::test]
-async fn a_guest_who_has_more_than_the_limit_by_now_may_shrink_and_not_grow() {
+async fn guest_data_over_a_lowered_limit_may_shrink_and_not_grow() {
     let mut fixture = Fixture::configured(|builder| builder.guest_data_limit(1_000)).await;
     let guest = {
         let app = app!(fixture, keep_note);
@@ -153,7 +153,7 @@ async fn a_guest_who_has_more_than_the_limit_by_now_may_shrink_and_not_grow() {
 }
 
 #[actix_web::test]
-async fn a_guest_is_kept_for_a_week_after_the_last_write() {
+async fn a_guest_expires_a_week_after_the_last_write() {
     let week = 7 * DAY;
     let fixture = Fixture::new().await;
     let app = app!(fixture, keep_note, read);
@@ -170,7 +170,7 @@ async fn a_guest_is_kept_for_a_week_after_the_last_write() {
 // How many of them.
 
 #[actix_web::test]
-async fn a_store_that_is_full_of_guests_takes_no_new_one_and_leaves_the_others_alone() {
+async fn a_store_at_its_guest_limit_takes_no_new_guest_and_keeps_the_others() {
     let fixture = Fixture::configured(|builder| builder.max_guests(2)).await;
     fixture.account(1).await;
     let app = app!(fixture, attempt, read, routes::login);
@@ -215,7 +215,7 @@ async fn the_guests_are_counted_once_a_minute_and_not_for_each_write() {
 }
 
 #[actix_web::test]
-async fn strangers_at_once_find_as_many_places_as_there_are() {
+async fn simultaneous_new_guests_never_exceed_the_limit() {
     for most in [1, 7, 29, 30, 31] {
         let fixture = Fixture::configured(|builder| builder.max_guests(most)).await;
         let app = app!(fixture, attempt);
@@ -236,7 +236,7 @@ async fn strangers_at_once_find_as_many_places_as_there_are() {
 }
 
 #[actix_web::test]
-async fn there_is_room_again_when_a_guest_has_gone_in_whatever_way() {
+async fn a_guest_that_ends_in_any_way_makes_room_for_another() {
     let configured = |builder: AuthBuilder<Account>| {
         builder.max_guests(1).merge_guest(|_: Note, _: &mut support::Cart| {})
     };
@@ -267,7 +267,7 @@ async fn there_is_room_again_when_a_guest_has_gone_in_whatever_way() {
 }
 
 #[actix_web::test]
-async fn another_process_may_add_more_until_the_guests_are_counted_again() {
+async fn another_process_may_exceed_the_limit_until_the_guests_are_counted_again() {
     let mut fixture = Fixture::configured(|builder| builder.max_guests(2)).await;
     let app = app!(fixture, attempt);
     send!(app, support::post("/try/20"));
@@ -285,7 +285,7 @@ async fn another_process_may_add_more_until_the_guests_are_counted_again() {
 }
 
 #[actix_web::test]
-async fn guests_that_cannot_be_counted_are_an_outage_and_are_counted_by_the_next() {
+async fn a_failed_count_of_the_guests_is_an_outage_and_the_next_write_counts_again() {
     let fixture = Fixture::configured(|builder| builder.max_guests(1)).await;
     let app = app!(fixture, attempt);
     fixture.store.fail_reads(true);
@@ -303,7 +303,7 @@ async fn guests_that_cannot_be_counted_are_an_outage_and_are_counted_by_the_next
 // Logging out.
 
 #[actix_web::test]
-async fn whoever_logs_out_leaves_no_guest_behind() {
+async fn logging_out_deletes_the_guest() {
     for verb in ["/logout", "/logout-everywhere", "/sessions/"] {
         let fixture = Fixture::new().await;
         let session = fixture.session(1).await;
@@ -337,7 +337,7 @@ async fn whoever_logs_out_leaves_no_guest_behind() {
 }
 
 #[actix_web::test]
-async fn a_write_beside_a_log_out_begins_no_guest_for_the_next_person() {
+async fn a_write_during_a_logout_creates_no_guest() {
     #[post("/late")]
     #[with_session]
     async fn write_late(locals: Locals, gate: web::Data<Gate>) -> Result<&'static str, Error> {
@@ -355,18 +355,16 @@ async fn a_write_beside_a_log_out_begins_no_guest_for_the_next_person() {
     let both = || ("Cookie", format!("{}; {guest}", cookie(&session).1));
     let late = async { send!(app, support::post("/late").insert_header(both())) };
     let meanwhile = async {
-        gate.reached().await;
         send!(app, support::post("/logout").insert_header(both()));
-        gate.open();
     };
-    let (reply, ()) = join(late, meanwhile).await;
+    let (reply, ()) = gate.while_paused(late, meanwhile).await;
     assert_eq!(reply.body, support::problem(409, "guest_gone", "This visit has ended"));
     assert!(reply.guest_cookie().is_none());
     assert_eq!(guests(&fixture).await, 0);
 }
 
 #[actix_web::test]
-async fn a_session_that_has_ended_by_itself_is_logged_out_of_with_its_guest() {
+async fn logging_out_of_an_expired_session_deletes_its_guest() {
     let fixture = Fixture::configured(|builder| builder.guest_lifetime(90 * DAY)).await;
     let session = fixture.session(1).await;
     let app = app!(fixture, attempt, routes::logout, routes::logout_everywhere);
@@ -381,7 +379,7 @@ async fn a_session_that_has_ended_by_itself_is_logged_out_of_with_its_guest() {
 }
 
 #[actix_web::test]
-async fn who_logs_out_elsewhere_or_was_nobody_stays_the_guest() {
+async fn logging_out_elsewhere_or_without_a_session_keeps_the_guest() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
     let elsewhere = fixture.auth.create_session(&Account::of(1)).await.unwrap();
@@ -409,7 +407,7 @@ async fn who_logs_out_elsewhere_or_was_nobody_stays_the_guest() {
 }
 
 #[actix_web::test]
-async fn a_native_client_who_logs_out_touches_no_guest() {
+async fn a_logout_with_a_bearer_token_touches_no_guest() {
     let fixture = Fixture::configured(|builder| builder.bearer(true)).await;
     let session = fixture.session(1).await;
     let app = app!(fixture, attempt, routes::logout);
@@ -422,7 +420,7 @@ async fn a_native_client_who_logs_out_touches_no_guest() {
 }
 
 #[actix_web::test]
-async fn a_guest_that_cannot_be_ended_is_an_outage_and_the_session_goes_on() {
+async fn a_guest_that_cannot_be_deleted_fails_the_logout_and_keeps_the_session() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
     let app = app!(fixture, attempt, routes::logout);
@@ -439,7 +437,7 @@ async fn a_guest_that_cannot_be_ended_is_an_outage_and_the_session_goes_on() {
 }
 
 #[actix_web::test]
-async fn a_guest_that_cannot_be_read_keeps_nobody_from_logging_out() {
+async fn an_unreadable_guest_does_not_prevent_a_logout() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
     let app = app!(fixture, attempt, routes::logout);

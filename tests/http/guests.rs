@@ -9,7 +9,7 @@ use actix_web::{
     test::{TestRequest, init_service},
     web,
 };
-use futures_util::future::{join, join_all};
+use futures_util::future::join_all;
 use locals::{Auth, AuthBuilder, Error, Locals, Session, User, require_user, with_session};
 use tokio::sync::Barrier;
 
@@ -104,7 +104,7 @@ fn removes_the_guest(reply: &Reply) -> bool {
 }
 
 #[actix_web::test]
-async fn visitors_who_only_look_leave_nothing_and_get_nothing() {
+async fn reading_an_absent_guest_leaves_no_row_and_sets_no_cookie() {
     let fixture = Fixture::configured(merging).await;
     let app = app!(fixture, show, forget);
     for _ in 0..50 {
@@ -117,7 +117,7 @@ async fn visitors_who_only_look_leave_nothing_and_get_nothing() {
 }
 
 #[actix_web::test]
-async fn a_change_that_leaves_the_default_makes_nobody_a_guest_and_is_kept_of_who_is_one() {
+async fn an_update_to_the_default_creates_no_guest_and_is_stored_for_an_existing_one() {
     let fixture = Fixture::configured(merging).await;
     let app = app!(fixture, show, add, take);
     let reply = send!(app, support::post("/take"));
@@ -157,7 +157,7 @@ async fn the_first_write_makes_a_row_and_a_cookie_with_these_attributes() {
 }
 
 #[actix_web::test]
-async fn an_answer_that_looked_for_a_guest_is_nobody_elses() {
+async fn a_response_that_read_the_guest_is_private() {
     let fixture = Fixture::new().await;
     let app = app!(fixture, show, add);
     let read = send!(app, support::get("/cart"));
@@ -182,7 +182,7 @@ async fn add_together(
 }
 
 #[actix_web::test]
-async fn writes_of_a_guest_at_once_take_turns_and_lose_nothing() {
+async fn simultaneous_writes_of_a_guest_take_turns_and_lose_nothing() {
     let fixture = Fixture::new().await;
     let all = web::Data::new(Barrier::new(30));
     let app = app!(fixture; all, show, add, add_together);
@@ -209,7 +209,7 @@ async fn writes_of_a_guest_at_once_take_turns_and_lose_nothing() {
 // Logging in.
 
 #[actix_web::test]
-async fn a_guest_who_logs_in_takes_their_data_along_in_one_step() {
+async fn a_login_takes_over_the_data_of_the_guest_in_one_step() {
     let fixture = Fixture::configured(merging).await;
     fixture.account(1).await;
     let app = app!(fixture, show, add, login, me);
@@ -227,7 +227,7 @@ async fn a_guest_who_logs_in_takes_their_data_along_in_one_step() {
 }
 
 #[actix_web::test]
-async fn a_log_in_that_is_not_stored_leaves_the_guest_as_it_was() {
+async fn a_login_that_is_not_stored_leaves_the_guest_as_it_was() {
     let fixture = Fixture::configured(merging).await;
     fixture.account(1).await;
     let app = app!(fixture, show, add, login);
@@ -247,7 +247,7 @@ async fn a_log_in_that_is_not_stored_leaves_the_guest_as_it_was() {
 }
 
 #[actix_web::test]
-async fn without_a_word_of_the_app_a_guest_stays_one() {
+async fn a_login_keeps_the_guest_by_default() {
     let fixture = Fixture::new().await;
     fixture.account(1).await;
     let app = app!(fixture, show, add, login);
@@ -259,7 +259,7 @@ async fn without_a_word_of_the_app_a_guest_stays_one() {
 }
 
 #[actix_web::test]
-async fn what_the_log_in_itself_has_written_is_taken_along() {
+async fn guest_data_written_in_the_login_request_are_taken_over() {
     #[post("/add-and-login")]
     #[with_session]
     async fn add_and_login(locals: Locals) -> Result<String, Error> {
@@ -285,7 +285,7 @@ async fn what_the_log_in_itself_has_written_is_taken_along() {
 }
 
 #[actix_web::test]
-async fn of_ten_log_ins_at_once_with_one_guest_exactly_one_takes_the_data_over() {
+async fn exactly_one_of_ten_simultaneous_logins_takes_over_the_data_of_a_guest() {
     for user_of in [|_: i64| 1, |number: i64| number] {
         let fixture = Fixture::configured(merging).await;
         for id in 1..=10 {
@@ -311,7 +311,7 @@ async fn of_ten_log_ins_at_once_with_one_guest_exactly_one_takes_the_data_over()
 }
 
 #[actix_web::test]
-async fn of_ten_log_ins_at_once_over_one_session_exactly_one_takes_its_data_over() {
+async fn exactly_one_of_ten_simultaneous_logins_takes_over_the_data_of_a_session() {
     let fixture = Fixture::configured(merging).await;
     fixture.account(1).await;
     let all = web::Data::new(Barrier::new(10));
@@ -345,7 +345,7 @@ async fn login_together(
 }
 
 #[actix_web::test]
-async fn a_write_between_what_a_log_in_reads_and_its_end_is_taken_over() {
+async fn a_write_during_a_login_is_taken_over() {
     #[post("/paused-login")]
     #[with_session]
     async fn paused_login(
@@ -373,19 +373,17 @@ async fn a_write_between_what_a_log_in_reads_and_its_end_is_taken_over() {
     let both = ("Cookie", format!("{}; {}", cookie(&session).1, guest.1));
     let log_in = async { send!(app, support::post("/paused-login").insert_header(both.clone())) };
     let writes = async {
-        gate.reached().await;
         send!(app, support::post("/add/8").insert_header(guest.clone()));
         let kept = send!(app, support::post("/keep/9").insert_header(cookie(&session)));
         assert_eq!(kept.status, StatusCode::OK);
-        gate.open();
     };
-    let (reply, ()) = join(log_in, writes).await;
+    let (reply, ()) = gate.while_paused(log_in, writes).await;
     assert_eq!(reply.body, "[9, 7, 8]");
     assert_eq!((guests(&fixture).await, fixture.rows().await), (0, 1));
 }
 
 #[actix_web::test]
-async fn a_write_that_a_log_in_overtakes_begins_another_guest() {
+async fn a_write_that_follows_a_simultaneous_login_creates_another_guest() {
     #[post("/paused-add")]
     #[with_session]
     async fn paused_add(locals: Locals, gate: web::Data<Gate>) -> Result<String, Error> {
@@ -400,12 +398,10 @@ async fn a_write_that_a_log_in_overtakes_begins_another_guest() {
     let guest = token(&send!(app, support::post("/add/7")));
     let write = async { send!(app, support::post("/paused-add").insert_header(as_guest(&guest))) };
     let log_in = async {
-        gate.reached().await;
         let reply = send!(app, support::post("/login").insert_header(as_guest(&guest)));
         assert_eq!(reply.body, "[7]");
-        gate.open();
     };
-    let (reply, ()) = join(write, log_in).await;
+    let (reply, ()) = gate.while_paused(write, log_in).await;
     assert_eq!(reply.body, "1", "what was taken along is not there twice");
     assert_ne!(token(&reply), guest);
     assert_eq!(guests(&fixture).await, 1);
@@ -414,7 +410,7 @@ async fn a_write_that_a_log_in_overtakes_begins_another_guest() {
 // Who follows.
 
 #[actix_web::test]
-async fn the_old_token_leads_to_one_successor_for_a_minute_and_then_nowhere() {
+async fn the_old_guest_token_leads_to_one_successor_for_a_minute() {
     let fixture = Fixture::configured(merging).await;
     fixture.account(1).await;
     let app = app!(fixture, show, add, login);
@@ -480,7 +476,7 @@ async fn the_row_that_names_the_successor_holds_no_token_and_no_data() {
 }
 
 #[actix_web::test]
-async fn a_second_log_in_with_the_old_token_takes_over_who_follows_or_nobody() {
+async fn a_second_login_with_the_old_guest_token_takes_over_the_successor_if_any() {
     let fixture = Fixture::configured(merging).await;
     fixture.account(1).await;
     let app = app!(fixture, show, add, login);
@@ -502,7 +498,7 @@ async fn a_second_log_in_with_the_old_token_takes_over_who_follows_or_nobody() {
 }
 
 #[actix_web::test]
-async fn to_forget_or_log_out_by_the_old_token_ends_who_follows_as_well() {
+async fn forgetting_or_logging_out_by_the_old_guest_token_ends_the_successor_too() {
     let fixture = Fixture::configured(merging).await;
     fixture.account(1).await;
     let app = app!(fixture, show, add, login, forget, routes::logout);
@@ -523,7 +519,7 @@ async fn to_forget_or_log_out_by_the_old_token_ends_who_follows_as_well() {
 }
 
 #[actix_web::test]
-async fn what_is_written_after_the_log_in_of_one_request_is_the_successors() {
+async fn a_guest_write_after_a_login_in_one_request_goes_to_the_successor() {
     #[post("/login-and-add")]
     #[with_session]
     async fn login_and_add(locals: Locals) -> Result<String, Error> {
@@ -557,7 +553,7 @@ async fn what_is_written_after_the_log_in_of_one_request_is_the_successors() {
 }
 
 #[actix_web::test]
-async fn after_a_successor_who_has_ended_another_guest_begins() {
+async fn a_successor_that_has_ended_is_followed_by_a_new_guest() {
     let short = Duration::from_secs(20);
     let fixture = Fixture::configured(|builder| merging(builder).guest_lifetime(short)).await;
     fixture.account(1).await;
@@ -576,7 +572,7 @@ async fn after_a_successor_who_has_ended_another_guest_begins() {
 }
 
 #[actix_web::test]
-async fn late_writes_at_once_are_all_the_successors() {
+async fn simultaneous_late_writes_all_go_to_one_successor() {
     let fixture = Fixture::configured(merging).await;
     fixture.account(1).await;
     let all = web::Data::new(Barrier::new(20));
@@ -624,7 +620,7 @@ async fn a_token_that_the_server_did_not_issue_is_no_guest_and_never_adopted() {
 }
 
 #[actix_web::test]
-async fn a_guest_is_nobody_who_has_logged_in() {
+async fn a_guest_is_not_logged_in() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
     let app = app!(fixture, add, show, me);
@@ -641,7 +637,7 @@ async fn a_guest_is_nobody_who_has_logged_in() {
 }
 
 #[actix_web::test]
-async fn a_guest_ends_when_nothing_was_written_for_their_time() {
+async fn a_guest_expires_one_lifetime_after_the_last_write() {
     let hour = Duration::from_hours(1);
     let fixture = Fixture::configured(|builder| merging(builder).guest_lifetime(hour)).await;
     fixture.account(1).await;
@@ -671,7 +667,7 @@ async fn a_guest_ends_when_nothing_was_written_for_their_time() {
 }
 
 #[actix_web::test]
-async fn a_guest_who_is_forgotten_leaves_neither_row_nor_cookie() {
+async fn forgetting_a_guest_leaves_neither_row_nor_cookie() {
     let fixture = Fixture::new().await;
     let app = app!(fixture, show, add, forget);
     let own = token(&send!(app, support::post("/add/7")));
@@ -685,7 +681,7 @@ async fn a_guest_who_is_forgotten_leaves_neither_row_nor_cookie() {
 }
 
 #[actix_web::test]
-async fn more_data_than_a_session_may_hold_stay_the_guests_and_keep_nobody_from_logging_in() {
+async fn guest_data_too_large_for_a_session_stay_with_the_guest_and_do_not_prevent_a_login() {
     let fixture = Fixture::configured(|builder| {
         builder.merge_guest(|guest: Cart, cart: &mut Cart| {
             for _ in 0..40_000 {
@@ -704,7 +700,7 @@ async fn more_data_than_a_session_may_hold_stay_the_guests_and_keep_nobody_from_
 }
 
 #[actix_web::test]
-async fn a_guest_outlives_faults_and_more_data_than_can_be_kept() {
+async fn a_guest_survives_faults_and_data_over_the_limit() {
     #[post("/fill")]
     #[with_session]
     async fn fill(locals: Locals) -> Result<String, Error> {

@@ -79,7 +79,7 @@ impl Api {
 }
 
 #[actix_web::test]
-async fn every_form_is_guarded_and_runs() {
+async fn every_form_of_handler_is_guarded_and_runs() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
     let app = init_service(
@@ -112,7 +112,7 @@ async fn every_form_is_guarded_and_runs() {
 }
 
 #[actix_web::test]
-async fn above_a_route_requests_from_elsewhere_are_refused_too() {
+async fn a_route_attribute_refuses_cross_origin_requests_too() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
     let app =
@@ -158,7 +158,7 @@ async fn sixteen(
 }
 
 #[actix_web::test]
-async fn sixteen_extractors_come_in_the_order_in_which_they_are_written() {
+async fn sixteen_extractors_run_in_the_order_in_which_they_are_written() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
     let app = init_service(App::new().configure(fixture.auth.configure()).service(sixteen)).await;

@@ -1,6 +1,4 @@
-//! Members of staff who act as a user: who is whom, what stays closed, and every way it ends.
-
-use std::time::Duration;
+//! Impersonation: who the user and the actor are, what is refused, and every way it ends.
 
 use actix_web::{Responder, get, http::StatusCode, post, web};
 use locals::{Error, Locals, Recent, Session, User, Verified, require_user};
@@ -8,12 +6,10 @@ use serde_json::Value;
 
 use crate::{
     app,
-    routes::{end_by_post, login, logout, logout_everywhere},
+    routes::{confirm, end_by_post, login, logout, logout_everywhere},
     send,
-    support::{self, Account, DAY, Fixture, Gate, Reply, as_set, cookie, problem},
+    support::{self, Account, DAY, Fixture, Gate, MINUTE, Reply, as_set, cookie, problem},
 };
-
-const MINUTE: Duration = Duration::from_mins(1);
 
 #[post("/impersonate/{id}")]
 #[require_user]
@@ -69,13 +65,6 @@ async fn vault(_recent: Verified<Account, Recent<10>>) -> &'static str {
     "vault"
 }
 
-#[post("/confirm")]
-#[require_user]
-async fn confirm(locals: Locals) -> Result<&'static str, Error> {
-    locals.reauthenticate().await?;
-    Ok("")
-}
-
 /// The admin is account 9, the user account 1.
 async fn admin_and_user() -> (Fixture, Session) {
     let fixture = Fixture::new().await;
@@ -100,7 +89,7 @@ macro_rules! status {
 }
 
 #[actix_web::test]
-async fn a_member_of_staff_acts_as_the_user_and_everybody_can_tell() {
+async fn staff_impersonate_a_user_and_the_actor_is_visible() {
     let (fixture, admin) = admin_and_user().await;
     let users_own = fixture.auth.create_session(&Account::of(1)).await.unwrap();
     let app = app!(fixture, impersonate, me, sessions);
@@ -119,7 +108,7 @@ async fn a_member_of_staff_acts_as_the_user_and_everybody_can_tell() {
 }
 
 #[actix_web::test]
-async fn no_token_that_outlives_it_is_made_for_the_user() {
+async fn an_impersonation_creates_no_token_that_outlives_it() {
     let (fixture, admin) = admin_and_user().await;
     let app = app!(fixture, impersonate, issue_token);
     let acting = acting_as_1!(app, admin);
@@ -136,7 +125,7 @@ async fn no_token_that_outlives_it_is_made_for_the_user() {
 }
 
 #[actix_web::test]
-async fn the_cookie_ends_with_the_browser_and_the_session_with_that_of_the_admin() {
+async fn the_cookie_is_not_persistent_and_the_session_expires_with_that_of_the_actor() {
     let (fixture, admin) = admin_and_user().await;
     fixture.clock.advance(DAY / 2);
     let app = app!(fixture, impersonate, me);
@@ -159,7 +148,7 @@ async fn the_cookie_ends_with_the_browser_and_the_session_with_that_of_the_admin
 }
 
 #[actix_web::test]
-async fn an_admin_who_was_idle_is_renewed_first() {
+async fn an_idle_actor_is_renewed_first() {
     let (fixture, admin) = admin_and_user().await;
     fixture.clock.advance(14 * DAY);
     let app = app!(fixture, impersonate, me);
@@ -171,7 +160,7 @@ async fn an_admin_who_was_idle_is_renewed_first() {
 }
 
 #[actix_web::test]
-async fn what_asks_for_a_recent_log_in_stays_closed() {
+async fn an_impersonation_is_never_a_recent_login() {
     let (fixture, admin) = admin_and_user().await;
     let app = app!(fixture, impersonate, settings, vault, confirm);
     let acting = as_set(&acting_as_1!(app, admin));
@@ -186,7 +175,7 @@ async fn what_asks_for_a_recent_log_in_stays_closed() {
 }
 
 #[actix_web::test]
-async fn stopping_leads_back_with_a_new_token_and_the_old_ones_are_dead() {
+async fn stopping_returns_to_the_actor_with_a_new_token_and_the_old_ones_open_nothing() {
     let (fixture, admin) = admin_and_user().await;
     let app = app!(fixture, impersonate, stop, me, settings);
     let acting = acting_as_1!(app, admin);
@@ -216,7 +205,7 @@ async fn paused_then_stop(locals: Locals, gate: web::Data<Gate>) -> Result<Strin
 }
 
 #[actix_web::test]
-async fn an_impersonation_that_is_over_leads_nowhere_for_whoever_still_has_its_token() {
+async fn the_token_of_an_ended_impersonation_opens_nothing() {
     for how in ["/stop", "/logout"] {
         let (fixture, admin) = admin_and_user().await;
         let gate = web::Data::new(Gate::default());
@@ -225,7 +214,6 @@ async fn an_impersonation_that_is_over_leads_nowhere_for_whoever_still_has_its_t
         let late =
             async { send!(app, support::post("/paused-then-stop").insert_header(acting.clone())) };
         let meanwhile = async {
-            gate.reached().await;
             let over = send!(app, support::post(how).insert_header(acting.clone()));
             assert_eq!(over.status, StatusCode::OK);
             let mut proved = None;
@@ -233,10 +221,9 @@ async fn an_impersonation_that_is_over_leads_nowhere_for_whoever_still_has_its_t
                 let confirming = support::post("/confirm").insert_header(as_set(&over));
                 proved = Some(as_set(&send!(app, confirming)));
             }
-            gate.open();
             proved
         };
-        let (late, proved) = futures_util::future::join(late, meanwhile).await;
+        let (late, proved) = gate.while_paused(late, meanwhile).await;
         assert_eq!(late.body, "nobody", "{how}");
         assert!(late.removes_the_cookie(), "{how}");
         if let Some(proved) = proved {
@@ -260,7 +247,7 @@ async fn a_fault_while_stopping_changes_nothing_for_the_browser() {
 }
 
 #[actix_web::test]
-async fn who_does_not_act_as_another_has_nothing_to_stop() {
+async fn stopping_without_an_impersonation_does_nothing() {
     let (fixture, admin) = admin_and_user().await;
     let app = app!(fixture, stop);
     let reply = send!(app, support::post("/stop").insert_header(cookie(&admin)));
@@ -269,7 +256,7 @@ async fn who_does_not_act_as_another_has_nothing_to_stop() {
 }
 
 #[actix_web::test]
-async fn it_ends_at_once_with_the_session_it_was_begun_from() {
+async fn an_impersonation_ends_immediately_with_the_session_of_the_actor() {
     for how in ["ended", "all ended", "logged in again", "expired", "deleted", "proved"] {
         let (fixture, admin) = admin_and_user().await;
         let app = app!(fixture, impersonate, me, actor, stop, login, confirm);
@@ -314,7 +301,7 @@ async fn it_ends_at_once_with_the_session_it_was_begun_from() {
 }
 
 #[actix_web::test]
-async fn the_user_ends_it_from_their_own_list() {
+async fn the_user_can_end_an_impersonation_from_their_own_list() {
     let (fixture, admin) = admin_and_user().await;
     let users_own = fixture.auth.create_session(&Account::of(1)).await.unwrap();
     let app = app!(fixture, impersonate, me, end_by_post);
@@ -327,7 +314,7 @@ async fn the_user_ends_it_from_their_own_list() {
 }
 
 #[actix_web::test]
-async fn nobody_acts_as_another_as_another() {
+async fn impersonations_cannot_be_nested() {
     let (fixture, admin) = admin_and_user().await;
     fixture.account(2).await;
     let app = app!(fixture, impersonate, me);
@@ -342,7 +329,7 @@ async fn nobody_acts_as_another_as_another() {
 }
 
 #[actix_web::test]
-async fn logging_out_while_acting_ends_both_however_it_is_done() {
+async fn logging_out_while_impersonating_ends_both_sessions() {
     for how in ["/logout", "/logout-everywhere", "/end/current"] {
         let (fixture, admin) = admin_and_user().await;
         let app = app!(fixture, impersonate, me, logout, logout_everywhere, end_by_post);
@@ -358,7 +345,7 @@ async fn logging_out_while_acting_ends_both_however_it_is_done() {
 }
 
 #[actix_web::test]
-async fn it_costs_one_query_more_and_nobody_else_anything() {
+async fn an_impersonation_costs_one_query_more_and_other_requests_none() {
     let (fixture, admin) = admin_and_user().await;
     let app = app!(fixture, impersonate, me, actor);
     let acting = acting_as_1!(app, admin);
@@ -378,7 +365,7 @@ async fn it_costs_one_query_more_and_nobody_else_anything() {
 }
 
 #[actix_web::test]
-async fn a_fault_while_asking_who_acts_is_a_fault_and_no_log_out() {
+async fn a_fault_while_reading_the_actor_is_a_fault_and_no_logout() {
     let (fixture, admin) = admin_and_user().await;
     let app = app!(fixture, impersonate, me);
     let acting = acting_as_1!(app, admin);
@@ -390,7 +377,7 @@ async fn a_fault_while_asking_who_acts_is_a_fault_and_no_log_out() {
 }
 
 #[actix_web::test]
-async fn it_does_not_count_among_the_sessions_that_a_user_may_have() {
+async fn an_impersonation_does_not_count_toward_the_session_limit() {
     let fixture = Fixture::configured(|builder| builder.max_sessions(1)).await;
     let users_own = fixture.session(1).await;
     let admin = fixture.session(9).await;

@@ -34,7 +34,7 @@ enum Who {
     Own,
     /// The same user's, on another device.
     Other,
-    /// That of a member of staff who acts as the user.
+    /// That of an actor who impersonates the user.
     Acting,
     /// That of a guest.
     Visitor,
@@ -44,7 +44,7 @@ use Who::{Acting, Other, Own, Visitor};
 /// Whether somebody is logged in at last, by the answers in the order in which they were given.
 type Expected = fn(&[Answer]) -> bool;
 
-/// Requests at once, and what is to come of them.
+/// Simultaneous requests and their expected outcome.
 struct Case {
     at_once: &'static [(Who, &'static str)],
     /// Whose session has ended at last, and whose has not.
@@ -262,20 +262,20 @@ macro_rules! hold {
 }
 
 hold! {
-    a_log_out_is_not_undone_by_a_renewal_or_an_exchange_beside_it: Case {
+    a_logout_is_not_undone_by_a_simultaneous_renewal_or_rotation: Case {
         at_once: &[(Own, "/me"), (Own, "/logout")],
         ends: &[Own],
         logged_in: &[(Own, no)],
         ..CASE
     },
-    two_exchanges_at_once_lead_to_one_token: Case {
+    two_simultaneous_rotations_lead_to_one_token: Case {
         at_once: &[(Own, "/me"), (Own, "/page")],
         keeps: &[Own],
         logged_in: &[(Own, yes)],
         ..CASE
     },
     /// The last to be answered decides about the cookie.
-    a_log_in_beside_a_log_out_ends_the_old_session: Case {
+    a_login_during_a_logout_ends_the_old_session: Case {
         at_once: &[(Own, "/login/1"), (Own, "/logout")],
         ends: &[Own],
         logged_in: &[(Own, |answers| {
@@ -285,54 +285,54 @@ hold! {
         may_arrive_last: none,
         ..CASE
     },
-    a_write_does_not_bring_back_a_session_that_was_logged_out: Case {
+    a_write_does_not_restore_a_session_that_was_logged_out: Case {
         at_once: &[(Own, "/add/7"), (Own, "/logout")],
         ends: &[Own],
         logged_in: &[(Own, no)],
         ..CASE
     },
-    a_write_does_not_bring_back_a_session_that_was_ended_by_its_id: Case {
+    a_write_does_not_restore_a_session_that_was_ended_by_its_id: Case {
         at_once: &[(Own, "/add/7"), (Other, "/end/own")],
         ends: &[Own],
         keeps: &[Other],
         logged_in: &[(Own, no), (Other, yes)],
         ..CASE
     },
-    a_write_does_not_bring_back_a_session_that_was_ended_with_all: Case {
+    a_write_does_not_restore_a_session_that_was_logged_out_everywhere: Case {
         at_once: &[(Own, "/add/7"), (Other, "/logout-everywhere")],
         ends: &[Own, Other],
         logged_in: &[(Own, no), (Other, no)],
         ..CASE
     },
-    a_write_of_a_guest_does_not_hinder_their_log_in: Case {
+    a_write_of_a_guest_does_not_prevent_its_login: Case {
         at_once: &[(Visitor, "/add-as-guest/7"), (Visitor, "/login/1")],
         with: &[(Visitor, "/add-as-guest/8"), (Visitor, "/add-as-guest/9")],
         logged_in: &[(Visitor, yes)],
         may_arrive_last: none,
         ..CASE
     },
-    a_write_does_not_bring_back_a_session_that_a_log_in_replaced: Case {
+    a_write_does_not_restore_a_session_that_a_login_replaced: Case {
         at_once: &[(Own, "/add/7"), (Own, "/login/1")],
         ends: &[Own],
         logged_in: &[(Own, yes)],
         may_arrive_last: none,
         ..CASE
     },
-    a_proof_beside_a_renewal_leaves_the_browser_with_the_new_token: Case {
+    a_reauthentication_during_a_renewal_leaves_the_browser_with_the_new_token: Case {
         at_once: &[(Own, "/confirm"), (Own, "/me")],
         keeps: &[Own],
         logged_in: &[(Own, yes)],
         may_arrive_last: none,
         ..CASE
     },
-    of_two_proofs_at_once_one_gives_the_token: Case {
+    one_of_two_simultaneous_reauthentications_gives_the_token: Case {
         at_once: &[(Own, "/confirm"), (Own, "/confirm")],
         keeps: &[Own],
         logged_in: &[(Own, yes)],
         may_arrive_last: none,
         ..CASE
     },
-    the_other_sessions_stay_ended_whatever_they_are_doing: Case {
+    other_sessions_stay_ended_whatever_they_are_doing: Case {
         at_once: &[(Own, "/logout-others"), (Other, "/me")],
         ends: &[Other],
         keeps: &[Own],
@@ -340,7 +340,7 @@ hold! {
         may_arrive_last: none,
         ..CASE
     },
-    to_end_the_others_twice_at_once_keeps_the_own_session: Case {
+    ending_the_other_sessions_twice_simultaneously_keeps_the_own_session: Case {
         at_once: &[(Own, "/logout-others"), (Own, "/logout-others")],
         ends: &[Other],
         keeps: &[Own],
@@ -348,13 +348,13 @@ hold! {
         may_arrive_last: none,
         ..CASE
     },
-    an_impersonation_begun_twice_at_once_is_one_in_the_browser: Case {
+    two_simultaneous_impersonations_leave_one_in_the_browser: Case {
         at_once: &[(Own, "/impersonate/9"), (Own, "/impersonate/9")],
         keeps: &[Own],
         logged_in: &[(Own, yes)],
         ..CASE
     },
-    an_impersonation_stopped_twice_at_once_leaves_the_member_of_staff_logged_in: Case {
+    stopping_an_impersonation_twice_simultaneously_keeps_the_actor_logged_in: Case {
         at_once: &[(Acting, "/stop"), (Acting, "/stop")],
         with: &[(Acting, "/me")],
         ends: &[Acting],
@@ -362,7 +362,7 @@ hold! {
         ..CASE
     },
     /// Only one that has found it alive may not arrive last: it may set the renewed cookie.
-    a_page_that_has_found_the_old_session_ended_does_not_log_out_of_the_new_one: Case {
+    a_response_about_the_old_session_does_not_log_out_of_the_new_one: Case {
         at_once: &[(Own, "/page"), (Own, "/login/1")],
         ends: &[Own],
         logged_in: &[(Own, yes)],

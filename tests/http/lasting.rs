@@ -21,15 +21,12 @@ use locals::{
 
 use crate::{
     app,
-    routes::{end_by_post, login, logout, logout_everywhere, logout_others},
+    routes::{confirm, end_by_post, login, logout, logout_everywhere, logout_others},
     send,
-    support::{self, Account, Cart, DAY, Fixture, as_set, cookie},
+    support::{self, Account, Cart, DAY, Fixture, MINUTE, TICK, as_set, cookie},
 };
 
-const MINUTE: Duration = Duration::from_mins(1);
-const MOMENT: Duration = Duration::from_millis(1);
-
-/// An app whose store answers at once, so that a wait that is looked at has come as far as it can.
+/// An app whose store answers immediately, so that a wait that is polled has progressed as far as it can.
 struct Memory {
     auth: Auth<Account>,
     store: MemoryStore<Account>,
@@ -56,7 +53,7 @@ impl Memory {
     }
 }
 
-/// A wait for the end of a session, looked at by hand.
+/// A wait for the end of a session, polled by the test.
 struct Wait(Pin<Box<dyn Future<Output = ()>>>);
 
 impl Wait {
@@ -85,13 +82,6 @@ async fn add(locals: Locals) -> Result<&'static str, Error> {
     Ok("")
 }
 
-#[post("/confirm")]
-#[require_user]
-async fn confirm(locals: Locals) -> Result<&'static str, Error> {
-    locals.reauthenticate().await?;
-    Ok("")
-}
-
 /// Acts as user 1 for the length of the request.
 #[post("/act-for-a-moment")]
 #[require_user]
@@ -109,7 +99,7 @@ async fn impersonate(locals: Locals) -> Result<&'static str, Error> {
 }
 
 #[actix_web::test]
-async fn every_end_in_this_process_is_known_at_once() {
+async fn every_end_of_a_session_in_this_process_is_reported_immediately() {
     for how in [
         "/logout",
         "/logout-everywhere",
@@ -124,7 +114,7 @@ async fn every_end_in_this_process_is_known_at_once() {
     ] {
         let memory = Memory::new();
         let (here, bob) = (memory.session(1).await, memory.session(2).await);
-        memory.clock.advance(MOMENT);
+        memory.clock.advance(TICK);
         let there = memory.session(1).await;
         let app = app!(memory, login, logout, logout_everywhere, logout_others, end_by_post);
         let (mut wait, mut bobs) = (Wait::of(&here), Wait::of(&bob));
@@ -160,7 +150,7 @@ async fn every_end_in_this_process_is_known_at_once() {
 }
 
 #[actix_web::test]
-async fn nothing_else_is_an_end() {
+async fn other_changes_of_a_session_are_not_reported_as_its_end() {
     let memory = Memory::new();
     let (session, other) = (memory.session(1).await, memory.session(1).await);
     let app = app!(memory, me, add, confirm, logout, logout_others);
@@ -180,7 +170,7 @@ async fn nothing_else_is_an_end() {
 
 /// Who has opened a connection with a stolen token is out with it.
 #[actix_web::test]
-async fn a_new_token_in_place_of_the_old_one_is_an_end() {
+async fn replacing_the_token_is_reported_as_an_end() {
     for path in ["/confirm", "/logout-others", "/act-for-a-moment"] {
         let memory = Memory::new();
         let session = memory.session(1).await;
@@ -194,7 +184,7 @@ async fn a_new_token_in_place_of_the_old_one_is_an_end() {
 }
 
 #[actix_web::test]
-async fn a_token_that_was_replaced_on_another_node_is_an_end_although_tokens_are_exchanged() {
+async fn a_token_replaced_on_another_node_is_an_end_even_with_rotation() {
     let memory = Memory::new();
     let session = memory.session(1).await;
     // Another node: the same store and time, and nobody here hears of it.
@@ -218,7 +208,7 @@ async fn a_token_that_was_replaced_on_another_node_is_an_end_although_tokens_are
 }
 
 #[actix_web::test]
-async fn the_time_ends_a_session_and_renewals_put_its_end_off() {
+async fn waiting_ends_when_the_session_expires_and_renewals_postpone_that() {
     let memory = Memory::new();
     let (used, unused) = (memory.session(1).await, memory.session(1).await);
     let app = app!(memory, me);
@@ -228,7 +218,7 @@ async fn the_time_ends_a_session_and_renewals_put_its_end_off() {
 
     memory.clock.set(Timestamp::from_millis(unused.idle_expires_at().as_millis() - 1));
     assert!(!waits_unused.is_over() && !waits_used.is_over());
-    memory.clock.advance(MOMENT);
+    memory.clock.advance(TICK);
     assert!(waits_unused.is_over());
     assert!(!waits_used.is_over());
 
@@ -240,7 +230,7 @@ async fn the_time_ends_a_session_and_renewals_put_its_end_off() {
 }
 
 #[actix_web::test]
-async fn an_end_by_other_hands_is_known_within_a_minute() {
+async fn an_end_from_elsewhere_is_reported_within_a_minute() {
     let memory = Memory::new();
     let (first, second) = (memory.session(1).await, memory.session(2).await);
     let (mut of_first, mut of_second) = (Wait::of(&first), Wait::of(&second));
@@ -253,7 +243,7 @@ async fn an_end_by_other_hands_is_known_within_a_minute() {
 }
 
 #[actix_web::test]
-async fn those_who_wait_do_not_ask_all_at_once() {
+async fn waiting_tasks_do_not_query_all_at_the_same_time() {
     let (store, clock) = (MemoryStore::new(), ManualClock::at(Timestamp::from_millis(0)));
     store.insert_user(Account::of(1));
     let auth = Auth::<Account>::builder(store.clone()).clock(clock.clone()).max_sessions(1_000);
@@ -277,7 +267,7 @@ async fn those_who_wait_do_not_ask_all_at_once() {
 }
 
 #[actix_web::test]
-async fn who_waits_for_a_session_that_has_ended_does_not_wait() {
+async fn waiting_for_a_session_that_has_ended_returns_immediately() {
     let memory = Memory::new();
     let session = memory.session(1).await;
     let before = session.ended();
@@ -287,7 +277,7 @@ async fn who_waits_for_a_session_that_has_ended_does_not_wait() {
 }
 
 #[actix_web::test]
-async fn an_impersonation_ends_with_every_end_of_the_session_it_was_begun_from() {
+async fn an_impersonation_ends_however_the_session_of_the_actor_ends() {
     for how in ["session", "user", "by other hands"] {
         let memory = Memory::new();
         let admin = memory.session(9).await;
@@ -311,7 +301,7 @@ async fn an_impersonation_ends_with_every_end_of_the_session_it_was_begun_from()
 }
 
 #[actix_web::test]
-async fn a_thousand_who_wait_are_all_told_and_those_who_left_hinder_nobody() {
+async fn a_thousand_waiting_tasks_are_all_notified_and_cancelled_ones_block_nobody() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
     let app = app!(fixture, logout);
@@ -329,7 +319,7 @@ async fn a_thousand_who_wait_are_all_told_and_those_who_left_hinder_nobody() {
 }
 
 #[actix_web::test]
-async fn while_the_store_fails_nothing_ends_and_one_who_waits_asks_once_a_minute() {
+async fn while_the_store_fails_nothing_ends_and_a_waiting_task_asks_once_a_minute() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
     let wait = rt::spawn(session.ended());

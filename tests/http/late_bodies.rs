@@ -183,7 +183,7 @@ const FOR_USERS: [&str; 11] = [
 ];
 
 #[actix_web::test]
-async fn a_session_that_ends_while_the_body_trickles_in_runs_no_handler() {
+async fn a_session_that_ends_while_the_body_arrives_runs_no_handler() {
     for path in FOR_USERS {
         let fixture = Fixture::new().await;
         let session = fixture.session(1).await;
@@ -199,7 +199,7 @@ async fn a_session_that_ends_while_the_body_trickles_in_runs_no_handler() {
 }
 
 #[actix_web::test]
-async fn so_does_one_whose_token_was_replaced_or_whose_time_is_over() {
+async fn a_token_replaced_or_expired_while_the_body_arrives_runs_no_handler() {
     for path in FOR_USERS {
         let fixture = Fixture::new().await;
         let session = fixture.session(1).await;
@@ -221,7 +221,7 @@ async fn so_does_one_whose_token_was_replaced_or_whose_time_is_over() {
 }
 
 #[actix_web::test]
-async fn a_user_who_loses_a_right_meanwhile_is_refused_by_attribute_proof_and_guard() {
+async fn a_user_who_loses_a_permission_while_the_body_arrives_is_refused() {
     for path in [
         "/by-name",
         "/proved",
@@ -247,7 +247,7 @@ async fn a_user_who_loses_a_right_meanwhile_is_refused_by_attribute_proof_and_gu
 }
 
 #[actix_web::test]
-async fn a_log_in_that_grows_old_meanwhile_is_no_recent_one() {
+async fn a_login_that_ages_while_the_body_arrives_is_not_recent() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
     let clock = fixture.clock.clone();
@@ -262,7 +262,7 @@ async fn a_log_in_that_grows_old_meanwhile_is_no_recent_one() {
 }
 
 #[actix_web::test]
-async fn a_client_that_asks_for_an_upgrade_is_watched_while_it_sends_a_body() {
+async fn an_upgrade_request_with_a_body_is_checked_again_after_it() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
     let app = app!(fixture);
@@ -277,7 +277,7 @@ async fn a_client_that_asks_for_an_upgrade_is_watched_while_it_sends_a_body() {
 }
 
 #[actix_web::test]
-async fn no_piece_of_a_body_that_came_too_late_is_given_on() {
+async fn no_part_of_a_late_body_reaches_the_handler() {
     /// Counts what it is given, although the body does not come to its end.
     async fn count(mut body: web::Payload, seen: web::Data<AtomicUsize>) -> HttpResponse {
         while let Some(Ok(chunk)) = body.next().await {
@@ -306,7 +306,7 @@ async fn no_piece_of_a_body_that_came_too_late_is_given_on() {
 }
 
 #[actix_web::test]
-async fn where_anybody_may_come_the_user_is_nobody_by_then() {
+async fn an_optional_user_is_none_after_a_late_body() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
     let (auth, clock, id) = (fixture.auth.clone(), fixture.clock.clone(), session.id());
@@ -318,7 +318,7 @@ async fn where_anybody_may_come_the_user_is_nobody_by_then() {
 }
 
 #[actix_web::test]
-async fn a_body_that_comes_in_time_costs_no_second_read_and_a_late_one_costs_one() {
+async fn a_fast_body_costs_no_second_read_and_a_late_one_costs_one() {
     for (path, body) in [
         ("/save", "name-1 saved all"),
         ("/anybody", "all by name-1"),
@@ -338,7 +338,7 @@ async fn a_body_that_comes_in_time_costs_no_second_read_and_a_late_one_costs_one
 }
 
 #[actix_web::test]
-async fn a_clock_that_was_set_back_meanwhile_says_nothing_of_the_time_that_passed() {
+async fn a_late_body_is_detected_even_if_the_clock_was_set_back() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
     let (auth, clock, id) = (fixture.auth.clone(), fixture.clock.clone(), session.id());
@@ -351,7 +351,7 @@ async fn a_clock_that_was_set_back_meanwhile_says_nothing_of_the_time_that_passe
 }
 
 #[actix_web::test]
-async fn a_store_that_fails_when_it_is_asked_again_is_no_log_out() {
+async fn a_fault_in_the_second_read_is_no_logout() {
     for path in ["/save", "/guarded/save", "/guarded/plain"] {
         let fixture = Fixture::new().await;
         let session = fixture.session(1).await;
@@ -367,7 +367,7 @@ async fn a_store_that_fails_when_it_is_asked_again_is_no_log_out() {
 }
 
 #[actix_web::test]
-async fn a_token_that_was_exchanged_meanwhile_is_still_that_of_the_session() {
+async fn a_token_rotated_while_the_body_arrives_stays_valid() {
     let every = Duration::from_mins(10);
     for late in [LATE, Duration::from_mins(5)] {
         let fixture = Fixture::configured(|builder| builder.rotate_every(every)).await;
@@ -390,7 +390,7 @@ async fn a_token_that_was_exchanged_meanwhile_is_still_that_of_the_session() {
 }
 
 #[actix_web::test]
-async fn an_impersonation_that_ends_while_the_body_trickles_in_runs_no_handler() {
+async fn an_impersonation_that_ends_while_the_body_arrives_runs_no_handler() {
     let (fixture, admin, acting) = admin_acting_as_1().await;
     let (auth, clock) = (fixture.auth.clone(), fixture.clock.clone());
     let request = support::post("/save").insert_header(acting);

@@ -50,7 +50,7 @@ fn a_token_is_found_in_every_spelling() {
 }
 
 #[test]
-fn no_token_issued_in_any_of_these_tests_stands_in_a_log_an_answer_or_a_database() {
+fn no_token_issued_in_these_tests_appears_in_a_log_a_response_or_a_database() {
     let record = TempDir::new().unwrap();
     let others = Command::new(env::current_exe().unwrap())
         // What is done a thousand times over would fill the log with the same lines.

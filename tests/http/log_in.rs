@@ -2,24 +2,22 @@
 
 use std::{fmt::Write, time::Duration};
 
-use actix_web::{HttpResponse, Responder, get, http::StatusCode, post, web};
-use futures_util::future::{join, join_all};
+use actix_web::{HttpResponse, Responder, http::StatusCode, post, web};
+use futures_util::future::join_all;
 use locals::{
-    ClearSiteData, Error, Lifetime, Locals, LogInOptions, SafeRedirect, Session, User,
-    require_user, with_session,
+    ClearSiteData, Error, Lifetime, Locals, LogInOptions, SafeRedirect, Session, require_user,
+    with_session,
 };
 use serde::Deserialize;
 
 use crate::{
     app,
-    routes::{end_by_post, logout, logout_everywhere, logout_others},
+    routes::{end_by_post, logout, logout_everywhere, logout_others, me},
     send,
     support::{
-        self, Account, DAY, Fixture, Gate, Reply, Spy, as_set, cookie, just_before, problem,
+        self, Account, DAY, Fixture, Gate, MINUTE, Reply, Spy, as_set, cookie, just_before, problem,
     },
 };
-
-const MINUTE: Duration = Duration::from_mins(1);
 
 #[post("/login/{id}")]
 #[with_session]
@@ -61,12 +59,6 @@ async fn login_by_form(form: web::Form<Form>, locals: Locals) -> Result<impl Res
     Ok(next.or("/orders"))
 }
 
-#[get("/me")]
-#[require_user]
-async fn me(user: User<Account>) -> String {
-    user.name.clone()
-}
-
 #[post("/password")]
 #[require_user(recent = "10m")]
 async fn change_password() -> &'static str {
@@ -92,7 +84,7 @@ fn clears(reply: &Reply) -> Option<&str> {
 // One step.
 
 #[actix_web::test]
-async fn a_log_in_that_is_not_stored_leaves_the_presented_session_and_its_cookie() {
+async fn a_login_that_is_not_stored_leaves_the_presented_session_and_its_cookie() {
     let fixture = Fixture::new().await;
     let old = fixture.session(1).await;
     fixture.account(2).await;
@@ -115,7 +107,7 @@ async fn a_log_in_that_is_not_stored_leaves_the_presented_session_and_its_cookie
 }
 
 #[actix_web::test]
-async fn a_log_in_is_one_write() {
+async fn a_login_is_one_write() {
     let fixture = Fixture::new().await;
     let old = fixture.session(1).await;
     let app = app!(fixture, login);
@@ -156,7 +148,7 @@ async fn only_a_remembered_session_outlives_the_browser_also_after_its_renewal()
 }
 
 #[actix_web::test]
-async fn a_life_of_its_own_is_kept_by_renewals() {
+async fn a_custom_lifetime_is_kept_by_renewals() {
     let fixture = Fixture::new().await;
     fixture.account(1).await;
     let app = app!(fixture, login_with, me);
@@ -180,7 +172,7 @@ async fn a_life_of_its_own_is_kept_by_renewals() {
 }
 
 #[actix_web::test]
-async fn an_impossible_life_signs_nobody_in_and_nobody_out() {
+async fn an_impossible_lifetime_fails_the_login_and_keeps_the_old_session() {
     let fixture = Fixture::new().await;
     let old = fixture.session(1).await;
     let app = app!(fixture, login_with, me);
@@ -195,7 +187,7 @@ async fn an_impossible_life_signs_nobody_in_and_nobody_out() {
 // How many.
 
 #[actix_web::test]
-async fn the_sixth_of_five_sessions_ends_the_oldest() {
+async fn a_sixth_login_with_a_limit_of_five_ends_the_oldest_session() {
     let fixture = Fixture::configured(|builder| builder.max_sessions(5)).await;
     fixture.account(1).await;
     let bob = fixture.session(2).await;
@@ -214,7 +206,7 @@ async fn the_sixth_of_five_sessions_ends_the_oldest() {
 }
 
 #[actix_web::test]
-async fn a_hundred_log_ins_in_a_row_leave_five_sessions_and_each_lives_when_it_begins() {
+async fn a_hundred_logins_in_a_row_leave_five_sessions_and_each_is_valid_at_first() {
     let fixture = Fixture::configured(|builder| builder.max_sessions(5)).await;
     fixture.account(1).await;
     let app = app!(fixture, login, me);
@@ -228,7 +220,7 @@ async fn a_hundred_log_ins_in_a_row_leave_five_sessions_and_each_lives_when_it_b
 }
 
 #[actix_web::test]
-async fn log_ins_at_once_leave_as_many_sessions_as_a_user_may_have() {
+async fn simultaneous_logins_leave_as_many_sessions_as_a_user_may_have() {
     let fixture = Fixture::configured(|builder| builder.max_sessions(5)).await;
     fixture.account(1).await;
     let app = app!(fixture, login);
@@ -238,7 +230,7 @@ async fn log_ins_at_once_leave_as_many_sessions_as_a_user_may_have() {
 }
 
 #[actix_web::test]
-async fn sessions_that_have_ended_by_themselves_do_not_count() {
+async fn expired_sessions_do_not_count_toward_the_limit() {
     let fixture = Fixture::configured(|builder| builder.max_sessions(2)).await;
     fixture.account(1).await;
     let app = app!(fixture, login, login_with, me);
@@ -252,7 +244,7 @@ async fn sessions_that_have_ended_by_themselves_do_not_count() {
 }
 
 #[actix_web::test]
-async fn a_log_in_does_not_fail_because_the_oldest_cannot_be_ended() {
+async fn a_login_does_not_fail_because_the_oldest_cannot_be_ended() {
     let fixture = Fixture::configured(|builder| builder.max_sessions(1)).await;
     fixture.session(1).await;
     let app = app!(fixture, login, me);
@@ -269,7 +261,7 @@ async fn a_log_in_does_not_fail_because_the_oldest_cannot_be_ended() {
 // What the browser is told to forget.
 
 #[actix_web::test]
-async fn the_browser_forgets_its_cache_when_its_session_is_ended_and_not_otherwise() {
+async fn the_browser_clears_its_cache_only_when_its_session_is_ended() {
     let fixture = Fixture::new().await;
     let ada = fixture.account(1).await;
     let app =
@@ -322,7 +314,7 @@ async fn logging_out_that_has_failed_clears_nothing_and_can_be_tried_again() {
 }
 
 #[actix_web::test]
-async fn the_app_says_what_is_forgotten() {
+async fn clear_site_data_is_configurable() {
     use ClearSiteData::{Cache, Cookies, Storage};
     for (what, expected) in [
         (vec![], None),
@@ -338,7 +330,7 @@ async fn the_app_says_what_is_forgotten() {
 }
 
 #[actix_web::test]
-async fn nothing_is_forgotten_for_another_site_or_by_whoever_logs_in_again_at_once() {
+async fn no_site_data_are_cleared_for_another_site_or_by_an_immediate_login() {
     #[post("/logout-from-anywhere")]
     #[with_session(cross_origin)]
     async fn logout_from_anywhere(locals: Locals) -> Result<&'static str, Error> {
@@ -371,7 +363,7 @@ async fn nothing_is_forgotten_for_another_site_or_by_whoever_logs_in_again_at_on
 // Proving it again.
 
 #[actix_web::test]
-async fn whoever_proves_again_who_they_are_has_a_new_token_and_a_recent_log_in() {
+async fn reauthenticating_gives_a_new_token_and_a_recent_login() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
     let app = app!(fixture, change_password, confirm, me);
@@ -394,7 +386,7 @@ async fn whoever_proves_again_who_they_are_has_a_new_token_and_a_recent_log_in()
 }
 
 #[actix_web::test]
-async fn proving_it_with_an_idle_session_renews_it_too() {
+async fn reauthenticating_an_idle_session_renews_it_too() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
     fixture.clock.advance(2 * DAY);
@@ -422,7 +414,7 @@ async fn confirm_paused(locals: Locals, gate: web::Data<Gate>) -> Result<&'stati
 }
 
 #[actix_web::test]
-async fn a_log_out_wins_over_a_proof_that_is_under_way() {
+async fn a_logout_wins_over_a_reauthentication_in_progress() {
     let fixture = Fixture::new().await;
     let gate = web::Data::new(Gate::default());
     let app = app!(fixture; gate, paused_confirm, confirm_paused, logout, me);
@@ -436,11 +428,9 @@ async fn a_log_out_wins_over_a_proof_that_is_under_way() {
         fixture.clock.advance(age);
         let proof = async { send!(app, support::post(path).insert_header(cookie(&session))) };
         let ending = async {
-            gate.reached().await;
             fixture.auth.invalidate_session(session.id()).await.unwrap();
-            gate.open();
         };
-        let (reply, ()) = join(proof, ending).await;
+        let (reply, ()) = gate.while_paused(proof, ending).await;
         assert_eq!(reply.status, status, "{path}");
         assert!(reply.sets_no_cookie(), "{path}");
         assert_eq!(fixture.rows().await, 0, "{path}");
@@ -456,7 +446,7 @@ async fn paused_logout_others(locals: Locals, gate: web::Data<Gate>) -> Result<S
 }
 
 #[actix_web::test]
-async fn logging_out_elsewhere_twice_at_once_keeps_the_cookie_of_the_faster_one() {
+async fn two_simultaneous_logouts_elsewhere_keep_the_cookie_of_the_faster_one() {
     let fixture = Fixture::new().await;
     let gate = web::Data::new(Gate::default());
     let app = app!(fixture; gate, paused_logout_others, logout_others, me);
@@ -464,19 +454,17 @@ async fn logging_out_elsewhere_twice_at_once_keeps_the_cookie_of_the_faster_one(
     let path = "/paused-logout-others";
     let slow = async { send!(app, support::post(path).insert_header(cookie(&session))) };
     let fast = async {
-        gate.reached().await;
         let reply = send!(app, support::post("/logout-others").insert_header(cookie(&session)));
-        gate.open();
         reply
     };
-    let (slow, fast) = join(slow, fast).await;
+    let (slow, fast) = gate.while_paused(slow, fast).await;
     assert_eq!(slow.status, StatusCode::OK);
     assert!(slow.sets_no_cookie(), "{slow:?}");
     assert_eq!(send!(app, support::get("/me").insert_header(as_set(&fast))).body, "name-1");
 }
 
 #[actix_web::test]
-async fn a_fault_after_the_token_has_changed_does_not_sign_the_user_out() {
+async fn a_fault_after_the_token_was_replaced_does_not_log_the_user_out() {
     #[post("/confirm-then-fault")]
     #[require_user]
     async fn confirm_then_fault(locals: Locals, spy: web::Data<Spy>) -> Result<String, Error> {
@@ -499,7 +487,7 @@ async fn a_fault_after_the_token_has_changed_does_not_sign_the_user_out() {
 }
 
 #[actix_web::test]
-async fn nobody_proves_anything_without_a_session_or_while_the_store_fails() {
+async fn reauthenticating_without_a_session_or_while_the_store_fails_is_an_error() {
     #[post("/prove")]
     #[with_session]
     async fn prove(session: Option<Session>, locals: Locals) -> Result<HttpResponse, Error> {
@@ -520,7 +508,7 @@ async fn nobody_proves_anything_without_a_session_or_while_the_store_fails() {
 }
 
 #[actix_web::test]
-async fn ending_the_other_sessions_changes_the_token_but_proves_nothing() {
+async fn ending_the_other_sessions_replaces_the_token_but_is_no_authentication() {
     let fixture = Fixture::new().await;
     let ada = fixture.account(1).await;
     let [here, there] = [fixture.auth.create_session(&ada), fixture.auth.create_session(&ada)];
@@ -542,7 +530,7 @@ async fn ending_the_other_sessions_changes_the_token_but_proves_nothing() {
 // Where to go then.
 
 #[actix_web::test]
-async fn a_log_in_leads_back_into_the_app_and_nowhere_else() {
+async fn a_login_redirects_into_the_app_and_nowhere_else() {
     let fixture = Fixture::new().await;
     fixture.account(1).await;
     let app = app!(fixture, login, login_by_form);
@@ -595,7 +583,7 @@ async fn a_navigation_with_a_token_that_was_just_replaced_keeps_the_cookie_of_th
 }
 
 #[actix_web::test]
-async fn an_unreadable_session_is_not_said_to_be_logged_out() {
+async fn logging_out_of_an_unreadable_session_is_not_reported_as_done() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
     let app = app!(fixture, logout);

@@ -63,7 +63,7 @@ async fn the_newest_remain(most: usize, clocks: &[i64], on_one_node: bool, mut d
 }
 
 #[actix_web::test]
-async fn in_every_order_of_log_ins_at_once_exactly_the_newest_sessions_remain() {
+async fn simultaneous_logins_in_every_order_leave_the_newest_sessions() {
     for clocks in [[0, 0], [0, 1], [1, 0], [0, 20_000], [20_000, 0], [0, 59_000], [59_000, 0]] {
         the_newest_remain(1, &clocks, false, 0).await;
     }
@@ -81,7 +81,7 @@ async fn in_every_order_of_log_ins_at_once_exactly_the_newest_sessions_remain() 
 }
 
 #[actix_web::test]
-async fn a_log_in_is_newer_than_one_before_it_on_a_node_whose_clock_is_ahead() {
+async fn a_login_is_newer_than_an_earlier_one_on_a_node_whose_clock_is_ahead() {
     for ahead in [1, 10_000, 20_000, 59_999, 60_000] {
         for most in 1..4 {
             let memory = MemoryStore::new();
@@ -114,7 +114,7 @@ async fn a_log_in_is_newer_than_one_before_it_on_a_node_whose_clock_is_ahead() {
 }
 
 #[actix_web::test]
-async fn of_more_sessions_than_one_log_in_ends_the_oldest_go_first() {
+async fn the_oldest_sessions_are_ended_first_where_one_login_cannot_end_all() {
     let memory = MemoryStore::new();
     let ada = Account::of(1);
     memory.insert_user(ada.clone());
@@ -147,7 +147,7 @@ macro_rules! are_in {
 }
 
 #[actix_web::test]
-async fn who_has_just_logged_in_is_in_whatever_the_clock_did_before() {
+async fn a_new_login_is_logged_in_whatever_the_clock_did_before() {
     let moves = [0, 1, 59_999, 60_000, 60_001, 3_600_000, 40 * 86_400_000];
     for back in moves {
         let fixture = Fixture::configured(|builder| builder.max_sessions(1)).await;
@@ -164,7 +164,7 @@ async fn who_has_just_logged_in_is_in_whatever_the_clock_did_before() {
 }
 
 #[actix_web::test]
-async fn a_log_in_made_while_the_clock_was_ahead_displaces_no_real_one() {
+async fn a_login_made_while_the_clock_was_ahead_ends_no_later_one() {
     let fixture = Fixture::configured(|builder| builder.max_sessions(2)).await;
     fixture.account(1).await;
     let app = app!(fixture, login, me);
@@ -180,7 +180,7 @@ async fn a_log_in_made_while_the_clock_was_ahead_displaces_no_real_one() {
 }
 
 #[actix_web::test]
-async fn a_session_that_was_set_right_displaces_no_real_one_when_its_day_comes() {
+async fn a_session_whose_future_time_was_corrected_ends_no_later_one() {
     let fixture = Fixture::configured(|builder| builder.max_sessions(2)).await;
     fixture.account(1).await;
     let app = app!(fixture, login, me);

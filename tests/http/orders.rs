@@ -148,7 +148,7 @@ impl Orders {
 }
 
 #[test]
-fn every_order_is_had_once() {
+fn every_order_occurs_once() {
     let mut orders = Orders::default();
     let mut had = Vec::new();
     loop {

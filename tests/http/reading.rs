@@ -62,7 +62,7 @@ async fn user_then_session(session: Option<Session>, locals: Locals) -> Result<S
 }
 
 #[actix_web::test]
-async fn without_a_cookie_the_store_is_not_asked_and_there_is_nobody() {
+async fn a_request_without_a_cookie_has_no_session_and_costs_no_query() {
     let fixture = Fixture::new().await;
     let app = app!(fixture, show_user, show_session, joined);
     for (path, body) in
@@ -76,7 +76,7 @@ async fn without_a_cookie_the_store_is_not_asked_and_there_is_nobody() {
 }
 
 #[actix_web::test]
-async fn a_malformed_cookie_is_as_none() {
+async fn a_malformed_cookie_counts_as_none() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
     let token = session.token().expose_secret();
@@ -118,7 +118,7 @@ async fn an_active_session_is_one_read_no_write_and_no_cookie() {
 }
 
 #[actix_web::test]
-async fn several_and_joined_calls_are_one_read() {
+async fn repeated_and_concurrent_calls_are_one_read() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
     let app = app!(fixture, joined, user_then_session);
@@ -144,7 +144,7 @@ async fn several_calls_on_an_idle_session_are_one_read_one_renewal_and_one_cooki
 }
 
 #[actix_web::test]
-async fn locals_that_are_never_asked_cost_no_read() {
+async fn unused_locals_cost_no_read() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
     let app = app!(fixture, only_locals, nothing);
@@ -206,7 +206,7 @@ async fn of_another_type(locals: Locals) -> Result<impl Responder, Error> {
 }
 
 #[actix_web::test]
-async fn asking_for_a_user_of_another_type_is_an_error_not_nobody() {
+async fn asking_for_a_user_of_another_type_is_an_error_and_not_none() {
     let fixture = Fixture::new().await;
     let app = app!(fixture, of_another_type);
     let reply = send!(app, support::get("/other-type"));
@@ -225,8 +225,7 @@ async fn public_page(user: Option<User<Account>>) -> HttpResponse {
 }
 
 #[actix_web::test]
-async fn a_response_that_saw_the_session_varies_by_cookie_and_is_private_unless_the_handler_says_otherwise()
- {
+async fn a_response_that_read_the_session_varies_by_cookie_and_is_private_by_default() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
     let app = app!(fixture, show_user, public_page);
@@ -242,7 +241,7 @@ async fn a_response_that_saw_the_session_varies_by_cookie_and_is_private_unless_
 }
 
 #[actix_web::test]
-async fn a_column_added_to_the_users_while_the_app_runs_signs_nobody_out() {
+async fn a_column_added_to_the_users_while_the_app_runs_logs_nobody_out() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
     let app = app!(fixture, show_user);
@@ -267,7 +266,7 @@ async fn a_column_added_to_the_users_while_the_app_runs_signs_nobody_out() {
 }
 
 #[actix_web::test]
-async fn a_column_that_the_user_needs_and_that_is_gone_is_a_fault_and_not_nobody() {
+async fn a_missing_column_of_the_users_is_a_fault_and_not_a_logout() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
     let app = app!(fixture, show_user);

@@ -114,7 +114,7 @@ mod by_link {
     }
 
     #[actix_web::test]
-    async fn a_link_logs_in_once_in_the_browser_that_asked() {
+    async fn a_link_logs_in_once_and_only_in_the_browser_that_requested_it() {
         let (fixture, outbox, mut mails) = fixture().await;
         let app = app!(fixture, outbox);
         let mut browser = Jar::new();
@@ -135,7 +135,7 @@ mod by_link {
     }
 
     #[actix_web::test]
-    async fn who_only_follows_the_link_changes_nothing() {
+    async fn opening_the_link_without_confirming_changes_nothing() {
         let (fixture, outbox, mut mails) = fixture().await;
         let app = app!(fixture, outbox);
         let mut browser = Jar::new();
@@ -153,7 +153,7 @@ mod by_link {
     }
 
     #[actix_web::test]
-    async fn of_requests_at_once_with_one_link_one_logs_in() {
+    async fn one_of_several_simultaneous_requests_with_one_link_logs_in() {
         let (fixture, outbox, mut mails) = fixture().await;
         let app = app!(fixture, outbox);
         let mut browser = Jar::new();
@@ -166,7 +166,7 @@ mod by_link {
     }
 
     #[actix_web::test]
-    async fn a_link_ends_after_15_minutes_and_when_another_is_asked_for() {
+    async fn a_link_expires_after_15_minutes_and_when_another_is_requested() {
         let (fixture, outbox, mut mails) = fixture().await;
         let app = app!(fixture, outbox);
         let mut browser = Jar::new();
@@ -190,7 +190,7 @@ mod by_link {
     }
 
     #[actix_web::test]
-    async fn an_unknown_address_is_answered_as_a_known_one() {
+    async fn an_unknown_address_gets_the_same_response_as_a_known_one() {
         let (fixture, outbox, mut mails) = fixture().await;
         let app = app!(fixture, outbox);
         let mut answers = Vec::new();
@@ -207,7 +207,7 @@ mod by_link {
     }
 
     #[actix_web::test]
-    async fn the_database_does_not_know_the_token() {
+    async fn the_database_does_not_hold_the_token() {
         let (fixture, outbox, mut mails) = fixture().await;
         let app = app!(fixture, outbox);
         let mut browser = Jar::new();
@@ -321,7 +321,7 @@ mod by_two_factors {
     }
 
     #[actix_web::test]
-    async fn between_the_factors_a_browser_is_nobody_and_after_them_logged_in() {
+    async fn a_browser_is_logged_in_only_after_both_factors() {
         let fixture = fixture().await;
         let app = app!(fixture);
         let mut browser = Jar::new();
@@ -342,7 +342,7 @@ mod by_two_factors {
     }
 
     #[actix_web::test]
-    async fn it_takes_five_codes_also_of_requests_at_once() {
+    async fn a_pending_login_allows_five_codes_even_in_simultaneous_requests() {
         let fixture = fixture().await;
         let app = app!(fixture);
         let mut browser = Jar::new();
@@ -360,7 +360,7 @@ mod by_two_factors {
     }
 
     #[actix_web::test]
-    async fn it_ends_after_five_minutes() {
+    async fn a_pending_login_expires_after_five_minutes() {
         let fixture = fixture().await;
         let app = app!(fixture);
         for (minutes, page) in [(4, "/inbox"), (5, "/login")] {
@@ -373,7 +373,7 @@ mod by_two_factors {
     }
 
     #[actix_web::test]
-    async fn the_log_in_ends_it() {
+    async fn a_login_ends_the_pending_login() {
         let fixture = fixture().await;
         let app = app!(fixture);
         let mut browser = Jar::new();
@@ -386,7 +386,7 @@ mod by_two_factors {
     }
 
     #[actix_web::test]
-    async fn another_browser_does_not_have_it() {
+    async fn a_pending_login_belongs_to_one_browser() {
         let fixture = fixture().await;
         let app = app!(fixture);
         let (mut browser, mut elsewhere) = (Jar::new(), Jar::new());
@@ -398,7 +398,7 @@ mod by_two_factors {
     }
 
     #[actix_web::test]
-    async fn a_code_that_was_used_is_refused_and_so_are_those_before_it() {
+    async fn a_used_code_and_all_earlier_ones_are_refused() {
         let fixture = fixture().await;
         let app = app!(fixture);
         let (mut browser, mut again) = (Jar::new(), Jar::new());
@@ -419,7 +419,7 @@ mod by_two_factors {
     }
 
     #[actix_web::test]
-    async fn an_unknown_user_is_refused_as_a_wrong_password() {
+    async fn an_unknown_user_gets_the_same_refusal_as_a_wrong_password() {
         let fixture = fixture().await;
         let app = app!(fixture);
         let mut answers = Vec::new();
@@ -435,7 +435,7 @@ mod by_two_factors {
 }
 
 #[actix_web::test]
-async fn a_password_is_right_for_the_account_it_belongs_to_and_for_nobody_unknown() {
+async fn a_password_is_valid_for_its_own_account_and_no_unknown_one() {
     let hash = password_auth::generate_hash("right");
     for (password, hash, expected) in [
         ("right", Some(hash.clone()), true),

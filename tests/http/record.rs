@@ -24,7 +24,7 @@ pub const PARTS: [&str; 4] = ["log", "answers", "debug", "databases"];
 pub const TOKENS: &str = "tokens";
 
 /// Below this path a handler answers with a token on purpose, for a client without cookies.
-const ON_PURPOSE: &str = "/native";
+const TOKEN_PATH: &str = "/native";
 
 /// Everything that this process logs, at every level.
 #[derive(Clone, Default)]
@@ -89,7 +89,7 @@ pub fn answered(path: &str, reply: &Reply) {
     for cookie in reply.set_cookies() {
         issued(cookie.split([';', '=']).nth(1).unwrap_or_default());
     }
-    if path.starts_with(ON_PURPOSE) {
+    if path.starts_with(TOKEN_PATH) {
         return issued(&reply.body);
     }
     keep("answers", || {

@@ -1,4 +1,4 @@
-//! Active, idle, dead: what each use does, to the millisecond.
+//! What each use of an active, idle and expired session does, to the millisecond.
 
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ async fn fails() -> HttpResponse {
 const MILLIS: u64 = 24 * 60 * 60 * 1_000;
 
 #[actix_web::test]
-async fn an_idle_session_is_one_read_one_write_and_the_same_token_with_a_new_life() {
+async fn an_idle_session_is_renewed_by_one_read_and_one_write_and_keeps_its_token() {
     let fixture = Fixture::new().await;
     let idle = fixture.session(1).await;
     fixture.clock.advance(3 * DAY);
@@ -63,7 +63,7 @@ async fn an_idle_session_is_one_read_one_write_and_the_same_token_with_a_new_lif
 }
 
 #[actix_web::test]
-async fn active_ends_and_idle_ends_at_their_millisecond() {
+async fn the_active_period_and_the_idle_timeout_end_at_the_exact_millisecond() {
     let fixture = Fixture::new().await;
     let app = app!(fixture, show_session);
     for (id, (age, body)) in [
@@ -83,7 +83,7 @@ async fn active_ends_and_idle_ends_at_their_millisecond() {
 }
 
 #[actix_web::test]
-async fn the_absolute_end_is_never_moved_however_often_a_session_is_used() {
+async fn renewals_never_move_the_absolute_timeout() {
     let fixture = Fixture::new().await;
     let used = fixture.session(1).await;
     let end = used.created_at() + 30 * DAY;
@@ -109,7 +109,7 @@ async fn the_absolute_end_is_never_moved_however_often_a_session_is_used() {
 }
 
 #[actix_web::test]
-async fn a_session_is_written_once_in_an_active_period() {
+async fn a_session_is_renewed_once_per_active_period() {
     let fixture = Fixture::new().await;
     let used = fixture.session(1).await;
     let app = app!(fixture, me);
@@ -122,7 +122,7 @@ async fn a_session_is_written_once_in_an_active_period() {
 }
 
 #[actix_web::test]
-async fn a_session_unused_for_its_idle_period_is_dead_although_its_row_is_still_there() {
+async fn a_session_past_its_idle_timeout_is_expired_although_its_row_remains() {
     let fixture = Fixture::new().await;
     let unused = fixture.session(1).await;
     fixture.clock.advance(15 * DAY);
@@ -134,7 +134,7 @@ async fn a_session_unused_for_its_idle_period_is_dead_although_its_row_is_still_
 }
 
 #[actix_web::test]
-async fn a_cookie_that_opens_nothing_is_kept_whatever_it_was_and_whoever_asks() {
+async fn a_read_never_removes_a_cookie_that_opens_nothing() {
     let fixture = Fixture::new().await;
     let dead = cookie(&fixture.session(1).await);
     let ended = fixture.session(2).await;
@@ -170,7 +170,7 @@ async fn a_renewal_is_sent_with_an_error_of_the_handler_too() {
 }
 
 #[actix_web::test]
-async fn the_clock_set_back_kills_nobody_and_shortens_nothing() {
+async fn a_clock_set_back_ends_no_session_and_shortens_none() {
     let fixture = Fixture::new().await;
     let used = fixture.session(1).await;
     let before = fixture.row(&used).await.unwrap();
@@ -182,7 +182,7 @@ async fn the_clock_set_back_kills_nobody_and_shortens_nothing() {
 }
 
 #[actix_web::test]
-async fn the_periods_are_the_apps_to_choose() {
+async fn the_timeouts_are_configurable() {
     let lifetime = Lifetime::default()
         .active(Duration::from_millis(10))
         .idle(Duration::from_millis(20))

@@ -1,9 +1,9 @@
-//! Tokens that are exchanged by the clock, for apps that want it.
+//! Tokens that are rotated by the clock, for apps that want it.
 
 use std::time::Duration;
 
 use actix_web::{get, http::StatusCode, post, test::TestRequest, web};
-use futures_util::future::{join, join_all};
+use futures_util::future::join_all;
 use locals::{
     Auth, AuthBuilder, Error, Locals, LogInOptions, User, require_user, store::MemoryStore,
     with_session,
@@ -11,22 +11,17 @@ use locals::{
 use tokio::sync::Barrier;
 
 use crate::{
-    app, send,
-    support::{self, Account, DAY, Fixture, Gate, as_set, cookie, just_before},
+    app,
+    routes::{confirm, logout, me},
+    send,
+    support::{self, Account, DAY, Fixture, Gate, TICK, as_set, cookie, just_before},
 };
 
-const EVERY: Duration = Duration::from_mins(10);
+const ROTATION_PERIOD: Duration = Duration::from_mins(10);
 const OVERLAP: Duration = Duration::from_mins(1);
-const MOMENT: Duration = Duration::from_millis(1);
 
 fn rotating(builder: AuthBuilder<Account>) -> AuthBuilder<Account> {
-    builder.rotate_every(EVERY)
-}
-
-#[get("/me")]
-#[require_user]
-async fn me(user: User<Account>) -> String {
-    user.name.clone()
+    builder.rotate_every(ROTATION_PERIOD)
 }
 
 #[post("/login")]
@@ -36,22 +31,8 @@ async fn login(locals: Locals) -> Result<&'static str, Error> {
     Ok("")
 }
 
-#[post("/logout")]
-#[with_session]
-async fn logout(locals: Locals) -> Result<&'static str, Error> {
-    locals.log_out().await?;
-    Ok("")
-}
-
-#[post("/confirm")]
-#[require_user]
-async fn confirm(locals: Locals) -> Result<&'static str, Error> {
-    locals.reauthenticate().await?;
-    Ok("")
-}
-
 #[actix_web::test]
-async fn no_token_is_exchanged_unless_the_app_wants_it() {
+async fn no_token_is_rotated_by_default() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
     fixture.clock.advance(just_before(DAY));
@@ -62,22 +43,22 @@ async fn no_token_is_exchanged_unless_the_app_wants_it() {
 }
 
 #[actix_web::test]
-async fn the_first_request_after_the_time_is_given_a_new_token_and_the_old_one_overlaps() {
+async fn the_first_request_after_the_rotation_period_gets_a_new_token_and_the_old_one_overlaps() {
     let fixture = Fixture::configured(rotating).await;
     let session = fixture.session(1).await;
     let app = app!(fixture, me);
     let with_old = || support::get("/me").insert_header(cookie(&session));
-    fixture.clock.advance(just_before(EVERY));
+    fixture.clock.advance(just_before(ROTATION_PERIOD));
     assert!(send!(app, with_old()).sets_no_cookie());
 
-    fixture.clock.advance(MOMENT);
+    fixture.clock.advance(TICK);
     fixture.store.forget();
-    let exchanged = send!(app, with_old());
-    assert_ne!(exchanged.session_cookie(), session.token().expose_secret());
-    assert_eq!(exchanged.max_age(), 15 * 24 * 60 * 60 - 10 * 60);
-    assert_eq!(exchanged.header("Cache-Control"), Some("no-store"));
+    let rotated = send!(app, with_old());
+    assert_ne!(rotated.session_cookie(), session.token().expose_secret());
+    assert_eq!(rotated.max_age(), 15 * 24 * 60 * 60 - 10 * 60);
+    assert_eq!(rotated.header("Cache-Control"), Some("no-store"));
     assert_eq!((fixture.store.reads(), fixture.store.writes()), (1, 1));
-    let new = as_set(&exchanged);
+    let new = as_set(&rotated);
     let with_new = || support::get("/me").insert_header(new.clone());
     assert!(send!(app, with_new()).sets_no_cookie());
 
@@ -85,9 +66,9 @@ async fn the_first_request_after_the_time_is_given_a_new_token_and_the_old_one_o
         fixture.clock.advance(wait);
         let reply = send!(app, with_old());
         assert_eq!(reply.status, StatusCode::OK);
-        assert_eq!(reply.session_cookie(), exchanged.session_cookie());
+        assert_eq!(reply.session_cookie(), rotated.session_cookie());
     }
-    fixture.clock.advance(MOMENT);
+    fixture.clock.advance(TICK);
     let reply = send!(app, with_new());
     assert_eq!((reply.status, reply.sets_no_cookie()), (StatusCode::OK, true));
     let list = fixture.auth.user_sessions(1).await.unwrap();
@@ -96,7 +77,7 @@ async fn the_first_request_after_the_time_is_given_a_new_token_and_the_old_one_o
 
     fixture.clock.advance(Duration::from_mins(9));
     let again = send!(app, with_new());
-    assert_ne!(again.session_cookie(), exchanged.session_cookie());
+    assert_ne!(again.session_cookie(), rotated.session_cookie());
     fixture.clock.advance(OVERLAP);
     assert_eq!(send!(app, with_new()).status, StatusCode::UNAUTHORIZED);
 }
@@ -110,10 +91,10 @@ async fn together(_user: User<Account>, all: web::Data<Barrier>) -> &'static str
 }
 
 #[actix_web::test]
-async fn fifty_requests_with_the_old_token_all_succeed_and_are_given_one_new_one() {
+async fn fifty_requests_with_the_old_token_all_succeed_and_get_one_new_token() {
     let fixture = Fixture::configured(rotating).await;
     let session = fixture.session(1).await;
-    fixture.clock.advance(EVERY);
+    fixture.clock.advance(ROTATION_PERIOD);
     let all = web::Data::new(Barrier::new(50));
     let app = app!(fixture; all, together);
     let requests = (0..50)
@@ -139,30 +120,30 @@ async fn paused(_user: User<Account>, gate: web::Data<Gate>) -> &'static str {
 }
 
 #[actix_web::test]
-async fn an_exchange_never_brings_back_a_session_that_was_ended_meanwhile() {
+async fn a_rotation_never_restores_a_session_that_was_ended_meanwhile() {
     let fixture = Fixture::configured(rotating).await;
     let gate = web::Data::new(Gate::default());
     let app = app!(fixture; gate, paused, me, logout);
-    for (id, age, is_exchanged) in [(1, EVERY, false), (2, 2 * DAY, false), (3, EVERY, true)] {
+    for (id, age, is_rotated) in
+        [(1, ROTATION_PERIOD, false), (2, 2 * DAY, false), (3, ROTATION_PERIOD, true)]
+    {
         let session = fixture.session(id).await;
         fixture.clock.advance(age);
-        if is_exchanged {
+        if is_rotated {
             send!(app, support::get("/me").insert_header(cookie(&session)));
         }
         let slow = async { send!(app, support::get("/paused").insert_header(cookie(&session))) };
         let ending = async {
-            gate.reached().await;
             send!(app, support::post("/logout").insert_header(cookie(&session)));
-            gate.open();
         };
-        let (reply, ()) = join(slow, ending).await;
+        let (reply, ()) = gate.while_paused(slow, ending).await;
         assert_eq!((reply.status, reply.sets_no_cookie()), (StatusCode::OK, true), "{id}");
         assert_eq!(fixture.rows().await, 0);
     }
 }
 
 #[actix_web::test]
-async fn one_request_renews_and_exchanges() {
+async fn one_request_renews_the_session_and_rotates_the_token() {
     let fixture = Fixture::configured(rotating).await;
     let session = fixture.session(1).await;
     fixture.clock.advance(2 * DAY);
@@ -179,43 +160,43 @@ async fn one_request_renews_and_exchanges() {
 }
 
 #[actix_web::test]
-async fn a_cookie_that_ends_with_the_browser_goes_on_to() {
+async fn a_cookie_that_is_not_persistent_stays_so_after_a_rotation() {
     let fixture = Fixture::configured(rotating).await;
     fixture.account(1).await;
     let app = app!(fixture, login, me);
     let logged_in = send!(app, support::post("/login"));
-    fixture.clock.advance(EVERY);
+    fixture.clock.advance(ROTATION_PERIOD);
     let reply = send!(app, support::get("/me").insert_header(as_set(&logged_in)));
     assert_ne!(reply.session_cookie(), logged_in.session_cookie());
     assert!(!reply.set_cookies()[0].contains("Max-Age"));
 }
 
 #[actix_web::test]
-async fn the_old_token_logs_out_as_well_and_in() {
+async fn the_old_token_can_log_out_and_log_in_during_the_overlap() {
     let fixture = Fixture::configured(rotating).await;
     let app = app!(fixture, me, login, logout);
     for (id, path) in [(1, "/logout"), (2, "/login")] {
         let session = fixture.session(id).await;
-        fixture.clock.advance(EVERY);
-        let exchanged = send!(app, support::get("/me").insert_header(cookie(&session)));
+        fixture.clock.advance(ROTATION_PERIOD);
+        let rotated = send!(app, support::get("/me").insert_header(cookie(&session)));
         let reply = send!(app, support::post(path).insert_header(cookie(&session)));
         assert_eq!(reply.set_cookies().len(), 1);
-        assert_ne!(reply.session_cookie(), exchanged.session_cookie());
-        let dead = send!(app, support::get("/me").insert_header(as_set(&exchanged)));
+        assert_ne!(reply.session_cookie(), rotated.session_cookie());
+        let dead = send!(app, support::get("/me").insert_header(as_set(&rotated)));
         assert_eq!(dead.status, StatusCode::UNAUTHORIZED, "{path}");
         assert!(fixture.row(&session).await.is_none());
     }
 }
 
 #[actix_web::test]
-async fn a_proof_ends_the_overlap() {
+async fn reauthenticating_ends_the_overlap() {
     let fixture = Fixture::configured(rotating).await;
     let session = fixture.session(1).await;
-    fixture.clock.advance(EVERY);
+    fixture.clock.advance(ROTATION_PERIOD);
     let app = app!(fixture, me, confirm);
-    let exchanged = send!(app, support::get("/me").insert_header(cookie(&session)));
+    let rotated = send!(app, support::get("/me").insert_header(cookie(&session)));
     let proved = send!(app, support::post("/confirm").insert_header(cookie(&session)));
-    for dead in [cookie(&session), as_set(&exchanged)] {
+    for dead in [cookie(&session), as_set(&rotated)] {
         let reply = send!(app, support::get("/me").insert_header(dead));
         assert_eq!(reply.status, StatusCode::UNAUTHORIZED);
     }
@@ -224,10 +205,10 @@ async fn a_proof_ends_the_overlap() {
 }
 
 #[actix_web::test]
-async fn a_fault_puts_the_exchange_off() {
+async fn a_fault_postpones_the_rotation() {
     let fixture = Fixture::configured(rotating).await;
     let session = fixture.session(1).await;
-    fixture.clock.advance(EVERY);
+    fixture.clock.advance(ROTATION_PERIOD);
     let app = app!(fixture, me);
     fixture.store.fail_writes(true);
     let reply = send!(app, support::get("/me").insert_header(cookie(&session)));
@@ -238,17 +219,17 @@ async fn a_fault_puts_the_exchange_off() {
 }
 
 #[actix_web::test]
-async fn the_server_exchanges_nothing_by_itself_and_knows_both_tokens_while_they_overlap() {
+async fn the_server_api_rotates_no_token_and_accepts_both_during_the_overlap() {
     let fixture = Fixture::configured(rotating).await;
     let session = fixture.session(1).await;
     let app = app!(fixture, me);
-    fixture.clock.advance(EVERY);
+    fixture.clock.advance(ROTATION_PERIOD);
     let token = session.token().expose_secret();
     let found = fixture.auth.validate_session(token).await.unwrap().unwrap();
     assert_eq!((found.token().expose_secret(), fixture.store.writes()), (token, 0));
-    let exchanged = send!(app, support::get("/me").insert_header(cookie(&session)));
+    let rotated = send!(app, support::get("/me").insert_header(cookie(&session)));
     let found = fixture.auth.validate_session(token).await.unwrap().unwrap();
-    assert_eq!(found.token().expose_secret(), exchanged.session_cookie());
+    assert_eq!(found.token().expose_secret(), rotated.session_cookie());
     fixture.clock.advance(OVERLAP);
     assert!(fixture.auth.validate_session(token).await.unwrap().is_none());
 }
@@ -292,15 +273,15 @@ const PRESENTED: [&str; 7] =
     ["cookie", "bearer", "guard", "WebSocket", "logout", "server", "server with user"];
 
 #[actix_web::test]
-async fn a_token_that_comes_back_after_the_overlap_ends_its_session_however_it_comes() {
+async fn a_token_presented_after_the_overlap_ends_its_session_however_it_is_sent() {
     for how in PRESENTED {
         let fixture = Fixture::configured(|builder| rotating(builder).bearer(true)).await;
         let session = fixture.session(1).await;
         let other = fixture.session(2).await;
         let app = app!(fixture, me);
-        fixture.clock.advance(EVERY);
-        let exchanged = send!(app, support::get("/me").insert_header(cookie(&session)));
-        let new = exchanged.session_cookie().to_owned();
+        fixture.clock.advance(ROTATION_PERIOD);
+        let rotated = send!(app, support::get("/me").insert_header(cookie(&session)));
+        let new = rotated.session_cookie().to_owned();
         let holder = fixture.auth.validate_session(&new).await.unwrap().unwrap();
         let mut waiting = std::pin::pin!(holder.ended());
         assert!(futures_util::poll!(waiting.as_mut()).is_pending());
@@ -310,7 +291,7 @@ async fn a_token_that_comes_back_after_the_overlap_ends_its_session_however_it_c
             fixture.auth.validate_session(session.token().expose_secret()).await.unwrap().is_some()
         );
         assert!(fixture.row(&session).await.is_some(), "within the overlap");
-        fixture.clock.advance(MOMENT);
+        fixture.clock.advance(TICK);
         present(&fixture, how, session.token().expose_secret()).await;
         assert!(fixture.row(&session).await.is_none(), "{how}");
         assert!(fixture.auth.validate_session(&new).await.unwrap().is_none(), "{how}");
@@ -320,45 +301,45 @@ async fn a_token_that_comes_back_after_the_overlap_ends_its_session_however_it_c
 }
 
 #[actix_web::test]
-async fn reuse_is_only_logged_where_the_app_wants_that() {
+async fn token_reuse_can_be_logged_only() {
     for how in PRESENTED {
         let log = |builder| rotating(builder).bearer(true).on_token_reuse(locals::TokenReuse::Log);
         let fixture = Fixture::configured(log).await;
         let session = fixture.session(1).await;
         let app = app!(fixture, me);
-        fixture.clock.advance(EVERY);
-        let exchanged = send!(app, support::get("/me").insert_header(cookie(&session)));
+        fixture.clock.advance(ROTATION_PERIOD);
+        let rotated = send!(app, support::get("/me").insert_header(cookie(&session)));
         fixture.clock.advance(OVERLAP);
         present(&fixture, how, session.token().expose_secret()).await;
-        let reply = send!(app, support::get("/me").insert_header(as_set(&exchanged)));
+        let reply = send!(app, support::get("/me").insert_header(as_set(&rotated)));
         assert_eq!(reply.body, "name-1", "{how}");
     }
 }
 
 #[actix_web::test]
-async fn a_token_that_was_replaced_or_never_given_ends_nothing() {
+async fn a_token_that_was_replaced_or_never_issued_ends_nothing() {
     let fixture = Fixture::configured(rotating).await;
     let app = app!(fixture, me, confirm);
-    // Replaced by a proof, before and after an exchange.
+    // Replaced by a re-authentication, before and after a rotation.
     let session = fixture.session(1).await;
     let proved = send!(app, support::post("/confirm").insert_header(cookie(&session)));
-    fixture.clock.advance(EVERY + OVERLAP);
+    fixture.clock.advance(ROTATION_PERIOD + OVERLAP);
     send!(app, support::get("/me").insert_header(cookie(&session)));
-    let exchanged = send!(app, support::get("/me").insert_header(as_set(&proved)));
-    assert_ne!(exchanged.session_cookie(), proved.session_cookie());
-    let again = send!(app, support::post("/confirm").insert_header(as_set(&exchanged)));
+    let rotated = send!(app, support::get("/me").insert_header(as_set(&proved)));
+    assert_ne!(rotated.session_cookie(), proved.session_cookie());
+    let again = send!(app, support::post("/confirm").insert_header(as_set(&rotated)));
     fixture.clock.advance(OVERLAP);
-    for dead in [cookie(&session), as_set(&proved), as_set(&exchanged)] {
+    for dead in [cookie(&session), as_set(&proved), as_set(&rotated)] {
         let reply = send!(app, support::get("/me").insert_header(dead));
         assert_eq!(reply.status, StatusCode::UNAUTHORIZED);
     }
     assert_eq!(send!(app, support::get("/me").insert_header(as_set(&again))).body, "name-1");
 
-    // From before the last exchange but one; and what somebody makes up who knows the id.
+    // From before the last rotation but one, and one that is made up with a known id.
     let session = fixture.session(2).await;
-    fixture.clock.advance(EVERY);
+    fixture.clock.advance(ROTATION_PERIOD);
     let first = send!(app, support::get("/me").insert_header(cookie(&session)));
-    fixture.clock.advance(EVERY);
+    fixture.clock.advance(ROTATION_PERIOD);
     let second = send!(app, support::get("/me").insert_header(as_set(&first)));
     fixture.clock.advance(OVERLAP);
     let made_up = format!("{}{}", &session.token().expose_secret()[..22], "A".repeat(42));
@@ -371,7 +352,7 @@ async fn a_token_that_was_replaced_or_never_given_ends_nothing() {
 }
 
 #[actix_web::test]
-async fn a_slow_request_whose_token_was_exchanged_meanwhile_ends_nothing() {
+async fn a_slow_request_whose_token_was_rotated_meanwhile_ends_nothing() {
     #[post("/slow")]
     #[require_user]
     async fn reauthenticate_late(
@@ -389,22 +370,20 @@ async fn a_slow_request_whose_token_was_exchanged_meanwhile_ends_nothing() {
     let app = app!(fixture; gate, reauthenticate_late, me);
     let slow = async { send!(app, support::post("/slow").insert_header(cookie(&session))) };
     let meanwhile = async {
-        gate.reached().await;
-        fixture.clock.advance(EVERY);
-        let exchanged = send!(app, support::get("/me").insert_header(cookie(&session)));
+        fixture.clock.advance(ROTATION_PERIOD);
+        let rotated = send!(app, support::get("/me").insert_header(cookie(&session)));
         fixture.clock.advance(OVERLAP);
-        gate.open();
-        exchanged
+        rotated
     };
-    let (reply, exchanged) = join(slow, meanwhile).await;
+    let (reply, rotated) = gate.while_paused(slow, meanwhile).await;
     assert_eq!((reply.status, reply.sets_no_cookie()), (StatusCode::OK, true));
     assert!(fixture.auth.renew_session(&session).await.unwrap().is_none());
     assert!(fixture.row(&session).await.is_some());
-    assert_eq!(send!(app, support::get("/me").insert_header(as_set(&exchanged))).body, "name-1");
+    assert_eq!(send!(app, support::get("/me").insert_header(as_set(&rotated))).body, "name-1");
 }
 
 #[actix_web::test]
-async fn a_request_that_asks_late_for_the_first_time_is_judged_as_it_came() {
+async fn a_late_first_read_counts_from_the_arrival_of_the_request() {
     #[post("/upload")]
     #[with_session]
     async fn upload(locals: Locals, gate: web::Data<Gate>) -> Result<String, Error> {
@@ -415,18 +394,16 @@ async fn a_request_that_asks_late_for_the_first_time_is_judged_as_it_came() {
     let session = fixture.session(1).await;
     let gate = web::Data::new(Gate::default());
     let app = app!(fixture; gate, upload, me);
-    fixture.clock.advance(EVERY);
+    fixture.clock.advance(ROTATION_PERIOD);
     let slow = async { send!(app, support::post("/upload").insert_header(cookie(&session))) };
     let meanwhile = async {
-        gate.reached().await;
-        let exchanged = send!(app, support::get("/me").insert_header(cookie(&session)));
+        let rotated = send!(app, support::get("/me").insert_header(cookie(&session)));
         fixture.clock.advance(3 * OVERLAP);
-        gate.open();
-        exchanged
+        rotated
     };
-    let (reply, exchanged) = join(slow, meanwhile).await;
+    let (reply, rotated) = gate.while_paused(slow, meanwhile).await;
     assert_eq!(reply.body, "true");
-    assert_eq!(send!(app, support::get("/me").insert_header(as_set(&exchanged))).body, "name-1");
+    assert_eq!(send!(app, support::get("/me").insert_header(as_set(&rotated))).body, "name-1");
 }
 
 #[actix_web::test]
@@ -434,7 +411,7 @@ async fn a_session_that_cannot_be_ended_on_reuse_is_refused_and_ended_the_next_t
     let fixture = Fixture::configured(rotating).await;
     let session = fixture.session(1).await;
     let app = app!(fixture, me);
-    fixture.clock.advance(EVERY);
+    fixture.clock.advance(ROTATION_PERIOD);
     send!(app, support::get("/me").insert_header(cookie(&session)));
     fixture.clock.advance(OVERLAP);
     for fails in [true, false] {
@@ -446,31 +423,32 @@ async fn a_session_that_cannot_be_ended_on_reuse_is_refused_and_ended_the_next_t
 }
 
 #[test]
-fn an_exchange_without_an_overlap_stops_the_start() {
+fn a_rotation_without_an_overlap_fails_at_startup() {
     let builder = || Auth::<Account>::builder(MemoryStore::new());
     for overlap in [Duration::ZERO, Duration::from_nanos(1), Duration::from_micros(999)] {
-        let error = builder().rotate_every(EVERY).rotation_overlap(overlap).build().unwrap_err();
+        let error =
+            builder().rotate_every(ROTATION_PERIOD).rotation_overlap(overlap).build().unwrap_err();
         assert!(error.to_string().contains("rotation_overlap"), "{error}");
         assert!(builder().rotation_overlap(overlap).build().is_err());
     }
-    builder().rotate_every(EVERY).rotation_overlap(MOMENT).build().unwrap();
+    builder().rotate_every(ROTATION_PERIOD).rotation_overlap(TICK).build().unwrap();
 }
 
 #[test]
-fn an_exchange_that_would_not_leave_its_overlap_stops_the_start() {
+fn a_rotation_period_shorter_than_the_overlap_fails_at_startup() {
     let builder = || Auth::<Account>::builder(MemoryStore::new());
     let (minute, second) = (Duration::from_mins(1), Duration::from_secs(1));
     for refused in [
         builder().rotate_every(minute),
         builder().rotate_every(Duration::ZERO),
-        builder().rotate_every(EVERY).rotation_overlap(EVERY),
-        builder().rotation_overlap(2 * EVERY).rotate_every(EVERY),
+        builder().rotate_every(ROTATION_PERIOD).rotation_overlap(ROTATION_PERIOD),
+        builder().rotation_overlap(2 * ROTATION_PERIOD).rotate_every(ROTATION_PERIOD),
     ] {
         let error = refused.build().unwrap_err().to_string();
         assert!(error.contains("rotate_every") && error.contains("longer"), "{error}");
     }
     for accepted in [
-        builder().rotate_every(minute + MOMENT),
+        builder().rotate_every(minute + TICK),
         builder().rotate_every(minute).rotation_overlap(second),
         builder().rotation_overlap(second).rotate_every(minute),
     ] {

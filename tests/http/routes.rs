@@ -1,14 +1,27 @@
 //! Handlers that the tests of several areas share: each is one verb.
 
 use actix_web::{HttpResponse, Responder, delete, get, post, web};
-use locals::{Error, Locals, SessionId, require_user, with_session};
+use locals::{Error, Locals, SessionId, User, require_user, with_session};
 
 use crate::support::Account;
+
+#[get("/me")]
+#[require_user]
+pub async fn me(user: User<Account>) -> String {
+    user.name.clone()
+}
 
 #[post("/login/{id}")]
 #[with_session]
 pub async fn login(id: web::Path<i64>, locals: Locals) -> Result<&'static str, Error> {
     locals.log_in(&Account::of(*id)).await?;
+    Ok("")
+}
+
+#[post("/confirm")]
+#[require_user]
+pub async fn confirm(locals: Locals) -> Result<&'static str, Error> {
+    locals.reauthenticate().await?;
     Ok("")
 }
 

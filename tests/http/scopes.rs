@@ -262,7 +262,7 @@ fn is_conflict(jar: &Jar) -> bool {
 }
 
 #[actix_web::test]
-async fn one_log_in_is_enough_and_one_log_out_leaves_nothing_whatever_the_scope_was_before() {
+async fn one_login_and_one_logout_suffice_after_a_change_of_the_cookie_scope() {
     let fixture = Fixture::new().await;
     fixture.account(1).await;
     for (before, after) in deployments() {
@@ -286,7 +286,7 @@ async fn one_log_in_is_enough_and_one_log_out_leaves_nothing_whatever_the_scope_
 }
 
 #[actix_web::test]
-async fn a_browser_that_presents_two_sessions_is_nobody_and_leaves_that_by_any_verb() {
+async fn a_browser_with_two_session_cookies_is_not_logged_in_until_any_verb_clears_them() {
     let fixture = Fixture::new().await;
     for id in [1, 2] {
         fixture.account(id).await;
@@ -322,7 +322,7 @@ async fn a_browser_that_presents_two_sessions_is_nobody_and_leaves_that_by_any_v
 }
 
 #[actix_web::test]
-async fn whatever_gives_a_new_token_takes_the_old_cookie_away_in_any_scope() {
+async fn a_new_token_removes_the_old_cookie_in_any_scope() {
     let fixture = Fixture::new().await;
     for id in [1, 2] {
         fixture.account(id).await;
@@ -356,7 +356,7 @@ async fn whatever_gives_a_new_token_takes_the_old_cookie_away_in_any_scope() {
 }
 
 #[actix_web::test]
-async fn who_logs_in_from_another_site_is_in_although_the_old_cookie_was_not_sent() {
+async fn a_login_from_another_site_works_although_the_old_cookie_was_not_sent() {
     let fixture = Fixture::new().await;
     fixture.account(1).await;
     for (before, after) in deployments() {
@@ -376,7 +376,7 @@ async fn who_logs_in_from_another_site_is_in_although_the_old_cookie_was_not_sen
 }
 
 #[actix_web::test]
-async fn two_guests_of_one_browser_are_nobody_and_leave_that_by_any_verb() {
+async fn a_browser_with_two_guest_cookies_has_no_guest_until_any_verb_clears_them() {
     let fixture = Fixture::new().await;
     let guests = async || {
         let count = sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM guest_sessions");
@@ -414,7 +414,7 @@ fn forged(session: &Session) -> String {
 }
 
 #[actix_web::test]
-async fn of_several_tokens_each_ends_its_own_session_and_a_wrong_secret_ends_none() {
+async fn each_of_several_tokens_ends_its_own_session_and_a_wrong_secret_ends_none() {
     let fixture = Fixture::new().await;
     for id in 1..=3 {
         fixture.account(id).await;
@@ -446,7 +446,7 @@ async fn of_several_tokens_each_ends_its_own_session_and_a_wrong_secret_ends_non
 }
 
 #[actix_web::test]
-async fn an_exchanged_token_ends_its_session_for_as_long_as_it_opens_it() {
+async fn a_rotated_token_can_end_its_session_during_the_overlap() {
     let every = Duration::from_mins(10);
     let overlap = Duration::from_mins(1);
     let fixture =
@@ -500,7 +500,7 @@ fn fail_writes(fixture: &Fixture, fail: bool) {
 }
 
 #[actix_web::test]
-async fn at_most_eight_tokens_of_one_request_are_looked_at() {
+async fn at_most_eight_tokens_of_one_request_are_looked_up() {
     let fixture = Fixture::new().await;
     fixture.account(1).await;
     let mut sessions = Vec::new();
@@ -516,7 +516,7 @@ async fn at_most_eight_tokens_of_one_request_are_looked_at() {
 }
 
 #[actix_web::test]
-async fn a_stranger_is_given_one_cookie_and_a_browser_as_little_as_its_name_allows() {
+async fn a_first_login_sets_one_cookie_and_the_next_removes_as_few_as_its_name_allows() {
     let fixture = Fixture::new().await;
     fixture.account(1).await;
     let named = CookieConfig::default().name("__Secure-session");
@@ -537,7 +537,7 @@ async fn a_stranger_is_given_one_cookie_and_a_browser_as_little_as_its_name_allo
 }
 
 #[actix_web::test]
-async fn what_a_response_shows_in_a_log_holds_no_token() {
+async fn the_debug_output_of_a_response_holds_no_token() {
     let fixture = Fixture::new().await;
     fixture.account(1).await;
     let app = version!(fixture.auth);

@@ -9,6 +9,7 @@ use sqlx::SqlitePool;
 
 use crate::{
     record::Log,
+    routes::logout,
     send,
     support::{self, Account, DAY, FAULT, Fixture, cookie},
 };
@@ -35,13 +36,6 @@ async fn debug(session: Session, user: User<Account>, locals: Locals) -> String 
 #[tracing::instrument(skip_all)]
 async fn with_request(_session: Session, _request: HttpRequest) -> HttpResponse {
     HttpResponse::Ok().finish()
-}
-
-#[post("/logout")]
-#[with_session]
-async fn logout(locals: Locals) -> Result<&'static str, Error> {
-    locals.log_out().await?;
-    Ok("out")
 }
 
 #[actix_web::test]
@@ -89,7 +83,7 @@ async fn no_token_appears_in_a_body_a_location_or_a_log_at_trace_level() {
 }
 
 #[actix_web::test]
-async fn a_fault_is_opaque_to_the_client_and_whole_in_the_log() {
+async fn a_fault_is_hidden_from_the_client_and_logged_in_full() {
     let log = Log::capture();
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
@@ -109,7 +103,7 @@ async fn broken(database: web::Data<SqlitePool>) -> Result<String, Error> {
 }
 
 #[actix_web::test]
-async fn a_query_of_the_app_that_fails_is_opaque_to_the_client_and_whole_in_the_log() {
+async fn a_failed_query_of_the_app_is_hidden_from_the_client_and_logged_in_full() {
     let log = Log::capture();
     let fixture = Fixture::new().await;
     let database = web::Data::new(SqlitePool::connect("sqlite::memory:").await.unwrap());

@@ -42,7 +42,7 @@ async fn validating_an_idle_session_renews_it_once() {
 }
 
 #[actix_web::test]
-async fn what_opens_nothing_is_none_and_a_malformed_token_costs_no_query() {
+async fn a_token_that_opens_nothing_is_none_and_a_malformed_one_costs_no_query() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
     for malformed in ["", "x", &session.id().to_string(), &"a".repeat(65)] {
@@ -114,10 +114,10 @@ async fn an_id_of_another_type_is_an_error_and_not_a_user_without_sessions() {
 }
 
 #[actix_web::test]
-async fn the_sweeper_deletes_what_has_ended_in_batches_and_nothing_else() {
+async fn the_sweeper_deletes_expired_rows_in_batches_and_nothing_else() {
     let fixture = Fixture::new().await;
     let account = fixture.account(1).await;
-    let living = fixture.auth.create_session(&account).await.unwrap();
+    let open = fixture.auth.create_session(&account).await.unwrap();
     let expired =
         "WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 2500)
         INSERT INTO user_sessions (id, secret_hash, user_id, created_at, authenticated_at,
@@ -128,11 +128,11 @@ async fn the_sweeper_deletes_what_has_ended_in_batches_and_nothing_else() {
     assert_eq!(fixture.auth.delete_expired_sessions().await.unwrap(), 2_500);
     assert_eq!(fixture.store.writes(), 3, "a thousand at a time");
     assert_eq!(fixture.rows().await, 1);
-    assert!(fixture.row(&living).await.is_some());
+    assert!(fixture.row(&open).await.is_some());
 }
 
 #[actix_web::test]
-async fn a_sweeper_that_would_never_rest_is_an_error() {
+async fn a_sweeper_with_an_interval_of_zero_is_an_error() {
     let fixture = Fixture::new().await;
     let error = fixture.auth.spawn_sweeper(Duration::ZERO).unwrap_err().to_string();
     assert!(error.contains("interval") && error.contains("zero"), "{error}");

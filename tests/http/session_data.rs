@@ -1,19 +1,17 @@
-//! The app's data of a session: typed, and never lost between requests that write at once.
-
-use std::time::Duration;
+//! The app's data of a session: typed, and never lost between simultaneous writes.
 
 use actix_web::{App, get, http::StatusCode, post, test::init_service, web};
-use futures_util::future::{Either, join, join_all, select};
+use futures_util::future::{Either, join_all, select};
 use locals::{Auth, AuthUser, Error, Locals, Session, require_user, store::SqlStore, with_session};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Barrier;
 
 use crate::{
-    app, send,
-    support::{self, Account, Cart, DAY, Fixture, Gate, Reply, as_set, cookie, problem},
+    app,
+    routes::{confirm, login, logout},
+    send,
+    support::{self, Account, Cart, DAY, Fixture, Gate, MINUTE, Reply, as_set, cookie, problem},
 };
-
-const MINUTE: Duration = Duration::from_mins(1);
 
 #[get("/cart")]
 #[require_user]
@@ -56,27 +54,6 @@ async fn read_your_writes(locals: Locals) -> Result<String, Error> {
     Ok(format!("{seen:?}"))
 }
 
-#[post("/login")]
-#[with_session]
-async fn login(locals: Locals) -> Result<&'static str, Error> {
-    locals.log_in(&Account::of(1)).await?;
-    Ok("")
-}
-
-#[post("/confirm")]
-#[require_user]
-async fn confirm(locals: Locals) -> Result<&'static str, Error> {
-    locals.reauthenticate().await?;
-    Ok("")
-}
-
-#[post("/logout")]
-#[with_session]
-async fn logout(locals: Locals) -> Result<&'static str, Error> {
-    locals.log_out().await?;
-    Ok("")
-}
-
 /// What the store holds of a session's data.
 async fn stored(fixture: &Fixture, session: &Session) -> Option<String> {
     fixture.row(session).await.unwrap().data
@@ -88,7 +65,7 @@ async fn store(fixture: &Fixture, json: &str) {
 }
 
 #[actix_web::test]
-async fn data_are_read_along_with_the_session_and_written_by_one_statement() {
+async fn data_are_read_with_the_session_and_written_by_one_statement() {
     let fixture = Fixture::new().await;
     let (session, other) = (fixture.session(1).await, fixture.session(2).await);
     let app = app!(fixture, show, add);
@@ -145,7 +122,7 @@ async fn assert_nothing_was_lost(fixture: &Fixture, session: &Session, replies: 
 }
 
 #[actix_web::test]
-async fn of_four_hundred_writes_at_once_each_is_one_read_and_one_write_and_none_is_lost() {
+async fn four_hundred_simultaneous_writes_cost_one_read_and_one_write_each_and_none_is_lost() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
     let all = web::Data::new(Barrier::new(400));
@@ -156,7 +133,7 @@ async fn of_four_hundred_writes_at_once_each_is_one_read_and_one_write_and_none_
 }
 
 #[actix_web::test]
-async fn writes_of_two_processes_at_once_lose_nothing() {
+async fn simultaneous_writes_of_two_processes_lose_nothing() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
     let other = Auth::builder(fixture.store.clone()).clock(fixture.clock.clone()).build().unwrap();
@@ -174,8 +151,7 @@ async fn writes_of_two_processes_at_once_lose_nothing() {
 }
 
 #[actix_web::test]
-async fn a_write_that_is_held_up_or_cancelled_keeps_back_nobody_but_its_own_session_and_that_not_long()
- {
+async fn a_slow_or_cancelled_write_delays_only_its_own_session_and_only_briefly() {
     let fixture = Fixture::new().await;
     let (session, other) = (fixture.session(1).await, fixture.session(2).await);
     let app = app!(fixture, add, show);
@@ -215,7 +191,7 @@ async fn a_write_that_is_held_up_or_cancelled_keeps_back_nobody_but_its_own_sess
 }
 
 #[actix_web::test]
-async fn a_request_reads_what_it_has_written_also_after_it_has_logged_in() {
+async fn a_request_reads_its_own_writes_even_after_it_has_logged_in() {
     let fixture = Fixture::new().await;
     let session = fixture.session(1).await;
     let app = app!(fixture, read_your_writes, show);
@@ -251,10 +227,10 @@ async fn data_stay_with_the_session_and_its_user_and_end_with_it() {
     let reply = send!(app, support::get("/cart").insert_header(as_set(&confirmed)));
     assert_eq!(reply.body, "[7]");
     // Who logs in again, as with a second factor, keeps them; somebody else gets none of them.
-    let again = send!(app, support::post("/login").insert_header(as_set(&confirmed)));
+    let again = send!(app, support::post("/login/1").insert_header(as_set(&confirmed)));
     let reply = send!(app, support::get("/cart").insert_header(as_set(&again)));
     assert_eq!(reply.body, "[7]");
-    let other = send!(app, support::post("/login").insert_header(cookie(&stranger)));
+    let other = send!(app, support::post("/login/1").insert_header(cookie(&stranger)));
     let reply = send!(app, support::get("/cart").insert_header(as_set(&other)));
     assert_eq!(reply.body, "[]");
 }
@@ -286,16 +262,14 @@ async fn a_write_never_brings_back_a_session_that_was_ended_meanwhile() {
             fixture.clock.advance(age);
             let write = async { send!(app, support::post(path).insert_header(cookie(&session))) };
             let ending = async {
-                gate.reached().await;
                 if by_log_out {
                     send!(app, support::post("/logout").insert_header(cookie(&session)));
                 } else {
                     let user = session.user_id().clone();
                     fixture.auth.invalidate_user_sessions(user).await.unwrap();
                 }
-                gate.open();
             };
-            let (reply, ()) = join(write, ending).await;
+            let (reply, ()) = gate.while_paused(write, ending).await;
             let expected =
                 if path == "/paused-add" { StatusCode::UNAUTHORIZED } else { StatusCode::OK };
             assert_eq!(reply.status, expected, "{path}");
@@ -487,7 +461,7 @@ async fn two_versions_of_an_app_write_one_session_and_neither_resets_what_the_ot
 }
 
 #[actix_web::test]
-async fn data_that_would_not_read_back_are_an_error_and_change_nothing() {
+async fn data_that_cannot_be_read_back_are_an_error_and_change_nothing() {
     #[derive(Debug, Default, Serialize, Deserialize)]
     struct Prices {
         price: f64,

@@ -1,4 +1,4 @@
-//! An app with an account, a clock that is moved by hand, and a store that counts and fails.
+//! An app with an account, a clock that the test sets, and a store that counts calls and can fail.
 
 use std::{
     sync::{
@@ -17,6 +17,7 @@ use actix_web::{
     },
     test::TestRequest,
 };
+use futures_util::future::join;
 use locals::{
     Auth, AuthBuilder, AuthUser, Clock, DataChange, GuestRecord, ManualClock, Renewal, Session,
     SessionId, SessionRecord, SessionTimes, StoreError, Timestamp, TokenChange, UserId,
@@ -30,6 +31,10 @@ use tokio::sync::Notify;
 use crate::record;
 
 pub const DAY: Duration = Duration::from_hours(24);
+pub const HOUR: Duration = Duration::from_hours(1);
+pub const MINUTE: Duration = Duration::from_mins(1);
+/// The smallest step of the clock.
+pub const TICK: Duration = Duration::from_millis(1);
 
 /// The last millisecond of a time.
 pub fn just_before(time: Duration) -> Duration {
@@ -88,7 +93,7 @@ impl Fixture {
             (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL)";
         sqlx::query(accounts).execute(store.pool()).await.unwrap();
         store.migrate().await.unwrap();
-        // As the library opens it, but patient: on a busy machine a test is slow, and no fault.
+        // As the library opens it, with a longer timeout: a busy machine makes a test slow and is no fault.
         let pool = store.pool();
         let patient = pool.options().clone().acquire_timeout(Duration::from_mins(1));
         let database = (*pool.connect_options()).clone();
@@ -171,6 +176,21 @@ impl Gate {
     /// In the test: lets it go on.
     pub fn open(&self) {
         self.open.notify_one();
+    }
+
+    /// In the test: sends a request, and runs `meanwhile` while its handler is stopped here.
+    pub async fn while_paused<R, M>(
+        &self,
+        request: impl Future<Output = R>,
+        meanwhile: impl Future<Output = M>,
+    ) -> (R, M) {
+        let meanwhile = async {
+            self.reached().await;
+            let output = meanwhile.await;
+            self.open();
+            output
+        };
+        join(request, meanwhile).await
     }
 }
 

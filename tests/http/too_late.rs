@@ -97,7 +97,7 @@ async fn a_verb_that_needs_a_cookie_is_refused_before_the_store_is_touched() {
 }
 
 #[actix_web::test]
-async fn what_needs_no_cookie_goes_on_and_what_cannot_fail_changes_no_cookie() {
+async fn verbs_that_need_no_cookie_still_work_and_infallible_ones_change_no_cookie() {
     for verb in ["update_session", "set_session", "clear_session"] {
         let fixture = Fixture::new().await;
         let session = fixture.session(1).await;

@@ -1,18 +1,15 @@
 //! Sessions inside the app's own transaction: all of it, or nothing.
 
-use std::time::Duration;
-
 use actix_web::{HttpResponse, get, http::StatusCode, post, rt, web};
-use futures_util::future::join;
-use locals::{Auth, Locals, Session, User, require_user};
+use locals::{Auth, Locals, Session, require_user};
 use sqlx::SqlitePool;
 
 use crate::{
-    app, send,
-    support::{self, Account, Fixture, Gate, as_set, cookie, problem},
+    app,
+    routes::me,
+    send,
+    support::{self, Account, Fixture, Gate, MINUTE, as_set, cookie, problem},
 };
-
-const MINUTE: Duration = Duration::from_mins(1);
 
 /// What a handler that changes a password needs.
 struct Database {
@@ -48,12 +45,6 @@ async fn change_password(
     HttpResponse::NoContent().finish()
 }
 
-#[get("/me")]
-#[require_user]
-async fn me(user: User<Account>) -> String {
-    user.name.clone()
-}
-
 #[get("/settings")]
 #[require_user(recent = "10m")]
 async fn settings() -> &'static str {
@@ -74,7 +65,7 @@ async fn with_two_sessions() -> (Fixture, web::Data<Database>, Session, Session)
 }
 
 #[actix_web::test]
-async fn a_change_of_password_that_is_committed_is_all_of_it() {
+async fn a_committed_change_of_password_takes_full_effect() {
     let (fixture, database, here, there) = with_two_sessions().await;
     let app = app!(fixture; database, change_password, me, settings);
     database.gate.open();
@@ -93,37 +84,35 @@ async fn a_change_of_password_that_is_committed_is_all_of_it() {
 }
 
 #[actix_web::test]
-async fn a_change_of_password_that_is_rolled_back_is_nothing() {
+async fn a_change_of_password_that_is_rolled_back_has_no_effect() {
     let (fixture, database, here, there) = with_two_sessions().await;
     let app = app!(fixture; database, change_password, me, settings);
     database.gate.open();
     let reply = send!(app, support::post("/password/false").insert_header(cookie(&here)));
     assert_eq!((reply.status, reply.sets_no_cookie()), (StatusCode::BAD_REQUEST, true));
-    for living in [&here, &there] {
-        let read = send!(app, support::get("/me").insert_header(cookie(living)));
+    for session in [&here, &there] {
+        let read = send!(app, support::get("/me").insert_header(cookie(session)));
         assert_eq!(read.body, "name-1");
-        let refused = send!(app, support::get("/settings").insert_header(cookie(living)));
+        let refused = send!(app, support::get("/settings").insert_header(cookie(session)));
         assert_eq!(refused.body, problem(401, "reauthenticate", "Logged in too long ago"));
     }
 }
 
 #[actix_web::test]
-async fn a_session_that_was_ended_or_changed_meanwhile_is_given_no_token() {
+async fn a_session_that_was_ended_or_changed_meanwhile_gets_no_token() {
     for is_ended in [true, false] {
         let (fixture, database, here, there) = with_two_sessions().await;
         let app = app!(fixture; database, change_password, me);
         let change =
             async { send!(app, support::post("/password/true").insert_header(cookie(&here))) };
         let meanwhile = async {
-            database.gate.reached().await;
             if is_ended {
                 fixture.auth.invalidate_session(here.id()).await.unwrap();
             } else {
                 fixture.auth.reauthenticate(&here).await.unwrap().unwrap();
             }
-            database.gate.open();
         };
-        let (reply, ()) = join(change, meanwhile).await;
+        let (reply, ()) = database.gate.while_paused(change, meanwhile).await;
         assert_eq!((reply.status, reply.sets_no_cookie()), (StatusCode::CONFLICT, true));
         let read = send!(app, support::get("/me").insert_header(cookie(&there)));
         assert_eq!(read.body, "name-1", "it was rolled back");
@@ -155,7 +144,7 @@ async fn a_session_set_before_a_rollback_leaves_the_browser_its_cookie() {
 }
 
 #[actix_web::test]
-async fn who_waits_for_an_end_within_a_transaction_learns_of_it_within_a_minute() {
+async fn an_end_within_a_transaction_is_reported_within_a_minute() {
     let (fixture, _, here, there) = with_two_sessions().await;
     let wait = rt::spawn(there.ended());
     let mut transaction = fixture.pool().begin_with("BEGIN IMMEDIATE").await.unwrap();

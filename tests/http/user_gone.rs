@@ -43,7 +43,7 @@ async fn make(
 const VERBS: [&str; 5] = ["log_in", "create_session", "manager", "within", "impersonate"];
 
 #[actix_web::test]
-async fn no_verb_makes_a_session_for_a_user_who_was_deleted_meanwhile() {
+async fn no_verb_creates_a_session_for_a_user_who_was_deleted_meanwhile() {
     for foreign_keys in [true, false] {
         for verb in VERBS {
             let fixture = Fixture::new().await;

@@ -72,7 +72,7 @@ async fn a_token_that_the_server_did_not_issue_is_never_adopted() {
 }
 
 #[actix_web::test]
-async fn logging_in_with_the_id_of_anothers_session_and_no_secret_ends_nothing_of_theirs() {
+async fn logging_in_with_the_id_of_another_session_and_no_secret_ends_nothing() {
     let fixture = Fixture::new().await;
     let victim = fixture.session(1).await;
     fixture.account(2).await;
@@ -123,7 +123,7 @@ async fn logging_out_an_idle_session_renews_nothing() {
 }
 
 #[actix_web::test]
-async fn strangers_who_come_and_log_out_leave_no_row_and_get_no_cookie() {
+async fn requests_and_logouts_without_a_session_leave_no_row_and_set_no_cookie() {
     let fixture = Fixture::new().await;
     let app = app!(fixture, logout, logout_everywhere, sessions);
     for _ in 0..100 {
@@ -139,7 +139,7 @@ async fn strangers_who_come_and_log_out_leave_no_row_and_get_no_cookie() {
 }
 
 #[actix_web::test]
-async fn all_sessions_or_all_others_of_one_user_end_and_nobody_elses() {
+async fn logging_out_everywhere_or_elsewhere_ends_no_session_of_another_user() {
     let fixture = Fixture::new().await;
     let (ada, bob) = (fixture.account(1).await, fixture.session(2).await);
     let mut own = Vec::new();
@@ -167,7 +167,7 @@ async fn all_sessions_or_all_others_of_one_user_end_and_nobody_elses() {
 }
 
 #[actix_web::test]
-async fn the_list_shows_ones_own_sessions_newest_first_without_token_or_hash() {
+async fn the_list_shows_the_users_own_sessions_newest_first_without_token_or_hash() {
     let fixture = Fixture::new().await;
     let ada = fixture.account(1).await;
     fixture.session(2).await;
@@ -196,18 +196,18 @@ async fn the_list_shows_ones_own_sessions_newest_first_without_token_or_hash() {
 }
 
 #[actix_web::test]
-async fn a_dead_session_is_not_listed() {
+async fn an_expired_session_is_not_listed() {
     let fixture = Fixture::new().await;
     let ada = fixture.account(1).await;
     fixture.auth.create_session(&ada).await.unwrap();
     fixture.clock.advance(15 * DAY);
-    let living = fixture.auth.create_session(&ada).await.unwrap();
+    let open = fixture.auth.create_session(&ada).await.unwrap();
     let list = fixture.auth.user_sessions(1).await.unwrap();
-    assert_eq!(list.iter().map(|info| info.id).collect::<Vec<_>>(), [living.id()]);
+    assert_eq!(list.iter().map(|info| info.id).collect::<Vec<_>>(), [open.id()]);
 }
 
 #[actix_web::test]
-async fn one_ends_ones_own_sessions_and_no_other() {
+async fn a_user_can_end_their_own_sessions_and_no_others() {
     let fixture = Fixture::new().await;
     let ada = fixture.account(1).await;
     let bob = fixture.session(2).await;
@@ -235,7 +235,7 @@ async fn one_ends_ones_own_sessions_and_no_other() {
 }
 
 #[actix_web::test]
-async fn a_user_agent_is_cut_at_255_characters() {
+async fn a_user_agent_is_truncated_to_255_characters() {
     let fixture = Fixture::new().await;
     fixture.account(1).await;
     let app = app!(fixture, login);

@@ -1,4 +1,4 @@
-//! Every verb that makes or strengthens a session, while staff act as a user: refused, or the actor
+//! Every verb that makes or strengthens a session, during an impersonation: refused, or the actor
 //! is kept.
 
 use actix_web::{Responder, http::StatusCode, post, web};
@@ -26,7 +26,7 @@ async fn me(session: Session) -> String {
     format!("{} by {:?}", session.user_id(), session.actor().map(ToString::to_string))
 }
 
-/// An app in which the member of staff 9 acts as the user 1: the session of the former, and the
+/// An app in which the actor 9 impersonates the user 1: the session of the former, and the
 /// cookie of their browser.
 pub async fn admin_acting_as_1() -> (Fixture, Session, (&'static str, String)) {
     let fixture = Fixture::new().await;
@@ -152,7 +152,7 @@ async fn every_verb_that_would_outlive_an_impersonation_is_refused_and_changes_n
 }
 
 #[actix_web::test]
-async fn every_other_verb_keeps_the_actor_and_proves_nothing() {
+async fn every_other_verb_keeps_the_actor_and_is_no_authentication() {
     for name in KEEPS_THE_ACTOR {
         let (fixture, admin, acting) = admin_acting_as_1().await;
         let app = app!(fixture; database(&fixture), me, verb);
@@ -171,7 +171,7 @@ async fn every_other_verb_keeps_the_actor_and_proves_nothing() {
 }
 
 #[actix_web::test]
-async fn who_acts_as_nobody_is_refused_nothing() {
+async fn without_an_impersonation_no_verb_is_refused() {
     for name in REFUSED.into_iter().filter(|name| *name != "impersonate") {
         let fixture = Fixture::new().await;
         let own = fixture.session(1).await;
@@ -182,7 +182,7 @@ async fn who_acts_as_nobody_is_refused_nothing() {
 }
 
 #[actix_web::test]
-async fn who_has_just_begun_to_act_is_refused_within_the_same_request() {
+async fn an_impersonation_refuses_these_verbs_within_the_same_request() {
     #[post("/both")]
     #[require_user]
     async fn both(auth: Auth<Account>, locals: Locals) -> Result<&'static str, Error> {
@@ -198,7 +198,7 @@ async fn who_has_just_begun_to_act_is_refused_within_the_same_request() {
 }
 
 #[actix_web::test]
-async fn to_clear_the_cookie_and_log_out_everywhere_ends_the_impersonation_too() {
+async fn clearing_the_cookie_and_logging_out_everywhere_ends_the_impersonation_too() {
     #[post("/both")]
     #[require_user]
     async fn both(auth: Auth<Account>, locals: Locals) -> Result<&'static str, Error> {
@@ -217,7 +217,7 @@ async fn to_clear_the_cookie_and_log_out_everywhere_ends_the_impersonation_too()
 }
 
 #[actix_web::test]
-async fn a_handler_of_another_auth_inside_does_not_hide_that_somebody_acts() {
+async fn a_handler_of_another_auth_does_not_hide_the_actor() {
     #[post("/inner")]
     #[with_session]
     async fn inner(database: web::Data<Database>) -> Result<&'static str, Error> {
@@ -241,7 +241,7 @@ async fn a_handler_of_another_auth_inside_does_not_hide_that_somebody_acts() {
 }
 
 #[actix_web::test]
-async fn who_has_stopped_acting_or_logged_out_may_log_in_again() {
+async fn a_login_is_allowed_after_stopping_or_logging_out() {
     #[post("/stop-and-in")]
     #[require_user]
     async fn stop(locals: Locals) -> Result<&'static str, Error> {

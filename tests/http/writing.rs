@@ -137,7 +137,7 @@ async fn clearing_removes_the_cookie_and_ends_nothing() {
 
 /// A cache that kept it would answer a user with it, whose cookie would stay.
 #[actix_web::test]
-async fn clearing_for_a_stranger_is_not_an_answer_for_everybody() {
+async fn clearing_without_a_session_makes_the_response_private() {
     let fixture = Fixture::new().await;
     let app = app!(fixture, clear);
     let reply = send!(app, support::get("/clear"));
@@ -253,7 +253,7 @@ async fn own_cookie_of_the_same_name(locals: Locals) -> Result<impl Responder, E
 }
 
 #[actix_web::test]
-async fn there_is_one_cookie_of_our_name_and_no_word_to_caches_but_ours() {
+async fn a_session_cookie_and_cdn_cache_control_of_the_handler_are_dropped() {
     let fixture = Fixture::new().await;
     fixture.account(1).await;
     let app = app!(fixture, own_cookie_of_the_same_name);

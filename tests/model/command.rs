@@ -13,7 +13,7 @@ pub const USERS: i64 = 3;
 
 #[derive(Clone)]
 pub struct Script {
-    /// Whether the app exchanges tokens every so often.
+    /// Whether the app rotates tokens.
     pub rotates: bool,
     pub commands: Vec<Command>,
 }
@@ -67,7 +67,7 @@ pub enum Route {
     },
     /// For anybody, and asks for the session alone.
     Seen,
-    /// For users who proved who they are a moment ago.
+    /// For users who have just authenticated.
     Recent,
     Sessions,
     LogIn(i64, Stay),
@@ -105,7 +105,7 @@ pub enum End {
     Idle,
     Absolute,
     Recent,
-    /// When its token is old enough to be exchanged.
+    /// When its token is old enough to be rotated.
     Token,
     /// When the token before this one opens nothing any more.
     Overlap,
@@ -133,7 +133,7 @@ fn commands() -> impl Strategy<Value = Command> {
     ]
 }
 
-/// The last tokens are the most interesting ones: the others are often dead.
+/// The last tokens are the most interesting ones: the others have often ended.
 fn back() -> impl Strategy<Value = usize> {
     prop_oneof![4 => 0_usize..3, 1 => 3_usize..30]
 }

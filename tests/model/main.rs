@@ -87,28 +87,28 @@ fn same<T: PartialEq + Debug>(what: &str, seen: &T, expected: &T) -> Result<(), 
 }
 
 #[test]
-fn every_history_in_memory_is_as_the_documentation_says() {
+fn every_history_in_memory_follows_the_documented_rules() {
     agree_on::<Memory>(1);
 }
 
 #[test]
-fn every_history_with_users_in_another_place_is_as_the_documentation_says() {
+fn every_history_with_a_user_loader_follows_the_documented_rules() {
     agree_on::<Apart>(1);
 }
 
 #[test]
-fn every_history_on_sqlite_is_as_the_documentation_says() {
+fn every_history_on_sqlite_follows_the_documented_rules() {
     agree_on::<Sql<sqlx::Sqlite, tempfile::TempDir>>(2);
 }
 
 #[cfg(feature = "postgres")]
 #[test]
-fn every_history_on_postgres_is_as_the_documentation_says() {
+fn every_history_on_postgres_follows_the_documented_rules() {
     agree_on::<Sql<sqlx::Postgres, servers::TestDatabase<sqlx::Postgres>>>(12);
 }
 
 #[cfg(feature = "mysql")]
 #[test]
-fn every_history_on_mysql_is_as_the_documentation_says() {
+fn every_history_on_mysql_follows_the_documented_rules() {
     agree_on::<Sql<sqlx::MySql, servers::TestDatabase<sqlx::MySql>>>(12);
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     command::{Command, End, Presented, Route, State, Stay, Time, USERS},
-    terms::{Answer, Cookie, HOUR, Listed, MINUTE, MOST, OVERLAP, RECENT, ROTATE_EVERY},
+    terms::{Answer, Cookie, HOUR, Listed, MAX_SESSIONS, MINUTE, OVERLAP, RECENT, ROTATE_EVERY},
 };
 
 #[derive(Debug)]
@@ -26,7 +26,7 @@ struct Session {
     /// Whether it is stored, alive or not.
     is_kept: bool,
     token: usize,
-    /// The token that was exchanged for this one, and when.
+    /// The token that this one replaced by rotation, and when.
     exchanged: Option<(usize, i64)>,
     stay: Stay,
     created: i64,
@@ -186,7 +186,7 @@ impl Model {
         (fits && session.lives(self.now) && self.is_found(session.user)).then_some((id, token))
     }
 
-    /// A token that was exchanged and comes back after the overlap ends its session.
+    /// A rotated token that is presented after the overlap ends its session.
     fn end_reused(&mut self, carried: Carried) {
         let Carried::Token(token) = carried else { return };
         let id = self.tokens[token];
@@ -299,7 +299,7 @@ impl Model {
         }
     }
 
-    /// An idle session begins anew, and an old token is exchanged. Either is told by the cookie.
+    /// An idle session is renewed, and an old token is rotated. Either sets the cookie.
     fn used(&mut self, opened: Opened) -> Cookie {
         let Some((id, presented)) = opened else { return Cookie::Kept };
         let is_renewed = self.renew_if_idle(id);
@@ -322,7 +322,7 @@ impl Model {
         is_idle
     }
 
-    /// A new token at once, for a session that goes on; and it is used.
+    /// Replaces the token of a session, and uses it.
     fn replace_token(&mut self, id: usize) -> Cookie {
         self.sessions[id].token = self.issue(id);
         self.sessions[id].exchanged = None;
@@ -369,10 +369,10 @@ impl Model {
         };
         session.begin_periods(now);
         self.sessions.push(session);
-        let surplus: Vec<_> = self.living(user).into_iter().skip(MOST).collect();
+        let surplus: Vec<_> = self.open_sessions(user).into_iter().skip(MAX_SESSIONS).collect();
         self.end(|session, _| surplus.contains(&session));
         let cookie = self.cookie_of(id);
-        // Which of two logins in one millisecond is the older one is nobody's promise.
+        // Which of two logins in one millisecond is the older one is undefined.
         self.now += 1;
         cookie
     }
@@ -386,7 +386,7 @@ impl Model {
         let Some((own, _)) = opened else { return not_logged_in() };
         let wanted = token.map(|token| self.tokens[token]);
         let Some(wanted) =
-            wanted.filter(|wanted| self.living(self.sessions[own].user).contains(wanted))
+            wanted.filter(|wanted| self.open_sessions(self.sessions[own].user).contains(wanted))
         else {
             return (404, String::new(), self.used(opened));
         };
@@ -411,8 +411,8 @@ impl Model {
         ended
     }
 
-    /// The living sessions of a user, newest first.
-    fn living(&self, user: i64) -> Vec<usize> {
+    /// The open sessions of a user, newest first.
+    fn open_sessions(&self, user: i64) -> Vec<usize> {
         let all = self.sessions.iter().enumerate().rev();
         all.filter(|(_, session)| session.user == user && session.lives(self.now))
             .map(|(id, _)| id)
@@ -423,7 +423,8 @@ impl Model {
     fn list_for(&self, opened: Opened) -> String {
         let Some((own, _)) = opened else { return "[]".into() };
         let mark = |id| (id, id == own);
-        let marked: Vec<_> = self.living(self.sessions[own].user).into_iter().map(mark).collect();
+        let marked: Vec<_> =
+            self.open_sessions(self.sessions[own].user).into_iter().map(mark).collect();
         format!("{marked:?}")
     }
 
@@ -442,7 +443,7 @@ impl Model {
                 is_remembered: session.stay != Stay::UntilTheBrowserCloses,
             }
         };
-        self.living(user).into_iter().map(listed).collect()
+        self.open_sessions(user).into_iter().map(listed).collect()
     }
 
     /// How many sessions are stored, whether they live or not.

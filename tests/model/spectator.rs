@@ -8,8 +8,8 @@ use locals::{
 
 use crate::app::Account;
 
-/// Looking at a session may renew it or exchange its token, or end it where the token is one that
-/// was exchanged long ago. Here that always comes too late, as if
+/// Looking at a session may renew it or rotate its token, or end it where the token is one that
+/// was rotated long ago. Here that always comes too late, as if
 /// another request had done it, so that what is looked at stays as it was.
 pub struct Spectator<S>(pub S);
 

@@ -1,17 +1,17 @@
 //! What the app and the rules both speak of: the settings of the app, and what is seen of it.
 
 /// How many sessions a user has at most.
-pub const MOST: usize = 3;
+pub const MAX_SESSIONS: usize = 3;
 
 pub const MINUTE: i64 = 60_000;
 pub const HOUR: i64 = 60 * MINUTE;
 
-/// After how long a token is exchanged, where the app wants it.
+/// After how long a token is rotated, where the app enables it.
 pub const ROTATE_EVERY: i64 = 30 * MINUTE;
 /// For how long the one before opens the session too.
 pub const OVERLAP: i64 = MINUTE;
 
-/// For how long after a proof a login is a recent one.
+/// For how long after an authentication a login is recent.
 pub const RECENT: i64 = 10 * MINUTE;
 
 /// What is seen of a command. Tokens and sessions are numbers, in the order in which they were

@@ -20,7 +20,7 @@ use crate::{
     places::Place,
     rules::Model,
     spectator::Spectator,
-    terms::{Answer, Cookie, Listed, MOST, OVERLAP, ROTATE_EVERY},
+    terms::{Answer, Cookie, Listed, MAX_SESSIONS, OVERLAP, ROTATE_EVERY},
 };
 
 pub struct World<'a, P> {
@@ -219,7 +219,8 @@ fn build(
     clock: &ManualClock,
     rotates: bool,
 ) -> Auth<Account> {
-    let builder = Auth::builder(store).clock(clock.clone()).lifetime(lifetime()).max_sessions(MOST);
+    let builder =
+        Auth::builder(store).clock(clock.clone()).lifetime(lifetime()).max_sessions(MAX_SESSIONS);
     let [every, overlap] =
         [ROTATE_EVERY, OVERLAP].map(|millis| Duration::from_millis(millis.unsigned_abs()));
     let builder =

@@ -141,7 +141,7 @@ macro_rules! on_every_database {
             INSERT INTO accounts VALUES (1, 'Ada'); INSERT INTO staff VALUES (1, 'Grace')";
 
         #[actix_web::test]
-        async fn a_column_that_the_type_does_not_name_may_go_while_the_app_runs() {
+        async fn an_unread_column_may_be_dropped_while_the_app_runs() {
             let (_place, store) = store::<Account>(ACCOUNTS).await;
             store.migrate().await.unwrap();
             let auth = Auth::<Account>::builder(store.clone()).build().unwrap();
@@ -163,7 +163,7 @@ macro_rules! on_every_database {
         }
 
         #[actix_web::test]
-        async fn a_column_with_a_default_may_go_and_come_again() {
+        async fn a_column_with_a_default_may_be_dropped_and_added_again() {
             let (_place, store) = store::<WithPlan>(
                 "CREATE TABLE accounts (id BIGINT NOT NULL PRIMARY KEY, plan VARCHAR(9)); \
                  INSERT INTO accounts VALUES (1, 'gold')",
@@ -188,7 +188,7 @@ macro_rules! on_every_database {
         }
 
         #[actix_web::test]
-        async fn a_type_that_reads_more_than_it_says_is_given_all_columns() {
+        async fn a_type_that_reads_unlisted_columns_gets_all_columns() {
             let (_place, store) = store::<Composed>(
                 "CREATE TABLE accounts (id BIGINT NOT NULL PRIMARY KEY, name VARCHAR(9) NOT NULL, \
                  title VARCHAR(9) NOT NULL); INSERT INTO accounts VALUES (1, 'Hopper', 'Admiral')",
@@ -202,7 +202,7 @@ macro_rules! on_every_database {
         }
 
         #[actix_web::test]
-        async fn a_field_without_a_column_is_named_with_a_user_or_without() {
+        async fn a_field_without_a_column_is_reported_with_or_without_users() {
             let table = "CREATE TABLE accounts (id BIGINT NOT NULL PRIMARY KEY, title VARCHAR(9))";
             for rows in ["", "; INSERT INTO accounts VALUES (1, 'Ada')"] {
                 let (_place, store) = store::<Account>(&format!("{table}{rows}")).await;
@@ -213,7 +213,7 @@ macro_rules! on_every_database {
         }
 
         #[actix_web::test]
-        async fn a_field_of_another_type_than_its_column_is_told_at_the_start() {
+        async fn a_field_of_another_type_than_its_column_is_reported_at_startup() {
             let (_place, store) = store::<Account>(
                 "CREATE TABLE accounts (id BIGINT NOT NULL PRIMARY KEY, name BIGINT NOT NULL); \
                  INSERT INTO accounts VALUES (1, 7)",
@@ -245,7 +245,7 @@ macro_rules! on_every_database {
         }
 
         #[actix_web::test]
-        async fn two_types_of_user_live_in_one_database() {
+        async fn two_types_of_user_share_one_database() {
             let (_place, accounts) = store::<Account>(BOTH).await;
             let staff = of::<Staff>(&accounts);
             for _ in 0..2 {
@@ -271,7 +271,7 @@ macro_rules! on_every_database {
         }
 
         #[actix_web::test]
-        async fn a_table_of_sessions_of_another_type_of_user_is_left_alone() {
+        async fn the_table_of_sessions_of_another_user_type_is_left_alone() {
             let (_place, accounts) = store::<Account>(BOTH).await;
             accounts.migrate().await.unwrap();
             run(&accounts, "INSERT INTO accounts VALUES (2, 'Eve')").await;
@@ -314,7 +314,7 @@ macro_rules! on_every_database {
         }
 
         #[actix_web::test]
-        async fn what_a_later_version_adds_is_let_be_if_it_can_be_left_out() {
+        async fn optional_columns_of_a_later_version_are_accepted() {
             let (_place, store) = store::<Account>(ACCOUNTS).await;
             store.migrate().await.unwrap();
             run(&store, "ALTER TABLE user_sessions ADD COLUMN later_text VARCHAR(9)").await;
@@ -385,7 +385,7 @@ mod sqlite {
     }
 
     #[actix_web::test]
-    async fn a_change_of_the_integer_type_asks_for_nothing() {
+    async fn changing_the_integer_type_of_the_id_needs_no_other_change() {
         let (_place, store) = store::<Account>(
             "CREATE TABLE accounts (id INT NOT NULL PRIMARY KEY, name TEXT NOT NULL); \
              INSERT INTO accounts VALUES (1, 'Ada')",
@@ -405,7 +405,7 @@ mod sqlite {
     }
 
     #[actix_web::test]
-    async fn the_options_of_the_driver_keep_what_sessions_want_beside_their_own() {
+    async fn driver_options_keep_the_required_settings_and_their_own() {
         use sqlx::sqlite::SqliteConnectOptions;
 
         let directory = tempfile::TempDir::new().unwrap();
@@ -434,11 +434,7 @@ mod sqlite {
 
 #[cfg(feature = "postgres")]
 mod postgres {
-    place!(sqlx::Postgres, TestDatabase<sqlx::Postgres>, async {
-        let database = TestDatabase::new().await;
-        let store = SqlStore::postgres(&database.url()).await.unwrap();
-        (database, store)
-    });
+    place!(sqlx::Postgres, TestDatabase<sqlx::Postgres>, crate::postgres());
     on_every_database!();
 
     /// Sessions in a schema of their own.
@@ -464,7 +460,7 @@ mod postgres {
     }
 
     #[actix_web::test]
-    async fn a_name_in_another_case_is_told_to_be_another() {
+    async fn a_name_in_another_case_is_reported_as_another_name() {
         let (_place, store) =
             store::<Account>("CREATE TABLE accounts (\"Id\" BIGINT PRIMARY KEY, name TEXT)").await;
         let parts = ["no column `id`, but `Id`", "`#[auth_user(id = \"Id\")]`"];
@@ -472,7 +468,7 @@ mod postgres {
     }
 
     #[actix_web::test]
-    async fn a_type_that_is_widened_while_the_app_runs_is_read_on() {
+    async fn a_column_that_is_widened_while_the_app_runs_stays_readable() {
         let (_place, store) = store::<Account>(ACCOUNTS).await;
         store.migrate().await.unwrap();
         let auth = Auth::<Account>::builder(store.clone()).build().unwrap();
@@ -496,7 +492,7 @@ mod postgres {
     }
 
     #[actix_web::test]
-    async fn a_type_that_is_widened_breaks_no_transaction_of_the_app() {
+    async fn widening_a_column_breaks_no_transaction_of_the_app() {
         let (_place, store) = store::<Bound>(ACCOUNTS).await;
         store.migrate().await.unwrap();
         let auth = Auth::<Bound>::builder(store.clone()).build().unwrap();
@@ -516,7 +512,7 @@ mod postgres {
     }
 
     #[actix_web::test]
-    async fn the_sessions_follow_an_id_that_gets_wider() {
+    async fn the_sessions_follow_a_widened_id() {
         let (_place, store) = store::<Account>(
             "CREATE TABLE accounts (id INTEGER PRIMARY KEY, name TEXT NOT NULL); \
              INSERT INTO accounts VALUES (1, 'Ada')",
@@ -561,7 +557,7 @@ mod postgres {
     }
 
     #[actix_web::test]
-    async fn a_role_that_may_read_what_the_type_asks_for_will_do() {
+    async fn a_role_that_may_read_the_listed_columns_suffices() {
         let (place, store) = store::<Account>(ACCOUNTS).await;
         store.migrate().await.unwrap();
         let grants = "GRANT SELECT (id, name) ON accounts TO {role}; \
@@ -575,7 +571,7 @@ mod postgres {
     }
 
     #[actix_web::test]
-    async fn a_role_that_may_not_is_told_what_to_grant() {
+    async fn the_error_for_a_role_without_rights_names_the_grants() {
         let (place, store) = store::<Account>(ACCOUNTS).await;
         store.migrate().await.unwrap();
         for grants in [
@@ -596,7 +592,7 @@ mod postgres {
     }
 
     #[actix_web::test]
-    async fn the_options_of_the_driver_keep_what_sessions_want_beside_their_own() {
+    async fn driver_options_keep_the_required_settings_and_their_own() {
         let place = TestDatabase::<Db>::new().await;
         let options: sqlx::postgres::PgConnectOptions = place.url().parse().unwrap();
         let options = options.application_name("shop").options([("lock_timeout", "5s")]);
@@ -610,7 +606,7 @@ mod postgres {
     }
 
     #[actix_web::test]
-    async fn a_server_that_refuses_is_told_as_it_is() {
+    async fn an_error_of_the_server_is_reported_unchanged() {
         let error =
             SqlStore::<Db, Account>::postgres("postgres://a@127.0.0.1:1/b").await.unwrap_err();
         refused(&error);
@@ -628,11 +624,7 @@ fn refused(error: &StoreError) {
 
 #[cfg(feature = "mysql")]
 mod mysql {
-    place!(sqlx::MySql, TestDatabase<sqlx::MySql>, async {
-        let database = TestDatabase::new().await;
-        let store = SqlStore::mysql(&database.url()).await.unwrap();
-        (database, store)
-    });
+    place!(sqlx::MySql, TestDatabase<sqlx::MySql>, crate::mysql());
     on_every_database!();
 
     #[derive(Debug, Clone, PartialEq, Eq, FromRow, AuthUser)]
@@ -642,7 +634,7 @@ mod mysql {
     }
 
     #[actix_web::test]
-    async fn the_sessions_follow_an_id_that_gets_wider() {
+    async fn the_sessions_follow_a_widened_id() {
         let (_place, store) = store::<Account>(
             "CREATE TABLE accounts (id INT NOT NULL PRIMARY KEY, name VARCHAR(9) NOT NULL); \
              INSERT INTO accounts VALUES (1, 'Ada')",
@@ -670,7 +662,7 @@ mod mysql {
     }
 
     #[actix_web::test]
-    async fn sessions_and_then_their_users_are_written_without_deadlocks() {
+    async fn writing_sessions_and_then_users_causes_no_deadlock() {
         let (_place, store) = store::<Account>(ACCOUNTS).await;
         store.migrate().await.unwrap();
         let auth = Auth::<Account>::builder(store.clone()).build().unwrap();
@@ -704,7 +696,7 @@ mod mysql {
     }
 
     #[actix_web::test]
-    async fn a_server_that_refuses_is_told_as_it_is() {
+    async fn an_error_of_the_server_is_reported_unchanged() {
         let error = SqlStore::<Db, Account>::mysql("mysql://a@127.0.0.1:1/b").await.unwrap_err();
         refused(&error);
         let pool = sqlx::mysql::MySqlPoolOptions::new()

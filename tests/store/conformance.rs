@@ -126,6 +126,9 @@ macro_rules! suites {
     )+};
 }
 
+#[cfg(feature = "redis")]
+pub(crate) use suites;
+
 suites! {
     memory_i64: Memory::<i64>(PhantomData);
     memory_i32: Memory::<i32>(PhantomData);
@@ -167,17 +170,17 @@ macro_rules! newest {
 }
 
 newest! {
-    log_ins_at_once_leave_the_newest_sessions_in_memory: Memory::<i64>(PhantomData);
-    log_ins_at_once_leave_the_newest_sessions_on_sqlite: InSqlite::<i64>::in_a_file();
+    simultaneous_logins_leave_the_newest_sessions_in_memory: Memory::<i64>(PhantomData);
+    simultaneous_logins_leave_the_newest_sessions_on_sqlite: InSqlite::<i64>::in_a_file();
 }
 
 #[cfg(feature = "postgres")]
 newest! {
-    log_ins_at_once_leave_the_newest_sessions_on_postgres:
+    simultaneous_logins_leave_the_newest_sessions_on_postgres:
         OnServer::<sqlx::Postgres, i64>::new();
 }
 
 #[cfg(feature = "mysql")]
 newest! {
-    log_ins_at_once_leave_the_newest_sessions_on_mysql: OnServer::<sqlx::MySql, i64>::new();
+    simultaneous_logins_leave_the_newest_sessions_on_mysql: OnServer::<sqlx::MySql, i64>::new();
 }

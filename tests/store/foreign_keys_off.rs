@@ -52,7 +52,7 @@ async fn left(store: &SqlStore<Sqlite, Account<i64>>) -> Vec<i64> {
 }
 
 #[actix_web::test]
-async fn the_cookie_of_a_deleted_account_is_nobodys_whoever_gets_its_id() {
+async fn the_cookie_of_a_deleted_account_opens_nothing_even_if_its_id_is_reused() {
     let (_directory, store) = database::<i64>(ACCOUNTS).await;
     store.migrate().await.unwrap();
     run(&store, "INSERT INTO accounts (email) VALUES ('ada')").await;
@@ -97,7 +97,7 @@ const STATEMENTS: [(&str, &[i64]); 16] = [
 ];
 
 #[actix_web::test]
-async fn no_statement_on_the_users_hands_a_session_on_to_another_user() {
+async fn no_statement_on_the_users_gives_a_session_to_another_user() {
     for accounts in [
         ACCOUNTS,
         "CREATE TABLE accounts (id INTEGER PRIMARY KEY AUTOINCREMENT, email TEXT UNIQUE, name TEXT)",
@@ -311,7 +311,7 @@ const REBUILD: &str = "BEGIN; \
     COMMIT";
 
 #[actix_web::test]
-async fn a_table_of_users_that_was_rebuilt_keeps_the_sessions_and_is_given_its_triggers_back() {
+async fn rebuilding_the_table_of_users_keeps_the_sessions_and_migrate_restores_the_triggers() {
     let (_directory, store) = database::<i64>(ACCOUNTS).await;
     store.migrate().await.unwrap();
     run(&store, "INSERT INTO accounts (id, email) VALUES (1, 'a'), (2, 'b')").await;
@@ -392,7 +392,7 @@ struct Renamed {
 }
 
 #[actix_web::test]
-async fn a_table_of_users_that_was_renamed_is_as_it_should_be() {
+async fn a_renamed_table_of_users_passes_the_check() {
     let (_directory, store) = database::<i64>(ACCOUNTS).await;
     store.migrate().await.unwrap();
     by_hand(
@@ -418,7 +418,7 @@ async fn the_printed_sql_makes_the_triggers() {
 }
 
 #[actix_web::test]
-async fn a_table_of_somebody_elses_loses_nothing_by_our_triggers() {
+async fn migrate_adds_no_triggers_for_a_table_that_is_not_its_own() {
     let foreign = format!(
         "{ACCOUNTS}; CREATE TABLE user_sessions (user_id INTEGER, idle_expires_at INTEGER); \
          INSERT INTO accounts (id) VALUES (1); INSERT INTO user_sessions VALUES (1, 1)"

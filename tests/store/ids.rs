@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, FromRow};
 use uuid::Uuid;
 
 /// Takes sessions of two users from their creation to their end.
-pub async fn live_and_die<T>(store: impl SessionUserStore<T>, [ada, bob]: [T; 2])
+pub async fn create_use_and_end_sessions<T>(store: impl SessionUserStore<T>, [ada, bob]: [T; 2])
 where
     T: AuthUser + Clone + Debug + PartialEq,
     T::Id: Into<UserId> + Clone,
@@ -138,7 +138,7 @@ fn accounts(declared: &str, ids: &[&str]) -> String {
 }
 
 /// The smallest number that no session can have for its user.
-const BEYOND: u64 = 1 << 63;
+const FIRST_TOO_LARGE: u64 = 1 << 63;
 
 #[track_caller]
 fn is_refused<V: Debug>(answer: Result<V, Error>, id: u64) {
@@ -158,29 +158,29 @@ async fn ids_need_no_database() {
     let users = users::<OfWrapped>([7, -8].map(Wrapped::from));
     let memory = MemoryStore::new();
     users.iter().cloned().for_each(|user| memory.insert_user(user));
-    live_and_die(memory, users.clone()).await;
+    create_use_and_end_sessions(memory, users.clone()).await;
 
     let sessions = MemoryStore::<OfText>::new();
     for id in ["accounts/i:7", "accounts/i:-8"] {
         sessions.insert_user(OfText::of(id.to_owned()));
     }
     let load = |id: Wrapped| async move { Ok::<_, Error>(Some(OfWrapped::of(id))) };
-    live_and_die(WithLoader::new(sessions, load), users).await;
+    create_use_and_end_sessions(WithLoader::new(sessions, load), users).await;
 }
 
 #[actix_web::test]
-async fn a_number_beyond_all_sessions_is_refused_and_all_others_work() {
+async fn an_id_that_is_too_large_is_refused_and_all_others_work() {
     let store = MemoryStore::new();
-    for id in [7, BEYOND - 1, BEYOND, u64::MAX] {
+    for id in [7, FIRST_TOO_LARGE - 1, FIRST_TOO_LARGE, u64::MAX] {
         store.insert_user(OfU64::of(id));
     }
     let auth = Auth::<OfU64>::builder(store.clone()).build().unwrap();
-    for id in [BEYOND, u64::MAX] {
+    for id in [FIRST_TOO_LARGE, u64::MAX] {
         is_refused(auth.create_session(&OfU64::of(id)).await, id);
         is_refused(auth.user_sessions(id).await, id);
         is_refused(auth.invalidate_user_sessions(id).await, id);
     }
-    live_and_die(store, users([7, BEYOND - 1])).await;
+    create_use_and_end_sessions(store, users([7, FIRST_TOO_LARGE - 1])).await;
 }
 
 /// The same helpers for each kind of database but for how one is opened.
@@ -200,29 +200,29 @@ macro_rules! helpers {
             (place, store)
         }
 
-        async fn live<T: User>(declared: &str, ids: [(&str, T::Id); 2])
+        async fn works<T: User>(declared: &str, ids: [(&str, T::Id); 2])
         where
             SqlStore<sqlx::$database, T>: SessionUserStore<T>,
         {
             let (_place, store) = store::<T>(declared, &ids.each_ref().map(|(sql, _)| *sql)).await;
-            live_and_die(store, users(ids.map(|(_, id)| id))).await;
+            create_use_and_end_sessions(store, users(ids.map(|(_, id)| id))).await;
         }
 
-        async fn live_as_texts(declared: &str) {
+        async fn works_with_texts(declared: &str) {
             let [ada, bob] = texts();
-            live::<OfText>(declared, [("'ada'", ada), ("'Bob'", bob)]).await;
+            works::<OfText>(declared, [("'ada'", ada), ("'Bob'", bob)]).await;
             let [ada, bob] = handles();
-            live::<OfHandle>(declared, [("'ada'", ada), ("'Bob'", bob)]).await;
+            works::<OfHandle>(declared, [("'ada'", ada), ("'Bob'", bob)]).await;
         }
 
-        async fn live_as_uuids(declared: &str, [ada, bob]: [&str; 2]) {
-            live::<OfUuid>(declared, [(ada, ADA), (bob, BOB)]).await;
-            live::<OfSerial>(declared, [(ada, Serial(ADA)), (bob, Serial(BOB))]).await;
+        async fn works_with_uuids(declared: &str, [ada, bob]: [&str; 2]) {
+            works::<OfUuid>(declared, [(ada, ADA), (bob, BOB)]).await;
+            works::<OfSerial>(declared, [(ada, Serial(ADA)), (bob, Serial(BOB))]).await;
         }
 
-        async fn live_as_newtypes_of_integers(declared: &str) {
-            live::<OfAccountId>(declared, [("7", AccountId(7)), ("8", AccountId(8))]).await;
-            live::<OfWrapped>(declared, [("7", 7.into()), ("8", 8.into())]).await;
+        async fn works_with_newtypes_of_integers(declared: &str) {
+            works::<OfAccountId>(declared, [("7", AccountId(7)), ("8", AccountId(8))]).await;
+            works::<OfWrapped>(declared, [("7", 7.into()), ("8", 8.into())]).await;
         }
     };
 }
@@ -236,23 +236,23 @@ mod sqlite {
     helpers!(Sqlite, (), async { ((), SqlStore::sqlite("sqlite::memory:").await.unwrap()) });
 
     #[actix_web::test]
-    async fn every_type_of_id_lives_and_dies() {
-        live::<OfI64>("INTEGER", [("7", 7), ("-9223372036854775808", i64::MIN)]).await;
-        live::<OfI32>("INTEGER", [("7", 7), ("-2147483648", i32::MIN)]).await;
-        live::<OfI16>("SMALLINT", [("7", 7), ("-32768", i16::MIN)]).await;
-        live::<OfU64>("INTEGER", [("7", 7), ("9223372036854775807", BEYOND - 1)]).await;
-        live::<OfU32>("INTEGER", [("7", 7), ("4294967295", u32::MAX)]).await;
-        live_as_newtypes_of_integers("INTEGER").await;
-        live_as_texts("TEXT").await;
-        live_as_uuids("BLOB", BYTES).await;
+    async fn sessions_work_with_every_type_of_id() {
+        works::<OfI64>("INTEGER", [("7", 7), ("-9223372036854775808", i64::MIN)]).await;
+        works::<OfI32>("INTEGER", [("7", 7), ("-2147483648", i32::MIN)]).await;
+        works::<OfI16>("SMALLINT", [("7", 7), ("-32768", i16::MIN)]).await;
+        works::<OfU64>("INTEGER", [("7", 7), ("9223372036854775807", FIRST_TOO_LARGE - 1)]).await;
+        works::<OfU32>("INTEGER", [("7", 7), ("4294967295", u32::MAX)]).await;
+        works_with_newtypes_of_integers("INTEGER").await;
+        works_with_texts("TEXT").await;
+        works_with_uuids("BLOB", BYTES).await;
     }
 
     /// SQLite has no such number, so no user who has it.
     #[actix_web::test]
-    async fn a_number_beyond_all_sessions_is_refused() {
+    async fn an_id_that_is_too_large_is_refused() {
         let (_place, store) = store::<OfU64>("INTEGER", &["7", "-1"]).await;
         let auth = Auth::builder(store).build().unwrap();
-        for id in [BEYOND, u64::MAX] {
+        for id in [FIRST_TOO_LARGE, u64::MAX] {
             is_refused(auth.create_session(&OfU64::of(id)).await, id);
         }
         auth.create_session(&OfU64::of(7)).await.unwrap();
@@ -264,23 +264,20 @@ mod postgres {
     use super::*;
     use crate::servers::TestDatabase;
 
-    helpers!(Postgres, TestDatabase<sqlx::Postgres>, async {
-        let database = TestDatabase::new().await;
-        let store = SqlStore::postgres(&database.url()).await.unwrap();
-        (database, store)
-    });
+    helpers!(Postgres, TestDatabase<sqlx::Postgres>, crate::postgres());
 
     #[actix_web::test]
-    async fn every_type_of_id_lives_and_dies() {
-        live::<OfI64>("BIGINT", [("7", 7), ("-9223372036854775808", i64::MIN)]).await;
-        live::<OfI32>("INTEGER", [("7", 7), ("-2147483648", i32::MIN)]).await;
-        live::<OfI16>("SMALLINT", [("7", 7), ("-32768", i16::MIN)]).await;
-        live::<OfU64AsI64>("BIGINT", [("7", 7), ("9223372036854775807", BEYOND - 1)]).await;
-        live::<OfU32AsI64>("BIGINT", [("7", 7), ("4294967295", u32::MAX)]).await;
-        live_as_newtypes_of_integers("BIGINT").await;
-        live_as_texts("TEXT").await;
+    async fn sessions_work_with_every_type_of_id() {
+        works::<OfI64>("BIGINT", [("7", 7), ("-9223372036854775808", i64::MIN)]).await;
+        works::<OfI32>("INTEGER", [("7", 7), ("-2147483648", i32::MIN)]).await;
+        works::<OfI16>("SMALLINT", [("7", 7), ("-32768", i16::MIN)]).await;
+        works::<OfU64AsI64>("BIGINT", [("7", 7), ("9223372036854775807", FIRST_TOO_LARGE - 1)])
+            .await;
+        works::<OfU32AsI64>("BIGINT", [("7", 7), ("4294967295", u32::MAX)]).await;
+        works_with_newtypes_of_integers("BIGINT").await;
+        works_with_texts("TEXT").await;
         let [ada, bob] = [ADA, BOB].map(|id| format!("'{id}'"));
-        live_as_uuids("UUID", [&ada, &bob]).await;
+        works_with_uuids("UUID", [&ada, &bob]).await;
     }
 }
 
@@ -291,31 +288,28 @@ mod mysql {
     use super::*;
     use crate::servers::TestDatabase;
 
-    helpers!(MySql, TestDatabase<sqlx::MySql>, async {
-        let database = TestDatabase::new().await;
-        let store = SqlStore::mysql(&database.url()).await.unwrap();
-        (database, store)
-    });
+    helpers!(MySql, TestDatabase<sqlx::MySql>, crate::mysql());
 
     #[actix_web::test]
-    async fn every_type_of_id_lives_and_dies() {
-        live::<OfI64>("BIGINT", [("7", 7), ("-9223372036854775808", i64::MIN)]).await;
-        live::<OfI32>("INT", [("7", 7), ("-2147483648", i32::MIN)]).await;
-        live::<OfI16>("SMALLINT", [("7", 7), ("-32768", i16::MIN)]).await;
-        live::<OfU64>("BIGINT UNSIGNED", [("7", 7), ("9223372036854775807", BEYOND - 1)]).await;
-        live::<OfU32>("INT UNSIGNED", [("7", 7), ("4294967295", u32::MAX)]).await;
-        live::<OfU32>("SMALLINT UNSIGNED", [("7", 7), ("65535", 65_535)]).await;
-        live_as_newtypes_of_integers("BIGINT").await;
-        live_as_texts("VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin").await;
-        live_as_uuids("BINARY(16)", BYTES).await;
+    async fn sessions_work_with_every_type_of_id() {
+        works::<OfI64>("BIGINT", [("7", 7), ("-9223372036854775808", i64::MIN)]).await;
+        works::<OfI32>("INT", [("7", 7), ("-2147483648", i32::MIN)]).await;
+        works::<OfI16>("SMALLINT", [("7", 7), ("-32768", i16::MIN)]).await;
+        works::<OfU64>("BIGINT UNSIGNED", [("7", 7), ("9223372036854775807", FIRST_TOO_LARGE - 1)])
+            .await;
+        works::<OfU32>("INT UNSIGNED", [("7", 7), ("4294967295", u32::MAX)]).await;
+        works::<OfU32>("SMALLINT UNSIGNED", [("7", 7), ("65535", 65_535)]).await;
+        works_with_newtypes_of_integers("BIGINT").await;
+        works_with_texts("VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin").await;
+        works_with_uuids("BINARY(16)", BYTES).await;
     }
 
     #[actix_web::test]
-    async fn a_number_beyond_all_sessions_is_refused_for_that_row_alone() {
+    async fn an_id_that_is_too_large_is_refused_for_that_row_only() {
         let ids = ["7", "9223372036854775807", "9223372036854775808", "18446744073709551615"];
         let (_database, store) = store::<OfU64>("BIGINT UNSIGNED", &ids).await;
         let auth = Auth::<OfU64>::builder(store.clone()).build().unwrap();
-        for id in [BEYOND, u64::MAX] {
+        for id in [FIRST_TOO_LARGE, u64::MAX] {
             let user = OfU64::of(id);
             is_refused(auth.create_session(&user).await, id);
             is_refused(auth.user_sessions(id).await, id);
@@ -328,11 +322,11 @@ mod mysql {
         let count = "SELECT CAST(COUNT(*) AS SIGNED) FROM user_sessions";
         let sessions: i64 = sqlx::query_scalar(count).fetch_one(store.pool()).await.unwrap();
         assert_eq!(sessions, 0);
-        live_and_die(store, users([7, BEYOND - 1])).await;
+        create_use_and_end_sessions(store, users([7, FIRST_TOO_LARGE - 1])).await;
     }
 
     #[actix_web::test]
-    async fn a_session_of_a_number_beyond_is_not_logged_in_and_the_error_says_why() {
+    async fn a_session_with_an_id_that_is_too_large_is_refused_with_a_reason() {
         let (_database, store) =
             store::<OfU64>("BIGINT UNSIGNED", &["7", "18446744073709551615"]).await;
         let auth = Auth::<OfU64>::builder(store.clone()).build().unwrap();
@@ -356,7 +350,7 @@ mod mysql {
         assert!(auth.validate_session_user(token).await.unwrap().is_none());
         assert!(auth.validate_session(token).await.unwrap().is_none());
 
-        // What the number would be as a signed one is nobody's, too.
+        // The number read as a signed one belongs to no user, either.
         assert_eq!(auth.invalidate_user_sessions(-1_i64).await.unwrap(), 0);
         assert!(matches!(store.find(given_away.id()).await, Err(StoreError::Corrupt(_))));
         let token = kept.token().expose_secret();

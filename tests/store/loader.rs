@@ -110,7 +110,7 @@ fn memory() -> MemoryStore<Person<String>> {
 }
 
 #[actix_web::test]
-async fn a_user_who_is_gone_takes_their_sessions_out_of_sight() {
+async fn sessions_of_a_missing_user_are_hidden() {
     let directory = Directory::default();
     directory.add(7_i64);
     let store = WithLoader::<_, _, Person<i64>>::new(memory(), directory.clone());
@@ -157,7 +157,7 @@ async fn a_closure_is_a_loader() {
 }
 
 #[actix_web::test]
-async fn a_loader_that_fails_is_a_fault_of_the_store_and_signs_nobody_out() {
+async fn a_loader_that_fails_is_a_fault_of_the_store_and_logs_nobody_out() {
     let sessions = memory();
     let works = WithLoader::new(sessions.clone(), |id: i64| async move {
         Ok::<_, StoreError>(Some(Person { id }))
@@ -179,7 +179,7 @@ async fn a_loader_that_fails_is_a_fault_of_the_store_and_signs_nobody_out() {
 }
 
 #[actix_web::test]
-async fn a_session_of_an_id_of_another_kind_is_nobodys() {
+async fn a_session_with_an_id_of_another_kind_opens_nothing() {
     let memory = memory();
     let directory = Directory::default();
     directory.add(7_i64);

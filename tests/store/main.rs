@@ -89,8 +89,34 @@ async fn database<I: Key>(sql: &str) -> (TempDir, SqlStore<Sqlite, Account<I>>) 
     (directory, store)
 }
 
+/// A database of its own on a server; it goes when it is dropped.
+#[cfg(feature = "postgres")]
+async fn postgres<U: AuthUser>()
+-> (servers::TestDatabase<sqlx::Postgres>, SqlStore<sqlx::Postgres, U>) {
+    let database = servers::TestDatabase::new().await;
+    let store = SqlStore::postgres(&database.url()).await.unwrap();
+    (database, store)
+}
+
+#[cfg(feature = "mysql")]
+async fn mysql<U: AuthUser>() -> (servers::TestDatabase<sqlx::MySql>, SqlStore<sqlx::MySql, U>) {
+    let database = servers::TestDatabase::new().await;
+    let store = SqlStore::mysql(&database.url()).await.unwrap();
+    (database, store)
+}
+
 /// Runs statements that the app itself would run.
 async fn run<T: AuthUser>(store: &SqlStore<Sqlite, T>, sql: &str) {
     let done = sqlx::raw_sql(AssertSqlSafe(sql)).execute(store.pool()).await;
     done.unwrap_or_else(|error| panic!("{error} in: {sql}"));
+}
+
+/// Panics if what is searched holds eight bytes in a row of a secret, as they are or in hexadecimal.
+fn assert_no_part_of(secret: &[u8], holds: impl Fn(&[u8]) -> bool) {
+    for part in secret.windows(8) {
+        assert!(!holds(part), "eight bytes of the secret are there");
+        let hex = format!("{:016x}", u64::from_be_bytes(part.try_into().unwrap()));
+        assert!(!holds(hex.as_bytes()), "the secret is there in hexadecimal");
+        assert!(!holds(hex.to_uppercase().as_bytes()), "the secret is there in hexadecimal");
+    }
 }

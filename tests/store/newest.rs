@@ -1,11 +1,11 @@
-//! What remains of logins at once, of which a user may have only so many.
+//! The limit of sessions under simultaneous logins.
 
 use std::cmp::Reverse;
 
 use futures_util::future::join_all;
 use locals::{Auth, AuthUser, Session, UserKey, store::suite::Harness};
 
-/// Logins at once on two nodes leave exactly the newest sessions, whatever the store does meanwhile.
+/// Simultaneous logins on two nodes leave exactly the newest sessions, whatever the store does meanwhile.
 pub async fn remain<H>(harness: &H, user: H::User)
 where
     H: Harness<Store: Clone, User: Clone>,

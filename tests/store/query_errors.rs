@@ -82,7 +82,7 @@ async fn faults_of_a_query_on_sqlite_are_no_outages() {
 }
 
 #[actix_web::test]
-async fn an_outage_of_sqlite_is_one_for_the_queries_of_the_app_too() {
+async fn an_outage_of_sqlite_is_an_outage_for_queries_of_the_app_too() {
     let (directory, store) = database::<i64>(TABLES).await;
     let options = (*store.pool().connect_options()).clone();
     let mut one = options.connect().await.unwrap();
@@ -134,7 +134,7 @@ mod postgres {
     }
 
     #[actix_web::test]
-    async fn an_outage_of_postgres_is_one_for_the_queries_of_the_app_too() {
+    async fn an_outage_of_postgres_is_an_outage_for_queries_of_the_app_too() {
         let database = TestDatabase::<Postgres>::new().await;
         let pool = PgPool::connect(&database.url()).await.unwrap();
         sqlx::raw_sql(TABLES).execute(&pool).await.unwrap();
@@ -187,7 +187,7 @@ mod mysql {
     }
 
     #[actix_web::test]
-    async fn an_outage_of_mysql_is_one_for_the_queries_of_the_app_too() {
+    async fn an_outage_of_mysql_is_an_outage_for_queries_of_the_app_too() {
         let database = TestDatabase::<MySql>::new().await;
         let mut one = MySqlConnection::connect(&database.url()).await.unwrap();
         sqlx::raw_sql(TABLES).execute(&mut one).await.unwrap();

@@ -28,7 +28,7 @@ async fn migrate_can_be_called_again_and_keeps_what_is_there() {
 }
 
 #[actix_web::test]
-async fn ten_processes_may_migrate_one_file_at_once() {
+async fn ten_processes_may_migrate_one_file_at_the_same_time() {
     let (directory, _) = database::<i64>(ACCOUNTS).await;
     let url = directory.path().join("app.db").display().to_string();
     let start = || async {
@@ -145,7 +145,7 @@ async fn check_names_what_differs_in_the_table_of_guests() {
 }
 
 #[actix_web::test]
-async fn check_names_the_differences_of_both_tables_at_once() {
+async fn check_reports_the_differences_of_both_tables_together() {
     let (_directory, store) = database::<i64>(ACCOUNTS).await;
     store.migrate().await.unwrap();
     run(
@@ -196,7 +196,7 @@ async fn migrate_brings_the_first_table_up_to_date_and_keeps_its_row() {
 }
 
 #[actix_web::test]
-async fn check_names_all_differences_at_once() {
+async fn check_reports_all_differences_together() {
     let columns = "    user_agent TEXT,\n    address TEXT,\n";
     let found = differences("user_sessions", columns, "    address INTEGER NOT NULL,\n").await;
     assert_eq!(
@@ -219,7 +219,7 @@ async fn check_names_a_dropped_index_and_migrate_restores_it() {
 }
 
 #[actix_web::test]
-async fn migrate_does_not_take_a_foreign_table_for_its_own() {
+async fn migrate_refuses_a_table_that_is_not_its_own() {
     let (_directory, store) = database::<i64>(
         "CREATE TABLE accounts (id INTEGER PRIMARY KEY); \
          CREATE TABLE user_sessions (user_id INTEGER, idle_expires_at INTEGER)",

@@ -7,7 +7,7 @@ use locals::{
 use sqlx::{AssertSqlSafe, Database, FromRow};
 use uuid::{Uuid, fmt::Hyphenated};
 
-use crate::{Account, Key, ids::live_and_die, servers::TestDatabase};
+use crate::{Account, Key, ids::create_use_and_end_sessions, servers::TestDatabase};
 
 /// A user whose UUID is kept as text.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow, AuthUser)]
@@ -102,7 +102,7 @@ macro_rules! helpers {
             store.migrate().await.unwrap();
             store.migrate().await.unwrap();
             store.check().await.unwrap();
-            live_and_die(store, users).await;
+            create_use_and_end_sessions(store, users).await;
         }
 
         async fn is_refused<I: Key>(declared: &str, named: &str, kind: &str) {
@@ -147,11 +147,7 @@ mod sqlite {
 mod postgres {
     use super::*;
 
-    helpers!(sqlx::Postgres, TestDatabase<sqlx::Postgres>, async {
-        let database = TestDatabase::new().await;
-        let store = SqlStore::postgres(&database.url()).await.unwrap();
-        (database, store)
-    });
+    helpers!(sqlx::Postgres, TestDatabase<sqlx::Postgres>, crate::postgres());
 
     #[actix_web::test]
     async fn uuids_may_be_kept_as_text() {
@@ -162,7 +158,7 @@ mod postgres {
     }
 
     #[actix_web::test]
-    async fn uuids_may_be_kept_as_such() {
+    async fn uuids_may_be_kept_as_uuids() {
         uuids_as("UUID", TEXTS, binary()).await;
     }
 
@@ -190,7 +186,7 @@ mod postgres {
         store.check().await.unwrap();
         let users = [(7, "Ada"), (8, "Bob")];
         let users = users.map(|(id, name)| Elsewhere { id, name: name.to_owned() });
-        live_and_die(store, users).await;
+        create_use_and_end_sessions(store, users).await;
     }
 }
 
@@ -198,11 +194,7 @@ mod postgres {
 mod mysql {
     use super::*;
 
-    helpers!(sqlx::MySql, TestDatabase<sqlx::MySql>, async {
-        let database = TestDatabase::new().await;
-        let store = SqlStore::mysql(&database.url()).await.unwrap();
-        (database, store)
-    });
+    helpers!(sqlx::MySql, TestDatabase<sqlx::MySql>, crate::mysql());
 
     #[actix_web::test]
     async fn uuids_may_be_kept_as_text() {

@@ -27,10 +27,8 @@ use sqlx::AssertSqlSafe;
 use tempfile::TempDir;
 
 use crate::loader;
-#[cfg(any(feature = "postgres", feature = "mysql"))]
-use crate::servers::TestDatabase;
 
-const EVERY: Duration = Duration::from_mins(10);
+const ROTATION_PERIOD: Duration = Duration::from_mins(10);
 const DAY: Duration = Duration::from_hours(24);
 
 #[derive(Debug, Clone, PartialEq, sqlx::FromRow, AuthUser)]
@@ -161,7 +159,7 @@ fn auth<T: Person>(store: impl SessionUserStore<T>, clock: &ManualClock) -> Auth
     Auth::builder(store)
         .clock(clock.clone())
         .bearer(true)
-        .rotate_every(EVERY)
+        .rotate_every(ROTATION_PERIOD)
         .merge_guest(|guest: Cart, data: &mut T::Data| data.as_mut().extend(guest.0))
         .build()
         .unwrap()
@@ -314,7 +312,7 @@ async fn nothing_of_one_is_known_to_the_other<O: Person, F: Person>(
     let own = Side::<O>::new(own, &clock).await;
     let foreign = Side::<F>::new(foreign, &clock).await;
 
-    // Active; idle, so that a use of it renews it and exchanges its token; exchanged; long exchanged.
+    // Active; idle, so that a use renews it and rotates its token; rotated; rotated long ago.
     let token = own.logged_in(1).await;
     for wait in [Duration::ZERO, 2 * DAY] {
         clock.advance(wait);
@@ -412,8 +410,7 @@ async fn nothing_of_one_type_opens_for_another_in_the_same_table_of_sqlite() {
 #[cfg(feature = "postgres")]
 #[actix_web::test]
 async fn nothing_of_one_type_opens_for_another_in_the_same_table_of_postgres() {
-    let database = TestDatabase::<sqlx::Postgres>::new().await;
-    let customers = SqlStore::postgres(&database.url()).await.unwrap();
+    let (_database, customers) = crate::postgres().await;
     sqlx::raw_sql(TABLES).execute(customers.pool()).await.unwrap();
     customers.migrate().await.unwrap();
     let staff = SqlStore::new(customers.pool().clone());
@@ -423,8 +420,7 @@ async fn nothing_of_one_type_opens_for_another_in_the_same_table_of_postgres() {
 #[cfg(feature = "mysql")]
 #[actix_web::test]
 async fn nothing_of_one_type_opens_for_another_in_the_same_table_of_mysql() {
-    let database = TestDatabase::<sqlx::MySql>::new().await;
-    let customers = SqlStore::mysql(&database.url()).await.unwrap();
+    let (_database, customers) = crate::mysql().await;
     sqlx::raw_sql(TABLES).execute(customers.pool()).await.unwrap();
     customers.migrate().await.unwrap();
     let staff = SqlStore::new(customers.pool().clone());
@@ -548,7 +544,7 @@ impl SessionStore for OwnStore {
 }
 
 #[actix_web::test]
-async fn nothing_of_one_type_opens_for_another_in_a_store_that_does_not_tell_them_apart() {
+async fn nothing_of_one_type_opens_for_another_in_a_store_that_cannot_distinguish_them() {
     let store = OwnStore::new();
     neither_knows_the_other(store.clone(), store).await;
 }

@@ -92,7 +92,7 @@ macro_rules! versions {
             }
 
             #[actix_web::test]
-            async fn each_earlier_version_works_on_while_this_one_is_on_the_same_table() {
+            async fn each_earlier_version_keeps_working_on_the_table_of_this_one() {
                 for version in 0..VERSIONS.len() {
                     let (_place, store): ($place, SqlStore<$database, Account<i64>>) = $open.await;
                     let table =
@@ -158,11 +158,7 @@ versions!(
     postgres,
     sqlx::Postgres,
     TestDatabase<sqlx::Postgres>,
-    async {
-        let database = TestDatabase::<sqlx::Postgres>::new().await;
-        let store = SqlStore::postgres(&database.url()).await.unwrap();
-        (database, store)
-    },
+    crate::postgres(),
     ["BYTEA", "BYTEA", "BYTEA", "BIGINT", "TEXT", "TEXT"],
     r"'\x{}'",
     ""
@@ -173,11 +169,7 @@ versions!(
     mysql,
     sqlx::MySql,
     TestDatabase<sqlx::MySql>,
-    async {
-        let database = TestDatabase::<sqlx::MySql>::new().await;
-        let store = SqlStore::mysql(&database.url()).await.unwrap();
-        (database, store)
-    },
+    crate::mysql(),
     ["BINARY(16)", "BINARY(32)", "BINARY(72)", "BIGINT", "VARCHAR(255)", "MEDIUMTEXT"],
     "x'{}'",
     ""

@@ -1,4 +1,4 @@
-//! An app with sessions by hand, which breaks one rule when it is told to.
+//! An app with hand-written sessions, which breaks one rule on request.
 
 use std::{
     collections::HashSet,

@@ -200,7 +200,7 @@ const FAULTS: &[(Wrong, Rule, &str)] = &[
 ];
 
 #[actix_web::test]
-async fn each_fault_is_told_and_nothing_else() {
+async fn each_fault_is_reported_and_nothing_else() {
     for (wrong, rule, sentence) in FAULTS {
         let report = report_of(*wrong).await;
         let rules: Vec<_> = report.faults().iter().map(|fault| fault.rule).collect();
@@ -211,13 +211,13 @@ async fn each_fault_is_told_and_nothing_else() {
 
 #[actix_web::test]
 #[should_panic = "at tests/testing/hygiene.rs:"]
-async fn a_fault_ends_the_test_and_names_its_line() {
+async fn a_fault_fails_the_test_and_names_its_line() {
     let app = init_service(App::new().configure(broken(Wrong::NoVary))).await;
     assert_hygiene(&app, Hygiene::default()).await;
 }
 
 #[actix_web::test]
-async fn all_faults_are_told_together_and_no_token() {
+async fn all_faults_are_reported_together_and_without_a_token() {
     let auth = auth(|builder| builder);
     let app = init_service(
         App::new()

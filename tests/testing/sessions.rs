@@ -139,7 +139,7 @@ async fn other_cookies_of_the_request_stay() {
 }
 
 #[actix_web::test]
-async fn the_last_of_two_sessions_is_that_of_the_request() {
+async fn the_last_of_two_sessions_applies_to_the_request() {
     let auth = auth(|builder| builder);
     let app = app!(auth);
     let first = auth.test_session(&Account { id: 7 }).await;
@@ -149,7 +149,7 @@ async fn the_last_of_two_sessions_is_that_of_the_request() {
 }
 
 #[actix_web::test]
-async fn a_session_that_has_outlived_its_time_opens_nothing() {
+async fn an_expired_session_opens_nothing() {
     let clock = ManualClock::at(Timestamp::from_millis(0));
     let auth = auth(|builder| builder.clock(clock.clone()));
     let app = app!(auth);
@@ -162,7 +162,7 @@ async fn a_session_that_has_outlived_its_time_opens_nothing() {
 
 #[actix_web::test]
 #[should_panic = "the store has no user 9; add the user first"]
-async fn a_session_of_a_user_who_is_not_there_ends_the_test() {
+async fn a_session_of_a_missing_user_fails_the_test() {
     auth(|builder| builder).test_session(&Account { id: 9 }).await;
 }
 
@@ -174,7 +174,7 @@ struct Admin {
 
 #[actix_web::test]
 #[should_panic = "no `test_session` at tests/testing/sessions.rs:"]
-async fn a_session_of_another_table_ends_the_test_and_names_the_line() {
+async fn a_session_of_another_table_fails_the_test_and_names_the_line() {
     auth(|builder| builder).test_session(&Admin { id: 7 }).await;
 }
 
@@ -186,7 +186,7 @@ struct Row {
 
 #[actix_web::test]
 #[should_panic = "the store failed"]
-async fn a_store_that_fails_ends_the_test() {
+async fn a_store_that_fails_fails_the_test() {
     let without_tables = SqlStore::sqlite("sqlite::memory:").await.unwrap();
     let auth = Auth::<Row>::builder(without_tables).build().unwrap();
     auth.test_session(&Row { id: 7 }).await;

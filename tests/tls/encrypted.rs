@@ -44,7 +44,7 @@ impl Encrypted {
         format!("{}?{parameters}", self.server.url().replace("127.0.0.1", host))
     }
 
-    /// The same, where the server must prove that it is this host, by this authority.
+    /// The same with certificate checks: for this host, by this authority.
     fn verified(&self, host: &str, authority: &str) -> String {
         let file = self.place.path().join(authority);
         self.url(host, &format!("sslmode=verify-full&sslrootcert={}", file.display()))
@@ -83,7 +83,7 @@ async fn is_encrypted(store: &SqlStore<Postgres, Account>) -> bool {
 }
 
 #[actix_web::test]
-async fn sessions_travel_encrypted_to_a_server_that_has_proved_its_name() {
+async fn sessions_are_sent_encrypted_to_a_server_whose_certificate_matches() {
     let server = Encrypted::start().await;
     let store = open(&server.verified("localhost", "root.crt")).await.unwrap();
     assert!(is_encrypted(&store).await);
@@ -103,7 +103,7 @@ async fn sessions_travel_encrypted_to_a_server_that_has_proved_its_name() {
 }
 
 #[actix_web::test]
-async fn a_server_that_does_not_prove_its_name_is_refused() {
+async fn a_server_whose_certificate_does_not_match_is_refused() {
     let server = Encrypted::start().await;
     for (url, what) in [
         (server.verified("localhost", "other.crt"), "another authority"),
@@ -116,7 +116,7 @@ async fn a_server_that_does_not_prove_its_name_is_refused() {
 }
 
 #[actix_web::test]
-async fn a_url_that_prefers_encryption_has_it_and_nothing_is_proved() {
+async fn a_url_that_prefers_encryption_gets_it_without_certificate_checks() {
     let server = Encrypted::start().await;
     let store = open(&server.url("127.0.0.1", "sslmode=prefer")).await.unwrap();
     assert!(is_encrypted(&store).await);

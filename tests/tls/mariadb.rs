@@ -56,7 +56,7 @@ impl Encrypted {
         SqlStore::mysql(&format!("mysql://root@{host}:{port}/mysql?{parameters}")).await
     }
 
-    /// Opens it where the server must prove that it is this host, by this authority.
+    /// Opens it with certificate checks: for this host, by this authority.
     async fn verified(
         &self,
         host: &str,
@@ -76,7 +76,7 @@ async fn cipher(store: &SqlStore<MySql, Account>) -> String {
 }
 
 #[actix_web::test]
-async fn mariadb_is_encrypted_once_it_has_proved_its_name_and_refused_if_it_does_not() {
+async fn mariadb_is_encrypted_if_its_certificate_matches_and_refused_otherwise() {
     let server = Encrypted::start();
     let store = server.verified("localhost", "root.crt").await.unwrap();
     assert_ne!(cipher(&store).await, "");

@@ -51,7 +51,7 @@ const BODIES: &[(&str, &str)] = &[
 ];
 
 #[actix_web::test]
-async fn a_token_in_any_place_but_its_cookie_is_not_looked_at() {
+async fn a_token_outside_its_cookie_is_ignored() {
     let server = Server::start().await;
     let session = server.session(1).await;
     let fill = |text: &str| text.replace("TOKEN", session.token().expose_secret());
@@ -76,7 +76,7 @@ async fn a_token_in_any_place_but_its_cookie_is_not_looked_at() {
 }
 
 #[actix_web::test]
-async fn a_bearer_token_counts_where_it_is_enabled_and_not_together_with_a_cookie() {
+async fn a_bearer_token_counts_only_if_enabled_and_without_a_cookie() {
     let server = Server::configured(|builder| builder.bearer(true)).await;
     let session = server.session(1).await;
     for (headers, expected, reads) in [
@@ -101,7 +101,7 @@ async fn a_bearer_token_counts_where_it_is_enabled_and_not_together_with_a_cooki
 }
 
 #[actix_web::test]
-async fn two_authorizations_on_the_wire_are_one_if_they_are_equal_and_refused_otherwise() {
+async fn two_authorization_headers_count_as_one_if_equal_and_are_refused_otherwise() {
     let server = Server::configured(|builder| builder.bearer(true)).await;
     let (session, other) = (server.session(1).await, server.session(2).await);
     for (headers, expected, reads) in [

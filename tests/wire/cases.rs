@@ -141,7 +141,7 @@ pub const CASES: &[(Expected, &[u8])] = &[
     (Nobody, b"Cookie: THOUSANDS=TOKEN"),
     (Nobody, b"Cookie: THOUSANDS"),
     (User, b"Cookie: THOUSANDS=THOUSANDS; __Host-session=TOKEN; THOUSANDS"),
-    // In the form of a token, and nobody's.
+    // In the form of a token, but never issued.
     (
         Unknown,
         b"Cookie: __Host-session=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",

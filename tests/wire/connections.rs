@@ -1,4 +1,4 @@
-//! Many requests on one connection, in many segments, and on many connections at once.
+//! Many requests on one connection, in many segments, and on many simultaneous connections.
 
 use actix_web::http::StatusCode;
 use futures_util::future::join_all;
@@ -9,7 +9,7 @@ use crate::{
 };
 
 #[actix_web::test]
-async fn the_cookie_of_a_streamed_response_is_sent_and_comes_back() {
+async fn the_cookie_of_a_streamed_response_is_sent_and_accepted() {
     let server = Server::start().await;
     server.fixture.account(1).await;
     let reply = server.ask(request("POST /stream", "Connection: close")).await;
@@ -38,7 +38,7 @@ async fn fifty_connections_with_one_idle_cookie_are_all_answered_and_renew_once(
 }
 
 #[actix_web::test]
-async fn a_request_of_one_byte_in_each_segment_is_read_as_one() {
+async fn a_request_sent_byte_by_byte_is_read_as_one() {
     let server = Server::start().await;
     let session = server.session(1).await;
     let mut connection = server.connect().await;
@@ -52,7 +52,7 @@ async fn a_request_of_one_byte_in_each_segment_is_read_as_one() {
 }
 
 #[actix_web::test]
-async fn each_answer_of_a_pipeline_belongs_to_its_request() {
+async fn each_response_of_a_pipeline_belongs_to_its_request() {
     let server = Server::start().await;
     let sessions = [server.session(1).await, server.session(2).await];
     let (lines, expected): (Vec<_>, Vec<_>) = (0..90)
@@ -72,7 +72,7 @@ async fn each_answer_of_a_pipeline_belongs_to_its_request() {
 }
 
 #[actix_web::test]
-async fn a_log_out_in_a_pipeline_counts_for_what_comes_after_it() {
+async fn a_logout_in_a_pipeline_applies_to_later_requests() {
     let server = Server::start().await;
     let (leaves, stays) = (server.session(1).await, server.session(2).await);
     let mut connection = server.connect().await;
@@ -92,7 +92,7 @@ async fn a_log_out_in_a_pipeline_counts_for_what_comes_after_it() {
 }
 
 #[actix_web::test]
-async fn a_refusal_takes_neither_the_next_request_nor_its_user_along() {
+async fn a_refusal_affects_neither_the_next_request_nor_its_user() {
     let server = Server::start().await;
     let session = server.session(1).await;
     let cookie = cookie_line(&session);

@@ -23,7 +23,7 @@ pub fn outcome(reply: &Reply, fixture: &Fixture) -> Option<Expected> {
 }
 
 #[actix_web::test]
-async fn every_form_of_the_cookie_header_is_the_user_or_nobody_and_never_a_fault() {
+async fn every_form_of_the_cookie_header_gives_a_user_or_none_and_never_a_fault() {
     let server = Server::start().await;
     let (session, other) = (server.session(1).await, server.session(2).await);
     let mut wrong = Vec::new();
@@ -75,7 +75,7 @@ async fn logging_in_never_adopts_a_token_that_the_client_has_chosen() {
 }
 
 #[actix_web::test]
-async fn logging_in_over_a_session_ends_it_and_its_token() {
+async fn logging_in_with_a_session_ends_it_and_its_token() {
     let server = Server::start().await;
     let old = server.session(1).await;
     let reply = server.ask(request("POST /login/1", cookie_line(&old))).await;

@@ -14,7 +14,7 @@ async fn finish(connection: &mut Connection) {
     connection.stream.shutdown().await.unwrap();
 }
 
-/// An end without a word, as of a process that is killed.
+/// A connection that ends without a message, as when the process is killed.
 fn reset(connection: Connection) {
     connection.stream.set_zero_linger().unwrap();
     drop(connection);
@@ -38,7 +38,7 @@ async fn log_in_held(server: &Server, presented: &Session, after: bool) -> Conne
 }
 
 #[actix_web::test]
-async fn a_log_in_whose_client_finishes_is_done_and_answered() {
+async fn a_login_whose_client_closes_its_side_is_completed_and_answered() {
     for after in [false, true] {
         let server = Server::start().await;
         let old = server.session(1).await;
@@ -57,7 +57,7 @@ async fn a_log_in_whose_client_finishes_is_done_and_answered() {
 }
 
 #[actix_web::test]
-async fn a_log_in_whose_client_is_reset_is_not_begun_or_done_whole() {
+async fn a_login_whose_client_resets_is_done_fully_or_not_at_all() {
     for after in [false, true] {
         let server = Server::start().await;
         let old = server.session(1).await;
@@ -71,7 +71,7 @@ async fn a_log_in_whose_client_is_reset_is_not_begun_or_done_whole() {
 }
 
 #[actix_web::test]
-async fn a_reset_at_any_moment_of_a_log_in_leaves_one_session() {
+async fn a_reset_at_any_point_of_a_login_leaves_one_session() {
     let server = Server::start().await;
     server.fixture.account(1).await;
     let auth = &server.fixture.auth;
@@ -94,7 +94,7 @@ async fn a_reset_at_any_moment_of_a_log_in_leaves_one_session() {
 }
 
 #[actix_web::test]
-async fn a_body_that_never_comes_changes_nothing_and_keeps_nobody_waiting() {
+async fn a_body_that_never_arrives_changes_nothing_and_blocks_nobody() {
     const BODIES: [&str; 4] = [
         "Content-Length: 10\r\n\r\n",
         "Content-Length: 10\r\n\r\nhalf",
@@ -132,7 +132,7 @@ async fn a_body_that_never_comes_changes_nothing_and_keeps_nobody_waiting() {
 }
 
 #[actix_web::test]
-async fn a_stranger_is_refused_without_waiting_for_the_body() {
+async fn a_request_without_a_session_is_refused_without_waiting_for_the_body() {
     let server = Server::start().await;
     for body in [
         "Content-Length: 100000",
@@ -153,7 +153,7 @@ async fn a_stranger_is_refused_without_waiting_for_the_body() {
 }
 
 #[actix_web::test]
-async fn half_a_request_head_is_no_request() {
+async fn an_incomplete_request_head_is_no_request() {
     let server = Server::start().await;
     let session = server.session(1).await;
     let whole = request("POST /logout", cookie_line(&session));

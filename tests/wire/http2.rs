@@ -73,7 +73,7 @@ async fn every_form_of_the_cookie_header_means_the_same_over_http2() {
 }
 
 #[actix_web::test]
-async fn a_session_is_found_in_any_of_the_crumbs_of_a_cookie_header() {
+async fn a_session_is_found_in_any_part_of_a_split_cookie_header() {
     let server = Server::start().await;
     let session = server.session(1).await;
     let (_, ours) = cookie(&session);
@@ -133,7 +133,7 @@ async fn the_authority_of_http2_is_the_host_that_an_origin_must_name() {
 }
 
 #[actix_web::test]
-async fn logging_in_and_out_goes_over_http2_as_well() {
+async fn logging_in_and_out_works_over_http2() {
     let server = Server::start().await;
     server.fixture.account(1).await;
     let connection = Connection::to(&server).await;
@@ -150,7 +150,7 @@ async fn logging_in_and_out_goes_over_http2_as_well() {
 }
 
 #[actix_web::test]
-async fn over_http2_a_user_is_found_behind_128_kib_of_foreign_cookies() {
+async fn over_http2_the_session_cookie_is_found_after_128_kib_of_other_cookies() {
     let server = Server::start().await;
     let session = server.session(1).await;
     let (_, ours) = cookie(&session);
@@ -238,7 +238,7 @@ fn fields(mut block: &[u8]) -> Vec<Field> {
 }
 
 #[actix_web::test]
-async fn http2_never_keeps_a_cookie_of_ours_in_its_table() {
+async fn http2_never_indexes_the_session_cookie() {
     const SET_COOKIE: usize = 55;
     const CACHE_CONTROL: usize = 24;
     let server = Server::start().await;

@@ -28,7 +28,7 @@ fn lines(count: usize, bytes: usize, ours: &str) -> String {
 }
 
 #[actix_web::test]
-async fn a_user_is_found_behind_all_the_cookies_that_actix_reads() {
+async fn the_session_cookie_is_found_after_as_many_cookies_as_actix_reads() {
     let server = Server::start().await;
     let session = server.session(1).await;
     for count in [1, 2, 90] {
@@ -39,7 +39,7 @@ async fn a_user_is_found_behind_all_the_cookies_that_actix_reads() {
 }
 
 #[actix_web::test]
-async fn what_actix_does_not_read_reaches_no_session() {
+async fn headers_that_actix_does_not_read_open_no_session() {
     // It reads a head of 128 KiB, and beyond that what has come in the same moment; and 96 headers.
     let server = Server::start().await;
     let session = server.session(1).await;
@@ -75,7 +75,7 @@ fn worked() -> Duration {
 }
 
 #[actix_web::test]
-async fn sixteen_times_the_cookies_are_about_sixteen_times_the_work() {
+async fn the_work_grows_linearly_with_the_cookies() {
     /// Makes a header of about so many bytes.
     type Form = fn(usize) -> String;
     // The forms that a parser might read more than once.

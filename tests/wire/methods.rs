@@ -88,7 +88,7 @@ async fn only_get_head_and_options_are_safe_whatever_else_a_request_says() {
 }
 
 #[actix_web::test]
-async fn a_method_that_a_body_names_does_not_count() {
+async fn a_method_named_in_a_body_is_ignored() {
     let server = Server::start().await;
     let session = server.session(1).await;
     let form = "Content-Type: application/x-www-form-urlencoded";
@@ -110,7 +110,7 @@ async fn a_method_that_a_body_names_does_not_count() {
 }
 
 #[actix_web::test]
-async fn a_trace_of_ones_own_shows_no_cookie() {
+async fn a_trace_handler_of_the_app_shows_no_cookie() {
     let server = Server::start().await;
     let session = server.session(1).await;
     // That the token is in no answer, the connection checks.

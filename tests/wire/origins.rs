@@ -73,7 +73,7 @@ const ORIGINS: &[(bool, &[u8])] = &[
 ];
 
 #[actix_web::test]
-async fn every_form_of_an_origin_is_let_in_or_refused_before_the_store_is_asked() {
+async fn every_form_of_an_origin_is_allowed_or_refused_before_the_store_is_read() {
     let server = Server::configured(|builder| builder.trusted_origin("https://sso.example")).await;
     let session = server.session(1).await;
     let cookie = cookie_line(&session).into_bytes();
@@ -95,7 +95,7 @@ async fn every_form_of_an_origin_is_let_in_or_refused_before_the_store_is_asked(
 }
 
 #[actix_web::test]
-async fn nobody_logs_in_or_out_from_another_origin() {
+async fn logging_in_or_out_from_another_origin_is_refused() {
     let server = Server::start().await;
     let session = server.session(1).await;
     for line in ["POST /login/1", "POST /logout", "post /login/1", "LOGIN /login/1"] {
@@ -174,7 +174,7 @@ async fn a_websocket_from_another_origin_is_never_opened() {
 }
 
 #[actix_web::test]
-async fn a_strict_app_wants_to_know_the_origin_of_a_websocket_too() {
+async fn a_strict_app_requires_the_origin_of_a_websocket_too() {
     let server = Server::configured(|builder| builder.strict_origins(true)).await;
     let session = server.session(1).await;
     for (line, upgrade) in [("GET /ws", "Upgrade: websocket"), ("POST /any", "X: none")] {

@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// A test that waits longer than this hangs. Nothing is measured by it.
-const LIMIT: Duration = Duration::from_mins(1);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// A server on a free port, on several threads, that speaks HTTP/1 and HTTP/2.
 pub struct Server {
@@ -58,8 +58,8 @@ impl Server {
             .workers(4)
             .disable_signals()
             // On a busy machine, no answer should depend on how long a client takes.
-            .keep_alive(LIMIT)
-            .client_request_timeout(LIMIT)
+            .keep_alive(TIMEOUT)
+            .client_request_timeout(TIMEOUT)
             .bind_auto_h2c(("127.0.0.1", 0))
             .unwrap();
         let address = server.addrs()[0];
@@ -113,7 +113,7 @@ impl Tokens {
         self.0.borrow_mut().push(token.to_owned());
     }
 
-    /// No fault, and nothing said that is nobody's business. A panic would leave no answer at all.
+    /// No fault, and nothing secret in the response. A panic would leave no response at all.
     fn check(&self, reply: &Reply) {
         assert!(!reply.status.is_server_error(), "{reply:?}");
         let mut said = reply.body.clone();
@@ -143,7 +143,7 @@ pub struct Connection {
 impl Connection {
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         let sent = self.stream.write_all(bytes.as_ref());
-        timeout(LIMIT, sent).await.expect("the server reads").unwrap();
+        timeout(TIMEOUT, sent).await.expect("the server reads").unwrap();
     }
 
     /// The next answer.
@@ -198,7 +198,7 @@ impl Connection {
     async fn more(&mut self) -> bool {
         let read = self.stream.read_buf(&mut self.unread);
         // A reset is an end, too.
-        timeout(LIMIT, read).await.expect("an answer in time").is_ok_and(|count| count > 0)
+        timeout(TIMEOUT, read).await.expect("an answer in time").is_ok_and(|count| count > 0)
     }
 }
 

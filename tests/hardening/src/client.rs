@@ -13,11 +13,11 @@ use tokio::{
 };
 
 /// How long an answer is waited for.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How long a connection is kept that nobody uses. The server keeps it longer, so that it is not
 /// closed from there just when it is used again.
-const IDLE: Duration = Duration::from_secs(2);
+const KEEP_ALIVE: Duration = Duration::from_secs(2);
 
 /// What is asked for.
 #[derive(Debug, Clone, Default)]
@@ -71,12 +71,12 @@ impl Client {
     /// # Panics
     /// If the answer is no HTTP as this client knows it.
     pub async fn ask(&mut self, request: &Request) -> Result<Reply, NoReply> {
-        let kept = self.kept.take().filter(|(_, since)| since.elapsed() < IDLE);
+        let kept = self.kept.take().filter(|(_, since)| since.elapsed() < KEEP_ALIVE);
         let mut stream = match kept {
             Some((stream, _)) => stream,
             None => TcpStream::connect(self.server).await.map_err(|_| NoReply::NotSent)?,
         };
-        match timeout(PATIENCE, exchange(&mut stream, request)).await {
+        match timeout(TIMEOUT, exchange(&mut stream, request)).await {
             Ok(Ok(reply)) => {
                 self.kept = Some((stream, Instant::now()));
                 Ok(reply)
@@ -141,7 +141,7 @@ mod tests {
                          session=abc; Path=/\r\n\r\nok";
 
     #[test]
-    fn an_answer_is_read_once_it_is_whole_and_not_before() {
+    fn a_response_is_read_once_it_is_complete() {
         for end in 0..WHOLE.len() {
             assert!(read(&WHOLE.as_bytes()[..end]).is_none(), "after {end} bytes");
         }
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_without_content_ends_with_its_head() {
+    fn a_response_without_content_ends_with_its_head() {
         assert_eq!(read(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap().status, 204);
     }
 }

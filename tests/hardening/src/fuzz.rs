@@ -19,7 +19,7 @@ pub fn run(time: Duration) -> Result<bool, Box<dyn Error>> {
     let mut failed = Vec::new();
     for target in &targets {
         println!("== {target}, {each} s");
-        // New inputs go to the first directory, which is nobody's but this machine's.
+        // New inputs go to the first directory, which is local to this machine.
         let corpus = format!("fuzz/corpus/{target}");
         fs::create_dir_all(root.join(&corpus))?;
         let status = Command::new("cargo")

@@ -167,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_row_too_much_or_too_few_or_with_other_notes_is_a_difference() {
+    fn a_missing_additional_or_changed_row_is_a_difference() {
         let row = |number, notes: &[u64]| {
             (SessionId::from_bytes([number; 16]), Row { user: 1, notes: notes.to_vec() })
         };

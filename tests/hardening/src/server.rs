@@ -76,7 +76,7 @@ impl Process {
         self.child.id()
     }
 
-    /// Kills it at once, with no chance to put anything in order.
+    /// Kills it immediately, without a clean shutdown.
     pub fn kill(&mut self) -> io::Result<()> {
         self.child.kill()?;
         self.child.wait().map(drop)

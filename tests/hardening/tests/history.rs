@@ -8,7 +8,7 @@ use hardening::{
 };
 
 #[actix_web::test]
-async fn no_client_sees_what_an_app_that_is_right_cannot_show_while_all_goes_wrong() {
+async fn no_client_sees_a_wrong_response_during_faults() {
     let settings = Settings {
         program: env!("CARGO_BIN_EXE_hardening").into(),
         server: database::default_server(),

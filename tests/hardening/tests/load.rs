@@ -16,7 +16,7 @@ fn directory() -> PathBuf {
 }
 
 #[actix_web::test]
-async fn under_load_each_answer_and_each_row_is_as_the_model_says() {
+async fn every_response_and_row_under_load_matches_the_model() {
     let settings = Settings {
         program: env!("CARGO_BIN_EXE_hardening").into(),
         directory: directory(),

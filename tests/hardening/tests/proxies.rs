@@ -30,8 +30,8 @@ use tokio::{sync::Notify, time::timeout};
 /// Where the browser is. Not the address of the proxy, so that one can be told from the other.
 const CLIENT: &str = "127.0.0.2";
 
-/// How long something is waited for that does not come.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a test waits before it fails.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The app behind nginx, until it is dropped.
 struct Site {
@@ -149,7 +149,7 @@ async fn events(go_on: web::Data<Notify>) -> HttpResponse {
 }
 
 #[actix_web::test]
-async fn the_nginx_of_the_guide_says_who_the_client_is_and_lets_nobody_choose() {
+async fn the_nginx_of_the_guide_names_the_client_and_lets_no_client_choose() {
     let site = Site::start(|auth| auth.trusted_proxy("127.0.0.1")).await;
     let login = site.request("POST", "/login").insert_header((X_FORWARDED_FOR, "192.0.2.66"));
     let response = login.send_form(&[("user", 1)]).await.unwrap();
@@ -198,6 +198,6 @@ async fn the_nginx_of_the_guide_does_not_hold_an_event_back() {
     let mut response = site.request("GET", "/events").send().await.unwrap();
     assert_eq!(response.next().await.unwrap().unwrap(), "data: first\n\n");
     site.go_on.notify_one();
-    let second = timeout(PATIENCE, response.next()).await.expect("an event that is not held back");
+    let second = timeout(TIMEOUT, response.next()).await.expect("an event that is not held back");
     assert_eq!(second.unwrap().unwrap(), "data: second\n\n");
 }

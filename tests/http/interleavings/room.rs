@@ -18,8 +18,8 @@ use crate::{
 pub const SESSION: &str = "__Host-session";
 const GUEST: &str = "__Host-session-guest";
 
-/// How many requests there are at once, with those beside them.
-const MOST_AT_ONCE: usize = 4;
+/// How many requests run at the same time, including the additional ones.
+const MAX_REQUESTS: usize = 4;
 
 /// The cookies of a browser.
 pub type Jar = HashMap<String, String>;
@@ -115,7 +115,7 @@ impl Room {
             let builder = if rotates { builder.rotate_every(rotation) } else { builder };
             builder.build().unwrap()
         };
-        let (auth, nodes) = (node(), (0..MOST_AT_ONCE).map(|_| node()).collect());
+        let (auth, nodes) = (node(), (0..MAX_REQUESTS).map(|_| node()).collect());
         Self { auth, nodes, store, clock }
     }
 

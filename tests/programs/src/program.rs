@@ -12,10 +12,10 @@ use std::{
 };
 
 /// How long a program may take to come up, on a busy machine.
-const BOUND: Duration = Duration::from_mins(1);
+const START_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// How often it is tried: between the choice of a port and its use, somebody else may take it.
-const TRIES: usize = 3;
+const MAX_ATTEMPTS: usize = 3;
 
 /// Where a program of a Debian package is. Without it a test cannot show anything, so it fails.
 pub fn find(program: &str, package: &str) -> PathBuf {
@@ -72,7 +72,7 @@ fn listens(_: u32, address: SocketAddr) -> io::Result<bool> {
     Ok(std::net::TcpStream::connect(address).is_ok())
 }
 
-/// A running program, killed when it is dropped, as by a test that fails.
+/// A running program. It is killed when it is dropped, as when a test fails.
 #[derive(Debug)]
 pub struct Program(Child);
 
@@ -80,26 +80,27 @@ impl Program {
     /// Starts it at a free address, and waits until it listens there. What it says goes to `log`.
     pub fn listening(command: impl Fn(SocketAddr) -> Command, log: &Path) -> (Self, SocketAddr) {
         let mut failure = String::new();
-        for _ in 0..TRIES {
+        for _ in 0..MAX_ATTEMPTS {
             let address = free_address();
             match Self::listening_at(&mut command(address), address, log) {
                 Ok(program) => return (program, address),
                 Err(error) => failure = error.to_string(),
             }
         }
-        panic!("{failure}, {TRIES} times: {}", fs::read_to_string(log).unwrap_or_default());
+        panic!("{failure}, {MAX_ATTEMPTS} times: {}", fs::read_to_string(log).unwrap_or_default());
     }
 
     fn listening_at(command: &mut Command, address: SocketAddr, log: &Path) -> io::Result<Self> {
         let output = File::create(log)?;
         let mut program = Self(command.stdout(output.try_clone()?).stderr(output).spawn()?);
-        let end = Instant::now() + BOUND;
+        let end = Instant::now() + START_TIMEOUT;
         while !listens(program.0.id(), address)? {
             if let Some(status) = program.0.try_wait()? {
                 return Err(io::Error::other(format!("{command:?} ended with {status}")));
             }
             if Instant::now() > end {
-                let failure = format!("{command:?} does not listen at {address} after {BOUND:?}");
+                let failure =
+                    format!("{command:?} does not listen at {address} after {START_TIMEOUT:?}");
                 return Err(io::Error::other(failure));
             }
             thread::sleep(Duration::from_millis(10));
@@ -123,7 +124,7 @@ impl Program {
 
     /// Waits until it has ended by itself; says whether it has, in time.
     pub fn ends(&mut self) -> bool {
-        let end = Instant::now() + BOUND;
+        let end = Instant::now() + START_TIMEOUT;
         while matches!(self.0.try_wait(), Ok(None)) {
             if Instant::now() > end {
                 return false;
@@ -149,7 +150,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn only_who_listens_at_an_address_is_seen_to_listen() {
+    fn only_a_program_that_listens_at_the_address_counts_as_listening() {
         let (listener, free) = (TcpListener::bind(("127.0.0.1", 0)).unwrap(), free_address());
         let taken = listener.local_addr().unwrap();
         let mut other = Program(Command::new("sleep").arg("600").spawn().unwrap());

@@ -8,7 +8,7 @@ use std::{
 };
 
 /// How long an answer is waited for. A test that waits longer hangs.
-const PATIENCE: Duration = Duration::from_mins(1);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Somebody who asks a server for pages, follows no redirect, and keeps the cookies.
 ///
@@ -84,7 +84,7 @@ impl Visitor {
     /// A connection for what is more than a question and an answer. Reading waits for a minute.
     pub fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.server).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
         stream
     }
 
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_read_in_one_piece_and_in_chunks() {
+    fn a_response_is_read_whole_or_in_chunks() {
         let whole = b"HTTP/1.1 303 See Other\r\nLocation: /next\r\nContent-Length: 5\r\n\r\nwhole";
         let answer = Answer::parse(whole);
         assert_eq!(

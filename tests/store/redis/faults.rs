@@ -14,8 +14,8 @@ use super::{
     session,
 };
 
-/// What the two seconds of patience may cost on a busy machine.
-const SOON: Duration = Duration::from_secs(3);
+/// What the timeout of two seconds may take on a busy machine.
+const MAX_RESPONSE_TIME: Duration = Duration::from_secs(3);
 
 fn nothing<'a, T: 'a>(operation: StoreFuture<'a, T>) -> StoreFuture<'a, ()> {
     Box::pin(async move { operation.await.map(drop) })
@@ -43,14 +43,14 @@ async fn every_operation_fails(store: &RedisStore) {
         nothing(store.delete_expired(Timestamp::from_millis(0), 1)),
     ])
     .await;
-    assert!(started.elapsed() < SOON, "after {:?}", started.elapsed());
+    assert!(started.elapsed() < MAX_RESPONSE_TIME, "after {:?}", started.elapsed());
     for answer in answers {
         assert!(matches!(answer, Err(StoreError::Backend(_))), "{answer:?}");
     }
 }
 
 #[actix_web::test]
-async fn a_server_that_is_down_is_an_error_soon_and_used_again_when_it_is_back() {
+async fn a_server_that_is_down_is_an_error_within_the_timeout_and_used_again_when_it_is_back() {
     let mut server = Server::start(&[]);
     let store = RedisStore::connect(&server.url()).await.unwrap();
     for number in 1..4 {
@@ -82,7 +82,7 @@ async fn a_request_waits_for_a_server_that_is_about_to_be_back() {
 }
 
 #[actix_web::test]
-async fn a_server_that_hangs_is_an_error_soon_and_used_again_when_it_goes_on() {
+async fn a_server_that_hangs_is_an_error_within_the_timeout_and_used_again_when_it_resumes() {
     let server = Server::start(&[]);
     let process = server.process();
     let store = RedisStore::connect(&server.url()).await.unwrap();
@@ -97,7 +97,7 @@ async fn a_server_that_hangs_is_an_error_soon_and_used_again_when_it_goes_on() {
 }
 
 #[actix_web::test]
-async fn a_read_does_not_notice_that_its_connection_was_cut() {
+async fn a_read_is_retried_when_its_connection_is_lost() {
     let server = Server::start(&[]);
     let session = session(1, 1_i64);
     let first = RedisStore::connect(&server.url()).await.unwrap();
@@ -114,7 +114,7 @@ async fn a_read_does_not_notice_that_its_connection_was_cut() {
 }
 
 #[actix_web::test]
-async fn a_primary_that_has_become_a_replica_is_left() {
+async fn connections_leave_a_primary_that_has_become_a_replica() {
     let server = Server::start(&[]);
     let store = RedisStore::connect(&server.url()).await.unwrap();
     let (session, other) = (session(1, 1_i64), session(2, 1_i64));
@@ -139,11 +139,11 @@ async fn a_primary_that_has_become_a_replica_is_left() {
 }
 
 #[actix_web::test]
-async fn with_a_log_that_is_always_written_no_acknowledged_log_in_or_log_out_is_lost() {
+async fn with_appendfsync_always_no_acknowledged_login_or_logout_is_lost() {
     let mut server = Server::start(&["--appendonly", "yes", "--appendfsync", "always"]);
     let store = RedisStore::connect(&server.url()).await.unwrap();
     let sessions: Vec<_> = (1..40).map(|number| session(number, i64::from(number % 3))).collect();
-    let mut living = Vec::new();
+    let mut open = Vec::new();
     for some in sessions.chunks(10) {
         for session in some {
             store.create(session, Ends::default()).await.unwrap();
@@ -153,14 +153,14 @@ async fn with_a_log_that_is_always_written_no_acknowledged_log_in_or_log_out_is_
         }
         let renewed = &some[5];
         assert!(store.renew(renewed.id, renewal_of(renewed)).await.unwrap());
-        living.extend(some[5..].iter().map(|session| session.id));
+        open.extend(some[5..].iter().map(|session| session.id));
 
         server.kill();
         server.restart();
 
         for session in &sessions {
             let found = store.find(session.id).await.unwrap();
-            assert_eq!(found.is_some(), living.contains(&session.id), "{}", session.id);
+            assert_eq!(found.is_some(), open.contains(&session.id), "{}", session.id);
         }
         let active = store.find(renewed.id).await.unwrap().unwrap().active_expires_at;
         assert_eq!(active, renewed.idle_expires_at, "it is still renewed");
@@ -168,7 +168,7 @@ async fn with_a_log_that_is_always_written_no_acknowledged_log_in_or_log_out_is_
 }
 
 #[actix_web::test]
-async fn what_is_wrong_with_an_address_is_said_at_once() {
+async fn a_wrong_url_is_reported_immediately() {
     let server = Server::start(&[]);
     server.cli(&["CONFIG", "SET", "requirepass", "right"]);
     let connect = async |url: &str| -> String {
@@ -193,7 +193,7 @@ async fn what_is_wrong_with_an_address_is_said_at_once() {
 }
 
 #[actix_web::test]
-async fn a_cluster_goes_on_with_the_replica_of_a_primary_that_dies() {
+async fn a_cluster_continues_with_the_replica_of_a_lost_primary() {
     let mut servers = start_cluster(1);
     let store = RedisStore::cluster(servers.iter().map(Server::url)).await.unwrap();
     let sessions: Vec<_> = (1..30).map(|number| session(number, i64::from(number))).collect();
@@ -227,7 +227,7 @@ async fn a_cluster_goes_on_with_the_replica_of_a_primary_that_dies() {
 async fn every_answer_is_soon(store: &RedisStore, sessions: &[SessionRecord]) {
     let started = Instant::now();
     let answers = join_all(sessions.iter().map(|session| store.find(session.id))).await;
-    assert!(started.elapsed() < SOON, "after {:?}", started.elapsed());
+    assert!(started.elapsed() < MAX_RESPONSE_TIME, "after {:?}", started.elapsed());
     for (session, answer) in sessions.iter().zip(answers) {
         match answer {
             Ok(found) => assert_eq!(found.as_ref(), Some(session)),

@@ -54,7 +54,7 @@ fn is_unavailable(response: &ServiceResponse) -> bool {
 }
 
 #[actix_web::test]
-async fn a_user_logs_in_and_out_and_an_outage_signs_nobody_out() {
+async fn a_user_logs_in_and_out_and_an_outage_logs_nobody_out() {
     let mut server = Server::start(&["--appendonly", "yes", "--appendfsync", "always"]);
     let users = Directory::default();
     users.add(7_i64);

@@ -22,8 +22,8 @@ async fn none_is_hidden(store: &RedisStore, user: &UserId, sessions: &[SessionRe
     let listed = store.list_by_user(user).await.unwrap();
     let listed: HashSet<_> = listed.into_iter().map(|session| session.id).collect();
     for session in sessions {
-        let living = store.find(session.id).await.unwrap().is_some();
-        assert_eq!(living, listed.contains(&session.id), "a living session is in the list");
+        let is_open = store.find(session.id).await.unwrap().is_some();
+        assert_eq!(is_open, listed.contains(&session.id), "a is_open session is in the list");
     }
     let ended = store.delete_by_user(user, None).await.unwrap();
     assert_eq!(ended, listed.len() as u64);
@@ -61,13 +61,13 @@ async fn log_ins_meet_log_outs(stores: &[RedisStore]) {
 }
 
 #[actix_web::test]
-async fn a_log_in_amid_log_outs_everywhere_is_ended_by_the_next() {
+async fn a_login_during_logouts_everywhere_is_ended_by_the_next_one() {
     let keys = Keys::new();
     log_ins_meet_log_outs(&[keys.store().await, keys.store().await, keys.store().await]).await;
 }
 
 #[actix_web::test]
-async fn so_it_is_in_a_cluster() {
+async fn a_login_during_logouts_everywhere_is_ended_by_the_next_one_in_a_cluster() {
     let prefix = new_prefix();
     let mut stores = Vec::new();
     for _ in 0..3 {
@@ -77,7 +77,7 @@ async fn so_it_is_in_a_cluster() {
 }
 
 #[actix_web::test]
-async fn a_log_out_everywhere_that_overtakes_a_log_in_hides_nothing() {
+async fn a_logout_everywhere_during_a_login_hides_no_session() {
     let keys = Keys::new();
     let store = keys.store().await;
     let user = UserId::from(1_i64);
@@ -97,7 +97,7 @@ async fn a_log_out_everywhere_that_overtakes_a_log_in_hides_nothing() {
 }
 
 #[actix_web::test]
-async fn a_renewal_amid_log_outs_brings_nothing_back() {
+async fn a_renewal_during_a_logout_restores_nothing() {
     let keys = Keys::new();
     let (first, second) = (keys.store().await, keys.store().await);
     let user = UserId::from(1_i64);
@@ -114,7 +114,7 @@ async fn a_renewal_amid_log_outs_brings_nothing_back() {
 }
 
 #[actix_web::test]
-async fn a_renewal_enters_a_session_into_an_index_that_has_lost_it() {
+async fn a_renewal_adds_a_session_to_an_index_that_has_lost_it() {
     let keys = Keys::new();
     let store = keys.store().await;
     let session = new_session(1);

@@ -16,7 +16,7 @@ use std::{
 use tempfile::TempDir;
 
 /// How long a server may take to come up.
-const BOUND: Duration = Duration::from_secs(30);
+const START_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What to do where there is no Redis.
 pub const INSTALL: &str = "install it (Debian: `apt-get install redis`)";
@@ -151,9 +151,9 @@ fn connect(client: TcpStream, server: TcpStream) {
 
 /// Waits for what a server does in its own time.
 pub fn until(what: &str, is_so: impl Fn() -> bool) {
-    let end = Instant::now() + BOUND;
+    let end = Instant::now() + START_TIMEOUT;
     while !is_so() {
-        assert!(Instant::now() < end, "{what}, within {BOUND:?}");
+        assert!(Instant::now() < end, "{what}, within {START_TIMEOUT:?}");
         thread::sleep(Duration::from_millis(20));
     }
 }
@@ -203,7 +203,7 @@ fn end(guard: &mut Child) {
 
 /// Waits until a server answers; says whether it is the one with this directory.
 fn is_up(port: u16, directory: &Path) -> bool {
-    let (url, end) = (format!("redis://127.0.0.1:{port}"), Instant::now() + BOUND);
+    let (url, end) = (format!("redis://127.0.0.1:{port}"), Instant::now() + START_TIMEOUT);
     loop {
         // This is no number while it loads what is on its disk.
         if try_cli(&url, &["DBSIZE"]).is_some_and(|size| size.parse::<u64>().is_ok()) {

@@ -14,7 +14,10 @@ use super::{
     Keys, Store, new_prefix,
     server::{Server, start_cluster},
 };
-use crate::loader::{Directory, Id, Person};
+use crate::{
+    conformance::suites,
+    loader::{Directory, Id, Person},
+};
 
 /// A cluster for all tests of this process.
 pub fn cluster() -> impl Iterator<Item = String> {
@@ -82,16 +85,6 @@ async fn remove<I: Id>(users: &Directory, store: &Store<I>, id: &UserId) {
     store.delete_by_user(id, None).await.expect("a store without faults");
 }
 
-macro_rules! suites {
-    ($($name:ident: $harness:expr;)+) => {$(
-        mod $name {
-            use super::*;
-
-            store_suite!($harness);
-        }
-    )+};
-}
-
 suites! {
     one_server_i64: one_server::<i64>();
     one_server_text: one_server::<String>();
@@ -102,11 +95,11 @@ suites! {
 }
 
 #[actix_web::test]
-async fn log_ins_at_once_leave_the_newest_sessions_on_one_server() {
+async fn simultaneous_logins_leave_the_newest_sessions_on_one_server() {
     crate::newest::remain(&one_server::<i64>(), Person { id: 1 }).await;
 }
 
 #[actix_web::test]
-async fn log_ins_at_once_leave_the_newest_sessions_on_a_cluster() {
+async fn simultaneous_logins_leave_the_newest_sessions_on_a_cluster() {
     crate::newest::remain(&three_nodes::<i64>(), Person { id: 1 }).await;
 }

@@ -13,7 +13,7 @@ use super::{
     session,
 };
 
-const MOMENT: Duration = Duration::from_millis(50);
+const SHORT: Duration = Duration::from_millis(50);
 const LONG: Duration = Duration::from_secs(20);
 
 async fn waiting(server: &Server, timeout: Duration) -> RedisStore {
@@ -30,7 +30,7 @@ fn is_unconfirmed<T: std::fmt::Debug>(answer: &Result<T, StoreError>) {
 }
 
 #[actix_web::test]
-async fn a_confirmed_log_out_survives_the_loss_of_the_primary() {
+async fn a_confirmed_logout_survives_the_loss_of_the_primary() {
     let mut primary = Server::start(&[]);
     let replica = primary.replica();
     let store = waiting(&primary, LONG).await;
@@ -51,10 +51,10 @@ async fn a_confirmed_log_out_survives_the_loss_of_the_primary() {
 }
 
 #[actix_web::test]
-async fn a_log_out_that_no_replica_confirms_is_an_error_until_one_does() {
+async fn a_logout_that_no_replica_confirms_is_an_error_until_one_does() {
     let primary = Server::start(&[]);
     let mut replica = primary.replica();
-    let store = waiting(&primary, MOMENT).await;
+    let store = waiting(&primary, SHORT).await;
     let (first, second) = (session(1, 1_i64), session(2, 1_i64));
     store.create(&first, Ends::default()).await.unwrap();
     store.create(&second, Ends::default()).await.unwrap();
@@ -76,7 +76,7 @@ async fn a_log_out_that_no_replica_confirms_is_an_error_until_one_does() {
 }
 
 #[actix_web::test]
-async fn nobody_else_waits() {
+async fn only_logouts_wait_for_replicas() {
     let primary = Server::start(&[]);
     let store = waiting(&primary, LONG).await;
     let (ended, other) = (session(1, 1_i64), session(2, 2_i64));
@@ -98,7 +98,7 @@ async fn nobody_else_waits() {
 }
 
 #[actix_web::test]
-async fn what_is_confirmed_is_the_end_on_the_server_that_is_the_primary_now() {
+async fn a_confirmation_is_for_the_current_primary() {
     let (old, new) = (Server::start(&[]), Server::start(&[]));
     let _replica = new.replica();
     let session = session(1, 1_i64);
@@ -122,7 +122,7 @@ async fn what_is_confirmed_is_the_end_on_the_server_that_is_the_primary_now() {
 }
 
 #[actix_web::test]
-async fn without_waiting_a_failover_can_bring_a_session_back() {
+async fn without_waiting_a_failover_can_restore_an_ended_session() {
     let mut primary = Server::start(&[]);
     let replica = primary.replica();
     let store = RedisStore::connect(&primary.url()).await.unwrap();
@@ -147,7 +147,7 @@ async fn in_a_cluster_the_primary_of_the_session_asks_its_own_replicas() {
         let store = RedisStore::cluster(servers.iter().map(Server::url)).await.unwrap();
         store.wait(replicas, timeout).await.unwrap()
     };
-    let (one, two) = (connect(1, LONG).await, connect(2, MOMENT).await);
+    let (one, two) = (connect(1, LONG).await, connect(2, SHORT).await);
     for number in 1..30 {
         let session = session(number, i64::from(number % 4));
         one.create(&session, Ends::default()).await.unwrap();

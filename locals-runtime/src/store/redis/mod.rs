@@ -233,7 +233,7 @@ impl RedisStore {
 
     /// A session without its data.
     async fn head(&self, id: SessionId) -> Result<Option<SessionRecord>, StoreError> {
-        let head = script(scripts::HEAD, &self.session_key(id));
+        let head = script(scripts::GET_WITHOUT_DATA, &self.session_key(id));
         let value: Option<Vec<u8>> = self.connection.read(&head).await?;
         value.map(|value| record::read(id, &value)).transpose()
     }
@@ -254,7 +254,7 @@ impl RedisStore {
     /// Puts a session into the index of its user, for as long as it may exist and a bit longer:
     /// in a cluster the two have different clocks.
     async fn enter(&self, user: &UserId, id: SessionId, exists: i64) -> Result<(), StoreError> {
-        let mut enter = script(scripts::ENTER, &self.index_key(user));
+        let mut enter = script(scripts::ADD_TO_INDEX, &self.index_key(user));
         enter.arg(id.to_string()).arg(exists.saturating_add(GRACE).min(LONGEST));
         self.connection.query(&enter).await
     }
@@ -278,7 +278,7 @@ impl RedisStore {
 
     /// Puts a guest into the index of all guests. `how` is that of the script.
     async fn enter_guest(&self, guest: &GuestRecord, how: &str) -> Result<(), StoreError> {
-        let mut enter = script(scripts::ENTER_GUEST, &self.guests_key());
+        let mut enter = script(scripts::ADD_GUEST_TO_INDEX, &self.guests_key());
         enter
             .arg(guest.id.to_string())
             .arg(guest.expires_at.as_millis())
@@ -312,7 +312,7 @@ impl RedisStore {
         let &Confirmation { replicas, timeout, .. } = confirmation;
         let mut end_and_wait = ::redis::pipe();
         end_and_wait
-            .add_command(script(scripts::END_ANEW, &self.session_key(id)))
+            .add_command(script(scripts::WRITE_AND_DELETE, &self.session_key(id)))
             .ignore()
             .cmd("WAIT")
             .arg(replicas)
@@ -329,7 +329,7 @@ impl RedisStore {
 
     /// Ends a session unless it is another user's: 1, 0 if there is none, -1 if it is another's.
     async fn end_of_user(&self, user: &str, id: SessionId) -> Result<i8, StoreError> {
-        let mut end = script(scripts::END_OF_USER, &self.session_key(id));
+        let mut end = script(scripts::DELETE_OF_USER, &self.session_key(id));
         self.connection.query(end.arg(user)).await
     }
 
@@ -387,7 +387,7 @@ impl RedisStore {
     async fn end_sessions(&self, sessions: &[End]) -> Result<bool, StoreError> {
         for end in sessions {
             let Some(revision) = end.data_revision else { continue };
-            let mut unchanged = script(scripts::END_UNCHANGED, &self.session_key(end.id));
+            let mut unchanged = script(scripts::DELETE_IF_UNCHANGED, &self.session_key(end.id));
             let ended: Option<Vec<u8>> = self.connection.query(unchanged.arg(revision)).await?;
             let Some(value) = ended else { return Ok(false) };
             self.has_deleted(end.id, &value).await?;
@@ -444,7 +444,7 @@ impl RedisStore {
     /// Ends those of these sessions and guests that have ended at `now`; says how many.
     async fn end_expired(&self, keys: &[String], now: Timestamp) -> Result<u64, StoreError> {
         let ends = keys.iter().map(|key| async move {
-            let mut end = script(scripts::END_IF_EXPIRED, key);
+            let mut end = script(scripts::DELETE_IF_EXPIRED, key);
             self.connection.query::<u64>(end.arg(now.as_millis())).await
         });
         let ended = join_all(ends).await;
@@ -542,7 +542,7 @@ impl SessionStore for RedisStore {
 
     fn delete(&self, id: SessionId) -> StoreFuture<'_, bool> {
         Box::pin(async move {
-            let end = script(scripts::END, &self.session_key(id));
+            let end = script(scripts::DELETE, &self.session_key(id));
             let value: Option<Vec<u8>> = self.connection.query(&end).await?;
             match &value {
                 Some(value) => self.has_deleted(id, value).await?,

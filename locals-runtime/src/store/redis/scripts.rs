@@ -1,216 +1,255 @@
-//! What Redis does in one step: each script touches one key, so it runs on any cluster.
+//! The Lua scripts: what Redis does in one step.
 //!
-//! They are sent whole each time. Redis knows a script that it has seen by its SHA-1, and there
-//! is no case of a script that a restart has made it forget. None is on the way of a request
-//! that only reads its session.
+//! Each script uses one key, so it runs in any cluster. None runs for a request that only reads its
+//! session.
 //!
-//! They need Redis 6.0: what they write is replicated by its effects.
+//! A script is sent whole each time. Redis recognizes one that it has seen by its SHA-1, and a
+//! restart cannot make it forget a script that a command relies on.
+//!
+//! The scripts need Redis 6.0: what they write is replicated by its effects.
 
-/// Puts a session into the index of its user, or prolongs its stay there.
+/// Reads the value of the session `KEYS[1]` into a local variable for each of its parts: see
+/// [`write`](super::record::write). `data` begins with the line break before it. All of them are
+/// `nil` if there is no session, or if it cannot be read; `value` is false if there is none.
+macro_rules! read_session {
+    () => {
+        "
+local value = redis.call('GET', KEYS[1])
+local active, idle, renewed, revision, hash, authenticated, rotation, constant, data = string.match(
+    value or '',
+    '^(%-?%d+) (%-?%d+) (%-?%d+) (%-?%d+) (%S+) (%-?%d+) (%S+) ([^\\n]*)(.*)$')"
+    };
+}
+
+/// A script that changes a value if a condition holds. It returns 1 if it did, 0 if the condition
+/// does not hold or there is no value, and -1 if the value cannot be read.
+///
+/// `$read` sets `value` and `revision`; `$change` writes the new value.
+macro_rules! change_if {
+    ($condition:literal, $read:expr, $($change:expr),+) => {
+        concat!(
+            $read,
+            "
+if not value then
+    return 0
+end
+if not revision then
+    return -1
+end
+if not (",
+            $condition,
+            ") then
+    return 0
+end",
+            $($change,)+
+            "
+return 1"
+        )
+    };
+}
+
+/// A script that changes a session if a condition holds: it assigns new values to the variables of
+/// [`read_session`].
+macro_rules! change_session_if {
+    ($condition:literal, $assignments:literal) => {
+        change_if!(
+            $condition,
+            read_session!(),
+            $assignments,
+            "
+local parts = {active, idle, renewed, revision, hash, authenticated, rotation, constant}
+redis.call('SET', KEYS[1], table.concat(parts, ' ') .. data, 'KEEPTTL')"
+        )
+    };
+}
+
+/// Sets `now` to the time of this server, in milliseconds.
+macro_rules! read_time {
+    () => {
+        "
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)"
+    };
+}
+
+/// Lets the key `KEYS[1]` live for `stay` milliseconds at least.
+macro_rules! extend_expiry {
+    () => {
+        "
+if redis.call('PTTL', KEYS[1]) < stay then
+    redis.call('PEXPIRE', KEYS[1], stay)
+end
+return 1"
+    };
+}
+
+/// Adds a session to the index of its user, or extends its stay there.
 ///
 /// The index is a sorted set. A score is the time, on the clock of this server, until which the
-/// session may exist. What has passed is removed on this occasion; it could not be told
-/// otherwise from a session that is about to be created.
+/// session may exist. Entries whose time has passed are removed as well. An entry without a session
+/// cannot be removed earlier: its session may be about to be created.
 ///
 /// `KEYS[1]` the index; `ARGV[1]` the session; `ARGV[2]` for how many milliseconds.
-pub(super) const ENTER: &str = "
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+pub(super) const ADD_TO_INDEX: &str = concat!(
+    read_time!(),
+    "
 local stay = tonumber(ARGV[2])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
 local score = redis.call('ZSCORE', KEYS[1], ARGV[1])
 if not score or tonumber(score) < now + stay then
     redis.call('ZADD', KEYS[1], now + stay, ARGV[1])
-end
-if redis.call('PTTL', KEYS[1]) < stay then
-    redis.call('PEXPIRE', KEYS[1], stay)
-end
-return 1";
+end",
+    extend_expiry!()
+);
 
-/// Moves the expiries of a session, if the end of its active period is still the one to replace and
-/// it still has the token that was used, and its time to live by as much as the end of the idle
-/// period; says whether it did: 1 or 0, and -1 if the value cannot be read. So do the others below
-/// that change a value.
+/// Renews a session, if the end of its active period is still the one to replace and its token is
+/// the one that was presented. Its time to live changes by as much as its idle timeout.
 ///
 /// `KEYS[1]` the session; `ARGV[1]` the end to replace; `ARGV[2]` and `ARGV[3]` the new ends of
 /// the active and the idle period; `ARGV[4]` the time of the renewal; `ARGV[5]` and `ARGV[6]` the
-/// least and the most time to live; `ARGV[7]` the hash of the token.
-pub(super) const RENEW: &str = "
-local value = redis.call('GET', KEYS[1])
-if not value then
-    return 0
-end
-local active, idle, rest = string.match(value, '^(%-?%d+) (%-?%d+) %-?%d+ (.*)$')
-if not active then
-    return -1
-end
-if active ~= ARGV[1] then
-    return 0
-end
-if string.match(rest, '^%-?%d+ (%S+)') ~= ARGV[7] then
-    return 0
-end
+/// minimum and the maximum time to live; `ARGV[7]` the hash of the token.
+pub(super) const RENEW: &str = change_session_if!(
+    "active == ARGV[1] and hash == ARGV[7]",
+    "
 local left = redis.call('PTTL', KEYS[1])
-redis.call('SET', KEYS[1], table.concat({ARGV[2], ARGV[3], ARGV[4], rest}, ' '), 'KEEPTTL')
 if left >= 0 then
     left = left + tonumber(ARGV[3]) - tonumber(idle)
     left = math.max(tonumber(ARGV[5]), math.min(left, tonumber(ARGV[6])))
     redis.call('PEXPIRE', KEYS[1], left)
 end
-return 1";
+active, idle, renewed = ARGV[2], ARGV[3], ARGV[4]"
+);
 
 /// Gives a session a new token, if it still has the one to replace.
 ///
 /// `KEYS[1]` the session; `ARGV[1]` the hash to replace; `ARGV[2]` hash, time and rotation, and
-/// behind a dot the digest of the credential; without it the session keeps the one that it has.
-pub(super) const CHANGE_TOKEN: &str = "
-local value = redis.call('GET', KEYS[1])
-if not value then
-    return 0
-end
-local before, hash, word, behind =
-    string.match(value, '^(%-?%d+ %-?%d+ %-?%d+ %-?%d+) (%S+) %-?%d+ (%S+) (.*)$')
-if not before then
-    return -1
-end
-if hash ~= ARGV[1] then
-    return 0
-end
-local token = ARGV[2]
-if not string.find(token, '.', 1, true) then
-    token = token .. (string.match(word, '%..*$') or '')
-end
-redis.call('SET', KEYS[1], before .. ' ' .. token .. ' ' .. behind, 'KEEPTTL')
-return 1";
+/// after a dot the digest of the credential. Without a digest the session keeps the one that it has.
+pub(super) const CHANGE_TOKEN: &str = change_session_if!(
+    "hash == ARGV[1]",
+    "
+local credential = string.match(rotation, '%..*$') or ''
+hash, authenticated, rotation = string.match(ARGV[2], '^(%S+) (%S+) (%S+)$')
+if not string.find(rotation, '.', 1, true) then
+    rotation = rotation .. credential
+end"
+);
 
 /// Replaces the data of a session, if they still have the revision to replace.
 ///
 /// `KEYS[1]` the session; `ARGV[1]` the revision to replace; `ARGV[2]` the new one; `ARGV[3]` the
 /// data.
-pub(super) const WRITE_DATA: &str = "
-local value = redis.call('GET', KEYS[1])
-if not value then
-    return 0
-end
-local times, revision, rest = string.match(value, '^(%-?%d+ %-?%d+ %-?%d+) (%-?%d+) ([^\\n]*)')
-if not times then
-    return -1
-end
-if revision ~= ARGV[1] then
-    return 0
-end
-value = times .. ' ' .. ARGV[2] .. ' ' .. rest .. '\\n' .. ARGV[3]
-redis.call('SET', KEYS[1], value, 'KEEPTTL')
-return 1";
+pub(super) const WRITE_DATA: &str = change_session_if!(
+    "revision == ARGV[1]",
+    "
+revision, data = ARGV[2], '\\n' .. ARGV[3]"
+);
 
-/// Overwrites the data of a guest and moves its end, if the data still have the revision to
+/// Replaces the data of a guest and the time when it expires, if the data still have the revision to
 /// replace.
 ///
-/// `KEYS[1]` the guest; `ARGV[1]` the revision to replace; `ARGV[2]` the new one; `ARGV[3]` the
-/// end; `ARGV[4]` the data; `ARGV[5]` how long to live.
-pub(super) const WRITE_GUEST: &str = "
+/// `KEYS[1]` the guest; `ARGV[1]` the revision to replace; `ARGV[2]` the new one; `ARGV[3]` when it
+/// expires; `ARGV[4]` the data; `ARGV[5]` the time to live.
+pub(super) const WRITE_GUEST: &str = change_if!(
+    "revision == ARGV[1]",
+    "
 local value = redis.call('GET', KEYS[1])
-if not value then
-    return 0
-end
-local revision, hash = string.match(value, '^(%-?%d+) %-?%d+ (%S+) ')
-if not revision then
-    return -1
-end
-if revision ~= ARGV[1] then
-    return 0
-end
+local revision, hash = string.match(value or '', '^(%-?%d+) %-?%d+ (%S+) ')",
+    "
 value = table.concat({ARGV[2], ARGV[3], hash, ARGV[4]}, ' ')
-redis.call('SET', KEYS[1], value, 'PX', ARGV[5])
-return 1";
+redis.call('SET', KEYS[1], value, 'PX', ARGV[5])"
+);
 
-/// Puts a guest into the index of all guests, and lets that stay as long as the guest may.
+/// Adds a guest to the index of all guests, and lets the index live as long as the guest may.
 ///
-/// The index is a sorted set, of which a score is the end of a guest on the app's clock.
+/// The index is a sorted set. A score is the time when a guest expires, on the clock of the app.
 ///
-/// `KEYS[1]` the index; `ARGV[1]` the guest; `ARGV[2]` its end; `ARGV[3]` for how many milliseconds;
-/// `ARGV[4]` `NX` for a new guest, whose id may be another's, and `CH` for one that has been written.
-pub(super) const ENTER_GUEST: &str = "
-redis.call('ZADD', KEYS[1], ARGV[4], ARGV[2], ARGV[1])
-if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[3]) then
-    redis.call('PEXPIRE', KEYS[1], ARGV[3])
-end
-return 1";
+/// `KEYS[1]` the index; `ARGV[1]` the guest; `ARGV[2]` when it expires; `ARGV[3]` for how many
+/// milliseconds; `ARGV[4]` `NX` for a new guest, whose id may be another's, and `CH` for one that
+/// has been written.
+pub(super) const ADD_GUEST_TO_INDEX: &str = concat!(
+    "
+local stay = tonumber(ARGV[3])
+redis.call('ZADD', KEYS[1], ARGV[4], ARGV[2], ARGV[1])",
+    extend_expiry!()
+);
 
-/// Says how many guests of the index end after a time, and removes those that ended long before it,
-/// and before the time of this server: the clock of an app that is ahead removes none that live.
+/// Returns how many guests of the index expire after a time, and removes those that expired long
+/// before it. A guest that the clock of this server does not take for expired is never removed: the
+/// clock of the app may be ahead.
 ///
-/// `KEYS[1]` the index; `ARGV[1]` the time; `ARGV[2]` for how many milliseconds after their end they
-/// stay.
-pub(super) const COUNT_GUESTS: &str = "
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local long_ended = math.min(now, tonumber(ARGV[1])) - tonumber(ARGV[2])
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', long_ended)
-return redis.call('ZCOUNT', KEYS[1], '(' .. ARGV[1], '+inf')";
+/// `KEYS[1]` the index; `ARGV[1]` the time; `ARGV[2]` for how many milliseconds expired guests stay.
+pub(super) const COUNT_GUESTS: &str = concat!(
+    read_time!(),
+    "
+local long_expired = math.min(now, tonumber(ARGV[1])) - tonumber(ARGV[2])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', long_expired)
+return redis.call('ZCOUNT', KEYS[1], '(' .. ARGV[1], '+inf')"
+);
 
-/// Gives the value of a session without its data.
+/// Returns the value of a session without its data.
 ///
 /// `KEYS[1]` the session.
-pub(super) const HEAD: &str = "
+pub(super) const GET_WITHOUT_DATA: &str = "
 local value = redis.call('GET', KEYS[1])
 return value and string.match(value, '^[^\\n]*')";
 
-/// Deletes a session; gives the value it had.
+/// Deletes a session; returns the value that it had.
 ///
 /// `KEYS[1]` the session.
-pub(super) const END: &str = "
+pub(super) const DELETE: &str = "
 local value = redis.call('GET', KEYS[1])
 redis.call('DEL', KEYS[1])
 return value";
 
-/// Deletes a session if its data have the revision that was read; gives the value it had, or nothing
-/// if they have another or it is gone.
+/// Deletes a session if its data have the revision that was read; returns the value that it had, or
+/// nothing if they have another or there is no session.
 ///
 /// `KEYS[1]` the session; `ARGV[1]` the revision.
-pub(super) const END_UNCHANGED: &str = "
-local value = redis.call('GET', KEYS[1])
-if not value or string.match(value, '^%-?%d+ %-?%d+ %-?%d+ (%-?%d+) ') ~= ARGV[1] then
+pub(super) const DELETE_IF_UNCHANGED: &str = concat!(
+    read_session!(),
+    "
+if revision ~= ARGV[1] then
     return false
 end
 redis.call('DEL', KEYS[1])
-return value";
+return value"
+);
 
-/// Deletes a session unless it is another user's; says whether it was there: 1 or 0, and -1 if
-/// it is another's.
+/// Deletes a session unless it is another user's; returns 1, 0 if there is none, and -1 if it is
+/// another's.
 ///
-/// One that cannot be read stood in this user's index, and opens nothing.
+/// A session that cannot be read is deleted: the index of this user named it, and it opens nothing.
 ///
 /// `KEYS[1]` the session; `ARGV[1]` the user.
-pub(super) const END_OF_USER: &str = "
-local value = redis.call('GET', KEYS[1])
+pub(super) const DELETE_OF_USER: &str = concat!(
+    read_session!(),
+    "
 if not value then
     return 0
 end
-local constant =
-    string.match(value, '^%-?%d+ %-?%d+ %-?%d+ %-?%d+ %S+ %-?%d+ %S+ ([^\\n]*)')
-local read, session = pcall(cjson.decode, constant)
-local user = read and type(session) == 'table' and session.user
+local is_read, session = pcall(cjson.decode, constant)
+local user = is_read and type(session) == 'table' and session.user
 if type(user) == 'string' and user ~= ARGV[1] then
     return -1
 end
-return redis.call('DEL', KEYS[1])";
+return redis.call('DEL', KEYS[1])"
+);
 
-/// Deletes a session or a guest that has ended; says whether it was there.
+/// Deletes a session or a guest that has expired; returns whether it did.
 ///
 /// `KEYS[1]` the session or guest; `ARGV[1]` the time.
-pub(super) const END_IF_EXPIRED: &str = "
+pub(super) const DELETE_IF_EXPIRED: &str = "
 local value = redis.call('GET', KEYS[1])
-local ends = value and string.match(value, '^%-?%d+ (%-?%d+) ')
-if ends and tonumber(ends) <= tonumber(ARGV[1]) then
+local expires_at = value and string.match(value, '^%-?%d+ (%-?%d+) ')
+if expires_at and tonumber(expires_at) <= tonumber(ARGV[1]) then
     return redis.call('DEL', KEYS[1])
 end
 return 0";
 
-/// Makes sure that a session is gone, by a write that is replicated in any case. Deleting what
-/// is not there would be none, and `WAIT` would have nothing to wait for.
+/// Deletes a session by a write that is replicated even if there is none: `WAIT` needs one to wait
+/// for, and deleting a missing key is none.
 ///
 /// `KEYS[1]` the session.
-pub(super) const END_ANEW: &str = "
+pub(super) const WRITE_AND_DELETE: &str = "
 redis.call('SET', KEYS[1], '')
 return redis.call('DEL', KEYS[1])";

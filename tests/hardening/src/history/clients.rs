@@ -18,13 +18,13 @@ use crate::client::{Client, Reply};
 
 /// How many sessions a user has that they know of. Far below the app's limit for one user: those
 /// that nobody knows of, because the answer to a login was lost, come on top.
-const SESSIONS: usize = 6;
+const MAX_SESSIONS: usize = 6;
 
 /// How many tokens that have ended a user remembers, to try them again.
-const REMEMBERED: usize = 300;
+const MAX_ENDED_TOKENS: usize = 300;
 
 /// How much a device does at least: on a slow machine a run takes longer, instead of showing less.
-const LEAST: usize = 100;
+const MIN_OPERATIONS: usize = 100;
 
 /// What all clients share.
 pub struct Shared {
@@ -55,19 +55,14 @@ impl Shared {
 /// What a user knows, on all of their devices: so they use one token in many requests at once.
 pub struct User {
     id: i64,
-    living: RefCell<Vec<String>>,
+    open: RefCell<Vec<String>>,
     ended: RefCell<VecDeque<String>>,
     listed: RefCell<Vec<SessionId>>,
 }
 
 impl User {
     pub fn new(id: i64) -> Self {
-        Self {
-            id,
-            living: RefCell::default(),
-            ended: RefCell::default(),
-            listed: RefCell::default(),
-        }
+        Self { id, open: RefCell::default(), ended: RefCell::default(), listed: RefCell::default() }
     }
 
     /// Learns from an answer.
@@ -93,15 +88,15 @@ impl User {
         }
         if event.given().is_some() {
             let text = reply.and_then(|reply| reply.cookie.clone());
-            self.living.borrow_mut().extend(text);
+            self.open.borrow_mut().extend(text);
         }
     }
 
     /// Counts these tokens among those that have ended.
     fn end(&self, which: impl Fn(&str) -> bool) {
         let mut ended = self.ended.borrow_mut();
-        ended.extend(self.living.borrow_mut().extract_if(.., |text| which(text)));
-        let surplus = ended.len().saturating_sub(REMEMBERED);
+        ended.extend(self.open.borrow_mut().extract_if(.., |text| which(text)));
+        let surplus = ended.len().saturating_sub(MAX_ENDED_TOKENS);
         ended.drain(..surplus);
     }
 }
@@ -129,7 +124,7 @@ impl Device {
     /// Does this and that until it is told to stop, but enough.
     pub async fn work(mut self) -> Self {
         let mut done = 0;
-        while done < LEAST || !self.shared.stopped.get() {
+        while done < MIN_OPERATIONS || !self.shared.stopped.get() {
             let (operation, token) = self.choose();
             if self.perform(operation, token).await == Outcome::NotSent {
                 // There is no process there: it would be asked for as fast as the machine can.
@@ -140,9 +135,9 @@ impl Device {
         self
     }
 
-    /// Reads all tokens that the user remembers once more, living or not.
+    /// Reads all tokens that the user remembers once more, open or not.
     pub async fn look_back(mut self) {
-        let mut tokens = self.user.living.take();
+        let mut tokens = self.user.open.take();
         tokens.extend(self.user.ended.take());
         for token in tokens {
             self.perform(Operation::Me, Some(token.clone())).await;
@@ -152,7 +147,7 @@ impl Device {
 
     /// What to do next, and with which token.
     fn choose(&mut self) -> (Operation, Option<String>) {
-        let (living, ended) = (self.user.living.borrow(), self.user.ended.borrow());
+        let (open, ended) = (self.user.open.borrow(), self.user.ended.borrow());
         let random = &mut self.random;
         let last_ended = ended.iter().rev().take(5).nth(random.usize(..5));
         // The session that has just ended is tried most; now and then one of long ago.
@@ -160,29 +155,29 @@ impl Device {
             0 => random.choice(ended.iter()),
             _ => last_ended,
         };
-        let one_living = random.choice(living.iter());
+        let one_open = random.choice(open.iter());
         let session = |text: &String| Token::of(text).session;
         let (operation, token) = match random.u8(..100) {
-            _ if living.is_empty() => (Operation::LogIn, None),
-            0..30 => (Operation::Me, one_living),
-            30..35 => (Operation::Public, one_living),
-            35..50 => (Operation::Me, one_ended.or(one_living)),
-            50..53 => (Operation::Notes, one_ended.or(one_living)),
-            53..62 => (Operation::Notes, one_living),
-            62..74 => (Operation::Note(self.shared.next_note()), one_living),
-            74..79 if living.len() < SESSIONS => (Operation::LogIn, None),
-            74..83 => (Operation::LogIn, one_living),
-            83..89 => (Operation::LogOut, one_living),
-            89..92 => (Operation::Reauthenticate, one_living),
-            92..94 => (Operation::LogOutOthers, one_living),
-            94 => (Operation::LogOutEverywhere, one_living),
-            95..97 => (Operation::Sessions, one_living),
+            _ if open.is_empty() => (Operation::LogIn, None),
+            0..30 => (Operation::Me, one_open),
+            30..35 => (Operation::Public, one_open),
+            35..50 => (Operation::Me, one_ended.or(one_open)),
+            50..53 => (Operation::Notes, one_ended.or(one_open)),
+            53..62 => (Operation::Notes, one_open),
+            62..74 => (Operation::Note(self.shared.next_note()), one_open),
+            74..79 if open.len() < MAX_SESSIONS => (Operation::LogIn, None),
+            74..83 => (Operation::LogIn, one_open),
+            83..89 => (Operation::LogOut, one_open),
+            89..92 => (Operation::Reauthenticate, one_open),
+            92..94 => (Operation::LogOutOthers, one_open),
+            94 => (Operation::LogOutEverywhere, one_open),
+            95..97 => (Operation::Sessions, one_open),
             97..99 => {
                 let listed = self.user.listed.borrow();
                 let named = random.choice(listed.iter()).copied();
-                let known = random.choice(living.iter()).map(session);
+                let known = random.choice(open.iter()).map(session);
                 let id = if random.bool() { named.or(known) } else { known };
-                (id.map_or(Operation::Sessions, Operation::EndSession), one_living)
+                (id.map_or(Operation::Sessions, Operation::EndSession), one_open)
             }
             _ => {
                 let operation = random.choice([
@@ -191,7 +186,7 @@ impl Device {
                     Operation::Reauthenticate,
                     Operation::LogOutOthers,
                 ]);
-                (operation.unwrap_or(Operation::Me), one_ended.or(one_living))
+                (operation.unwrap_or(Operation::Me), one_ended.or(one_open))
             }
         };
         (operation, token.cloned())

@@ -8,7 +8,7 @@ use super::{Event, History, Operation, Outcome, Token};
 
 /// How long after a missing answer an operation may still be done: a statement that was held back
 /// on its way to the database is done when it arrives.
-const LATE: Duration = Duration::from_secs(20);
+const MAX_DELAY: Duration = Duration::from_secs(20);
 
 /// Something that may have happened from this time on, or has happened by this time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -189,7 +189,7 @@ impl<'h> Facts<'h> {
                 let is_kept = event.operation == Operation::LogOutOthers
                     && event.token.is_some_and(|token| token.session == *id);
                 let is_done = event.outcome == Outcome::Done;
-                let until = if is_done { event.end } else { event.end + LATE };
+                let until = if is_done { event.end } else { event.end + MAX_DELAY };
                 if !is_kept && until > session.log_in.start {
                     let is_sure = is_done && event.start > session.log_in.end;
                     session.end.note(number, event, is_sure);

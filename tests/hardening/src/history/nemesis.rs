@@ -32,7 +32,7 @@ enum Plan {
     Down,
 }
 
-/// Each is done once before any is done again. The patience of a store is 2 s.
+/// Each is done once before any is done again. The timeout of a store is 2 s.
 const PLANS: [Plan; 8] = [
     Plan::Kill(0),
     Plan::Kill(1),
@@ -61,7 +61,7 @@ impl Plan {
 
 /// How often something goes wrong at least: on a slow machine a run takes longer, instead of
 /// showing less.
-const LEAST: usize = 3;
+const MIN_FAULTS: usize = 3;
 
 /// Whoever does it.
 pub struct Nemesis {
@@ -106,7 +106,7 @@ impl Nemesis {
             // Now and then long enough to see that all is well again.
             let peace = if self.random.u8(..8) == 0 { 3_000..4_000 } else { 100..700 };
             sleep(Duration::from_millis(self.random.u64(peace))).await;
-            if faults.len() >= LEAST && shared.clock.elapsed() > until {
+            if faults.len() >= MIN_FAULTS && shared.clock.elapsed() > until {
                 return Ok(faults);
             }
             if plans.is_empty() {

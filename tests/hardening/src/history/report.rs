@@ -8,7 +8,7 @@ use super::{
 };
 
 /// How many violations are printed.
-const PRINTED: usize = 20;
+const MAX_PRINTED: usize = 20;
 
 /// What a run has shown.
 #[derive(Debug)]
@@ -85,7 +85,7 @@ impl fmt::Display for Report {
         writeln!(f, "slowest     {} ms", self.slowest.as_millis())?;
         writeln!(f, "rows        {} at the end", self.rows)?;
         write!(f, "violations  {}", self.violations.len())?;
-        for violation in self.violations.iter().take(PRINTED) {
+        for violation in self.violations.iter().take(MAX_PRINTED) {
             write!(f, "\n  {violation}")?;
         }
         Ok(())

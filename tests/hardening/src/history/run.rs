@@ -17,7 +17,7 @@ use crate::database::Database;
 const DEVICES: usize = 4;
 
 /// How long before the end nothing is broken any more, so that all can recover.
-const PEACE: Duration = Duration::from_secs(3);
+const QUIET_PERIOD: Duration = Duration::from_secs(3);
 
 /// How a run is to be.
 #[derive(Debug, Clone)]
@@ -50,8 +50,8 @@ pub async fn run(settings: &Settings) -> Result<Report, Box<dyn Error>> {
         })
         .collect();
 
-    let faults = nemesis.rage(&shared, settings.time.saturating_sub(PEACE)).await?;
-    sleep(PEACE).await;
+    let faults = nemesis.rage(&shared, settings.time.saturating_sub(QUIET_PERIOD)).await?;
+    sleep(QUIET_PERIOD).await;
     shared.stopped.set(true);
     let mut devices = Vec::new();
     for work in work {

@@ -24,7 +24,7 @@ struct App {
 }
 
 impl App {
-    /// Does it, all at once, and says what comes of it.
+    /// Performs it in one step, and returns the outcome.
     fn perform(&mut self, event: &mut Event) {
         let session = event.token.and_then(|token| {
             let (_, secret, notes) = self.sessions.get(&token.session)?;
@@ -142,7 +142,7 @@ fn simulate(seed: u64, length: u64, apart: u64, has_faults: bool) -> History {
 }
 
 #[test]
-fn nothing_is_found_in_what_an_app_that_is_right_can_show() {
+fn a_correct_app_has_no_findings() {
     for seed in 0..500 {
         for (apart, has_faults) in [(0, false), (1_000, false), (0, true), (2_000, true)] {
             let history = simulate(seed, 120, apart, has_faults);
@@ -153,7 +153,7 @@ fn nothing_is_found_in_what_an_app_that_is_right_can_show() {
 }
 
 #[test]
-fn every_wrong_answer_is_found_where_no_two_operations_meet() {
+fn every_wrong_response_is_found_in_sequential_histories() {
     let mut changed = 0;
     for seed in 0..200 {
         let history = simulate(seed, 60, 0, false);

@@ -1,4 +1,4 @@
-//! Each kind of violation is found in a history made by hand, and nothing in one that is right.
+//! Each kind of violation is found in a hand-written history, and none in a correct one.
 
 use std::time::Duration;
 
@@ -154,7 +154,7 @@ fn a_token_that_is_accepted_after_its_end_is_found() {
 }
 
 #[test]
-fn a_token_that_is_refused_while_it_lives_is_found() {
+fn a_valid_token_that_is_refused_is_found() {
     use crate::operation::Operation::{
         EndSession, LogOut, LogOutEverywhere, LogOutOthers, Reauthenticate,
     };
@@ -215,7 +215,7 @@ fn a_token_that_is_refused_while_it_lives_is_found() {
 }
 
 #[test]
-fn an_answer_that_no_such_operation_may_have_is_found() {
+fn an_impossible_response_is_found() {
     let by = |operation| done(20, 30, Some(first()), operation);
     let foreign = |name: &str| me(20, 30, first()).says(Said::Name(name.to_owned()));
     let newer = || token(FIRST, 1);
@@ -287,7 +287,7 @@ fn an_answer_that_no_such_operation_may_have_is_found() {
 type NotesCase<'a> = (&'a str, Vec<Event>, &'a [(u8, &'a [u64])], &'a [Kind]);
 
 #[test]
-fn a_note_that_is_lost_or_there_twice_or_from_elsewhere_is_found() {
+fn a_lost_duplicate_or_foreign_note_is_found() {
     let newer = token(3, 0);
     let over = |start, end| done(start, end, Some(first()), Operation::LogIn).gives(newer);
     let cases: [NotesCase<'_>; 10] = [
@@ -357,7 +357,7 @@ fn a_note_that_is_lost_or_there_twice_or_from_elsewhere_is_found() {
 }
 
 #[test]
-fn a_row_that_is_lost_or_left_or_from_nowhere_is_found() {
+fn a_lost_remaining_or_unknown_row_is_found() {
     let out = || done(20, 30, Some(first()), Operation::LogOut);
     let replaced = || done(15, 25, Some(first()), Operation::Reauthenticate).but(Outcome::Lost);
     let unsure = || done(20, 30, None, Operation::LogIn).but(Outcome::Lost);
@@ -373,7 +373,7 @@ fn a_row_that_is_lost_or_left_or_from_nowhere_is_found() {
 }
 
 #[test]
-fn a_failure_without_a_fault_is_found_and_one_shortly_after_it_is_not() {
+fn a_failure_without_a_fault_is_found_and_one_shortly_after_a_fault_is_not() {
     let fault = |start, end| Fault {
         kind: "",
         start: Duration::from_millis(start),

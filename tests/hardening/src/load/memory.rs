@@ -8,7 +8,7 @@ use std::{
 use tokio::time::sleep;
 
 /// How often it is looked at.
-const LOOKS: u32 = 300;
+const SAMPLES: u32 = 300;
 
 /// How many parts in a thousand there may be more at the end than in the warm part.
 const TOLERANCE: i64 = 50;
@@ -32,7 +32,7 @@ impl Memory {
         let start = Instant::now();
         let mut seen = Vec::new();
         while start.elapsed() < time {
-            sleep(time / LOOKS).await;
+            sleep(time / SAMPLES).await;
             seen.push(resident(id)?);
         }
         Ok(Self::of(&seen))
@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_grows_after_it_is_warm_shows_and_what_grows_before_does_not() {
+    fn growth_after_the_warm_up_counts_and_growth_before_does_not() {
         let grows: Vec<_> = (0..100).map(|look| 1_000 + look).collect();
         let memory = Memory::of(&grows);
         assert_eq!((memory.warm, memory.end, memory.most), (1_015, 1_095, 1_099));
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_that_is_given_back_is_no_growth() {
+    fn memory_that_is_released_is_no_growth() {
         let falls: Vec<_> = (0..100).map(|look| 1_000 - look).collect();
         let memory = Memory::of(&falls);
         assert_eq!((memory.change(), memory.grows()), (-81, false));

@@ -18,13 +18,13 @@ use crate::{
 type Operation = operation::Operation<SessionId>;
 
 /// How many sessions its user has at most. The app ends the oldest of more than a hundred.
-const SESSIONS: usize = 20;
+const MAX_SESSIONS: usize = 20;
 
 /// How many tokens that have ended it remembers.
-const REMEMBERED: usize = 100;
+const MAX_ENDED_TOKENS: usize = 100;
 
 /// How much it does at least: on a slow machine a run takes longer, instead of showing less.
-const LEAST: usize = 100;
+const MIN_OPERATIONS: usize = 100;
 
 /// A session that lives.
 struct Known {
@@ -38,7 +38,7 @@ pub struct Model {
     user: i64,
     client: Client,
     random: Rng,
-    living: Vec<Known>,
+    open: Vec<Known>,
     ended: VecDeque<String>,
     next_note: u64,
     compared: BTreeMap<&'static str, u64>,
@@ -56,8 +56,8 @@ pub struct Left {
 
 impl Model {
     pub fn new(user: i64, client: Client, random: Rng) -> Self {
-        let (living, ended, compared) = (Vec::new(), VecDeque::new(), BTreeMap::new());
-        Self { user, client, random, living, ended, next_note: 0, compared }
+        let (open, ended, compared) = (Vec::new(), VecDeque::new(), BTreeMap::new());
+        Self { user, client, random, open, ended, next_note: 0, compared }
     }
 
     /// Does this and that until then, but enough, and looks at everything once more.
@@ -65,19 +65,19 @@ impl Model {
         let wrong = self.work_well(until).await.err();
         let user = self.user;
         let row = |known: Known| (known.id, Row { user, notes: known.notes });
-        let rows = self.living.into_iter().map(row).collect();
+        let rows = self.open.into_iter().map(row).collect();
         Left { compared: self.compared, rows, wrong }
     }
 
     async fn work_well(&mut self, until: Instant) -> Result<(), String> {
         let mut done = 0;
-        while done < LEAST || Instant::now() < until {
+        while done < MIN_OPERATIONS || Instant::now() < until {
             let (operation, token) = self.choose();
             self.perform(&operation, token).await?;
             done += 1;
         }
-        let living = self.living.iter().map(|known| known.token.clone());
-        let tokens: Vec<_> = living.chain(self.ended.iter().cloned()).collect();
+        let open = self.open.iter().map(|known| known.token.clone());
+        let tokens: Vec<_> = open.chain(self.ended.iter().cloned()).collect();
         for token in tokens {
             self.perform(&Operation::Me, Some(token.clone())).await?;
             self.perform(&Operation::Notes, Some(token)).await?;
@@ -87,10 +87,10 @@ impl Model {
 
     fn choose(&mut self) -> (Operation, Option<String>) {
         let random = &mut self.random;
-        let token = random.choice(self.living.iter()).map(|known| known.token.clone());
-        let session = random.choice(self.living.iter()).map(|known| known.id);
+        let token = random.choice(self.open.iter()).map(|known| known.token.clone());
+        let session = random.choice(self.open.iter()).map(|known| known.id);
         let unknown = SessionId::from_bytes([0; 16]);
-        let is_full = self.living.len() >= SESSIONS;
+        let is_full = self.open.len() >= MAX_SESSIONS;
         let operation = match random.u8(..100) {
             0..25 => Operation::Me,
             25..35 => Operation::Public,
@@ -119,7 +119,7 @@ impl Model {
         let request = operation.request(self.user, token.as_deref());
         let reply = self.client.ask(&request).await;
         let reply = reply.map_err(|error| format!("{operation:?} of {token:?}: {error:?}"))?;
-        let own = self.living.iter().position(|known| Some(&known.token) == token.as_ref());
+        let own = self.open.iter().position(|known| Some(&known.token) == token.as_ref());
         self.compare(operation, own, &reply)
             .map_err(|expected| format!("{operation:?} of {token:?}: {reply:?}, not {expected}"))?;
         self.follow(operation, own, token, &reply);
@@ -134,9 +134,9 @@ impl Model {
         own: Option<usize>,
         reply: &Reply,
     ) -> Result<(), String> {
-        let own = own.map(|own| &self.living[own]);
-        let others = self.living.len().saturating_sub(1);
-        let is_there = |id| self.living.iter().any(|known| known.id == id);
+        let own = own.map(|own| &self.open[own]);
+        let others = self.open.len().saturating_sub(1);
+        let is_there = |id| self.open.iter().any(|known| known.id == id);
         let is_closed = own.is_none() && !operation.is_open();
         let status = match operation {
             _ if is_closed => 401,
@@ -183,21 +183,21 @@ impl Model {
         token: Option<String>,
         reply: &Reply,
     ) {
-        let own_id = own.map(|own| self.living[own].id);
+        let own_id = own.map(|own| self.open[own].id);
         match operation {
             Operation::LogIn => {
-                let notes = own.map(|own| self.living[own].notes.clone()).unwrap_or_default();
+                let notes = own.map(|own| self.open[own].notes.clone()).unwrap_or_default();
                 self.end(|known| Some(known.id) == own_id);
                 let token = reply.cookie.clone().unwrap_or_default();
                 let id = id_of(&token);
-                self.living.push(Known { id, token, notes });
+                self.open.push(Known { id, token, notes });
             }
             Operation::LogOut => self.end(|known| Some(known.id) == own_id),
             Operation::LogOutEverywhere if own.is_some() => self.end(|_| true),
             Operation::EndSession(id) if own.is_some() => self.end(|known| known.id == *id),
             Operation::Reauthenticate | Operation::LogOutOthers => {
                 let Some(own) = own else { return };
-                self.living[own].token = reply.cookie.clone().unwrap_or_default();
+                self.open[own].token = reply.cookie.clone().unwrap_or_default();
                 self.ended.extend(token);
                 if *operation == Operation::LogOutOthers {
                     self.end(|known| Some(known.id) != own_id);
@@ -206,7 +206,7 @@ impl Model {
             Operation::Note(note) => {
                 self.next_note += 1;
                 if let Some(own) = own {
-                    self.living[own].notes.push(*note);
+                    self.open[own].notes.push(*note);
                 }
             }
             _ => {}
@@ -214,14 +214,14 @@ impl Model {
     }
 
     fn end(&mut self, which: impl Fn(&Known) -> bool) {
-        let ended = self.living.extract_if(.., |known| which(known));
+        let ended = self.open.extract_if(.., |known| which(known));
         self.ended.extend(ended.map(|known| known.token));
-        let surplus = self.ended.len().saturating_sub(REMEMBERED);
+        let surplus = self.ended.len().saturating_sub(MAX_ENDED_TOKENS);
         self.ended.drain(..surplus);
     }
 
     fn ids(&self) -> BTreeSet<String> {
-        self.living.iter().map(|known| known.id.to_string()).collect()
+        self.open.iter().map(|known| known.id.to_string()).collect()
     }
 }
 

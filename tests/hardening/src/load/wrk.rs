@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[actix_web::test]
-    async fn whoever_gives_up_leaves_no_wrk_behind() {
+    async fn a_cancelled_run_leaves_no_wrk_process() {
         let nobody = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let (address, time) = (nobody.local_addr().unwrap(), Duration::from_mins(10));
         let mut wrk = start(Kind::Strangers, address, time, &[]).unwrap();

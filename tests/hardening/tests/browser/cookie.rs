@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::{browser::in_browser, site::APP};
 
 #[actix_web::test]
-async fn a_log_in_is_kept_and_sent_back_and_a_log_out_leaves_no_cookie() {
+async fn a_login_sets_a_cookie_that_is_sent_back_and_a_logout_leaves_none() {
     in_browser(async |browser| {
         browser.open(APP, "/page?tab=2").await;
         browser.arrives("/login?next=%2Fpage%3Ftab%3D2").await;
@@ -43,7 +43,7 @@ async fn a_session_that_is_not_remembered_is_a_cookie_without_expiry() {
 
 /// Chromium forgets what it has in memory of a page that must not be stored, once a cookie changes.
 #[actix_web::test]
-async fn the_page_before_a_log_out_is_not_shown_by_going_back() {
+async fn going_back_after_a_logout_does_not_show_the_page() {
     in_browser(async |browser| {
         for (path, way_back) in [("/page", "%2Fpage"), ("/private", "%2Fprivate")] {
             browser.log_in(1).await;

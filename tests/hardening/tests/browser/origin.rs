@@ -80,7 +80,7 @@ impl Browser {
 }
 
 #[actix_web::test]
-async fn addresses_and_links_arrive_logged_in_and_parts_of_other_sites_pages_do_not() {
+async fn navigations_arrive_logged_in_and_subresources_of_other_sites_do_not() {
     in_browser(async |browser| {
         browser.log_in(1).await;
         browser.open(APP, "/me?typed").await;
@@ -153,7 +153,7 @@ async fn a_page_without_an_origin_can_change_nothing() {
 }
 
 #[actix_web::test]
-async fn no_other_page_can_sign_a_visitor_in_or_out() {
+async fn no_other_page_can_log_a_visitor_in_or_out() {
     in_browser(async |browser| {
         for (number, place) in PLACES.iter().filter(|place| !place.may_post).enumerate() {
             let url = format!("/login?place={number}");

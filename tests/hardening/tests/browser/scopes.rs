@@ -207,7 +207,7 @@ async fn deployed(test: impl AsyncFn(&Browser, [Scope; 2], [&Version; 2])) {
 }
 
 #[actix_web::test]
-async fn a_browser_with_the_cookie_of_another_scope_is_in_by_one_log_in_and_out_by_one_log_out() {
+async fn a_browser_with_a_cookie_of_another_scope_needs_one_login_and_one_logout() {
     deployed(async |browser, scopes, [before, after]| {
         before.log_in(browser).await;
         assert_eq!(after.me(browser).await, "1", "{scopes:?}");
@@ -224,7 +224,7 @@ async fn a_browser_with_the_cookie_of_another_scope_is_in_by_one_log_in_and_out_
 }
 
 #[actix_web::test]
-async fn a_browser_that_presents_two_sessions_is_in_by_one_log_in_and_out_by_one_log_out() {
+async fn a_browser_that_presents_two_sessions_needs_one_login_and_one_logout() {
     deployed(async |browser, scopes, [before, after]| {
         for verb in ["log in", "log out"] {
             before.gave(browser, scopes[0]).await;

@@ -42,7 +42,7 @@ const LOOK_ALIKE: [&str; 12] = [
 ];
 
 #[actix_web::test]
-async fn a_cookie_that_somebody_else_sets_neither_opens_nor_disturbs_a_session() {
+async fn a_cookie_set_by_another_site_neither_opens_nor_disturbs_a_session() {
     in_browser(async |browser| {
         let attacker = token_of_another(browser).await;
         let look_alikes = LOOK_ALIKE.map(|pair| format!("{pair}; Path=/; Secure; Domain={APP}"));

@@ -104,14 +104,14 @@ async fn mixed_up_changing(site: &Site, cache: &Cache, rounds: usize) -> BTreeSe
 }
 
 #[actix_web::test]
-async fn nobody_is_shown_the_page_of_somebody_else_by_nginx() {
+async fn nginx_never_serves_the_page_of_another_visitor() {
     let site = Site::start(Headers::Kept).await;
     let cache = nginx(site.address);
     assert_eq!(mixed_up_reading(&site, &cache, ROUNDS).await, BTreeSet::new());
 }
 
 #[actix_web::test]
-async fn nobody_is_shown_the_page_of_somebody_else_by_varnish() {
+async fn varnish_never_serves_the_page_of_another_visitor() {
     let site = Site::start(Headers::Kept).await;
     let cache = varnish(site.address);
     assert_eq!(mixed_up_reading(&site, &cache, ROUNDS).await, BTreeSet::new());
@@ -119,7 +119,7 @@ async fn nobody_is_shown_the_page_of_somebody_else_by_varnish() {
 
 /// Varnish stores no answers to posts.
 #[actix_web::test]
-async fn nobody_is_given_the_cookie_of_somebody_else_by_nginx() {
+async fn nginx_never_sends_the_cookie_of_another_visitor() {
     let site = Site::start(Headers::Kept).await;
     let cache = nginx(site.address);
     assert_eq!(mixed_up_changing(&site, &cache, ROUNDS).await, BTreeSet::new());
@@ -137,7 +137,7 @@ async fn a_cache_would_mix_up_visitors_without_the_headers_of_the_library() {
 }
 
 #[actix_web::test]
-async fn what_is_for_everybody_is_stored_once_and_what_a_handler_lets_be_stored_once_for_each() {
+async fn public_pages_are_cached_once_and_allowed_private_ones_once_per_visitor() {
     for start in [nginx as Start, varnish] {
         let site = Site::start(Headers::Kept).await;
         let cache = start(site.address);
@@ -154,7 +154,7 @@ async fn what_is_for_everybody_is_stored_once_and_what_a_handler_lets_be_stored_
 }
 
 #[actix_web::test]
-async fn a_renewal_is_never_stored_though_its_handler_lets_it_be() {
+async fn a_renewal_is_never_cached_even_if_its_handler_allows_it() {
     for start in [nginx as Start, varnish] {
         let site = Site::start(Headers::Kept).await;
         let cache = start(site.address);
@@ -182,7 +182,7 @@ async fn a_renewal_is_never_stored_though_its_handler_lets_it_be() {
 }
 
 #[actix_web::test]
-async fn a_log_in_is_never_stored_whatever_its_handler_says_to_caches() {
+async fn a_login_is_never_cached_whatever_its_handler_says() {
     for start in [nginx as Start, varnish] {
         let site = Site::start(Headers::Kept).await;
         let cache = start(site.address);

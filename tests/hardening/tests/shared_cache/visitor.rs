@@ -8,7 +8,7 @@ use actix_web::http::{
 };
 use awc::Client;
 
-/// A user by their number, or a stranger.
+/// A user by their number, or a visitor without a session.
 pub struct Visitor {
     pub user: i64,
     pub token: Option<String>,
@@ -61,7 +61,7 @@ impl Visitor {
     /// Asks for a route, a method and a path, and keeps the cookie.
     pub async fn ask(&mut self, server: SocketAddr, route: &str) -> Answer {
         let (method, path) = route.split_once(' ').unwrap();
-        // The stranger never logs in.
+        // The visitor without a session never logs in.
         let method = if self.is_stranger() && path.starts_with("/login") { "GET" } else { method };
         let url = format!("http://{server}{path}");
         let mut request = self.client.request(method.parse().unwrap(), url);
