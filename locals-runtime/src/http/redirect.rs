@@ -19,7 +19,7 @@ use serde::{Deserialize, Deserializer, Serialize, de::IgnoredAny};
 use crate::model::error::ConfigError;
 
 /// What is longer is no address of a page, and would not fit into the header of some servers.
-const LONGEST: usize = 2_048;
+const MAX_LENGTH: usize = 2_048;
 
 /// How often a path is looked at after decoding: once for the app that reads it, and once more
 /// for the one that decodes twice.
@@ -140,7 +140,7 @@ pub(crate) fn with_next(login: &str, wanted: &str) -> String {
 
 fn is_local(text: &str) -> bool {
     let path = text.split_once('?').map_or(text, |(path, _)| path);
-    text.len() <= LONGEST && text.bytes().all(is_plain) && stays_local(path, ROUNDS)
+    text.len() <= MAX_LENGTH && text.bytes().all(is_plain) && stays_local(path, ROUNDS)
 }
 
 /// Browsers percent-encode all other bytes (WHATWG URL, the path and query percent-encode sets),

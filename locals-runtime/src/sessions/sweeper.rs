@@ -55,11 +55,11 @@ impl SessionManager {
 }
 
 /// How long nothing is deleted after the clock has jumped.
-const RESPITE: Duration = Duration::from_hours(1);
+const PAUSE_AFTER_JUMP: Duration = Duration::from_hours(1);
 
 /// How many times as long as a statement took the sweeper rests after it. So it works a twentieth
 /// of the time, and the few requests that meet it do not show in the 99th percentile.
-const REST: u32 = 19;
+const PAUSE_FACTOR: u32 = 19;
 
 /// Sweeps in the background until it is dropped. Made by [`SessionManager::spawn_sweeper`].
 #[derive(Debug)]
@@ -123,13 +123,13 @@ async fn sweep(sessions: &SessionManager, watch: &mut Watch) -> Result<(), Error
     loop {
         let start = Instant::now();
         if !watch.is_steady(sessions.now(), start) {
-            tracing::warn!("the clock has jumped: no session is swept for {RESPITE:?}");
+            tracing::warn!("the clock has jumped: no session is swept for {PAUSE_AFTER_JUMP:?}");
             return Ok(());
         }
         if sessions.sweep_batch(sessions.now()).await? < u64::from(SWEEP_BATCH) {
             return Ok(());
         }
-        sleep(REST * start.elapsed()).await;
+        sleep(PAUSE_FACTOR * start.elapsed()).await;
     }
 }
 
@@ -150,7 +150,7 @@ impl Watch {
         let by_clock = wall.since(self.wall);
         let really = passed.saturating_duration_since(self.passed);
         if by_clock > really + TOLERANCE || wall < self.wall {
-            self.respite = Some(passed + RESPITE);
+            self.respite = Some(passed + PAUSE_AFTER_JUMP);
         }
         (self.wall, self.passed) = (wall, passed);
         self.respite.is_none_or(|respite| passed >= respite)
@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     const MINUTE: Duration = Duration::from_mins(1);
-    const MOMENT: Duration = Duration::from_millis(1);
+    const TICK: Duration = Duration::from_millis(1);
 
     fn at(time: Timestamp, millis: i64) -> Timestamp {
         Timestamp::from_millis(time.as_millis() + millis)
@@ -198,7 +198,7 @@ mod tests {
     #[test]
     fn a_clock_may_gain_a_minute_between_two_looks_and_not_a_millisecond_more() {
         for (gained, is_steady) in
-            [(MINUTE.checked_sub(MOMENT).unwrap(), true), (MINUTE, true), (MINUTE + MOMENT, false)]
+            [(MINUTE.checked_sub(TICK).unwrap(), true), (MINUTE, true), (MINUTE + TICK, false)]
         {
             let (mut watch, wall, start) = watch();
             let (later, passed) = (wall + 10 * MINUTE + gained, start + 10 * MINUTE);
@@ -223,11 +223,11 @@ mod tests {
         let (mut watch, wall, start) = watch();
         let jumped = at(wall, -1);
         assert!(!watch.is_steady(jumped, start));
-        let nearly = RESPITE.checked_sub(MOMENT).unwrap();
+        let nearly = PAUSE_AFTER_JUMP.checked_sub(TICK).unwrap();
         assert!(!watch.is_steady(jumped + nearly, start + nearly));
-        assert!(watch.is_steady(jumped + RESPITE, start + RESPITE));
-        assert!(!watch.is_steady(jumped, start + RESPITE), "back again");
-        assert!(!watch.is_steady(jumped + RESPITE, start + RESPITE + nearly));
-        assert!(watch.is_steady(jumped + RESPITE, start + 2 * RESPITE));
+        assert!(watch.is_steady(jumped + PAUSE_AFTER_JUMP, start + PAUSE_AFTER_JUMP));
+        assert!(!watch.is_steady(jumped, start + PAUSE_AFTER_JUMP), "back again");
+        assert!(!watch.is_steady(jumped + PAUSE_AFTER_JUMP, start + PAUSE_AFTER_JUMP + nearly));
+        assert!(watch.is_steady(jumped + PAUSE_AFTER_JUMP, start + 2 * PAUSE_AFTER_JUMP));
     }
 }

@@ -144,7 +144,7 @@ fn ends_in_number(host: &str) -> bool {
 /// Why no request of a browser is below this `Path` of a cookie, or why browsers leave it out.
 pub(crate) fn path_fault(path: &str) -> Option<&'static str> {
     /// RFC 6265bis §5.6: what is longer is left out.
-    const LONGEST: usize = 1024;
+    const MAX_LENGTH: usize = 1024;
 
     let is_dots = |segment: &str| {
         let segment = segment.to_ascii_lowercase().replace("%2e", ".");
@@ -154,7 +154,7 @@ pub(crate) fn path_fault(path: &str) -> Option<&'static str> {
         Some("a path starts with `/` and holds only what the path of a URL does, and no `;`")
     } else if path.split('/').any(is_dots) {
         Some("a path holds no segments `.` and `..`: browsers resolve them before they ask")
-    } else if path.len() > LONGEST {
+    } else if path.len() > MAX_LENGTH {
         Some("a path has at most 1024 bytes: browsers leave out a longer one")
     } else {
         None

@@ -19,14 +19,14 @@ use crate::model::error::StoreError;
 
 /// How long a command may take, with all that is done for it: waiting for a lost connection to be
 /// made again, redirections, trying once more.
-pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How many keys a server looks at in one step of a walk.
 const STEP: u32 = 1_000;
 
 pub(super) struct Connection {
     link: Link,
-    patience: Duration,
+    timeout: Duration,
 }
 
 enum Link {
@@ -45,19 +45,19 @@ impl Connection {
         let connection = async {
             let client = Client::open(connection_info(url)?)?;
             // The lasting connection is tried until it is made, so it never tells what is wrong.
-            let once = AsyncConnectionConfig::new().set_connection_timeout(Some(PATIENCE));
+            let once = AsyncConnectionConfig::new().set_connection_timeout(Some(TIMEOUT));
             client.get_multiplexed_async_connection_with_config(&once).await?;
-            Self::server(client, PATIENCE).await
+            Self::server(client, TIMEOUT).await
         };
-        in_time(2 * PATIENCE, connection).await?.map_err(StoreError::backend)
+        in_time(2 * TIMEOUT, connection).await?.map_err(StoreError::backend)
     }
 
-    async fn server(client: Client, patience: Duration) -> RedisResult<Self> {
-        let mut connection = lasting(&client, patience)?;
+    async fn server(client: Client, timeout: Duration) -> RedisResult<Self> {
+        let mut connection = lasting(&client, timeout)?;
         // It is made here, so that it is driven by this thread and not by one of the workers,
         // which may be busy with a handler when the others need an answer.
         ::redis::cmd("PING").exec_async(&mut connection).await?;
-        Ok(Self { link: Link::Server { client, connection: RwLock::new(connection) }, patience })
+        Ok(Self { link: Link::Server { client, connection: RwLock::new(connection) }, timeout })
     }
 
     pub(super) async fn to_cluster(urls: &[String]) -> Result<Self, StoreError> {
@@ -65,30 +65,30 @@ impl Connection {
             let nodes: RedisResult<Vec<_>> = urls.iter().map(|url| connection_info(url)).collect();
             let client = ClusterClient::builder(nodes?)
                 .tcp_settings(tcp_settings())
-                .connection_timeout(PATIENCE / 2)
+                .connection_timeout(TIMEOUT / 2)
                 // Patience is bounded here, and for each answer of a node below.
                 .overall_response_timeout(None)
                 .retries(10)
                 .min_retry_wait(10)
                 .max_retry_wait(200)
                 .build()?;
-            Self::cluster(client, PATIENCE).await
+            Self::cluster(client, TIMEOUT).await
         };
-        in_time(2 * PATIENCE, connection).await?.map_err(StoreError::backend)
+        in_time(2 * TIMEOUT, connection).await?.map_err(StoreError::backend)
     }
 
-    async fn cluster(client: ClusterClient, patience: Duration) -> RedisResult<Self> {
-        let config = ClusterConfig::new().set_response_timeout(patience);
+    async fn cluster(client: ClusterClient, timeout: Duration) -> RedisResult<Self> {
+        let config = ClusterConfig::new().set_response_timeout(timeout);
         let connection = client.get_async_connection_with_config(config).await?;
-        Ok(Self { link: Link::Cluster { client, connection }, patience })
+        Ok(Self { link: Link::Cluster { client, connection }, timeout })
     }
 
     /// Another connection to the same, on which an answer may take longer.
-    pub(super) async fn another(&self, patience: Duration) -> Result<Self, StoreError> {
+    pub(super) async fn another(&self, timeout: Duration) -> Result<Self, StoreError> {
         self.bounded(async {
             match &self.link {
-                Link::Server { client, .. } => Self::server(client.clone(), patience).await,
-                Link::Cluster { client, .. } => Self::cluster(client.clone(), patience).await,
+                Link::Server { client, .. } => Self::server(client.clone(), timeout).await,
+                Link::Cluster { client, .. } => Self::cluster(client.clone(), timeout).await,
             }
         })
         .await
@@ -179,7 +179,7 @@ impl Connection {
         &self,
         work: impl Future<Output = RedisResult<V>>,
     ) -> Result<V, StoreError> {
-        in_time(self.patience, work).await?.map_err(|error| {
+        in_time(self.timeout, work).await?.map_err(|error| {
             self.leave_if_demoted(&error);
             StoreError::backend(error)
         })
@@ -191,17 +191,16 @@ impl Connection {
     fn leave_if_demoted(&self, error: &RedisError) {
         if error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
             && let Link::Server { client, connection } = &self.link
-            && let Ok(new) = lasting(client, self.patience)
+            && let Ok(new) = lasting(client, self.timeout)
         {
             *connection.write().unwrap_or_else(PoisonError::into_inner) = new;
         }
     }
 }
 
-async fn in_time<T>(patience: Duration, work: impl Future<Output = T>) -> Result<T, StoreError> {
-    tokio::time::timeout(patience, work).await.map_err(|_| {
-        let complaint =
-            format!("no connection to Redis, or no answer from it, within {patience:?}");
+async fn in_time<T>(timeout: Duration, work: impl Future<Output = T>) -> Result<T, StoreError> {
+    tokio::time::timeout(timeout, work).await.map_err(|_| {
+        let complaint = format!("no connection to Redis, or no answer from it, within {timeout:?}");
         StoreError::backend(complaint)
     })
 }
@@ -211,15 +210,15 @@ fn current(connection: &RwLock<ConnectionManager>) -> ConnectionManager {
 }
 
 /// A connection that is made when it is first used, and again whenever it is lost, however
-/// often that fails: whoever needs it waits as long as their patience lasts, so a server that is
+/// often that fails: whoever needs it waits as long as their timeout lasts, so a server that is
 /// back in time is not missed.
-fn lasting(client: &Client, patience: Duration) -> RedisResult<ConnectionManager> {
+fn lasting(client: &Client, timeout: Duration) -> RedisResult<ConnectionManager> {
     let config = ConnectionManagerConfig::new()
         .set_number_of_retries(usize::MAX)
         .set_min_delay(Duration::from_millis(20))
         .set_max_delay(Duration::from_millis(200))
-        .set_connection_timeout(Some(PATIENCE))
-        .set_response_timeout(Some(patience));
+        .set_connection_timeout(Some(TIMEOUT))
+        .set_response_timeout(Some(timeout));
     ConnectionManager::new_lazy_with_config(client.clone(), config)
 }
 
@@ -242,6 +241,6 @@ fn tcp_settings() -> TcpSettings {
     // A server that vanishes without a word is given up; otherwise Linux tries for a quarter of
     // an hour.
     #[cfg(any(target_os = "android", target_os = "linux"))]
-    let settings = settings.set_user_timeout(PATIENCE);
+    let settings = settings.set_user_timeout(TIMEOUT);
     settings
 }

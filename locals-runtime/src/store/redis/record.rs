@@ -24,7 +24,7 @@ pub(super) const GRACE: i64 = 60 * 60 * 1_000;
 pub(super) const LINGER: i64 = 7 * 24 * 60 * 60 * 1_000;
 
 /// No key lives longer: a time that Redis can still add to its own without an overflow.
-pub(super) const LONGEST: i64 = 100_000_000_000_000;
+pub(super) const MAX_TIME_TO_LIVE: i64 = 100_000_000_000_000;
 
 /// The key of a session.
 pub(super) fn session_key(prefix: &str, id: SessionId) -> String {
@@ -66,7 +66,7 @@ pub(super) fn pattern(prefix: &str) -> String {
 /// For how many milliseconds Redis keeps a session that is created now.
 pub(super) fn time_to_live(session: &SessionRecord) -> i64 {
     let left = session.idle_expires_at.since(session.created_at);
-    millis(left).saturating_add(GRACE).min(LONGEST)
+    millis(left).saturating_add(GRACE).min(MAX_TIME_TO_LIVE)
 }
 
 /// For how many milliseconds Redis keeps a session at least that is renewed now. The end of its idle
@@ -74,14 +74,14 @@ pub(super) fn time_to_live(session: &SessionRecord) -> i64 {
 /// a clock that was ahead.
 pub(super) fn time_to_live_of(renewal: &Renewal) -> i64 {
     let left = renewal.idle_expires_at.since(renewal.renewed_at);
-    millis(left).saturating_add(GRACE).min(LONGEST)
+    millis(left).saturating_add(GRACE).min(MAX_TIME_TO_LIVE)
 }
 
 /// For how many milliseconds Redis keeps a guest that is written now. Nobody says when that is on
 /// the app's clock, which is that of the system in all but tests; those end within the hour.
 pub(super) fn guest_time_to_live(guest: &GuestRecord) -> i64 {
     let left = guest.expires_at.since(SystemTime::now().into());
-    millis(left).saturating_add(GRACE).min(LONGEST)
+    millis(left).saturating_add(GRACE).min(MAX_TIME_TO_LIVE)
 }
 
 /// The part of a session that never changes, as JSON.
@@ -309,7 +309,7 @@ mod tests {
             prop_assert_eq!(read(session.id, value.as_bytes()).ok(), Some(session.clone()));
             let (head, _) = value.split_once('}').unwrap();
             prop_assert!(read(session.id, head.as_bytes()).is_err(), "the JSON is cut off");
-            prop_assert!((GRACE..=LONGEST).contains(&time_to_live(&session)));
+            prop_assert!((GRACE..=MAX_TIME_TO_LIVE).contains(&time_to_live(&session)));
         }
 
         #[test]
@@ -344,7 +344,7 @@ mod tests {
             };
             let value = write_guest(&guest);
             prop_assert_eq!(read_guest(guest.id, value.as_bytes()).ok(), Some(guest.clone()));
-            prop_assert!((GRACE..=LONGEST).contains(&guest_time_to_live(&guest)));
+            prop_assert!((GRACE..=MAX_TIME_TO_LIVE).contains(&guest_time_to_live(&guest)));
         }
 
         #[test]

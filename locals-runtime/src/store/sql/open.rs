@@ -45,7 +45,7 @@ impl<T: AuthUser> SqlStore<sqlx::Sqlite, T> {
     ///
     /// `url` is `sqlite://path/to/file.db`, the path alone, or `sqlite::memory:`. The settings
     /// are those that sessions want: WAL, so that readers never wait; full synchronisation, so
-    /// that a logout outlives a power cut; enforced foreign keys; 2 s of patience with a busy
+    /// that a logout outlives a power cut; enforced foreign keys; 2 s of timeout with a busy
     /// database, then 503.
     ///
     /// # Errors

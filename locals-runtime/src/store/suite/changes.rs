@@ -5,7 +5,7 @@
 use super::{
     Harness,
     support::{
-        CROWD, POLLS, answer, assert_kept, assert_listed, at_once, change_of, changed, create,
+        CONCURRENT, POLLS, answer, assert_kept, assert_listed, at_once, change_of, changed, create,
         create_all, credential, data_for, drop_after, renewal_of, renewed, session,
         store_with_users, the_one_of, written,
     },
@@ -116,7 +116,7 @@ pub async fn of_changes_of_one_token_at_once_exactly_one_is_done<H: Harness>(har
     let (store, [ada]) = store_with_users(harness).await;
     let session = session(200, &ada);
     answer(create(&store, &session).await);
-    let changes: Vec<_> = (0..CROWD).map(|number| change_of(&session, number)).collect();
+    let changes: Vec<_> = (0..CONCURRENT).map(|number| change_of(&session, number)).collect();
     let racers = changes.iter().map(|change| store.change_token(session.id, change)).collect();
     let winner = the_one_of(racers).await;
     assert_kept(&store, &changed(&session, &changes[winner])).await;
@@ -196,7 +196,7 @@ pub async fn of_writes_of_data_at_once_exactly_one_is_done<H: Harness>(harness: 
     let (store, [ada]) = store_with_users(harness).await;
     let session = session(200, &ada);
     answer(create(&store, &session).await);
-    let changes: Vec<_> = (0..CROWD).map(|number| data_for(&session, number)).collect();
+    let changes: Vec<_> = (0..CONCURRENT).map(|number| data_for(&session, number)).collect();
     let racers = changes.iter().map(|change| store.write_data(session.id, change)).collect();
     let winner = the_one_of(racers).await;
     assert_kept(&store, &written(&session, &changes[winner])).await;
@@ -207,7 +207,7 @@ pub async fn changes_of_different_parts_at_once_lose_nothing_of_each_other<H: Ha
     harness: &H,
 ) {
     let (store, [ada]) = store_with_users(harness).await;
-    let sessions: Vec<_> = (0..CROWD / 3).map(|number| session(number, &ada)).collect();
+    let sessions: Vec<_> = (0..CONCURRENT / 3).map(|number| session(number, &ada)).collect();
     create_all(&store, &sessions).await;
     let parts = |session| (renewal_of(session), change_of(session, 100), data_for(session, 101));
     let parts: Vec<_> = sessions.iter().map(parts).collect();

@@ -5,7 +5,7 @@
 use super::{
     Harness,
     support::{
-        CROWD, POLLS, answer, assert_gone, assert_guest, assert_kept, assert_listed, at_once,
+        CONCURRENT, POLLS, answer, assert_gone, assert_guest, assert_kept, assert_listed, at_once,
         create, create_all, data_for, drop_after, guest, session, store_with_users, taken_over,
         the_one_of, write_new,
     },
@@ -85,7 +85,7 @@ pub async fn creators_at_once_may_end_the_same_session<H: Harness>(harness: &H) 
     create_all(&store, &old).await;
     let there = [old[0].id, old[1].id].map(End::new);
     let back = [old[1].id, old[0].id].map(End::new);
-    let new: Vec<_> = (0..CROWD).map(|number| session(number, &ada)).collect();
+    let new: Vec<_> = (0..CONCURRENT).map(|number| session(number, &ada)).collect();
     let ends = |new: &SessionRecord| Ends {
         sessions: if new.is_persistent { &there } else { &back },
         guest: None,
@@ -200,8 +200,8 @@ pub async fn of_creators_at_once_one_takes_over_the_data<H: Harness>(harness: &H
     for ends in
         [Ends { sessions: &session_ends, guest: None }, Ends { sessions: &[], guest: change }]
     {
-        let first = if ends.guest.is_some() { CROWD } else { 0 };
-        let new: Vec<_> = (first..first + CROWD).map(|number| session(number, &ada)).collect();
+        let first = if ends.guest.is_some() { CONCURRENT } else { 0 };
+        let new: Vec<_> = (first..first + CONCURRENT).map(|number| session(number, &ada)).collect();
         let creators = new.iter().map(|new| store.create(new, ends)).collect();
         let winner = the_one_of(creators).await;
         for (place, session) in new.iter().enumerate() {
@@ -221,7 +221,7 @@ pub async fn a_write_and_a_create_that_takes_over_its_data_exclude_each_other<H:
     harness: &H,
 ) {
     let (store, [ada]) = store_with_users(harness).await;
-    for number in 0..CROWD {
+    for number in 0..CONCURRENT {
         let (old, new) = (session(number, &ada), session(100 + number, &ada));
         answer(create(&store, &old).await);
         let visitor = guest(number);

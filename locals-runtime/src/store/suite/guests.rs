@@ -5,8 +5,8 @@
 use super::{
     Harness,
     support::{
-        CROWD, DAY, POLLS, answer, assert_gone, assert_guest, assert_kept, at, at_once, create,
-        data, drop_after, failed, guest, session, store_with_users, taken_over, the_one_of,
+        CONCURRENT, DAY, POLLS, answer, assert_gone, assert_guest, assert_kept, at, at_once,
+        create, data, drop_after, failed, guest, session, store_with_users, taken_over, the_one_of,
         write_new,
     },
 };
@@ -69,7 +69,8 @@ pub async fn a_taken_id_is_refused_and_the_first_guest_stays<H: Harness>(harness
 pub async fn of_new_guests_of_one_id_at_once_exactly_one_is_stored<H: Harness>(harness: &H) {
     let (store, []) = store_with_users(harness).await;
     let id = guest(0).id;
-    let guests: Vec<_> = (0..CROWD).map(|number| GuestRecord { id, ..guest(number) }).collect();
+    let guests: Vec<_> =
+        (0..CONCURRENT).map(|number| GuestRecord { id, ..guest(number) }).collect();
     let writers = guests.iter().map(|guest| store.write_guest(guest, None)).collect();
     let mut first = None;
     for (guest, written) in guests.iter().zip(at_once(writers).await) {
@@ -171,7 +172,7 @@ pub async fn of_overwrites_of_a_guest_at_once_exactly_one_is_done<H: Harness>(ha
     let (store, []) = store_with_users(harness).await;
     let stored = guest(200);
     write_new(&store, &stored).await;
-    let nexts: Vec<_> = (0..CROWD).map(|number| moved_on(&stored, number)).collect();
+    let nexts: Vec<_> = (0..CONCURRENT).map(|number| moved_on(&stored, number)).collect();
     let revision = Some(stored.data_revision);
     let winner = the_one_of(nexts.iter().map(|it| store.write_guest(it, revision)).collect()).await;
     assert_guest(&store, &nexts[winner]).await;
@@ -215,7 +216,7 @@ pub async fn a_delete_of_a_guest_amid_overwrites_is_final<H: Harness>(harness: &
     let (store, []) = store_with_users(harness).await;
     let stored = guest(200);
     write_new(&store, &stored).await;
-    let nexts: Vec<_> = (1..CROWD).map(|number| moved_on(&stored, number)).collect();
+    let nexts: Vec<_> = (1..CONCURRENT).map(|number| moved_on(&stored, number)).collect();
     let revision = Some(stored.data_revision);
     let mut crowd: Vec<_> = nexts.iter().map(|it| store.write_guest(it, revision)).collect();
     let middle = crowd.len() / 2;
@@ -290,10 +291,10 @@ pub async fn a_count_of_guests_follows_whatever_ends_them<H: Harness>(harness: &
 /// Rule 21: none is lost by coming at the same time as others.
 pub async fn guests_written_at_once_are_all_counted<H: Harness>(harness: &H) {
     let (store, []) = store_with_users(harness).await;
-    let guests: Vec<_> = (0..CROWD).map(guest).collect();
+    let guests: Vec<_> = (0..CONCURRENT).map(guest).collect();
     let writers = guests.iter().map(|guest| store.write_guest(guest, None)).collect();
     for written in at_once(writers).await {
         assert!(answer(written));
     }
-    assert_eq!(answer(store.count_guests(at(0)).await), u64::from(CROWD));
+    assert_eq!(answer(store.count_guests(at(0)).await), u64::from(CONCURRENT));
 }

@@ -5,9 +5,9 @@
 use super::{
     Harness,
     support::{
-        CROWD, DAY, POLLS, answer, assert_gone, assert_kept, assert_listed, at, at_once, change_of,
-        changed, create, create_all, data_for, drop_after, failed, renewal_of, renewed, session,
-        store_with_users, the_one_of,
+        CONCURRENT, DAY, POLLS, answer, assert_gone, assert_kept, assert_listed, at, at_once,
+        change_of, changed, create, create_all, data_for, drop_after, failed, renewal_of, renewed,
+        session, store_with_users, the_one_of,
     },
 };
 use crate::{
@@ -152,7 +152,7 @@ pub async fn sessions_whose_ids_are_alike_are_different_sessions<H: Harness>(har
 pub async fn sessions_created_at_once_are_all_there<H: Harness>(harness: &H) {
     let (store, [ada, bob]) = store_with_users(harness).await;
     let record = |number| session(number, if number % 2 == 0 { &ada } else { &bob });
-    let sessions: Vec<_> = (0..CROWD).map(record).collect();
+    let sessions: Vec<_> = (0..CONCURRENT).map(record).collect();
     let creators = sessions.iter().map(|session| create(&store, session)).collect();
     for created in at_once(creators).await {
         answer(created);
@@ -204,7 +204,7 @@ pub async fn of_creators_of_one_id_at_once_exactly_one_succeeds<H: Harness>(harn
     let (store, [ada]) = store_with_users(harness).await;
     let id = session(0, &ada).id;
     let record = |number| SessionRecord { id, ..session(number, &ada) };
-    let sessions: Vec<_> = (0..CROWD).map(record).collect();
+    let sessions: Vec<_> = (0..CONCURRENT).map(record).collect();
     let creators = sessions.iter().map(|session| create(&store, session)).collect();
     let mut first = None;
     for (session, created) in sessions.iter().zip(at_once(creators).await) {
@@ -392,7 +392,7 @@ pub async fn of_renewals_at_once_exactly_one_is_done<H: Harness>(harness: &H) {
         idle_expires_at: at(DAY * 9 + i64::from(number)),
         renewed_at: at(DAY + i64::from(number)),
     };
-    let renewals: Vec<_> = (0..CROWD).map(renewal).collect();
+    let renewals: Vec<_> = (0..CONCURRENT).map(renewal).collect();
     let racers = renewals.iter().map(|&renewal| store.renew(session.id, renewal)).collect();
     let winner = the_one_of(racers).await;
     assert_kept(&store, &renewed(&session, renewals[winner])).await;
@@ -412,7 +412,7 @@ pub async fn of_renewals_to_earlier_ends_at_once_exactly_one_is_done<H: Harness>
     };
     answer(create(&store, &session).await);
     let renewals: Vec<_> =
-        (0..CROWD).map(|number| back_to(&session, &right, number.into())).collect();
+        (0..CONCURRENT).map(|number| back_to(&session, &right, number.into())).collect();
     let racers = renewals.iter().map(|&renewal| store.renew(session.id, renewal)).collect();
     let winner = the_one_of(racers).await;
     assert_kept(&store, &renewed(&session, renewals[winner])).await;
@@ -478,7 +478,7 @@ pub async fn a_delete_amid_changes_is_final<H: Harness>(harness: &H) {
         0 => store.change_token(session.id, &token),
         _ => store.write_data(session.id, &data),
     };
-    let mut crowd: Vec<_> = (1..CROWD).map(change).collect();
+    let mut crowd: Vec<_> = (1..CONCURRENT).map(change).collect();
     let middle = crowd.len() / 2;
     crowd.insert(middle, store.delete(session.id));
     let mut answers = at_once(crowd).await.into_iter().map(answer);
@@ -493,7 +493,7 @@ pub async fn a_delete_amid_renewals_is_final<H: Harness>(harness: &H) {
     answer(create(&store, &session).await);
     // Each of them may be done, whatever was done before it: the end they replace stays.
     let renewal = Renewal { active_expires_at: session.active_expires_at, ..renewal_of(&session) };
-    let mut crowd: Vec<_> = (1..CROWD).map(|_| store.renew(session.id, renewal)).collect();
+    let mut crowd: Vec<_> = (1..CONCURRENT).map(|_| store.renew(session.id, renewal)).collect();
     let middle = crowd.len() / 2;
     crowd.insert(middle, store.delete(session.id));
     let mut answers = at_once(crowd).await.into_iter().map(answer);
@@ -508,9 +508,9 @@ pub async fn of_deletes_at_once_exactly_one_finds_the_session<H: Harness>(harnes
     let (store, [ada]) = store_with_users(harness).await;
     let session = session(1, &ada);
     answer(create(&store, &session).await);
-    let deletes = (0..CROWD).map(|_| store.delete(session.id)).collect();
+    let deletes = (0..CONCURRENT).map(|_| store.delete(session.id)).collect();
     let found = at_once(deletes).await.into_iter().map(answer).filter(|found| *found).count();
-    assert_eq!(found, 1, "of {CROWD} deletes one finds the session");
+    assert_eq!(found, 1, "of {CONCURRENT} deletes one finds the session");
     assert_gone(&store, session.id).await;
 }
 

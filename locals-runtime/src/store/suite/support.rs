@@ -21,7 +21,7 @@ use crate::{
 pub const DAY: i64 = 24 * 60 * 60 * 1_000;
 
 /// How many operations run at once.
-pub const CROWD: u8 = 50;
+pub const CONCURRENT: u8 = 50;
 
 /// After how many polls operations are dropped.
 pub const POLLS: std::ops::Range<u8> = 0..8;
