@@ -453,10 +453,8 @@ async fn two_simultaneous_logouts_elsewhere_keep_the_cookie_of_the_faster_one() 
     let session = fixture.session(1).await;
     let path = "/paused-logout-others";
     let slow = async { send!(app, support::post(path).insert_header(cookie(&session))) };
-    let fast = async {
-        let reply = send!(app, support::post("/logout-others").insert_header(cookie(&session)));
-        reply
-    };
+    let fast =
+        async { send!(app, support::post("/logout-others").insert_header(cookie(&session))) };
     let (slow, fast) = gate.while_paused(slow, fast).await;
     assert_eq!(slow.status, StatusCode::OK);
     assert!(slow.sets_no_cookie(), "{slow:?}");

@@ -30,17 +30,11 @@ macro_rules! change_if {
         concat!(
             $read,
             "
-if not value then
-    return 0
-end
-if not revision then
-    return -1
-end
+if not value then return 0 end
+if not revision then return -1 end
 if not (",
             $condition,
-            ") then
-    return 0
-end",
+            ") then return 0 end",
             $($change,)+
             "
 return 1"
@@ -208,9 +202,7 @@ return value";
 pub(super) const DELETE_IF_UNCHANGED: &str = concat!(
     read_session!(),
     "
-if revision ~= ARGV[1] then
-    return false
-end
+if revision ~= ARGV[1] then return false end
 redis.call('DEL', KEYS[1])
 return value"
 );
@@ -224,9 +216,7 @@ return value"
 pub(super) const DELETE_OF_USER: &str = concat!(
     read_session!(),
     "
-if not value then
-    return 0
-end
+if not value then return 0 end
 local is_read, session = pcall(cjson.decode, constant)
 local user = is_read and type(session) == 'table' and session.user
 if type(user) == 'string' and user ~= ARGV[1] then
