@@ -203,7 +203,9 @@ async fn simultaneous_writes_of_a_guest_take_turns_and_lose_nothing() {
     items.sort_unstable();
     assert_eq!(items, (0..=30).collect::<Vec<_>>());
     assert!(replies.iter().all(|reply| as_guest(&token(reply)) == guest));
-    assert_eq!(fixture.store.writes(), 1 + 30);
+    // A write that begins when nobody is writing may have read before the last one: it tries again.
+    let writes = fixture.store.writes();
+    assert!((31..=33).contains(&writes), "{writes} writes");
 }
 
 // Logging in.
