@@ -1,6 +1,8 @@
 //! How each database plans the statements of a store, and runs them in a transaction of the app.
 
-use sqlx::{AssertSqlSafe, Pool, Row, SqlSafeStr};
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+use sqlx::Pool;
+use sqlx::{AssertSqlSafe, Row, SqlSafeStr};
 
 use crate::{
     model::{
