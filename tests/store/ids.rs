@@ -147,8 +147,8 @@ fn is_refused<V: Debug>(answer: Result<V, Error>, id: u64) {
     assert_eq!(
         error.to_string(),
         format!(
-            "an id of no user of this app: the user's id {id} is beyond 9223372036854775807, the \
-             largest that a session can have"
+            "not a valid user id of this app: the user's id {id} is greater than \
+             9223372036854775807, the largest id that a session can have"
         )
     );
 }

@@ -55,7 +55,7 @@ pub(crate) fn check(
 ) -> Result<TokenCheck, Denial> {
     // Before the token: one that has ended is as one that is not there, whether it was swept or not.
     let (state, renewal) = match lifecycle::judge(lifetime, record, now) {
-        Verdict::Dead => return Err(Denial::Ended),
+        Verdict::Expired => return Err(Denial::Ended),
         Verdict::Active => (SessionState::Active, None),
         Verdict::Renew(renewal) => (SessionState::Idle, Some(renewal)),
     };
