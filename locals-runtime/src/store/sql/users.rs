@@ -31,7 +31,7 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
             return Ok(users);
         }
         // One request looks again; what is known will do for the others, and if the catalogue fails.
-        match self.shared.is_reading_users.try_lock() {
+        match self.shared.users_refresh.try_lock() {
             Ok(_reading) => Ok(self.read_users().await.unwrap_or(users)),
             Err(_) => Ok(users),
         }
