@@ -1,9 +1,9 @@
 //! Reads session data and guest data from JSON into the app's own type, and writes them back.
 
 use super::{
-    json,
-    mend::{Reading, Stored},
-    merge, writable,
+    json, merge,
+    repair::{Reading, Stored},
+    writable,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -137,7 +137,7 @@ fn after_change<D: DeserializeOwned + Serialize + Default>(
     };
     let with_stored = || {
         let stored = stored?;
-        let readable = Stored::alone(stored.mended.clone());
+        let readable = Stored::intact(stored.repaired.clone());
         let foreign = merge::beside_foreign(&readable, before, after);
         fits(&merge::beside::<D>(stored, before, after))
             .or_else(|| fits(&merge::beside::<D>(readable, before, after)))
