@@ -343,8 +343,8 @@ mod mysql {
         let Err(StoreError::Corrupt(cause)) = read else { panic!("{read:?}") };
         assert_eq!(
             cause,
-            "a user's id is 18446744073709551615, and no session can have one beyond \
-             9223372036854775807"
+            "the user's id 18446744073709551615 is greater than 9223372036854775807, the largest id \
+             that a session can have"
         );
         let token = given_away.token().expose_secret();
         assert!(auth.validate_session_user(token).await.unwrap().is_none());
