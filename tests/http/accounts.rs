@@ -256,7 +256,7 @@ async fn a_login_to_a_disabled_account_is_refused() {
         for row in ["own", "other", "token", "manager"] {
             let path = format!("/login/{row}/2");
             let reply = send!(app, support::post(&path).insert_header(cookie(&before)));
-            let expected = problem(403, "inactive_user", "This account is switched off");
+            let expected = problem(403, "inactive_user", "This account is disabled");
             assert_eq!(reply.body, expected, "{row}");
             assert!(reply.sets_no_cookie());
             assert_eq!(all.auth.user_sessions(2).await.unwrap().len(), 0, "{row}");

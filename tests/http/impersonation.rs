@@ -320,7 +320,7 @@ async fn impersonations_cannot_be_nested() {
     let app = app!(fixture, impersonate, me);
     let acting = acting_as_1!(app, admin);
     let nested = send!(app, support::post("/impersonate/2").insert_header(as_set(&acting)));
-    let refused = problem(403, "impersonating", "Not while acting as another user");
+    let refused = problem(403, "impersonating", "Not allowed while impersonating");
     assert_eq!(nested.body, refused);
     assert!(nested.sets_no_cookie());
     assert_eq!(fixture.rows().await, 2);

@@ -140,7 +140,7 @@ async fn every_verb_that_would_outlive_an_impersonation_is_refused_and_changes_n
             let app = app!(fixture; database(&fixture), me, verb);
             let request = support::post(&format!("/{name}/{user}")).insert_header(acting.clone());
             let reply = send!(app, request);
-            let expected = problem(403, "impersonating", "Not while acting as another user");
+            let expected = problem(403, "impersonating", "Not allowed while impersonating");
             assert_eq!(reply.body, expected, "{name} {user}");
             assert!(reply.sets_no_cookie() || name == "clear_and_log_in", "{name}: {reply:?}");
             assert_eq!(fixture.rows().await, 2, "{name} {user}");

@@ -147,8 +147,8 @@ fn is_refused<V: Debug>(answer: Result<V, Error>, id: u64) {
     assert_eq!(
         error.to_string(),
         format!(
-            "an id of no user of this app: the user's id {id} is beyond 9223372036854775807, the \
-             largest that a session can have"
+            "not a valid user id of this app: the user's id {id} is greater than \
+             9223372036854775807, the largest id that a session can have"
         )
     );
 }
@@ -343,8 +343,8 @@ mod mysql {
         let Err(StoreError::Corrupt(cause)) = read else { panic!("{read:?}") };
         assert_eq!(
             cause,
-            "a user's id is 18446744073709551615, and no session can have one beyond \
-             9223372036854775807"
+            "the user's id 18446744073709551615 is greater than 9223372036854775807, the largest id \
+             that a session can have"
         );
         let token = given_away.token().expose_secret();
         assert!(auth.validate_session_user(token).await.unwrap().is_none());

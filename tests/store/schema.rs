@@ -258,10 +258,10 @@ async fn key_is_declared_as<I: KeyIn<Sqlite>>(declared: &str, id: I) {
 /// A column that no version has left a way around.
 const COLOUR: &str = "the column `colour` is unknown, must not be null and has no default";
 
-/// What `migrate` mends, and what it does not.
+/// What to do about differences that `migrate` removes, and about others.
 const REMEDIES: [&str; 2] = [
     "; call `store.migrate()` at start-up, or see the SQL of `store.migration_sql()`",
-    "; `migrate` does not change that: rename or drop that table (its users log in once more), name another \
+    "; `migrate` cannot change this: rename or drop the table (all users have to log in again), use another name \
      with `#[auth_user(sessions = \"..\")]`, or see the SQL of `store.migration_sql()`",
 ];
 

@@ -8,8 +8,8 @@ use super::{
 };
 use crate::http::cookie::{CookieConfig, Presented, SessionCookie};
 
-/// The cookie is found exactly where a plain reading of the pairs finds it, and a token stands in
-/// the header, behind our name, byte for byte.
+/// The cookie is found exactly where a simple parser of the pairs finds it, and a token that is read
+/// occurs in the header after the name of the cookie, byte for byte.
 pub fn cookie(data: &[u8]) {
     let mut headers = HeaderMap::new();
     for value in lines(data).filter_map(|line| HeaderValue::from_bytes(line).ok()) {
@@ -33,14 +33,17 @@ fn check(name: &str, cookie: &SessionCookie, headers: &HeaderMap) {
         (Presented::Token(token), [value]) => {
             let text = token.expose_secret().as_bytes();
             assert!(is_token(value) && text == value, "{text:?} was read from {value:?}");
-            assert!(fields.iter().any(|field| stands_in(field, name, text)), "{text:?} is forged");
+            assert!(
+                fields.iter().any(|field| is_pair_in(field, name, text)),
+                "{text:?} is not in the header"
+            );
         }
         (found, values) => panic!("`{name}` was read as {found:?}, and not as {values:?}"),
     }
 }
 
-/// The values of all cookies of this name, as RFC 6265bis §5.6 reads pairs: from `;` to `;`, the
-/// name up to the first `=`, SP and HTAB trimmed, nothing decoded and nothing folded.
+/// Returns the values of all cookies of this name, parsed as by RFC 6265bis §5.6: pairs are separated by
+/// `;`, the name ends at the first `=`, SP and HTAB are trimmed, and nothing is decoded.
 fn values(field: &[u8], name: &str) -> Vec<Vec<u8>> {
     let mut values = vec![];
     let mut before = vec![];
@@ -63,16 +66,16 @@ fn values(field: &[u8], name: &str) -> Vec<Vec<u8>> {
     values
 }
 
-/// Whether `name=text` is a whole pair of the field, read outwards from the text.
-fn stands_in(field: &[u8], name: &str, text: &[u8]) -> bool {
+/// Whether `name=text` is a complete pair of the field.
+fn is_pair_in(field: &[u8], name: &str, text: &[u8]) -> bool {
     let is_end = |rest: &[u8]| rest.first().is_none_or(|byte| *byte == b';');
     let is_start = |rest: &[u8]| rest.last().is_none_or(|byte| *byte == b';');
-    let is_behind = |left: &[u8]| {
+    let follows_name = |left: &[u8]| {
         let left = stripped(left).strip_suffix(b"=").map(stripped);
         let left = left.and_then(|left| left.strip_suffix(name.as_bytes())).map(stripped);
         left.is_some_and(is_start)
     };
     let places = field.windows(text.len()).enumerate().filter(|(_, window)| *window == text);
     let mut places = places.map(|(start, _)| (&field[..start], &field[start + text.len()..]));
-    places.any(|(left, right)| is_behind(left) && is_end(stripped(right)))
+    places.any(|(left, right)| follows_name(left) && is_end(stripped(right)))
 }

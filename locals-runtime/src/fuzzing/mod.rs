@@ -1,8 +1,8 @@
-//! What holds for every input that a stranger sends: one function for each parser, which panics
-//! where it does not hold. `cargo fuzz` feeds them for minutes, from `fuzz/`; the tests below for a
-//! moment, with the same seeds and the same words.
+//! Properties that hold for every untrusted input: one function for each parser, which panics if its
+//! property does not hold. `cargo fuzz` runs them for minutes, from `fuzz/`; the tests below run them
+//! briefly, with the same seeds and dictionaries.
 //!
-//! No part of the API: compiled only for the two.
+//! Not part of the API: compiled only for fuzzing and tests.
 
 mod cookie;
 mod input;

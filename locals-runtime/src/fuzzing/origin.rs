@@ -1,4 +1,4 @@
-//! The first line of the input is a method, each other one a header. `Host` is the host.
+//! The first line of the input is a method, each other line a header. `Host` is the host.
 
 use actix_web::http::{
     Method,
@@ -29,8 +29,8 @@ struct Request {
     headers: Vec<(String, Vec<u8>)>,
 }
 
-/// The decision is that of a plain model, whatever the app has configured; and whatever the model
-/// says, a safe request passes, and one that a browser calls foreign does not.
+/// The decision equals that of a simple model, for all configurations. Independently of the model, a safe
+/// request passes, and a request that the browser marks as cross-site does not.
 pub fn origin(data: &[u8]) {
     let mut lines = lines(data);
     let method = lines.next().and_then(|line| Method::from_bytes(line).ok());
@@ -54,7 +54,7 @@ pub fn origin(data: &[u8]) {
     }
 }
 
-/// A header as a server takes it: white space around the value is not a part of it.
+/// Parses a header as a server does: white space around the value is not part of it.
 fn header(line: &[u8]) -> Option<(HeaderName, HeaderValue)> {
     let colon = line.iter().position(|byte| *byte == b':')?;
     let value = HeaderValue::from_bytes(stripped(&line[colon + 1..])).ok()?;
@@ -69,7 +69,7 @@ impl Request {
 
     fn is_safe(&self) -> bool {
         let safe = ["GET", "HEAD", "OPTIONS"].contains(&&*self.method);
-        // As Actix decides whether to open one.
+        // The same check with which Actix decides whether to open a WebSocket.
         let opens = |value: &[u8]| {
             String::from_utf8_lossy(value).to_ascii_lowercase().contains("websocket")
         };
@@ -82,9 +82,9 @@ impl Rule {
         self.own.iter().chain(self.trusted).any(|listed| listed.as_bytes() == origin)
     }
 
-    /// `CrossOriginProtection.Check` of Go's `net/http`, with what is stricter here: a WebSocket is
-    /// not safe, a header stands once and is text, an empty one is not a missing one, configured
-    /// origins take the place of the host, and `strict` demands an origin.
+    /// The model: `CrossOriginProtection.Check` of Go's `net/http`, with these stricter rules: a WebSocket
+    /// is not safe; a header occurs once and is text; an empty header is not a missing one; configured
+    /// origins replace the host; and `strict` requires an origin.
     fn allows(&self, request: &Request, host: Option<&str>) -> bool {
         if request.is_safe() {
             return true;
@@ -103,23 +103,23 @@ impl Rule {
         }
     }
 
-    /// What a reader of the model need not believe it for.
+    /// Checks the most important properties independently of the model.
     fn check(&self, request: &Request, passes: bool) {
         let (sites, origins) = (request.values("sec-fetch-site"), request.values("origin"));
         if request.is_safe() {
             assert!(passes, "a safe request was refused");
         } else if sites.len() > 1 || origins.len() > 1 {
-            assert!(!passes, "a header that stands twice has passed");
+            assert!(!passes, "a request with a duplicate header has passed");
         } else if sites == [b"cross-site"] || sites == [b"same-site"] {
             let trusted = origins.first().is_some_and(|origin| self.lists(origin));
-            assert!(trusted || !passes, "a foreign request has passed");
+            assert!(trusted || !passes, "a cross-site request has passed");
         } else if sites.is_empty() && origins == [b"null"] {
-            assert!(!passes, "an origin that hides itself has passed");
+            assert!(!passes, "a request with the origin `null` has passed");
         }
     }
 }
 
-/// Whether an origin is of this host: `scheme://host`.
+/// Whether an origin has this host: `scheme://host`.
 fn is_of(origin: &[u8], host: Option<&str>) -> bool {
     let start = origin.windows(3).position(|window| window == b"://");
     let (Some(start), Some(host)) = (start, host) else {

@@ -25,7 +25,7 @@ fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
     files.map(|file| seed(file.unwrap().path())).collect()
 }
 
-/// The words of a dictionary of libFuzzer: one in quotation marks on each line.
+/// Returns the words of a libFuzzer dictionary: one in quotation marks on each line.
 fn words(target: &str) -> Vec<Vec<u8>> {
     let text = fs::read_to_string(fuzz(&format!("dictionaries/{target}.dict"))).unwrap();
     let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
@@ -34,30 +34,30 @@ fn words(target: &str) -> Vec<Vec<u8>> {
 
 fn word(line: &str) -> Vec<u8> {
     let quoted = line.strip_prefix('"').and_then(|line| line.strip_suffix('"'));
-    let mut parts = quoted.unwrap_or_else(|| panic!("no word: {line}")).split('\\');
+    let mut parts = quoted.unwrap_or_else(|| panic!("not a word: {line}")).split('\\');
     let mut word = parts.next().unwrap_or_default().as_bytes().to_vec();
     while let Some(part) = parts.next() {
         if let Some(hex) = part.strip_prefix('x') {
             word.push(u8::from_str_radix(&hex[..2], 16).unwrap());
             word.extend(&hex.as_bytes()[2..]);
         } else if part.is_empty() {
-            // `\\` is one backslash, and what follows is text.
+            // `\\` is one backslash; the next part is text.
             word.push(b'\\');
             word.extend(parts.next().unwrap_or_default().as_bytes());
         } else {
-            panic!("no escape: {line}");
+            panic!("not an escape: {line}");
         }
     }
     word
 }
 
 #[test]
-fn what_holds_for_every_input_holds_for_each_seed() {
+fn every_property_holds_for_each_seed() {
     for (target, holds) in TARGETS {
         let seeds = seeds(target);
         assert!(seeds.len() >= 8, "{target}");
         for (path, data) in seeds {
-            // Its name shows where one panics.
+            // Shows which seed panics.
             println!("{path}");
             holds(&data);
         }
@@ -65,7 +65,7 @@ fn what_holds_for_every_input_holds_for_each_seed() {
 }
 
 #[test]
-fn what_holds_for_every_input_holds_for_what_chance_makes_of_the_words() {
+fn every_property_holds_for_random_combinations_of_words() {
     for (target, holds) in TARGETS {
         let seeds = seeds(target).into_iter().map(|(_, data)| data).collect::<Vec<_>>();
         let piece = prop_oneof![

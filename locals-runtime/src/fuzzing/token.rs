@@ -1,4 +1,4 @@
-//! The input is the text of a token, of an id, or the bytes of one.
+//! The input is the text of a token or of an id, or the bytes of an id.
 
 use sha2::{Digest, Sha256};
 
@@ -9,7 +9,7 @@ use crate::model::{
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-/// A token and an id have one spelling each, and say what a plain decoding of it says.
+/// Tokens and ids have only one text form, and decode to the same bytes as with a simple decoder.
 pub fn token(data: &[u8]) {
     match SessionToken::parse(data) {
         Ok(token) => check(&token, data),
@@ -19,7 +19,7 @@ pub fn token(data: &[u8]) {
         let bytes = decoded(data).filter(|bytes| bytes.len() == 16 && data.len() == 22);
         let id = text.parse::<SessionId>().ok();
         assert_eq!(id.map(|id| id.as_bytes().to_vec()), bytes);
-        assert!(id.is_none_or(|id| id.to_string() == text), "{text} is a second spelling");
+        assert!(id.is_none_or(|id| id.to_string() == text), "{text} is a second text form");
     }
     if let Some(bytes) = data.first_chunk() {
         let id = SessionId::from_bytes(*bytes);
@@ -28,23 +28,26 @@ pub fn token(data: &[u8]) {
 }
 
 fn check(token: &SessionToken, text: &[u8]) {
-    assert_eq!(token.expose_secret().as_bytes(), text, "a token has a second spelling");
+    assert_eq!(token.expose_secret().as_bytes(), text, "a token has a second text form");
     let bytes = decoded(text).expect("a token is base64url");
     assert_eq!(token.id().as_bytes(), &bytes[..16]);
     let hash = token.hash_in(TokenDomain::of_table("users"));
     let plain = [Sha256::digest("users").as_slice(), &bytes[16..]].concat();
     assert_eq!(hash.as_bytes()[..], Sha256::digest(plain)[..]);
-    // What the library writes itself reads back, too.
+    // A token that the library derives can be parsed, too.
     let next = token.exchanged(hash.as_bytes());
     assert_eq!(next.expose_secret().parse().as_ref(), Ok(&next));
-    assert!(next.id() == token.id() && next != *token, "an exchange keeps the id, not the secret");
+    assert!(
+        next.id() == token.id() && next != *token,
+        "a rotation keeps the id and changes the secret"
+    );
 }
 
 pub(super) fn is_token(text: &[u8]) -> bool {
     text.len() == 64 && text.iter().all(|byte| ALPHABET.contains(byte))
 }
 
-/// Base64url without padding (RFC 4648 §5), bit by bit; `None` where spare bits are not zero.
+/// Decodes base64url without padding (RFC 4648 §5), bit by bit; `None` if spare bits are not zero.
 fn decoded(text: &[u8]) -> Option<Vec<u8>> {
     let mut bits = vec![];
     for byte in text {

@@ -27,10 +27,10 @@ impl Error {
             }
             Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden", "Not allowed"),
             Self::InactiveUser => {
-                (StatusCode::FORBIDDEN, "inactive_user", "This account is switched off")
+                (StatusCode::FORBIDDEN, "inactive_user", "This account is disabled")
             }
             Self::Impersonating => {
-                (StatusCode::FORBIDDEN, "impersonating", "Not while acting as another user")
+                (StatusCode::FORBIDDEN, "impersonating", "Not allowed while impersonating")
             }
             Self::CrossOrigin { .. } => {
                 (StatusCode::FORBIDDEN, "cross_origin", "Request from another site refused")

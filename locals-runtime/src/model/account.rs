@@ -1,4 +1,4 @@
-//! What an app says of the accounts of its users: which are active, and who may impersonate.
+//! The app's rules for the accounts of its users: which are active, and who may impersonate.
 
 use std::{fmt, sync::Arc};
 
@@ -8,42 +8,42 @@ use crate::model::{
     user::{AuthUser, credential_hash},
 };
 
-/// A question to a user's row.
-type Question<T> = dyn Fn(&T) -> bool + Send + Sync;
+/// A predicate on the row of a user.
+type Predicate<T> = dyn Fn(&T) -> bool + Send + Sync;
 
-/// What an app asks of its users' rows.
+/// The predicates that the app has configured.
 pub(crate) struct AccountRules<T> {
-    pub active: Option<Arc<Question<T>>>,
-    pub impersonators: Option<Arc<Question<T>>>,
+    pub active: Option<Arc<Predicate<T>>>,
+    pub impersonators: Option<Arc<Predicate<T>>>,
 }
 
-/// What the row of a session's user says of the session.
+/// What follows for a session from the row of its user.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AccountStatus {
-    /// Why the session opens nothing now.
+    /// Why the session is not accepted; `None` if it is.
     pub denial: Option<AccountDenial>,
-    /// Whether its user may act as others.
+    /// Whether the user may impersonate others.
     pub may_impersonate: bool,
-    /// What the session would be bound to if it began now.
+    /// The digest of the user's current credential for this session.
     pub credential: Option<CredentialHash>,
 }
 
-/// Why a session that lives opens nothing.
+/// Why a session that has not ended is not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AccountDenial {
-    /// Its user's account is switched off.
+    /// The account of the user is disabled.
     Inactive,
-    /// Its user has another password, or whatever it is bound to, than when it began.
+    /// The credential that the session is bound to, such as the password, has changed.
     CredentialChanged,
 }
 
 impl AccountStatus {
-    /// That of all sessions, where the app asks nothing.
+    /// The status of all sessions if the app has no rules.
     pub(crate) const GOOD: Self = Self { denial: None, may_impersonate: true, credential: None };
 }
 
 impl<T: AuthUser> AccountRules<T> {
-    /// Whether the rows of users are never asked.
+    /// Whether there are no rules, so that rows of users need not be read for them.
     pub(crate) fn are_none(&self) -> bool {
         self.active.is_none() && self.impersonators.is_none() && T::CREDENTIAL.is_empty()
     }
@@ -52,7 +52,7 @@ impl<T: AuthUser> AccountRules<T> {
         self.active.as_ref().is_none_or(|active| active(user))
     }
 
-    /// What the row of a session's user says of the session.
+    /// Applies the rules to the user of a session.
     pub(crate) fn status_of(&self, record: &SessionRecord, user: &T) -> AccountStatus {
         let credential = credential_hash(record.id, user);
         let denial = if !self.is_active(user) {

@@ -1,4 +1,4 @@
-//! What the sessions of a user are bound to, such as the hash of their password.
+//! The credential that the sessions of a user are bound to, such as the password hash.
 
 use std::fmt;
 
@@ -7,10 +7,10 @@ use uuid::Uuid;
 
 use crate::model::{hashes::CredentialHash, session_id::SessionId};
 
-/// Takes the fields of a user that are marked `#[auth_user(credential)]`, and gives their digest.
+/// Computes the digest of the fields of a user that are marked `#[auth_user(credential)]`.
 ///
-/// The digest is keyed with the id of the session: those of two sessions cannot be compared, and one
-/// that is copied to another row fits nothing there.
+/// The digest is keyed with the id of the session. So the digests of two sessions cannot be compared,
+/// and a digest that is copied to another row does not match there.
 pub struct CredentialDigest(Sha256);
 
 impl CredentialDigest {
@@ -28,11 +28,11 @@ impl CredentialDigest {
         field.add_to(self);
     }
 
-    fn nothing(&mut self) {
+    fn none(&mut self) {
         self.0.update([0]);
     }
 
-    /// With its length before it, so that what ends one field cannot begin the next.
+    /// Adds the bytes after their length, so that bytes cannot move from one field to the next.
     fn bytes(&mut self, bytes: &[u8]) {
         self.0.update([1]);
         self.0.update((bytes.len() as u64).to_be_bytes());
@@ -46,8 +46,8 @@ impl fmt::Debug for CredentialDigest {
     }
 }
 
-/// The types that a field marked `#[auth_user(credential)]` can have. An `Option` with a value counts
-/// as the value, so that two structs of one table may differ in that. Sealed.
+/// The types that a field marked `#[auth_user(credential)]` can have. `Some(value)` has the same digest
+/// as `value`, so that two structs of one table may differ in that. Sealed.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a credential that sessions are bound to",
     label = "not a type of credential",
@@ -69,7 +69,7 @@ impl<F: CredentialField> CredentialField for Option<F> {
     fn add_to(&self, digest: &mut CredentialDigest) {
         match self {
             Some(field) => field.add_to(digest),
-            None => digest.nothing(),
+            None => digest.none(),
         }
     }
 }
@@ -90,7 +90,7 @@ macro_rules! fields {
 fields! {
     String: |text| text.as_bytes();
     Vec<u8>: |bytes| bytes;
-    // As text, so that the two types of one column agree.
+    // As text, so that both integer types of one column give the same digest.
     i64: |number| number.to_string().as_bytes();
     i32: |number| number.to_string().as_bytes();
     bool: |is_set| &[u8::from(*is_set)];
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn values_that_differ_in_anything_have_digests_that_differ() {
+    fn different_values_have_different_digests() {
         let text = |text: &str| text.to_owned();
         let digests = [
             digest(1, |it| it.field(&text(""))),
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn the_types_that_one_column_can_have_agree() {
+    fn the_types_of_one_column_have_the_same_digest() {
         assert_eq!(digest(1, |it| it.field(&7_i32)), digest(1, |it| it.field(&7_i64)));
         let some = Some("a".to_owned());
         assert_eq!(digest(1, |it| it.field(&some)), digest(1, |it| it.field(&"a".to_owned())));

@@ -1,20 +1,20 @@
-//! A name by which people recognise the device of a session.
+//! Readable names of devices, from `User-Agent` headers.
 
 use woothee::parser::{Parser, WootheeResult};
 
-/// How much of a user agent is looked at. Those of browsers are shorter.
-const LOOKED_AT: usize = 512;
+/// How many bytes of a user agent are parsed. Those of browsers are shorter.
+const MAX_PARSED: usize = 512;
 
-/// The length of the longest name that a client may give itself.
-const LONGEST_PRODUCT: usize = 30;
+/// The maximum length of a name that a client gives itself.
+const MAX_PRODUCT: usize = 30;
 
-/// A readable name for the device behind a `User-Agent` header, such as "Firefox on Windows", for
-/// a page on which people look through their sessions.
+/// Returns a readable name for the device behind a `User-Agent` header, such as "Firefox on Windows",
+/// for a page on which users see their sessions.
 ///
-/// It is a guess from what the client says of itself, and anybody can say anything: show it to
-/// people, and decide nothing by it. It has at most 60 characters, none of them a control
-/// character or of a meaning to HTML. Versions are left out, since they change while the device
-/// stays the same. Safari on an iPad that asks for desktop pages cannot be told from one on a Mac.
+/// Do not base decisions on it: it is a guess, and clients can send any header. It has at most 60
+/// characters, without control characters and without characters that are special in HTML. Versions are
+/// left out, because they change while the device stays the same. Safari on an iPad that requests
+/// desktop pages cannot be distinguished from Safari on a Mac.
 ///
 /// ```
 /// use locals::device_name;
@@ -26,7 +26,7 @@ const LONGEST_PRODUCT: usize = 30;
 /// assert_eq!(device_name(""), "Unknown device");
 /// ```
 pub fn device_name(user_agent: &str) -> String {
-    let user_agent = &user_agent[..user_agent.floor_char_boundary(LOOKED_AT)];
+    let user_agent = &user_agent[..user_agent.floor_char_boundary(MAX_PARSED)];
     let parsed = Parser::new().parse(user_agent).unwrap_or_default();
     match (program(&parsed, user_agent), system(parsed.os)) {
         (Some(program), Some(system)) if program != system => format!("{program} on {system}"),
@@ -35,27 +35,27 @@ pub fn device_name(user_agent: &str) -> String {
     }
 }
 
-/// A browser by the name that the parser has for it; others by the name that they give themselves.
+/// Returns the parser's name for a browser; for other programs, the name that they give themselves.
 fn program<'a>(parsed: &WootheeResult<'a>, user_agent: &'a str) -> Option<&'a str> {
     match parsed.name {
         "" | "UNKNOWN" | "HTTP Library" => product(user_agent),
         "misc crawler" => product(user_agent).or(Some("Crawler")),
         name if parsed.category == "crawler" => product(user_agent).or(Some(name)),
         "SamsungBrowser" => Some("Samsung Internet"),
-        // A page in a window of some other app, which is not named.
+        // A web view of some other app, whose name is not sent.
         "Webview" => Some("App"),
         name => Some(name),
     }
 }
 
-/// The product that a user agent begins with (RFC 9110 §10.1.5), such as `curl` of `curl/8.14.1`.
-/// All browsers claim to be `Mozilla`.
+/// Returns the product that a user agent begins with (RFC 9110 §10.1.5), such as `curl` in
+/// `curl/8.14.1`. `Mozilla` does not count: all browsers begin with it.
 fn product(user_agent: &str) -> Option<&str> {
     let name = user_agent.split(['/', ' ']).next()?;
     let is_name_char = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
     let is_name = name.starts_with(|c: char| c.is_ascii_alphabetic())
         && name.bytes().all(is_name_char)
-        && name.len() <= LONGEST_PRODUCT
+        && name.len() <= MAX_PRODUCT
         && name != "Mozilla";
     is_name.then_some(name)
 }
@@ -66,7 +66,7 @@ fn system(name: &str) -> Option<&str> {
         "Mac OSX" => Some("macOS"),
         "Mac OS Classic" => Some("Mac OS"),
         "Windows Phone OS" => Some("Windows Phone"),
-        // Browsers on Windows 11 say that it is Windows 10.
+        // Browsers on Windows 11 send Windows 10.
         name if name.starts_with("Windows ") => Some("Windows"),
         name => Some(name),
     }
@@ -134,7 +134,7 @@ mod tests {
             "(iPod touch; CPU iPhone OS 15_8 like Mac OS X) WEBKIT Version/15.6 Mobile/15E148 Safari/604.1",
             "Safari on iPod",
         ),
-        // Edge, in its four spellings.
+        // Edge, in its four forms.
         (
             "(Windows NT 10.0; Win64; x64) BLINK Chrome/142.0.0.0 Safari/537.36 Edg/142.0.0.0",
             "Edge on Windows",
@@ -180,7 +180,7 @@ mod tests {
             "(Windows NT 6.1; WOW64; Trident/7.0; rv:11.0) like Gecko",
             "Internet Explorer on Windows",
         ),
-        // Windows of other apps.
+        // Web views of other apps.
         (
             "(Linux; Android 14; Pixel 8 Build/UQ1A; wv) BLINK Version/4.0 Chrome/142.0.0.0 Mobile Safari/537.36",
             "App on Android",
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_is_named_as_it_names_itself() {
+    fn other_programs_have_the_name_that_they_send() {
         for (user_agent, expected) in [
             ("curl/8.14.1", "curl"),
             ("Wget/1.25.0", "Wget"),
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_crawler_is_named_without_the_browser_that_it_claims_to_be() {
+    fn a_crawler_is_named_without_the_browser_that_it_imitates() {
         for (user_agent, expected) in [
             (
                 "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn what_says_nothing_or_too_much_is_unknown() {
+    fn empty_and_unusual_user_agents_are_unknown_devices() {
         for user_agent in [
             "",
             " ",
@@ -282,7 +282,7 @@ mod tests {
         assert_eq!(device_name(&"\u{20ac}".repeat(1_000)), "Unknown device");
     }
 
-    /// What the parser looks for, in any order.
+    /// Words that the parser looks for, in any order.
     fn user_agents() -> impl Strategy<Value = String> {
         let piece = prop::sample::select(vec![
             "Mozilla/5.0",

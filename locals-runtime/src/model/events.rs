@@ -1,13 +1,13 @@
-//! What is logged and counted: every event by one name, in one place.
+//! The events that are logged and counted.
 //!
-//! `docs/observability.md` lists them. A name and its fields do not change between versions. No
-//! event holds a token, a cookie or the query of a request.
+//! `docs/observability.md` lists them. Their names and fields do not change between versions. No event
+//! contains a token, a cookie or the query of a request.
 
 use tracing::Level;
 
 use crate::model::{error::Error, session_id::SessionId, user_id::UserId};
 
-/// Something that happened to a session, or that a request was told.
+/// Something that happened to a session or to a request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Event<'a> {
     LogIn { session: SessionId, user: &'a UserId },
@@ -43,13 +43,13 @@ pub(crate) struct Refused<'a> {
     pub code: &'static str,
     pub reason: &'a Error,
     pub method: &'a str,
-    /// Without the query, which may hold what nobody should read in a log.
+    /// Without the query, which may contain secrets.
     pub path: &'a str,
     pub session: Option<SessionId>,
     pub user: Option<&'a UserId>,
 }
 
-/// Logs an event, and counts it.
+/// Logs and counts an event.
 macro_rules! record {
     ($level:ident, $name:literal, $($fields:tt)*) => {{
         #[cfg(feature = "metrics")]
@@ -80,7 +80,7 @@ impl Event<'_> {
                 record!(INFO, "session_ended", %session, "a session was ended");
             }
             Self::SessionTrimmed { session, user } => {
-                record!(INFO, "session_trimmed", %session, %user, "the user had too many sessions");
+                record!(INFO, "session_trimmed", %session, %user, "a session was ended because its user had too many");
             }
             Self::SessionsEnded { user, count } => {
                 record!(INFO, "sessions_ended", %user, count, "sessions of a user were ended");
@@ -92,28 +92,28 @@ impl Event<'_> {
                 record!(INFO, "token_replaced", %session, %user, "a session was given a new token");
             }
             Self::TokenRotated { session, user } => {
-                record!(DEBUG, "token_rotated", %session, %user, "an old token was exchanged");
+                record!(DEBUG, "token_rotated", %session, %user, "a token was rotated");
             }
             Self::ImpersonationBegan { session, user, actor } => {
-                record!(WARN, "impersonation_began", %session, %user, %actor, "somebody acts as a user");
+                record!(WARN, "impersonation_began", %session, %user, %actor, "an impersonation began");
             }
             Self::ImpersonationEnded { session, user, actor } => {
-                record!(WARN, "impersonation_ended", %session, %user, %actor, "nobody acts as the user any more");
+                record!(WARN, "impersonation_ended", %session, %user, %actor, "an impersonation ended");
             }
             Self::SessionDead { session, user } => {
-                record!(DEBUG, "session_dead", %session, %user, "the session of a token has ended");
+                record!(DEBUG, "session_dead", %session, %user, "a token of a session that has ended was presented");
             }
             Self::UserInactive { session, user } => {
-                record!(DEBUG, "user_inactive", %session, %user, "the account of a session's user is switched off");
+                record!(DEBUG, "user_inactive", %session, %user, "a token of a disabled account was presented");
             }
             Self::CredentialChanged { session, user } => {
-                record!(INFO, "credential_changed", %session, %user, "a session is bound to another credential than its user has");
+                record!(INFO, "credential_changed", %session, %user, "the user's credential has changed since the session began");
             }
             Self::SecretWrong { session, user } => {
-                record!(WARN, "secret_wrong", %session, %user, "a token with the id of a session and a wrong secret");
+                record!(WARN, "secret_wrong", %session, %user, "a token with the id of a session but a wrong secret was presented");
             }
             Self::TokenSuperseded { session, user } => {
-                record!(WARN, "token_superseded", %session, %user, "a token that was exchanged for another one before");
+                record!(WARN, "token_superseded", %session, %user, "a token that has been rotated was presented");
             }
             Self::CookieConflicting { ignored } => {
                 record!(
@@ -128,7 +128,7 @@ impl Event<'_> {
             }
             Self::Refused(refused) => refused.record(),
             Self::CrossOriginRefused(Refused { reason, method, path, .. }) => {
-                record!(WARN, "cross_origin_refused", %reason, method, path, "a request of another origin was refused");
+                record!(WARN, "cross_origin_refused", %reason, method, path, "a request from another origin was refused");
             }
             Self::RedirectLoop { path, page } => {
                 record!(
@@ -137,9 +137,9 @@ impl Event<'_> {
                     path,
                     page,
                     "the page that this one redirects to is guarded by the same rule, so it was not \
-                     redirected: let strangers into a login page (`#[with_session]`, outside of \
-                     guarded scopes), and send logged-in users from it to another page \
-                     (`guest_only`)"
+                     redirected: make the login page accessible without a session \
+                     (`#[with_session]`, outside of guarded scopes), and redirect logged-in users \
+                     from it to another page (`guest_only`)"
                 );
             }
             Self::RowUnreadable { cause } => {
@@ -157,7 +157,7 @@ impl Event<'_> {
                 record!(ERROR, "query_failed", cause, "a query of the app failed");
             }
             Self::GuestsFull { most } => {
-                record!(WARN, "guests_full", most, "there are as many guests as there may be");
+                record!(WARN, "guests_full", most, "the maximum number of guests is reached");
             }
         }
     }

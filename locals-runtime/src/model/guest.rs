@@ -10,7 +10,7 @@ use crate::model::{
     record::GuestRecord,
 };
 
-/// Data that an app keeps of a visitor before they log in. Every such type is one.
+/// Data that an app keeps for a guest. Implemented for every type that satisfies the bounds.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be kept of a guest",
     note = "write `#[derive(Default, serde::Serialize, serde::Deserialize)]` above `{Self}`"
@@ -19,11 +19,11 @@ pub trait GuestData: Serialize + DeserializeOwned + Default + 'static {}
 
 impl<G: Serialize + DeserializeOwned + Default + 'static> GuestData for G {}
 
-/// How the data of a guest become those of the session of who logs in.
+/// Merges the data of a guest into the data of the session at a login.
 #[derive(Clone)]
 pub(crate) struct Merge(Arc<MergeJson>);
 
-/// The data of a guest, and those that the session has already.
+/// The merge on JSON: takes the data of the guest, and those that the session already has.
 type MergeJson = dyn Fn(&str, Option<&str>) -> Result<String, Error> + Send + Sync;
 
 impl Merge {

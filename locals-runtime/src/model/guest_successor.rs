@@ -1,9 +1,10 @@
-//! Who follows a guest whose data a login has taken over.
+//! The successor of a guest whose data a login has taken over.
 //!
-//! Requests that the browser sent before it heard of the login bring the old token. Those that write
-//! begin a new guest. Were each to make a token of its own, the browser would keep one of them, and
-//! what the others have written would be lost. So for a while the row of the old guest stays, and names
-//! the one who follows. It names no token: that is made of the old one and a salt.
+//! Requests that the browser sent before it received the response of the login present the old token.
+//! Those that write data start a new guest. If each of them generated its own token, the browser would
+//! keep only one of them, and the data that the others wrote would be lost. So for a while the row of
+//! the old guest stays and names its successor. It does not contain the successor's token, which is
+//! derived from the old token and a salt.
 
 use std::time::Duration;
 
@@ -17,13 +18,13 @@ use crate::model::{
     token::{self, SessionToken},
 };
 
-/// How long requests with the old token are led to the successor.
+/// How long the old token leads to the successor.
 const OVERLAP: Duration = Duration::from_mins(1);
 
-/// How the data of such a row begin, as no JSON does.
-const MARK: &str = "moved ";
+/// The prefix of the data in such a row. No JSON begins with it.
+const PREFIX: &str = "moved ";
 
-/// The guest who follows another, whether they have begun yet or not.
+/// The guest that follows another. Its row may not exist yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Successor {
     id: SessionId,
@@ -31,28 +32,28 @@ pub(crate) struct Successor {
 }
 
 impl Successor {
-    /// One whom nobody else can name.
+    /// Generates a successor with a random id and salt.
     pub(crate) fn generate() -> Result<Self, Error> {
         Ok(Self { id: SessionToken::generate()?.id(), salt: token::salt()? })
     }
 
-    /// The successor that the data of a row name; `None` if they are data of the app.
+    /// Parses the successor from the data of a row; `None` if they are data of the app.
     pub(crate) fn read(data: &str) -> Option<Self> {
-        let (id, salt) = data.strip_prefix(MARK)?.split_once(' ')?;
+        let (id, salt) = data.strip_prefix(PREFIX)?.split_once(' ')?;
         let salt = URL_SAFE_NO_PAD.decode(salt).ok()?;
         Some(Self { id: id.parse().ok()?, salt: salt.try_into().ok()? })
     }
 
     fn to_text(&self) -> String {
-        format!("{MARK}{} {}", self.id, URL_SAFE_NO_PAD.encode(self.salt))
+        format!("{PREFIX}{} {}", self.id, URL_SAFE_NO_PAD.encode(self.salt))
     }
 
-    /// The successor's token, for who brings that of the guest before.
+    /// Derives the successor's token from the token of the previous guest.
     pub(crate) fn token(&self, old: &SessionToken) -> SessionToken {
         old.exchanged_for(self.id, &self.salt)
     }
 
-    /// What the row of a guest becomes whose data are taken over now.
+    /// Returns the new record of a guest whose data are taken over now.
     pub(crate) fn record_after(&self, guest: &GuestRecord, now: Timestamp) -> GuestRecord {
         GuestRecord {
             data: self.to_text(),
@@ -79,7 +80,7 @@ mod tests {
     const ONE: Successor = Successor { id: SessionId::from_bytes([0; 16]), salt: [255; 32] };
 
     #[test]
-    fn a_successor_reads_back_from_its_one_spelling_which_is_no_json() {
+    fn a_successor_round_trips_and_its_text_is_not_json() {
         let text = ONE.to_text();
         let expected = "moved AAAAAAAAAAAAAAAAAAAAAA __________________________________________8";
         assert_eq!(text, expected);
@@ -110,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn successors_are_random_and_their_tokens_take_the_old_one_and_the_salt() {
+    fn successors_are_random_and_their_tokens_depend_on_the_old_token_and_the_salt() {
         let old = SessionToken::generate().unwrap();
         let (one, other) = (Successor::generate().unwrap(), Successor::generate().unwrap());
         assert!(one.id != other.id && one.salt != other.salt);
@@ -125,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn the_row_stays_for_a_minute_but_no_longer_than_the_guest_would_have() {
+    fn the_row_stays_for_a_minute_but_not_past_the_expiry_of_the_guest() {
         let token = SessionToken::generate().unwrap();
         let mut guest = GuestRecord::new(token.id(), hash(&token), "[7]", at(90_000));
         guest.data_revision = 4;

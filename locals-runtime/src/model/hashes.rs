@@ -1,23 +1,23 @@
-//! The hashes that a store keeps in place of secrets.
+//! The hashes that a store keeps instead of secrets.
 
 use std::fmt;
 
 use subtle::ConstantTimeEq;
 
 /// The hash of a token's secret, see [`SessionToken::secret_hash`]. Compared in constant time; `Debug`
-/// shows nothing of it.
+/// does not show it.
 #[derive(Clone, Copy)]
 pub struct SecretHash([u8; 32]);
 
 impl SecretHash {
     pub(super) const BYTES: usize = 32;
 
-    /// The hash made of these bytes, as a store keeps them.
+    /// Creates a hash from its bytes, as a store keeps them.
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// The bytes of the hash, for a store.
+    /// Returns the bytes of the hash, for a store.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
@@ -37,18 +37,18 @@ impl fmt::Debug for SecretHash {
     }
 }
 
-/// A keyed digest of a user's credential, such as the hash of their password, which a session is
-/// bound to. Compared in constant time; `Debug` shows nothing of it.
+/// A keyed digest of the credential that a session is bound to, such as the user's password hash.
+/// Compared in constant time; `Debug` does not show it.
 #[derive(Clone, Copy)]
 pub struct CredentialHash([u8; 32]);
 
 impl CredentialHash {
-    /// The digest made of these bytes, as a store keeps them.
+    /// Creates a digest from its bytes, as a store keeps them.
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// The bytes of the digest, for a store.
+    /// Returns the bytes of the digest, for a store.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn digests_of_credentials_are_compared_and_never_shown() {
+    fn digests_are_compared_in_full_and_not_shown() {
         let one = CredentialHash::from_bytes([7; 32]);
         assert_eq!(one, CredentialHash::from_bytes(*one.as_bytes()));
         for place in 0..32 {

@@ -1,4 +1,4 @@
-//! How long a session lives: a pure decision of (lifetime, session, now).
+//! When a session is active, idle or expired: pure functions of (lifetime, session, now).
 
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ use crate::model::{
 
 const DAY: Duration = Duration::from_hours(24);
 
-/// How long sessions live.
+/// How long sessions last.
 ///
-/// A session is *active* for the active period, then *idle* for the idle period, then dead.
-/// Using an active one writes nothing; using an idle one renews it: both periods start again.
-/// Whatever its use, it is dead after the maximum lifetime.
+/// A session is *active* for the active period, then *idle* for the idle period, then expired.
+/// Using an active session writes nothing. Using an idle session renews it: both periods start again.
+/// No matter how much it is used, a session expires after the maximum lifetime.
 ///
 /// | | active | idle | maximum | source |
 /// |---|---|---|---|---|
@@ -47,29 +47,32 @@ impl Default for Lifetime {
 }
 
 impl Lifetime {
-    /// For accounts that need a second factor: dead after an hour unused or a day in all.
+    /// For accounts that need a second factor: sessions expire after an hour without use, or a day in
+    /// total.
     pub const fn aal2() -> Self {
         let active = Duration::from_mins(1);
         Self { active, idle: Duration::from_mins(59), max: DAY }
     }
 
-    /// For the highest demands: dead after a quarter of an hour unused or 12 hours in all.
+    /// For the highest security requirements: sessions expire after 15 minutes without use, or 12 hours
+    /// in total.
     pub const fn aal3() -> Self {
         let active = Duration::from_mins(1);
         Self { active, idle: Duration::from_mins(14), max: Duration::from_hours(12) }
     }
 
-    /// How long a session is used without a write. A day by default.
+    /// Sets the active period: how long a session is used without a write. A day by default.
     pub const fn active(self, active: Duration) -> Self {
         Self { active, ..self }
     }
 
-    /// How long after its active period a session can still be renewed. 14 days by default.
+    /// Sets the idle period: how long after its active period a session can still be renewed. 14 days by
+    /// default.
     pub const fn idle(self, idle: Duration) -> Self {
         Self { idle, ..self }
     }
 
-    /// How long a session lives at most, however much it is used. 30 days by default.
+    /// Sets the maximum lifetime, no matter how much a session is used. 30 days by default.
     pub const fn max(self, max: Duration) -> Self {
         Self { max, ..self }
     }
@@ -91,25 +94,25 @@ impl Lifetime {
         Ok(())
     }
 
-    /// Its periods, as those of one session.
+    /// Returns the periods, to be stored with one session.
     pub(crate) fn own_periods(self) -> Periods {
         Periods { active: self.active, idle: self.idle }
     }
 
-    /// The absolute end of a session that is created now.
+    /// Returns the absolute timeout of a session that is created now.
     pub(crate) fn end(&self, now: Timestamp) -> Timestamp {
         now + self.max
     }
 
-    /// The ends of the active and the idle period of a session that is created or used now.
+    /// Returns the ends of the active and the idle period of a session that is created or used now.
     pub(crate) fn periods(&self, now: Timestamp, absolute: Timestamp) -> (Timestamp, Timestamp) {
         let active = now + self.active;
         (active.min(absolute), (active + self.idle).min(absolute))
     }
 
-    /// The renewal of a living session at `now`, for its own periods where it has such. It only
-    /// ever moves its times forward, also where the clock has gone back; but for a session from
-    /// the future, whose life begins anew by a clock that is right.
+    /// Returns the renewal at `now` of a session that has not ended, with the session's own periods if
+    /// it has any. A renewal never moves a time back, even if the clock was set back. The exception is a
+    /// session from the future: its lifetime starts again by the clock that is right.
     pub(crate) fn renewal(&self, record: &SessionRecord, now: Timestamp) -> Renewal {
         let lifetime = record.periods.map_or(*self, |own| self.active(own.active).idle(own.idle));
         if is_from_the_future(record, now) {
@@ -129,7 +132,7 @@ impl Lifetime {
             secret_hash: record.secret_hash,
             active_expires_at: active.max(record.active_expires_at),
             idle_expires_at: idle.max(record.idle_expires_at),
-            // From here counts the life of one that came from the future.
+            // The lifetime of a session from the future counts from this time, so it stays.
             renewed_at: if is_set_right(record.created_at, record.renewed_at) {
                 record.renewed_at
             } else {
@@ -139,36 +142,37 @@ impl Lifetime {
     }
 }
 
-/// How far ahead of the clock a session may have been created before the clock that showed its
-/// creation is taken to have been wrong: by more than a mistaken time zone. The reverse, that this
-/// clock is the wrong one because it is far behind, cannot be told from that.
-const FUTURE: Duration = DAY;
+/// How far ahead of the clock the creation of a session may lie. Beyond it, the clock that noted the
+/// creation counts as wrong; a mistaken time zone stays below the limit. The opposite case, that the
+/// current clock is wrong because it is far behind, cannot be distinguished.
+const FUTURE_LIMIT: Duration = DAY;
 
-/// Whether a session was created by a clock that was days ahead, and not used since.
+/// Whether a session was created by a clock that was more than a day ahead, and not used since.
 fn is_from_the_future(record: &SessionRecord, now: Timestamp) -> bool {
-    !is_set_right(record.created_at, record.renewed_at) && record.created_at.since(now) > FUTURE
+    !is_set_right(record.created_at, record.renewed_at)
+        && record.created_at.since(now) > FUTURE_LIMIT
 }
 
-/// Whether the life of a session that was created by a clock that was days ahead counts from its
-/// first use by a clock that was right. The two times of any other session differ by no more than
-/// its creation was put later to come after that of another.
+/// Whether a session was created by a clock that was more than a day ahead and has been used since by
+/// a clock that was right. Its lifetime then counts from that use. In any other session `created_at`
+/// exceeds `renewed_at` only by the little that it may be moved to sort after an earlier session.
 fn is_set_right(created_at: Timestamp, renewed_at: Timestamp) -> bool {
-    created_at.since(renewed_at) > FUTURE
+    created_at.since(renewed_at) > FUTURE_LIMIT
 }
 
-/// When the life of a session with these times began: at its creation, or at its first use by a
-/// clock that was right.
-pub(crate) fn beginning(created_at: Timestamp, renewed_at: Timestamp) -> Timestamp {
+/// Returns when the lifetime of a session with these times started: at its creation, or, for a
+/// session from the future, at its first use by a clock that was right.
+pub(crate) fn lifetime_start(created_at: Timestamp, renewed_at: Timestamp) -> Timestamp {
     if is_set_right(created_at, renewed_at) { renewed_at } else { created_at }
 }
 
-/// When a session is dead however much it is used.
+/// Returns the absolute timeout of a session.
 pub(crate) fn absolute_end(record: &SessionRecord) -> Timestamp {
-    end_of(&record.into())
+    absolute_end_of(&record.into())
 }
 
-/// As [`absolute_end`], of a session of which only these times were read.
-pub(crate) fn end_of(times: &SessionTimes) -> Timestamp {
+/// Same as [`absolute_end`], for a session of which only these times were read.
+pub(crate) fn absolute_end_of(times: &SessionTimes) -> Timestamp {
     let SessionTimes { created_at, renewed_at, absolute_expires_at, .. } = *times;
     if is_set_right(created_at, renewed_at) {
         renewed_at + absolute_expires_at.since(created_at)
@@ -177,44 +181,44 @@ pub(crate) fn end_of(times: &SessionTimes) -> Timestamp {
     }
 }
 
-/// How long ago at `now` the user has proved who they are. `None` if that was by a clock that was
-/// ahead: then it counts as old.
+/// Returns how long ago the user last authenticated. `None` if the time was noted by a clock that was
+/// ahead; the authentication then counts as old.
 pub(crate) fn age_of_proof(record: &SessionRecord, now: Timestamp) -> Option<Duration> {
     let SessionRecord { created_at, authenticated_at, renewed_at, .. } = *record;
-    // The clock comes to that time once more.
+    // The right clock will reach that time later; the authentication must not count as recent then.
     let is_of_the_future = is_set_right(created_at, renewed_at)
         && authenticated_at.since(created_at) <= TOLERANCE
-        && created_at.since(authenticated_at) <= LATEST_PROOF;
+        && created_at.since(authenticated_at) <= MAX_PROOF_LEAD;
     if is_of_the_future { None } else { authenticated_at.age_at(now) }
 }
 
-/// How long before the creation of a session its proof may lie and still belong to it: as far as the
-/// clocks of two nodes are apart, and the creation is put later to come after that of another.
-const LATEST_PROOF: Duration = TOLERANCE.saturating_mul(2);
+/// How long before `created_at` an authentication may lie and still count as the one at creation: the
+/// clocks of two nodes may differ, and `created_at` may be moved to sort after an earlier session.
+const MAX_PROOF_LEAD: Duration = TOLERANCE.saturating_mul(2);
 
-/// The time of the proof that a session keeps when it is given a new token: 1970 in place of one that
-/// a clock showed that was ahead, so that it is not recent either when that time comes.
+/// Returns the time of authentication that a session keeps when its token changes. A time noted by a
+/// clock that was ahead becomes 1970, so that it does not count as recent when that time is reached.
 pub(crate) fn kept_proof(record: &SessionRecord, now: Timestamp) -> Timestamp {
     let is_credible = age_of_proof(record, now).is_some();
     if is_credible { record.authenticated_at } else { Timestamp::from_millis(0) }
 }
 
-/// What a use of a session means.
+/// What to do with a session that is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// It is active: nothing is written.
+    /// It is active: write nothing.
     Active,
-    /// It is idle and lives: these are its new expiries.
+    /// It is idle: write this renewal.
     Renew(Renewal),
-    /// It has ended.
-    Dead,
+    /// It has expired.
+    Expired,
 }
 
-/// Where a session stands at `now`; `None` when it is dead.
+/// Returns the state of a session at `now`; `None` if it has expired.
 ///
-/// Each end is the first millisecond at which the period is over. The absolute end counts by
-/// itself, although renewal never moves the idle end past it: something other than this library may
-/// have written the row.
+/// Each expiry time is the first millisecond at which the period is over. The absolute timeout is
+/// checked on its own, although renewal never moves the idle timeout past it, because something other
+/// than this library may have written the row.
 pub(crate) fn state(record: &SessionRecord, now: Timestamp) -> Option<SessionState> {
     if now >= record.idle_expires_at || now >= absolute_end(record) {
         None
@@ -225,10 +229,10 @@ pub(crate) fn state(record: &SessionRecord, now: Timestamp) -> Option<SessionSta
     }
 }
 
-/// What happens to a session that is used at `now`.
+/// Decides what to do with a session that is used at `now`.
 pub(crate) fn judge(lifetime: &Lifetime, record: &SessionRecord, now: Timestamp) -> Verdict {
     match state(record, now) {
-        None => Verdict::Dead,
+        None => Verdict::Expired,
         Some(SessionState::Active) if !is_from_the_future(record, now) => Verdict::Active,
         Some(_) => Verdict::Renew(lifetime.renewal(record, now)),
     }
@@ -264,7 +268,7 @@ mod tests {
     };
 
     #[test]
-    fn each_period_ends_at_its_millisecond() {
+    fn each_period_ends_at_its_exact_millisecond() {
         let record = record(&SMALL, at(0));
         assert_eq!(state(&record, at(9)), Some(SessionState::Active));
         assert_eq!(state(&record, at(10)), Some(SessionState::Idle));
@@ -273,12 +277,12 @@ mod tests {
     }
 
     #[test]
-    fn the_absolute_end_cuts_both_periods() {
+    fn the_absolute_timeout_limits_both_periods() {
         assert_eq!(SMALL.periods(at(95), at(100)), (at(100), at(100)));
     }
 
     #[test]
-    fn a_session_with_periods_of_its_own_is_renewed_for_these() {
+    fn a_session_with_its_own_periods_is_renewed_by_them() {
         let own =
             SessionRecord { periods: Some(Periods::from_millis(5, 7)), ..record(&SMALL, at(0)) };
         let renewal = SMALL.renewal(&own, at(20));
@@ -288,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn periods_of_its_own_carry_no_session_past_its_absolute_end() {
+    fn own_periods_do_not_extend_a_session_past_its_absolute_timeout() {
         let periods = Some(Periods { active: 400 * DAY, idle: Duration::MAX });
         let own = SessionRecord { periods, ..record(&SMALL, at(0)) };
         let renewal = SMALL.renewal(&own, at(20));
@@ -296,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lifetime_that_ends_at_once_or_outlives_a_cookie_is_refused() {
+    fn a_lifetime_of_zero_or_longer_than_a_cookie_is_refused() {
         assert!(Lifetime::default().check().is_ok());
         assert!(Lifetime::aal2().check().is_ok());
         assert!(Lifetime::aal3().check().is_ok());
@@ -305,14 +309,14 @@ mod tests {
     }
 
     #[test]
-    fn the_absolute_end_counts_by_itself_to_the_millisecond() {
+    fn the_absolute_timeout_is_enforced_even_if_the_idle_timeout_is_later() {
         let record = SessionRecord { idle_expires_at: at(200), ..record(&SMALL, at(0)) };
         assert_eq!(state(&record, at(99)), Some(SessionState::Idle));
         assert_eq!(state(&record, at(100)), None);
     }
 
     #[test]
-    fn every_limit_of_a_lifetime_is_met_to_the_millisecond() {
+    fn the_limits_of_a_lifetime_are_exact_to_the_millisecond() {
         let (moment, less) = (Duration::from_millis(1), Duration::from_micros(999));
         let with = |active, idle, max| Lifetime { active, idle, max };
         assert!(with(moment, moment, moment).check().is_ok());
@@ -329,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn the_lifetimes_are_those_that_the_table_names() {
+    fn the_lifetimes_match_the_documented_table() {
         let parts = |of: Lifetime| [of.active, of.idle, of.max].map(|part| part.as_secs() / 60);
         assert_eq!(parts(Lifetime::default()), [24 * 60, 14 * 24 * 60, 30 * 24 * 60]);
         assert_eq!(parts(Lifetime::aal2()), [1, 59, 24 * 60]);
@@ -341,11 +345,11 @@ mod tests {
     }
 
     #[test]
-    fn a_session_from_the_future_begins_its_life_at_its_next_use() {
+    fn the_lifetime_of_a_session_from_the_future_restarts_at_its_next_use() {
         let lifetime = Lifetime::default();
         let day = time::millis(DAY);
         let made = record(&lifetime, at(30 * day));
-        // A day ahead may be a mistaken time zone, of this clock.
+        // Up to a day ahead may be a mistaken time zone of the current clock.
         assert_eq!(judge(&lifetime, &made, at(29 * day)), Verdict::Active);
         let now = at(29 * day - 1);
         assert_eq!(state(&made, now), Some(SessionState::Active));
@@ -354,12 +358,12 @@ mod tests {
         assert_eq!((renewal.renewed_at, renewal.secret_hash), (now, made.secret_hash));
         assert_eq!(renewal.active_expires_at, now + DAY);
         assert_eq!(renewal.idle_expires_at, now + 15 * DAY);
-        assert_eq!(absolute_end(&made), at(60 * day), "so far");
+        assert_eq!(absolute_end(&made), at(60 * day), "before the renewal");
 
         let mut moved = renewed(made.clone(), renewal);
         assert_eq!(absolute_end(&moved), now + 30 * DAY);
-        assert_eq!(judge(&lifetime, &moved, now), Verdict::Active, "once");
-        // Its renewals end where its life ends, and leave where that began.
+        assert_eq!(judge(&lifetime, &moved, now), Verdict::Active, "only once");
+        // Renewals are limited by the new absolute timeout and keep the start of the lifetime.
         let idle = now + 14 * DAY;
         let Verdict::Renew(renewal) = judge(&lifetime, &moved, idle) else { panic!("active") };
         assert_eq!((renewal.renewed_at, renewal.idle_expires_at), (now, now + 29 * DAY));
@@ -384,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn one_with_a_life_of_its_own_keeps_that_when_its_life_begins_anew() {
+    fn a_session_from_the_future_keeps_its_own_lifetime_when_it_restarts() {
         let own = Lifetime::default().active(DAY / 2).idle(DAY).max(5 * DAY);
         let made = SessionRecord {
             periods: Some(own.own_periods()),
@@ -397,14 +401,14 @@ mod tests {
     }
 
     #[test]
-    fn a_proof_ahead_of_the_clock_has_no_age_not_even_when_its_time_comes() {
+    fn an_authentication_ahead_of_the_clock_never_has_an_age() {
         let made = record(&Lifetime::default(), at(time::millis(30 * DAY)));
         let proof = made.authenticated_at;
         let before = |millis| at(proof.as_millis() - millis);
         assert_eq!(age_of_proof(&made, proof + DAY), Some(DAY));
         assert_eq!(age_of_proof(&made, before(60_000)), Some(Duration::ZERO));
         assert_eq!(age_of_proof(&made, before(60_001)), None);
-        // Used meanwhile, by a clock that was right.
+        // Used in the meantime, by a clock that was right.
         let moved = SessionRecord { renewed_at: at(5), ..made };
         assert_eq!(age_of_proof(&moved, proof), None);
         assert_eq!(age_of_proof(&moved, proof + DAY), None);
@@ -413,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_whose_creation_was_put_later_is_renewed_as_any_other() {
+    fn a_session_whose_creation_time_was_moved_later_is_renewed_normally() {
         let lifetime = Lifetime::default();
         for later in [1, 60_001] {
             let plain = record(&lifetime, at(0));
@@ -430,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proof_near_the_creation_of_a_session_from_the_future_is_that_of_its_creation() {
+    fn an_authentication_near_the_creation_of_a_session_from_the_future_is_not_credible() {
         let created = at(time::millis(30 * DAY));
         let made = SessionRecord { renewed_at: at(0), ..record(&Lifetime::default(), created) };
         let near = |millis| at(created.as_millis() + millis);
@@ -461,16 +465,16 @@ mod tests {
     }
 
     #[test]
-    fn a_session_from_exactly_as_far_ahead_as_is_tolerated_is_an_ordinary_one() {
-        let ahead = at(0) + FUTURE;
-        assert_eq!(beginning(ahead, at(0)), ahead);
+    fn a_session_exactly_at_the_future_limit_is_an_ordinary_session() {
+        let ahead = at(0) + FUTURE_LIMIT;
+        assert_eq!(lifetime_start(ahead, at(0)), ahead);
         let further = ahead + Duration::from_millis(1);
-        assert_eq!(beginning(further, at(0)), at(0));
+        assert_eq!(lifetime_start(further, at(0)), at(0));
     }
 
     proptest! {
         #[test]
-        fn no_history_of_uses_outlives_the_absolute_end_or_shortens_a_session(
+        fn no_sequence_of_uses_exceeds_the_absolute_timeout_or_shortens_a_session(
             lifetime in lifetimes(),
             periods in prop::option::of((1_i64..1_000, 1_i64..1_000)),
             steps in prop::collection::vec(-50_i64..800, 1..60),
@@ -482,7 +486,7 @@ mod tests {
             for step in steps {
                 now += step;
                 match judge(&lifetime, &record, at(now)) {
-                    Verdict::Dead => prop_assert!(at(now) >= record.idle_expires_at),
+                    Verdict::Expired => prop_assert!(at(now) >= record.idle_expires_at),
                     Verdict::Active => prop_assert!(at(now) < record.active_expires_at),
                     Verdict::Renew(renewal) => {
                         prop_assert!(renewal.active_expires_at > record.active_expires_at);

@@ -1,8 +1,8 @@
-//! How a session is meant when it is created.
+//! The options of a login, and the expiry times of a new session.
 
 use crate::model::{error::ConfigError, lifecycle::Lifetime, record::Periods, time::Timestamp};
 
-/// How a user logs in, where it is not as the app's sessions are by default.
+/// Options of a login that differ from the app's defaults.
 ///
 /// ```
 /// # use locals::{AuthUser, Error, Locals, LogInOptions, with_session};
@@ -30,34 +30,37 @@ impl Default for LogInOptions {
 }
 
 impl LogInOptions {
-    /// As the app's sessions are by default: remembered, with the life that the app gives them.
+    /// Returns the defaults: a remembered session with the app's lifetime.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Whether the browser keeps the session when it is closed. With `false` the cookie has no
-    /// `Max-Age`, and a browser forgets it, which is what "do not stay logged in" means; some
-    /// bring it back when they restore their windows. The server's own limits hold either way.
+    /// Sets whether the session survives when the browser is closed. `true` by default. With `false`,
+    /// for users who do not want to stay logged in, the cookie has no `Max-Age`, and the browser deletes
+    /// it when it is closed; but some browsers keep it when they restore their windows. The limits on the
+    /// server apply either way.
     pub fn remember(self, remember: bool) -> Self {
         Self { is_persistent: remember, ..self }
     }
 
-    /// A life of its own, such as a shorter one on a shared computer. Renewals keep it.
+    /// Sets a lifetime for this session, such as a shorter one on a shared computer. Renewals keep it.
     pub fn lifetime(self, lifetime: Lifetime) -> Self {
         Self { lifetime: Some(lifetime), ..self }
     }
 
-    /// When the user proved who they are, if that was before now, such as for a session that is made
-    /// in exchange for one of another kind: what asks for a recent login then asks for another proof.
-    /// A time to come counts as now, if it is at most a minute away; a later one counts as long ago
-    /// (as 1970), because the clock that showed it was wrong.
+    /// Sets when the user authenticated, if that was earlier than now. Use it for a session that is
+    /// created in exchange for another kind of session, so that whatever requires a recent login asks for
+    /// re-authentication.
+    ///
+    /// A time up to a minute in the future counts as now. A later one comes from a clock that was wrong
+    /// and counts as long ago (as 1970).
     pub fn authenticated_at(self, time: Timestamp) -> Self {
         Self { authenticated_at: Some(time), ..self }
     }
 }
 
 impl LogInOptions {
-    /// When the user has proved who they are, for a session that is created now.
+    /// Returns the time of authentication of a session that is created now.
     pub(crate) fn proved_at(&self, now: Timestamp) -> Timestamp {
         match self.authenticated_at {
             None => now,
@@ -67,7 +70,7 @@ impl LogInOptions {
     }
 }
 
-/// The life of a session that is created now.
+/// The expiry times of a session that is created now.
 #[derive(Debug)]
 pub(crate) struct Expiries {
     pub active_expires_at: Timestamp,
@@ -77,7 +80,7 @@ pub(crate) struct Expiries {
 }
 
 impl Expiries {
-    /// `latest`: an end that no life goes past.
+    /// Computes the expiry times. None of them is after `latest`.
     pub(crate) fn new(
         lifetime: Lifetime,
         options: &LogInOptions,
@@ -109,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_in_is_remembered_and_proved_now_unless_it_says_otherwise() {
+    fn a_login_is_remembered_and_authenticated_now_by_default() {
         let options = LogInOptions::new();
         assert_eq!(options, LogInOptions::default());
         assert!(options.is_persistent && options.lifetime.is_none());
@@ -122,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proof_is_as_old_as_the_app_says_and_never_newer_than_now() {
+    fn the_time_of_authentication_is_the_given_one_and_never_in_the_future() {
         let minute = Duration::from_mins(1);
         for (named, proved) in [
             (at(1), at(1)),
@@ -137,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_life_is_the_apps_or_its_own_and_ends_where_another_ends() {
+    fn the_lifetime_is_the_apps_or_the_sessions_own_and_is_limited_by_latest() {
         let app = Lifetime::default().active(HOUR).idle(2 * HOUR).max(10 * HOUR);
         let own = Lifetime::default().active(2 * HOUR).idle(3 * HOUR).max(4 * HOUR);
         let (by_app, by_own) = (LogInOptions::new(), LogInOptions::new().lifetime(own));

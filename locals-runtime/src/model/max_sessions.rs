@@ -1,12 +1,12 @@
-//! Which of a user's sessions are the newest: a pure decision of (sessions, now).
+//! The limit on the sessions of a user: pure functions of (sessions, now) that find the newest ones.
 //!
-//! Logins at once each decide it for themselves, on any node. They end exactly the others if all
-//! agree on one order of all sessions, which is that of their times of creation and, where these are
-//! equal, of their ids. So a login may find that its own session is not among the newest.
+//! Concurrent logins on any node decide independently which sessions to end. They agree because all
+//! use the same order: by time of creation and, if these are equal, by id. So a login may find that
+//! its own session is not among the newest.
 //!
-//! A login that begins after another has been answered is the newer one: before its session is
-//! created, those of its user are read, and its time of creation is put after theirs where the clock
-//! that noted them was a little ahead of this one.
+//! A login that starts after the response of another login is always the newer one: it reads the
+//! user's sessions before it creates its own, and moves its time of creation after theirs if the clock
+//! that noted them was a little ahead of its own.
 
 use std::cmp::Reverse;
 
@@ -17,12 +17,12 @@ use crate::model::{
     time::{TOLERANCE, Timestamp},
 };
 
-/// The living sessions that a user has above the most they may have, the oldest first, after this new
-/// one was created.
+/// Returns the sessions above the limit `most` after `new` was created, oldest first.
 ///
-/// A session that was created further in the future than clocks are apart was created while a clock
-/// was wrong: it counts as older than all others, so that it displaces no real one. Once it has been
-/// used by a clock that was right, it counts as created then. An impersonation does not count.
+/// Sessions that have ended and impersonations do not count. A session created further in the future
+/// than the tolerated difference between clocks was created while a clock was wrong: it counts as
+/// older than all others, so that it displaces no other session. Once it has been used by a clock that
+/// was right, it counts as created then.
 pub(crate) fn surplus(
     mut sessions: Vec<SessionTimes>,
     new: SessionId,
@@ -30,25 +30,26 @@ pub(crate) fn surplus(
     now: Timestamp,
 ) -> Vec<SessionId> {
     sessions.retain(|session| {
-        let lives = now < session.idle_expires_at && now < lifecycle::end_of(session);
-        lives && session.actor_session.is_none()
+        let has_not_ended =
+            now < session.idle_expires_at && now < lifecycle::absolute_end_of(session);
+        has_not_ended && session.actor_session.is_none()
     });
     sessions.sort_unstable_by_key(|session| {
-        let created_at = beginning(session);
+        let created_at = lifetime_start(session);
         let is_credible = created_at <= now + TOLERANCE || session.id == new;
         Reverse((is_credible, created_at, session.id))
     });
     sessions.into_iter().skip(most).rev().map(|session| session.id).collect()
 }
 
-/// When the newest of these sessions was created, of those that a new one of this time comes after:
-/// which no clock noted that was wrong.
+/// Returns the latest time of creation among these sessions. Those noted by a clock that was wrong,
+/// which lie further ahead than tolerated, are ignored.
 pub(crate) fn latest(sessions: &[SessionTimes], now: Timestamp) -> Option<Timestamp> {
-    sessions.iter().map(beginning).filter(|time| *time <= now + TOLERANCE).max()
+    sessions.iter().map(lifetime_start).filter(|time| *time <= now + TOLERANCE).max()
 }
 
-fn beginning(session: &SessionTimes) -> Timestamp {
-    lifecycle::beginning(session.created_at, session.renewed_at)
+fn lifetime_start(session: &SessionTimes) -> Timestamp {
+    lifecycle::lifetime_start(session.created_at, session.renewed_at)
 }
 
 #[cfg(test)]
@@ -57,7 +58,7 @@ mod tests {
 
     use super::*;
 
-    /// One that is not among those below.
+    /// The id of a session that is not in the lists below.
     const NEW: SessionId = SessionId::from_bytes([255; 16]);
 
     fn at(millis: i64) -> Timestamp {
@@ -78,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_go_and_among_equal_ones_the_lower_id() {
+    fn the_oldest_sessions_are_ended_and_of_equal_age_the_lower_id() {
         let sessions = [(1, 5), (4, 5), (3, 9), (2, 7)].map(|(number, time)| session(number, time));
         for (most, expected) in [(1, &[1, 4, 2][..]), (2, &[1, 4]), (3, &[1]), (4, &[]), (9, &[])] {
             assert_eq!(numbers(&surplus(sessions.to_vec(), NEW, most, at(10))), expected);
@@ -86,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_ended_and_impersonations_neither_count_nor_go() {
+    fn ended_sessions_and_impersonations_neither_count_nor_are_ended() {
         let mut ended = [session(1, 20), session(2, 21), session(3, 22)];
         ended[0].idle_expires_at = at(30);
         ended[1].absolute_expires_at = at(30);
@@ -98,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_from_the_future_counts_as_the_oldest_beyond_a_minute() {
+    fn a_session_more_than_a_minute_ahead_counts_as_the_oldest() {
         for (created, expected) in [(60_010, 1), (60_011, 2), (i64::MAX, 2)] {
             let sessions = vec![session(1, 10), session(2, created)];
             assert_eq!(numbers(&surplus(sessions, NEW, 1, at(10))), [expected], "{created}");
@@ -110,13 +111,13 @@ mod tests {
         assert_eq!(numbers(&surplus(sessions, new, 1, at(10))), [1], "but for the new one");
     }
 
-    /// Created by a clock that was days ahead, and used since by one that was right.
+    /// A session created by a clock that was days ahead, and used since by one that was right.
     fn set_right(number: u8, created: i64, used: i64) -> SessionTimes {
         SessionTimes { renewed_at: at(used), ..session(number, created) }
     }
 
     #[test]
-    fn a_session_that_was_set_right_is_as_old_as_its_first_use_also_when_its_day_comes() {
+    fn a_session_from_the_future_counts_as_created_at_its_first_use() {
         let day = 86_400_000;
         let ahead = set_right(1, 30 * day, 5);
         for (now, real) in [(20, 10), (30 * day, 29 * day), (30 * day + 5, 30 * day)] {
@@ -126,7 +127,7 @@ mod tests {
             assert_eq!(numbers(&surplus(sessions.clone(), NEW, 1, at(now))), [1], "{now}");
             assert_eq!(latest(&sessions, at(now)), Some(at(real)), "{now}");
         }
-        // Its life ends where that which began at its first use does.
+        // Its lifetime counts from its first use.
         let ends = SessionTimes {
             idle_expires_at: at(i64::MAX),
             absolute_expires_at: at(60 * day),
@@ -138,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_session_comes_after_those_that_are_at_most_a_minute_ahead() {
+    fn a_new_session_sorts_after_sessions_at_most_a_minute_ahead() {
         for (created, expected) in [
             (&[][..], None),
             (&[9], Some(9)),
@@ -153,18 +154,18 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whoever_decides_with_whatever_they_see_the_newest_stay(
+        fn the_newest_sessions_stay_whatever_subset_a_login_sees(
             created in prop::collection::vec(0_i64..20, 1..12),
             most in 1_usize..5,
             seen in prop::collection::vec(any::<u16>(), 0..12),
         ) {
             let all: Vec<_> = (0..).zip(&created).map(|(number, time)| session(number, *time)).collect();
-            let gone = surplus(all.clone(), NEW, most, at(20));
-            prop_assert_eq!(all.len() - gone.len(), most.min(all.len()));
+            let ended = surplus(all.clone(), NEW, most, at(20));
+            prop_assert_eq!(all.len() - ended.len(), most.min(all.len()));
             for seen in seen {
                 let some = all.iter().filter(|it| seen >> it.id.as_bytes()[0] & 1 == 1).copied();
                 for id in surplus(some.collect(), NEW, most, at(20)) {
-                    prop_assert!(gone.contains(&id), "one of the newest was ended");
+                    prop_assert!(ended.contains(&id), "one of the newest was ended");
                 }
             }
         }

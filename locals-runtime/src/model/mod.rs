@@ -1,4 +1,4 @@
-//! What a session is: pure types and decisions, without a server, a store or a request.
+//! The types of sessions and the decisions about them: pure code without a server, a store or a request.
 
 pub(crate) mod account;
 pub(crate) mod credential;

@@ -1,4 +1,4 @@
-//! What a store keeps of a session and of a guest, and the changes that it makes to them.
+//! The records of sessions and guests as a store keeps them, and the changes to them.
 
 use std::{fmt, time::Duration};
 
@@ -11,12 +11,13 @@ use crate::model::{
     user_id::UserId,
 };
 
-/// What a store keeps of a session: one row.
+/// A session as a store keeps it: one row.
 ///
-/// The secret is kept as its hash only, so a copy of the database opens no session.
+/// Only the hash of the secret is stored, so the tokens cannot be recovered from a copy of the
+/// database.
 ///
-/// A store that reads a row makes a record by [`new`](Self::new) and sets the other fields.
-/// Later versions may add fields, which are then `None` or the like until they are set.
+/// A store that reads a row creates a record with [`new`](Self::new) and sets the other fields.
+/// Later versions may add fields; until they are set they have a default such as `None`.
 ///
 /// ```
 /// use std::time::Duration;
@@ -39,46 +40,48 @@ pub struct SessionRecord {
     /// The hash of the token's secret, bound to the table of the users; see
     /// [`SessionToken::secret_hash`].
     pub secret_hash: SecretHash,
-    /// Whose session it is.
+    /// The user who is logged in.
     pub user_id: UserId,
     /// When it was created.
     pub created_at: Timestamp,
-    /// When the user last proved who they are.
+    /// When the user last authenticated.
     pub authenticated_at: Timestamp,
-    /// When its two periods last began: at its creation, and at each renewal. More than a day before
-    /// its creation where that was noted by a clock that was days ahead: its life counts from here then.
+    /// When the active and the idle period last started: at creation, and at each renewal. If this is
+    /// more than a day before `created_at`, the clock was ahead when the session was created; its
+    /// lifetime then counts from here.
     pub renewed_at: Timestamp,
-    /// Until when it is active. Moved by renewal.
+    /// The end of the active period. Renewal moves it.
     pub active_expires_at: Timestamp,
-    /// When it is dead unless it is used before. Moved by renewal; never past the absolute end.
+    /// The idle timeout: when the session expires unless it is used before. Renewal moves it, but never
+    /// past the absolute timeout.
     pub idle_expires_at: Timestamp,
-    /// When it is dead however much it is used. Never moved.
+    /// The absolute timeout: when the session expires no matter how much it is used. Never moved.
     pub absolute_expires_at: Timestamp,
-    /// Its own active and idle period, where it was logged in with a life of its own; `None` for
+    /// The session's own active and idle period, if it was created with its own lifetime; `None` for
     /// those of the app's [`Lifetime`](crate::Lifetime).
     pub periods: Option<Periods>,
-    /// Whether the browser keeps the cookie when it is closed.
+    /// Whether the cookie survives a restart of the browser.
     pub is_persistent: bool,
-    /// The browser that logged in, as its `User-Agent` header said; at most 255 characters.
+    /// The `User-Agent` header of the login; at most 255 characters.
     pub user_agent: Option<String>,
-    /// The network address that logged in.
+    /// The network address of the login.
     pub address: Option<String>,
-    /// The session of the member of staff who acts as this user.
+    /// If this session is an impersonation: the session of the actor.
     pub actor_session: Option<SessionId>,
     /// The app's data of this session, as JSON text.
     pub data: Option<String>,
-    /// How often `data` has been changed. Starts at 0.
+    /// The number of changes of `data`. Starts at 0.
     pub data_revision: i64,
-    /// The last change of the token, where tokens are rotated.
+    /// The last rotation of the token, if tokens are rotated.
     pub rotation: Option<Rotation>,
-    /// A keyed digest of the user's credential, such as the hash of their password, as it was when
-    /// they last proved who they are; `None` where sessions are not bound to it.
+    /// A keyed digest of the user's credential, such as the password hash, at the last authentication;
+    /// `None` if sessions are not bound to a credential.
     pub credential: Option<CredentialHash>,
 }
 
 impl SessionRecord {
-    /// A session of a user that was created then, remembered by the browser, with no more than
-    /// that: all its times are that of its creation, so that it has ended until its ends are set.
+    /// Creates the record of a persistent session. All times are `created_at`, so the session counts as
+    /// expired until its expiry times are set; the other fields are empty.
     pub fn new(
         id: SessionId,
         secret_hash: SecretHash,
@@ -108,8 +111,8 @@ impl SessionRecord {
     }
 }
 
-/// What of a session says which of a user's sessions are the newest: neither their data nor anything
-/// long.
+/// The part of a session that is needed to find out which sessions of a user are the newest. It has a
+/// small fixed size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SessionTimes {
@@ -117,19 +120,18 @@ pub struct SessionTimes {
     pub id: SessionId,
     /// When it was created.
     pub created_at: Timestamp,
-    /// When its two periods last began.
+    /// When the active and the idle period last started.
     pub renewed_at: Timestamp,
-    /// When it is dead unless it is used before.
+    /// The idle timeout: when the session expires unless it is used before.
     pub idle_expires_at: Timestamp,
-    /// When it is dead however much it is used.
+    /// The absolute timeout: when the session expires no matter how much it is used.
     pub absolute_expires_at: Timestamp,
-    /// The session of the member of staff who acts as this user.
+    /// If this session is an impersonation: the session of the actor.
     pub actor_session: Option<SessionId>,
 }
 
 impl SessionTimes {
-    /// Those of a session with these ends that has not been renewed, and in which nobody acts but its
-    /// user.
+    /// The times of a session that has not been renewed and is not an impersonation.
     pub fn new(
         id: SessionId,
         created_at: Timestamp,
@@ -164,54 +166,54 @@ impl From<&SessionRecord> for SessionTimes {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Periods {
-    /// How long it is used without a write.
+    /// How long the session is used without a write.
     pub active: Duration,
-    /// How long after its active period it can still be renewed.
+    /// How long after the active period the session can still be renewed.
     pub idle: Duration,
 }
 
 impl Periods {
-    /// An active and an idle period.
+    /// Creates a pair of an active and an idle period.
     pub fn new(active: Duration, idle: Duration) -> Self {
         Self { active, idle }
     }
 
-    /// The periods of so many milliseconds, as a store keeps them.
+    /// Creates the periods from milliseconds, as a store keeps them. A negative number counts as 0.
     pub fn from_millis(active: i64, idle: i64) -> Self {
         let [active, idle] =
             [active, idle].map(|period| Duration::from_millis(period.try_into().unwrap_or(0)));
         Self { active, idle }
     }
 
-    /// The active and the idle period in whole milliseconds, for a store.
+    /// Returns the active and the idle period in whole milliseconds, for a store.
     pub fn to_millis(self) -> (i64, i64) {
         (time::millis(self.active), time::millis(self.idle))
     }
 }
 
-/// The last change of a session's token.
+/// The last rotation of a session's token.
 ///
-/// Requests that were sent before the browser had the new token still carry the old one. `Debug`
-/// shows the time alone.
+/// It is kept because requests that were sent before the browser received the new token still
+/// present the old one. `Debug` shows only the time.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Rotation {
-    /// The hash of the secret of the token before; that of the token itself where none before it
-    /// leads to it.
+    /// The hash of the previous token's secret; the hash of the current one if it was not derived from a
+    /// previous token.
     pub previous: SecretHash,
-    /// What the new token was derived with.
+    /// The salt with which the new token was derived.
     pub salt: [u8; 32],
-    /// When it was changed.
+    /// When the token was rotated.
     pub rotated_at: Timestamp,
 }
 
 impl Rotation {
-    /// A change of the token with this hash, by this salt.
+    /// Creates the record of a rotation of the token with this hash, by this salt.
     pub fn new(previous: SecretHash, salt: [u8; 32], rotated_at: Timestamp) -> Self {
         Self { previous, salt, rotated_at }
     }
 
-    /// The change made of these bytes, as a store keeps them.
+    /// Decodes a rotation from its bytes, as a store keeps them.
     pub fn from_bytes(bytes: &[u8; 72]) -> Self {
         let mut parts = ([0; 32], [0; 32], [0; 8]);
         parts.0.copy_from_slice(&bytes[..32]);
@@ -224,8 +226,8 @@ impl Rotation {
         }
     }
 
-    /// The bytes of the change, for a store: the previous hash, the salt, and the time in
-    /// milliseconds, the highest byte first.
+    /// Encodes the rotation as bytes, for a store: the previous hash, the salt, and the time in
+    /// milliseconds (big-endian).
     pub fn to_bytes(&self) -> [u8; 72] {
         let mut bytes = [0; 72];
         bytes[..32].copy_from_slice(self.previous.as_bytes());
@@ -241,27 +243,27 @@ impl fmt::Debug for Rotation {
     }
 }
 
-/// New expiries for one session, and what they were made of.
+/// New expiry times for one session, and the state they were computed from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Renewal {
-    /// The end of the active period as it was read. A session that has another one by now has been
-    /// renewed by somebody else, and is left as it is.
+    /// The end of the active period as it was read. If the stored one differs, another request has
+    /// renewed the session, and it is left as it is.
     pub replaces: Timestamp,
-    /// The hash of the token that was used. A session that has another one by now has been given
-    /// its new token by somebody else, and is left to who has that.
+    /// The hash of the token that was presented. If the stored one differs, another request has
+    /// changed the token, and the session is left as it is.
     pub secret_hash: SecretHash,
     /// The new end of the active period.
     pub active_expires_at: Timestamp,
     /// The new end of the idle period.
     pub idle_expires_at: Timestamp,
-    /// When the two periods begin anew.
+    /// When the new active and idle periods start.
     pub renewed_at: Timestamp,
 }
 
 impl Renewal {
-    /// The renewal of a session as it was read, whose times are those that it has until they are
-    /// set.
+    /// Creates the renewal of a session as it was read. Its times are those of the session until they
+    /// are set.
     pub fn new(session: &SessionRecord) -> Self {
         Self {
             replaces: session.active_expires_at,
@@ -277,23 +279,22 @@ impl Renewal {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TokenChange {
-    /// The hash as it was read. A session that has another one by now has been given its new
-    /// token by somebody else, and is left as it is.
+    /// The hash as it was read. If the stored one differs, another request has changed the token, and
+    /// the session is left as it is.
     pub replaces: SecretHash,
-    /// The hash of the new token: another one.
+    /// The hash of the new token. It differs from `replaces`.
     pub secret_hash: SecretHash,
-    /// What is to be known of this change; `None` where the old token opens nothing any more.
+    /// The record of this rotation; `None` if the old token is no longer accepted at all.
     pub rotation: Option<Rotation>,
-    /// When the user last proved who they are.
+    /// When the user last authenticated.
     pub authenticated_at: Timestamp,
-    /// The digest of the user's credential that the session has from now on; `None` to keep the stored
-    /// one, whatever it is by now.
+    /// The new digest of the user's credential; `None` keeps the stored one, whatever it is by then.
     pub credential: Option<CredentialHash>,
 }
 
 impl TokenChange {
-    /// A new token for a session as it was read, without a rotation. The rest stays as it is until
-    /// it is set.
+    /// Creates the change of the token of a session as it was read, without a rotation. The other values
+    /// are those of the session until they are set.
     pub fn new(session: &SessionRecord, secret_hash: SecretHash) -> Self {
         Self {
             replaces: session.secret_hash,
@@ -309,23 +310,23 @@ impl TokenChange {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DataChange {
-    /// The revision as it was read. Data that have another one by now have been changed by
-    /// somebody else, and are left as they are.
+    /// The revision as it was read. If the stored one differs, another request has changed the data, and
+    /// they are left as they are.
     pub replaces: i64,
     /// The new data, as JSON text.
     pub data: String,
 }
 
 impl DataChange {
-    /// New data in place of those of this revision.
+    /// Creates the change that replaces the data of this revision.
     pub fn new(replaces: i64, data: impl Into<String>) -> Self {
         Self { replaces, data: data.into() }
     }
 }
 
-/// What a store keeps of a visitor who has not logged in: one row.
+/// A guest as a store keeps it: one row for a visitor who has not logged in.
 ///
-/// A store that reads a row makes a record by [`new`](Self::new) and sets the other fields, as
+/// A store that reads a row creates a record with [`new`](Self::new) and sets the other fields, as
 /// with a [`SessionRecord`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -337,14 +338,14 @@ pub struct GuestRecord {
     pub secret_hash: SecretHash,
     /// The app's data of this visitor, as JSON text.
     pub data: String,
-    /// How often `data` has been changed.
+    /// The number of changes of `data`.
     pub data_revision: i64,
-    /// When it is dead.
+    /// When the guest expires.
     pub expires_at: Timestamp,
 }
 
 impl GuestRecord {
-    /// A guest whose data have not been changed yet.
+    /// Creates the record of a guest whose data have not been changed yet.
     pub fn new(
         id: SessionId,
         secret_hash: SecretHash,
@@ -355,7 +356,7 @@ impl GuestRecord {
     }
 }
 
-/// Where a living session stands.
+/// The state of a session that has not ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -374,7 +375,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_rotation_reads_back_as_written_and_shows_its_time_alone(
+        fn a_rotation_round_trips_and_debug_shows_only_its_time(
             previous: [u8; 32],
             salt: [u8; 32],
             millis: i64,
@@ -393,7 +394,7 @@ mod tests {
         }
 
         #[test]
-        fn periods_read_back_as_written(active in 0..=i64::MAX, idle in 0..=i64::MAX) {
+        fn periods_round_trip(active in 0..=i64::MAX, idle in 0..=i64::MAX) {
             prop_assert_eq!(Periods::from_millis(active, idle).to_millis(), (active, idle));
         }
     }

@@ -7,9 +7,9 @@ use serde::{Serialize, Serializer};
 
 pub(super) const ID_BYTES: usize = 16;
 
-/// The public id of a session: for lists, logs and revocation. Knowing it opens nothing.
+/// The public id of a session, for lists, logs and ending it. It does not give access to the session.
 ///
-/// Written, and serialised, as 22 characters of base64url.
+/// Displayed and serialized as 22 characters of base64url.
 ///
 /// ```
 /// use locals::SessionId;
@@ -22,18 +22,18 @@ pub(super) const ID_BYTES: usize = 16;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId([u8; ID_BYTES]);
 
-/// A text that is not a session id: not 22 characters of base64url.
+/// The error for a text that is not a session id, that is, not 22 characters of base64url.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a session id: expected 22 characters of base64url")]
 pub struct MalformedId;
 
 impl SessionId {
-    /// The id made of these bytes, as a store keeps them.
+    /// Creates an id from its bytes, as a store keeps them.
     pub const fn from_bytes(bytes: [u8; ID_BYTES]) -> Self {
         Self(bytes)
     }
 
-    /// The bytes of the id, for a store.
+    /// Returns the bytes of the id, for a store.
     pub const fn as_bytes(&self) -> &[u8; ID_BYTES] {
         &self.0
     }
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_reads_back_from_its_one_spelling() {
+    fn an_id_round_trips_and_has_only_one_text_form() {
         let id = SessionId::from_bytes(std::array::from_fn(|byte| byte.to_le_bytes()[0] * 16));
         assert_eq!(id.to_string().parse::<SessionId>(), Ok(id));
         assert_eq!(format!("{id:?}"), format!("SessionId({id})"));
@@ -89,7 +89,7 @@ mod tests {
         assert_eq!(json, format!("\"{id}\""));
         assert_eq!(serde_json::from_str::<SessionId>(&json).unwrap(), id);
         assert!(serde_json::from_str::<SessionId>("\"AAAA\"").is_err());
-        // Too short, too long, padded, with bits that no byte has.
+        // Too short, too long, padded, or with unused bits set.
         for text in [
             "",
             "AAAA",

@@ -1,45 +1,45 @@
-//! What an app has decided about its sessions, as far as it concerns the server.
+//! The app's settings for its sessions on the server.
 
 use std::time::Duration;
 
 use crate::model::{data, error::ConfigError, lifecycle::Lifetime};
 
-/// How long a count of the guests is good for, and how often a full store is logged.
+/// How long a count of the guests is cached, and how often a full store is logged.
 pub(crate) const GUEST_COUNT_LASTS: Duration = Duration::from_mins(1);
 
-/// How often tokens are exchanged, for those who want it.
+/// How often tokens are rotated, if rotation is enabled.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RotationPolicy {
     pub every: Duration,
-    /// How long the old token still opens the session, for requests that were under way.
+    /// How long the old token is still accepted, for requests that were under way.
     pub overlap: Duration,
 }
 
-/// What an app has decided about its sessions.
+/// The app's settings for its sessions.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub lifetime: Lifetime,
     pub rotation: Option<RotationPolicy>,
     pub token_reuse: TokenReuse,
-    /// How many sessions a user has at most; the oldest end.
+    /// The maximum number of sessions per user. Beyond it, the oldest are ended.
     pub max_sessions: Option<usize>,
     /// How long the data of a guest are kept after they were last written.
     pub guest_lifetime: Duration,
-    /// How much JSON a guest may hold, in bytes.
+    /// The maximum size of the JSON of a guest, in bytes.
     pub guest_data_limit: usize,
-    /// How many guests the store may hold.
+    /// The maximum number of guests in the store.
     pub max_guests: u64,
 }
 
-/// What happens when a token comes back that was exchanged for another one, after the overlap of
-/// the two; see [`AuthBuilder::on_token_reuse`](crate::AuthBuilder::on_token_reuse).
+/// What happens when a token that has been rotated is presented after the overlap; see
+/// [`AuthBuilder::on_token_reuse`](crate::AuthBuilder::on_token_reuse).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum TokenReuse {
-    /// The session ends, for whoever has its new token as well.
+    /// The session is ended, also for the holder of the new token.
     #[default]
     EndSession,
-    /// It is logged as `token_superseded`, and the session goes on.
+    /// The event `token_superseded` is logged, and the session continues.
     Log,
 }
 
@@ -81,7 +81,7 @@ impl Settings {
             )));
         }
         if self.max_guests == 0 {
-            let reason = "AuthBuilder::max_guests is 0, but then nothing could be kept of any";
+            let reason = "AuthBuilder::max_guests is 0, but then no guest could be kept";
             return Err(ConfigError(reason.to_owned()));
         }
         let Some(RotationPolicy { every, overlap }) = self.rotation else { return Ok(()) };

@@ -1,16 +1,16 @@
-//! Instants, as the whole crate counts them: milliseconds since 1970.
+//! Timestamps: milliseconds since 1970.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-/// How far ahead of the clock an instant may lie that was noted as "now": the clocks of two nodes
-/// differ a little. What lies further ahead was noted by a clock that was wrong.
+/// How far in the future a stored time of an event may lie, because the clocks of two nodes differ a
+/// little. A time further ahead was noted by a clock that was wrong.
 pub(crate) const TOLERANCE: Duration = Duration::from_mins(1);
 
-/// An instant in UTC, counted in milliseconds since 1970-01-01T00:00:00Z.
+/// A point in time in UTC, in milliseconds since 1970-01-01T00:00:00Z.
 ///
-/// Serialised as that number, which is what JavaScript's `new Date(..)` takes.
+/// Serialized as that number, which is what JavaScript's `new Date(..)` takes.
 ///
 /// ```
 /// use std::time::Duration;
@@ -24,34 +24,34 @@ pub(crate) const TOLERANCE: Duration = Duration::from_mins(1);
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// The instant this many milliseconds after 1970-01-01T00:00:00Z (before it, if negative).
+    /// Creates a timestamp from milliseconds since 1970-01-01T00:00:00Z (before it, if negative).
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis)
     }
 
-    /// Milliseconds since 1970-01-01T00:00:00Z.
+    /// Returns the milliseconds since 1970-01-01T00:00:00Z.
     pub const fn as_millis(self) -> i64 {
         self.0
     }
 
-    /// The time from `earlier` to `self`; zero if `earlier` is the later one.
+    /// Returns the time from `earlier` to `self`; zero if `earlier` is later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
-    /// How long ago this was at `now`. `None` if it lies more than [`TOLERANCE`] ahead: then the
-    /// clock was wrong, how long ago it really was nobody knows, and it counts as old.
+    /// Returns how long ago this was at `now`. `None` if it lies more than [`TOLERANCE`] ahead: the clock
+    /// that noted it was wrong, its real age is unknown, and it counts as old.
     pub(crate) fn age_at(self, now: Self) -> Option<Duration> {
         (self.since(now) <= TOLERANCE).then(|| now.since(self))
     }
 }
 
-/// The whole milliseconds of a duration; at most as many as an `i64` can count.
+/// Returns the whole milliseconds of a duration, saturating at `i64::MAX`.
 pub(crate) fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// Saturates at the ends of the range instead of wrapping.
+/// Saturates instead of overflowing.
 impl std::ops::Add<Duration> for Timestamp {
     type Output = Self;
 
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_lies_further_ahead_than_a_minute_has_no_age() {
+    fn a_time_more_than_a_minute_ahead_has_no_age() {
         let now = Timestamp::from_millis(1_800_000_000_000);
         let at = |millis: i64| Timestamp::from_millis(now.as_millis() + millis);
         for (millis, age) in [
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn the_time_since_what_is_later_is_zero_and_a_sum_saturates() {
+    fn differences_are_never_negative_and_sums_saturate() {
         let at = Timestamp::from_millis;
         assert_eq!(at(7).since(at(5)), Duration::from_millis(2));
         assert_eq!(at(5).since(at(7)), Duration::ZERO);
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_of_the_system_reads_back_before_1970_too() {
+    fn system_times_round_trip_even_before_1970() {
         for millis in [-86_400_001, -1, 0, 1, 1_800_000_000_123] {
             let time = Timestamp::from_millis(millis);
             let distance = Duration::from_millis(millis.unsigned_abs());
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_is_serialised_as_a_number_and_reads_back() {
+    fn a_timestamp_is_serialized_as_a_number_and_round_trips() {
         for millis in [i64::MIN, -1, 0, 1_800_000_000_123, i64::MAX] {
             let text = serde_json::to_string(&Timestamp::from_millis(millis)).unwrap();
             assert_eq!(text, millis.to_string());

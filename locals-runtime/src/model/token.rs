@@ -1,4 +1,4 @@
-//! The token: its making, its one written form, and the hash that is stored.
+//! Session tokens: how they are generated, written and hashed.
 
 use std::{fmt, str::FromStr};
 
@@ -17,20 +17,20 @@ const SECRET_BYTES: usize = SecretHash::BYTES;
 const TOKEN_BYTES: usize = ID_BYTES + SECRET_BYTES;
 const TOKEN_CHARS: usize = TOKEN_BYTES / 3 * 4;
 
-/// A salt from the operating system's random numbers.
+/// Generates a salt from the operating system's random numbers.
 pub(crate) fn salt() -> Result<[u8; SECRET_BYTES], Error> {
     let mut salt = [0; SECRET_BYTES];
     getrandom::fill(&mut salt).map_err(|error| Error::Random(error.into()))?;
     Ok(salt)
 }
 
-/// What the session cookie holds: 64 characters of base64url, made of 48 random bytes.
+/// The token of a session, as the session cookie holds it: 48 random bytes as 64 characters of base64url.
 ///
 /// The first 16 bytes are the session's public [id](SessionId). The other 32 are a secret, of
 /// which the store keeps only a [hash](Self::secret_hash). 256 random bits are twice what OWASP
 /// ASVS 5.0 §7.2.3 asks for.
 ///
-/// `Debug` shows the id alone; comparison takes constant time.
+/// `Debug` shows only the id. Tokens are compared in constant time.
 #[derive(Clone)]
 pub struct SessionToken {
     text: [u8; TOKEN_CHARS],
@@ -38,40 +38,40 @@ pub struct SessionToken {
     secret: [u8; SECRET_BYTES],
 }
 
-/// A text that is not a token: not exactly 64 characters of the base64url alphabet.
+/// The error for a text that is not a token, that is, not exactly 64 characters of the base64url alphabet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a session token: expected {TOKEN_CHARS} characters of base64url")]
 pub struct MalformedToken;
 
 impl SessionToken {
-    /// A new token from the operating system's random numbers.
+    /// Generates a new token from the operating system's random numbers.
     pub(crate) fn generate() -> Result<Self, Error> {
         let mut bytes = [0; TOKEN_BYTES];
         getrandom::fill(&mut bytes).map_err(|error| Error::Random(error.into()))?;
         Ok(Self::from_bytes(&bytes))
     }
 
-    /// A new secret behind the id of a session.
+    /// Generates a token with a new secret for the id of an existing session.
     pub(crate) fn of_session(id: SessionId) -> Result<Self, Error> {
         Ok(Self::from_parts(id, Self::generate()?.secret))
     }
 
-    /// The token that this one is exchanged for, with the salt that the store keeps. Everybody who
-    /// has the old token and reads the salt finds the same new one; neither alone leads there.
+    /// Derives the token that this one is rotated to, with the salt that the store keeps. The old token
+    /// and the salt always give the same new token; neither of them suffices alone.
     pub(crate) fn exchanged(&self, salt: &[u8; SECRET_BYTES]) -> Self {
         self.exchanged_for(self.id, salt)
     }
 
-    /// The same, for a token of another session.
+    /// Derives a token for another session id in the same way.
     pub(crate) fn exchanged_for(&self, id: SessionId, salt: &[u8; SECRET_BYTES]) -> Self {
         let hash = Sha256::new().chain_update(b"locals: exchanged").chain_update(salt);
         Self::from_parts(id, hash.chain_update(self.secret).finalize().into())
     }
 
-    /// Reads the text of a cookie.
+    /// Parses a token.
     ///
     /// # Errors
-    /// [`MalformedToken`] for every text but the one canonical spelling of a token.
+    /// [`MalformedToken`] for everything except the canonical form of a token.
     pub fn parse(text: &[u8]) -> Result<Self, MalformedToken> {
         let text: &[u8; TOKEN_CHARS] = text.try_into().map_err(|_| MalformedToken)?;
         let mut bytes = [0; TOKEN_BYTES];
@@ -100,16 +100,16 @@ impl SessionToken {
         Self { text, id: SessionId::from_bytes(parts.0), secret: parts.1 }
     }
 
-    /// The session's public id.
+    /// Returns the public id of the session.
     pub fn id(&self) -> SessionId {
         self.id
     }
 
-    /// The hash of the secret part where the users are of type `T`: all that a store keeps of it.
+    /// Returns the hash of the secret for users of type `T`. A store keeps only this hash.
     ///
-    /// It is the SHA-256 of two things in a row: the SHA-256 of the name of the users'
-    /// [table](AuthUser::TABLE), and the secret. So a token that was made for the users of one table
-    /// opens nothing of another, in whatever store.
+    /// It is the SHA-256 of the SHA-256 of the name of the users' [table](AuthUser::TABLE), followed by
+    /// the secret. So a token that was created for the users of one table is not accepted for another,
+    /// whatever store they use.
     ///
     /// ```
     /// use locals::{AuthUser, SessionToken};
@@ -130,22 +130,22 @@ impl SessionToken {
         self.hash_in(TokenDomain::of_table(T::TABLE))
     }
 
-    /// The same, for the users of this domain.
+    /// Returns the hash of the secret for the users of this domain.
     pub(crate) fn hash_in(&self, domain: TokenDomain) -> SecretHash {
         let hash = Sha256::new().chain_update(domain.0).chain_update(self.secret);
         SecretHash::from_bytes(hash.finalize().into())
     }
 
-    /// The token itself. Whoever has it is logged in: keep it out of logs, URLs and pages.
+    /// Returns the token as text. Whoever has it is logged in: keep it out of logs, URLs and pages.
     ///
-    /// The session cookie is written for you; this is for other carriers, such as an app on a
-    /// phone that keeps the token in the system's key store.
+    /// The session cookie is set automatically. This method is for other transports, such as an app on a
+    /// phone that keeps the token in the key store of the system.
     pub fn expose_secret(&self) -> &str {
         std::str::from_utf8(&self.text).unwrap_or_default()
     }
 }
 
-/// In constant time.
+/// Compares in constant time.
 impl PartialEq for SessionToken {
     fn eq(&self, other: &Self) -> bool {
         self.text.ct_eq(&other.text).into()
@@ -168,9 +168,10 @@ impl fmt::Debug for SessionToken {
     }
 }
 
-/// Whom tokens are made for: the users of one table, whatever types of Rust its rows are read as.
+/// The users that tokens are created for: those of one table, whatever Rust types read its rows.
 ///
-/// It is a part of every hash that a store is given, as a digest, so that it has one length.
+/// It is the digest of the table's name, so that it has a fixed length, and is part of every hash in a
+/// store.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TokenDomain([u8; 32]);
 
@@ -198,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn ten_thousand_tokens_are_distinct_and_every_bit_is_fair() {
+    fn ten_thousand_tokens_are_distinct_and_every_bit_is_unbiased() {
         const TOKENS: u32 = 10_000;
         let mut seen = HashSet::new();
         let mut ones = [0_u32; TOKEN_BYTES * 8];
@@ -217,19 +218,19 @@ mod tests {
         }
     }
 
-    /// Whether these are random, as far as a few tell: no two alike, and each byte of each varies.
+    /// Checks that values look random: all are distinct, and every byte varies.
     fn assert_random<const N: usize>(drawn: &[[u8; N]]) {
         assert!(drawn.len() >= 64);
         assert_eq!(drawn.iter().collect::<HashSet<_>>().len(), drawn.len());
         for byte in 0..N {
             let values: HashSet<_> = drawn.iter().map(|bytes| bytes[byte]).collect();
-            // 64 draws of a byte that give less than 32 values are no accident.
+            // 64 random bytes with fewer than 32 distinct values are practically impossible.
             assert!(values.len() >= 32, "byte {byte}: {values:?}");
         }
     }
 
     #[test]
-    fn every_value_that_must_be_random_is() {
+    fn tokens_ids_and_salts_are_random() {
         let draws = || 0..64;
         let tokens: Vec<_> = draws().map(|_| SessionToken::generate().unwrap()).collect();
         assert_random(&tokens.iter().map(SessionToken::to_bytes).collect::<Vec<_>>());
@@ -247,11 +248,11 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_exchanged_by_all_of_its_secret_and_all_of_the_salt() {
+    fn a_rotated_token_depends_on_every_byte_of_the_secret_and_the_salt() {
         let secret = |token: &SessionToken| token.to_bytes()[ID_BYTES..].to_vec();
         let (old, salt) = (SessionToken::from_bytes(&[7; TOKEN_BYTES]), [9; SECRET_BYTES]);
         let new = old.exchanged(&salt);
-        // SHA-256 of the text, the salt and the secret, in this order.
+        // SHA-256 of the prefix, the salt and the secret, in this order.
         let text = [b"locals: exchanged".as_slice(), &salt, &[7; SECRET_BYTES]].concat();
         assert_eq!(secret(&new), Sha256::digest(text).to_vec());
         assert_eq!(new.id(), old.id());
@@ -270,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_has_one_spelling_and_reads_back() {
+    fn a_token_round_trips_and_has_only_one_text_form() {
         let token = SessionToken::generate().unwrap();
         let text = token.expose_secret().to_owned();
         let read: SessionToken = text.parse().unwrap();
@@ -284,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn the_hash_is_of_the_table_of_the_users_and_the_secret() {
+    fn the_hash_depends_on_the_users_table_and_the_secret() {
         let token = SessionToken::generate().unwrap();
         let secret = &token.to_bytes()[ID_BYTES..];
         let text = [Sha256::digest("accounts").as_slice(), secret].concat();
@@ -296,7 +297,7 @@ mod tests {
         {
             assert!(hashes.insert(*in_table(table).as_bytes()), "{table:?}");
         }
-        // The id is no part of it: the row is found by that.
+        // The id is not part of it: it is used to find the row.
         let same_secret = token.exchanged_for(SessionId::from_bytes([1; 16]), &[2; 32]);
         assert_eq!(hash(&same_secret), hash(&token.exchanged(&[2; 32])));
         for byte in ID_BYTES..TOKEN_BYTES {
@@ -307,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_and_hashes_are_compared_whole() {
+    fn tokens_and_hashes_are_compared_in_full() {
         let token = SessionToken::from_bytes(&[7; TOKEN_BYTES]);
         assert!(token == token.clone() && hash(&token) == hash(&token));
         for byte in 0..TOKEN_BYTES {
@@ -324,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_id_shows_in_debug() {
+    fn debug_shows_only_the_id() {
         let token = SessionToken::generate().unwrap();
         let shown = format!("{token:?} {:?}", hash(&token));
         assert!(shown.contains(&token.id().to_string()));
@@ -333,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn another_secret_is_another_hash_and_the_same_id() {
+    fn another_secret_changes_the_hash_but_not_the_id() {
         let one = SessionToken::from_bytes(&[7; TOKEN_BYTES]);
         let mut bytes = [7; TOKEN_BYTES];
         bytes[TOKEN_BYTES - 1] ^= 1;

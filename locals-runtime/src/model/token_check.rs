@@ -1,5 +1,5 @@
-//! Whether a token opens a stored session, and what its use asks for: a pure decision of
-//! (settings, record, token, now).
+//! Decides whether a token is accepted for a stored session, and what its use requires: pure functions
+//! of (settings, record, token, now).
 
 use std::time::Duration;
 
@@ -11,37 +11,36 @@ use crate::model::{
     token::{SessionToken, TokenDomain},
 };
 
-/// What a use of a session asks for.
+/// The result of a successful check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TokenCheck {
     pub state: SessionState,
-    /// Its periods begin anew.
+    /// The renewal to write, if the session is idle.
     pub renewal: Option<Renewal>,
     pub token: TokenState,
 }
 
-/// How the presented token stands to the one that the store knows.
+/// How the presented token relates to the current one in the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum TokenState {
-    /// It is the one.
+    /// It is the current token.
     Current,
-    /// It is the one, and old enough to be exchanged.
+    /// It is the current token, and old enough to be rotated.
     Due,
-    /// It has been exchanged a moment ago for this one, which is the same for all requests.
+    /// It was rotated a moment ago. This is the new token, which is the same for all requests.
     Exchanged(SessionToken),
 }
 
-/// Why a token opens nothing.
+/// Why a token is not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Denial {
     /// The session has ended.
     Ended,
-    /// The id is one of a session, and the secret is not.
+    /// The id is that of a session, but the secret is wrong.
     WrongSecret,
-    /// The token has been exchanged for another one, and opens nothing any more.
+    /// The token has been rotated and is no longer accepted.
     TokenExchanged,
-    /// It has been exchanged for another one, and comes back after the overlap: perhaps somebody
-    /// has copied it.
+    /// The token has been rotated and was presented after the overlap: it may be stolen.
     TokenReused,
 }
 
@@ -53,9 +52,10 @@ pub(crate) fn check(
     token: &SessionToken,
     now: Timestamp,
 ) -> Result<TokenCheck, Denial> {
-    // Before the token: one that has ended is as one that is not there, whether it was swept or not.
+    // Checked before the token: a session that has ended is treated like one that does not exist,
+    // whether it has been deleted yet or not.
     let (state, renewal) = match lifecycle::judge(lifetime, record, now) {
-        Verdict::Dead => return Err(Denial::Ended),
+        Verdict::Expired => return Err(Denial::Ended),
         Verdict::Active => (SessionState::Active, None),
         Verdict::Renew(renewal) => (SessionState::Idle, Some(renewal)),
     };
@@ -73,7 +73,7 @@ fn token_state(
     let hash = token.hash_in(domain);
     if record.secret_hash == hash {
         let issued = record.rotation.map_or_else(
-            // The time of creation may have been put a little later, to come after that of another session.
+            // `created_at` may have been moved a little later, to sort after another session.
             || record.authenticated_at.max(record.created_at.min(record.renewed_at)),
             |rotation| rotation.rotated_at,
         );
@@ -82,12 +82,12 @@ fn token_state(
     }
     let rotation = record.rotation.filter(|rotation| rotation.previous == hash);
     let rotation = rotation.ok_or(Denial::WrongSecret)?;
-    // An app that does not rotate its tokens, or does so no more, has no overlap.
+    // Without rotation, or after it was disabled, there is no overlap.
     let overlap = policy.ok_or(Denial::TokenExchanged)?.overlap;
     match rotation.rotated_at.age_at(now) {
         Some(age) if age < overlap => {}
         Some(_) => return Err(Denial::TokenReused),
-        // The clock was set back: the token is old, and whether it comes late nobody knows.
+        // The clock was set back: the token is old, but whether the overlap is over is unknown.
         None => return Err(Denial::TokenExchanged),
     }
     let new = token.exchanged(&rotation.salt);
@@ -98,7 +98,7 @@ fn token_state(
     }
 }
 
-/// Whether this time has passed since then; what lies ahead of the clock counts as old.
+/// Whether this time has passed since then. A time ahead of the clock counts as long ago.
 fn is_past(since: Timestamp, time: Duration, now: Timestamp) -> bool {
     since.age_at(now).is_none_or(|age| age >= time)
 }
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_exchanged_when_it_is_old_enough_and_only_if_the_app_wants_it() {
+    fn a_token_is_due_when_it_is_old_enough_and_only_if_rotation_is_enabled() {
         let token = SessionToken::generate().unwrap();
         let record = record(&token);
         assert_eq!(state(Some(POLICY), &record, &token, 599), Ok(TokenState::Current));
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn the_age_of_a_token_counts_from_its_last_exchange_or_proof() {
+    fn the_age_of_a_token_counts_from_its_last_rotation_or_authentication() {
         let old = SessionToken::generate().unwrap();
         let (record, new) = exchanged(&old, 1_000);
         assert_eq!(state(Some(POLICY), &record, &new, 1_599), Ok(TokenState::Current));
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn the_old_token_leads_to_the_new_one_for_as_long_as_they_overlap() {
+    fn the_old_token_leads_to_the_new_one_during_the_overlap() {
         let old = SessionToken::generate().unwrap();
         let (record, new) = exchanged(&old, 1_000);
         assert_eq!(state(Some(POLICY), &record, &old, 1_059), Ok(TokenState::Exchanged(new)));
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn an_exchange_that_lies_ahead_by_more_than_a_minute_is_over_and_no_reuse() {
+    fn a_rotation_more_than_a_minute_ahead_ends_the_overlap_but_is_no_reuse() {
         let old = SessionToken::generate().unwrap();
         let (record, new) = exchanged(&old, 10_000);
         let ahead = |millis: i64| 10_000_000 - millis;
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_from_before_the_last_exchange_but_one_is_a_wrong_one() {
+    fn a_token_older_than_the_previous_one_is_a_wrong_secret() {
         let first = SessionToken::generate().unwrap();
         let second = first.exchanged(&[1; 32]);
         let (record, third) = exchanged(&second, 1_000);
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_no_other_leads_to_is_opened_by_itself_alone() {
+    fn a_token_without_a_predecessor_is_accepted_only_itself() {
         // As after the return from an impersonation.
         let token = SessionToken::generate().unwrap();
         let own = hash(&token);
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn an_old_token_that_does_not_lead_to_the_one_of_the_row_opens_nothing() {
+    fn an_old_token_that_does_not_lead_to_the_stored_one_is_refused() {
         let old = SessionToken::generate().unwrap();
         let (mut record, _) = exchanged(&old, 1_000);
         record.secret_hash = hash(&SessionToken::generate().unwrap());
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_use_of_an_idle_session_renews_it_whatever_becomes_of_its_token() {
+    fn using_an_idle_session_renews_it_whatever_the_state_of_its_token() {
         let token = SessionToken::generate().unwrap();
         let record = record(&token);
         let found_session = |seconds| check(Some(POLICY), &record, &token, at(seconds)).unwrap();
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_that_has_ended_has_ended_for_every_token() {
+    fn a_session_that_has_ended_is_ended_for_every_token() {
         let [old, other] = [0, 1].map(|_| SessionToken::generate().unwrap());
         let (record, new) = exchanged(&old, 100_000);
         for token in [old, new, other] {
@@ -282,14 +282,14 @@ mod tests {
     }
 
     #[test]
-    fn a_token_of_the_users_of_another_table_is_a_wrong_one_whatever_has_become_of_it() {
+    fn a_token_of_another_users_table_is_always_a_wrong_secret() {
         let old = SessionToken::generate().unwrap();
         let (record, new) = exchanged(&old, 1_000);
         let staff = TokenDomain::of_table("staff");
         let there = |record: &SessionRecord, token: &SessionToken, seconds| {
             super::check(&Lifetime::default(), Some(POLICY), staff, record, token, at(seconds))
         };
-        // Neither exchanged nor reused, whatever the time.
+        // Never treated as rotated or reused, whatever the time.
         for seconds in [0, 1_000, 1_060, 2_000, 150_000] {
             for token in [&old, &new] {
                 assert_eq!(there(&record, token, seconds), Err(Denial::WrongSecret), "{seconds}");
@@ -301,14 +301,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_other_secret_opens_a_session(seconds in 0_i64..100_000, is_exchanged: bool) {
+        fn no_other_secret_is_accepted(seconds in 0_i64..100_000, is_exchanged: bool) {
             let [own, other] = [0, 1].map(|_| SessionToken::generate().unwrap());
             let record = if is_exchanged { exchanged(&own, 0).0 } else { record(&own) };
             prop_assert_eq!(state(Some(POLICY), &record, &other, seconds), Err(Denial::WrongSecret));
         }
 
         #[test]
-        fn whatever_is_opened_is_opened_by_the_secret_that_the_store_knows(seconds in 0_i64..100_000) {
+        fn an_old_token_always_leads_to_the_secret_in_the_store(seconds in 0_i64..100_000) {
             let old = SessionToken::generate().unwrap();
             let (record, _) = exchanged(&old, 0);
             if let Ok(TokenState::Exchanged(new)) = state(Some(POLICY), &record, &old, seconds) {

@@ -1,4 +1,4 @@
-//! The user: the app's own type, its id, and how a handler holds it.
+//! The user: the app's own type, its id, and the wrapper that a handler receives.
 
 use std::{
     any::{Any, TypeId},
@@ -13,9 +13,9 @@ use crate::model::{
     credential::CredentialDigest, hashes::CredentialHash, session_id::SessionId, user_id::UserKey,
 };
 
-/// The app's own user type: a row of the app's own table.
+/// The app's own user type: one row of the app's own table.
 ///
-/// Derive it; the table is `users` and the id field `id` unless you say otherwise.
+/// Implement it with the derive. By default the table is `users` and the id field is `id`.
 ///
 /// ```
 /// use locals::AuthUser;
@@ -34,31 +34,31 @@ use crate::model::{
 )]
 pub trait AuthUser: Send + Sync + 'static {
     /// The type of the id: an integer (`i64`, `i32`, `i16`, `u64` or `u32`), `String`, `Uuid`, or a
-    /// type of the app's own around one of them, with [`#[derive(UserKey)]`](UserKey).
+    /// newtype of the app around one of them with [`#[derive(UserKey)]`](UserKey).
     type Id: UserKey;
 
-    /// The table that holds the users. Tokens are bound to its name: under another one, all log in once
-    /// more.
+    /// The table that holds the users. Tokens are bound to its name: if the table is renamed, all users
+    /// have to log in again.
     const TABLE: &'static str;
 
     /// The column of that table that holds the id.
     const ID_COLUMN: &'static str;
 
     /// The table in which a [`SqlStore`](crate::store::SqlStore) keeps the sessions of these users:
-    /// `user_sessions`, unless `#[auth_user(sessions = "..")]` names another. Two types of user in one
-    /// database have two such tables.
+    /// `user_sessions`, unless `#[auth_user(sessions = "..")]` names another. Two user types in one
+    /// database need two such tables.
     const SESSIONS: &'static str = "user_sessions";
 
-    /// The columns that a row of this user is read from; `None` reads all that the table has.
+    /// The columns that are selected to read this user; `None` selects all columns of the table.
     ///
-    /// The derive names those of the fields, as `sqlx::FromRow` looks for them.
+    /// The derive lists the columns of the fields, by the names that `sqlx::FromRow` looks for.
     const COLUMNS: Option<&'static [UserColumn]> = None;
 
-    /// The fields that sessions are bound to, in the order of their names: those marked
-    /// `#[auth_user(credential)]`, such as the hash of the password. None by default.
+    /// The fields that sessions are bound to, ordered by name: those marked `#[auth_user(credential)]`,
+    /// such as the password hash. None by default.
     ///
-    /// A session opens nothing any more when the value of one of them is another than when the session
-    /// began, whoever has changed it.
+    /// A session is no longer accepted once the value of one of these fields differs from its value
+    /// when the session began, no matter who changed it.
     const CREDENTIAL: &'static [&'static str] = &[];
 
     /// The id of this user.
@@ -67,8 +67,8 @@ pub trait AuthUser: Send + Sync + 'static {
     /// Adds the fields that [`CREDENTIAL`](Self::CREDENTIAL) names, in that order.
     fn credential(&self, _digest: &mut CredentialDigest) {}
 
-    /// How a user is made of a row of the `sqlx` database with this id, as a boxed
-    /// `fn(&D::Row) -> sqlx::Result<Self>`; `None` where it is not known. Written by the derive. No part
+    /// The function that decodes a user from a row of the `sqlx` database with this type id, as a boxed
+    /// `fn(&D::Row) -> sqlx::Result<Self>`; `None` where it is not known. Written by the derive. Not part
     /// of the public interface.
     #[doc(hidden)]
     fn row_reader(_database: TypeId) -> Option<Box<dyn Any>> {
@@ -76,7 +76,8 @@ pub trait AuthUser: Send + Sync + 'static {
     }
 }
 
-/// The digest of a user's credential for one session; `None` if sessions are bound to nothing.
+/// Returns the digest of a user's credential for one session; `None` if sessions are not bound to a
+/// credential.
 pub(crate) fn credential_hash<U: AuthUser>(session: SessionId, user: &U) -> Option<CredentialHash> {
     if U::CREDENTIAL.is_empty() {
         return None;
@@ -86,13 +87,14 @@ pub(crate) fn credential_hash<U: AuthUser>(session: SessionId, user: &U) -> Opti
     Some(digest.finish())
 }
 
-/// A column that the row of a user is read from, see [`AuthUser::COLUMNS`].
+/// A column that is selected to read a user, see [`AuthUser::COLUMNS`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UserColumn {
     /// Its name, as `sqlx::FromRow` looks for it.
     pub name: &'static str,
-    /// Whether the row cannot be read without it. One of a field with `#[sqlx(default)]` may be missing.
+    /// Whether the row cannot be read without it. The column of a field with `#[sqlx(default)]` may be
+    /// missing.
     pub is_required: bool,
 }
 
@@ -108,11 +110,11 @@ impl UserColumn {
     }
 }
 
-/// The logged-in user, as the app's own type `T`, to which it derefs.
+/// The logged-in user. It dereferences to `T`, the app's own user type.
 ///
 /// A handler takes it as `User<T>` under `#[require_user]` and as `Option<User<T>>` under
-/// `#[with_session]`. Clones share one `T`. `Debug` shows the id alone: a row of users often
-/// holds a password hash.
+/// `#[with_session]`. Clones share one `T`. `Debug` shows only the id, because the row of a user
+/// often holds a password hash.
 ///
 /// ```
 /// use locals::{AuthUser, User, require_user};
@@ -134,7 +136,7 @@ impl<T: AuthUser> User<T> {
 }
 
 impl<T: Clone> User<T> {
-    /// The user as an owned `T`.
+    /// Returns the user as an owned `T`.
     pub fn into_inner(self) -> T {
         Arc::unwrap_or_clone(self.0)
     }
@@ -166,7 +168,7 @@ impl<T: Serialize> Serialize for User<T> {
     }
 }
 
-/// The user of the unit tests.
+/// The user type of the unit tests.
 #[cfg(test)]
 pub(crate) mod test_user {
     use super::AuthUser;

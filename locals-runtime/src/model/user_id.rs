@@ -1,11 +1,11 @@
-//! The ids of users: their types, and the one type that stands for all of them.
+//! The ids of users: the types an app can use, and `UserId`, which holds an id of any of them.
 
 use std::fmt;
 
 use serde::Serialize;
 use uuid::Uuid;
 
-/// The id of a user, whatever its type.
+/// The id of a user, of any supported type.
 ///
 /// ```
 /// use locals::UserId;
@@ -21,8 +21,8 @@ use uuid::Uuid;
 pub enum UserId {
     /// `i64`, `i32`, `i16`, `u32`, or a `u64` up to `i64::MAX`.
     Integer(i64),
-    /// A `u64` beyond `i64::MAX`, which no session can have: such a user cannot log in. Where it comes
-    /// in, it is refused with [`Error::WrongUserId`](crate::Error::WrongUserId).
+    /// A `u64` greater than `i64::MAX`. Sessions cannot store it, so such a user cannot log in; calls
+    /// with this id fail with [`Error::WrongUserId`](crate::Error::WrongUserId).
     TooLarge(u64),
     /// `Uuid`.
     Uuid(Uuid),
@@ -31,7 +31,8 @@ pub enum UserId {
 }
 
 impl UserId {
-    /// The id with its kind, for a store that keeps text: ids that differ have texts that differ.
+    /// Returns the id with its kind as text, for stores that keep text. Different ids have different
+    /// texts.
     ///
     /// ```
     /// use locals::UserId;
@@ -49,7 +50,7 @@ impl UserId {
         }
     }
 
-    /// Reads what [`to_text`](Self::to_text) has written; `None` for anything else.
+    /// Parses the output of [`to_text`](Self::to_text); `None` for anything else.
     pub fn from_text(text: &str) -> Option<Self> {
         match text.split_once(':')? {
             ("i", id) => id.parse().ok().map(Self::Integer),
@@ -72,7 +73,7 @@ impl fmt::Display for UserId {
     }
 }
 
-/// A [`UserId`] of another kind than the one asked for, or one that no session can have.
+/// The error for a [`UserId`] that is not of the expected kind, or that sessions cannot store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(transparent)]
 pub struct WrongIdKind(Reason);
@@ -82,12 +83,12 @@ enum Reason {
     #[error("the user's id is not {expected}")]
     Kind { expected: &'static str },
 
-    #[error("the user's id {0} is beyond {max}, the largest that a session can have", max = i64::MAX)]
+    #[error("the user's id {0} is greater than {max}, the largest id that a session can have", max = i64::MAX)]
     TooLarge(u64),
 }
 
 impl WrongIdKind {
-    /// Why this id is not what was expected.
+    /// Says why this id is not the expected one.
     fn of(id: &UserId, expected: &'static str) -> Self {
         Self(match *id {
             UserId::TooLarge(id) => Reason::TooLarge(id),
@@ -96,7 +97,7 @@ impl WrongIdKind {
     }
 }
 
-/// The kinds of id a table can have.
+/// The kinds of id that a table of users can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum UserIdKind {
     /// `i64`, `i32`, `i16`, `u64` or `u32`.
@@ -108,7 +109,7 @@ pub enum UserIdKind {
 }
 
 impl UserIdKind {
-    /// Refuses an id that is not of this kind, or that no session can have.
+    /// Returns an error for an id that is not of this kind, or that sessions cannot store.
     pub(super) fn expect(self, id: &UserId) -> Result<(), WrongIdKind> {
         let (is_of_kind, expected) = match self {
             Self::Integer => (matches!(id, UserId::Integer(_)), "an integer"),
@@ -119,12 +120,12 @@ impl UserIdKind {
     }
 }
 
-/// The types an id of a user can have: `i64`, `i32`, `i16`, `u64`, `u32`, `String`, `Uuid`, and types of
-/// the app's own around one of them.
+/// A type that can be the id of a user: `i64`, `i32`, `i16`, `u64`, `u32`, `String`, `Uuid`, and newtypes
+/// of the app around one of them.
 ///
-/// A type of the app's own is a struct with one field, and derives it; that gives it the conversions
-/// `From<AccountId> for UserId` and `TryFrom<UserId> for AccountId`, too. For
-/// [`SqlStore`](crate::store::SqlStore) it is a transparent `sqlx::Type` besides.
+/// A newtype is a struct with one field that derives `UserKey`. The derive also implements
+/// `From<AccountId> for UserId` and `TryFrom<UserId> for AccountId`. With
+/// [`SqlStore`](crate::store::SqlStore) the newtype must be a transparent `sqlx::Type`, too.
 ///
 /// ```
 /// use locals::{AuthUser, UserId, UserKey};
@@ -143,26 +144,28 @@ impl UserIdKind {
 /// assert_eq!(AccountId::try_from(UserId::Integer(7)), Ok(AccountId(7)));
 /// ```
 ///
-/// A `u64` beyond `i64::MAX` is a [`UserId::TooLarge`]: that one user cannot log in, and all others can.
+/// A `u64` greater than `i64::MAX` becomes [`UserId::TooLarge`]: only the user with that id cannot log
+/// in.
 ///
-/// Who implements it by hand takes care that keys that differ are different [`UserId`]s, all of the kind
-/// that is named, and that each is found again by `from_user_id`: hand on to the type of the field.
+/// An implementation by hand must map different keys to different [`UserId`]s, all of the kind
+/// [`KIND`](Self::KIND), and `from_user_id` must return the original key. Delegate to the type of the
+/// field.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the id of a user",
     label = "not an id type",
     note = "the id field may be `i64`, `i32`, `i16`, `u64`, `u32`, `String`, `uuid::Uuid`, or a struct around one of these with `#[derive(locals::UserKey)]`"
 )]
 pub trait UserKey: Clone {
-    /// The kind of id this type is.
+    /// The kind of this id.
     const KIND: UserIdKind;
 
-    /// The id as a [`UserId`].
+    /// Converts the key into a [`UserId`].
     fn to_user_id(&self) -> UserId;
 
-    /// The key that [`to_user_id`](Self::to_user_id) makes this id of.
+    /// Converts an id back into the key: the reverse of [`to_user_id`](Self::to_user_id).
     ///
     /// # Errors
-    /// [`WrongIdKind`] for an id of another kind, or beyond the range of this type.
+    /// [`WrongIdKind`] for an id of another kind, or one out of the range of this type.
     fn from_user_id(id: UserId) -> Result<Self, WrongIdKind>;
 }
 
@@ -179,7 +182,7 @@ macro_rules! keys {
             fn from_user_id(id: UserId) -> Result<Self, WrongIdKind> {
                 let wrong = WrongIdKind::of(&id, concat!("of type ", stringify!($key)));
                 match id {
-                    // `i64` to another integer can fail; the others cannot.
+                    // Only the conversion of an `i64` to another integer type can fail.
                     #[allow(clippy::unnecessary_fallible_conversions)]
                     UserId::$kind(id) => id.try_into().map_err(|_| wrong),
                     _ => Err(wrong),
@@ -223,29 +226,29 @@ impl From<&str> for UserId {
 mod tests {
     use super::*;
 
-    /// The smallest `u64` that no session can have.
-    const BEYOND: u64 = 1 << 63;
+    /// The smallest `u64` that sessions cannot store.
+    const TOO_LARGE: u64 = 1 << 63;
 
     #[test]
-    fn every_id_type_survives_the_way_to_user_id_and_back() {
-        fn round<K: UserKey + PartialEq + fmt::Debug>(keys: impl IntoIterator<Item = K>) {
+    fn every_id_type_round_trips_through_user_id() {
+        fn round_trip<K: UserKey + PartialEq + fmt::Debug>(keys: impl IntoIterator<Item = K>) {
             for key in keys {
                 let id = key.to_user_id();
                 assert_eq!(K::KIND.expect(&id), Ok(()));
                 assert_eq!(K::from_user_id(id).ok(), Some(key));
             }
         }
-        round([i64::MIN, i64::MAX]);
-        round([i32::MIN, i32::MAX]);
-        round([i16::MIN, i16::MAX]);
-        round([0, BEYOND - 1]);
-        round([0, u32::MAX]);
-        round([String::from("ada")]);
-        round([Uuid::from_u128(7)]);
+        round_trip([i64::MIN, i64::MAX]);
+        round_trip([i32::MIN, i32::MAX]);
+        round_trip([i16::MIN, i16::MAX]);
+        round_trip([0, TOO_LARGE - 1]);
+        round_trip([0, u32::MAX]);
+        round_trip([String::from("ada")]);
+        round_trip([Uuid::from_u128(7)]);
     }
 
     #[test]
-    fn the_text_of_an_id_names_its_kind_and_reads_back() {
+    fn the_text_of_an_id_contains_its_kind_and_parses_back() {
         for id in [
             UserId::Integer(-7),
             UserId::from("-7"),
@@ -260,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_of_another_kind_or_range_is_refused() {
+    fn ids_of_another_kind_or_out_of_range_are_refused() {
         assert!(i32::try_from(UserId::Integer(i64::MAX)).is_err());
         assert!(i16::try_from(UserId::Integer(1 << 15)).is_err());
         assert!(u32::try_from(UserId::Integer(-1)).is_err());
@@ -270,19 +273,19 @@ mod tests {
     }
 
     #[test]
-    fn a_number_beyond_all_sessions_is_nobody_elses_and_refused_by_name() {
-        for id in [BEYOND, u64::MAX] {
-            let found = UserId::from(id);
-            assert_eq!(found, UserId::TooLarge(id));
+    fn a_number_greater_than_i64_max_is_kept_as_it_is_and_refused() {
+        for id in [TOO_LARGE, u64::MAX] {
+            let user_id = UserId::from(id);
+            assert_eq!(user_id, UserId::TooLarge(id));
             let refused = WrongIdKind(Reason::TooLarge(id));
-            assert_eq!(UserIdKind::Integer.expect(&found), Err(refused));
-            assert_eq!(i64::try_from(found.clone()), Err(refused));
-            assert_eq!(u64::try_from(found), Err(refused));
+            assert_eq!(UserIdKind::Integer.expect(&user_id), Err(refused));
+            assert_eq!(i64::try_from(user_id.clone()), Err(refused));
+            assert_eq!(u64::try_from(user_id), Err(refused));
         }
         assert_eq!(
-            UserIdKind::Integer.expect(&BEYOND.into()).map_err(|error| error.to_string()),
-            Err("the user's id 9223372036854775808 is beyond 9223372036854775807, the largest that \
-                 a session can have"
+            UserIdKind::Integer.expect(&TOO_LARGE.into()).map_err(|error| error.to_string()),
+            Err("the user's id 9223372036854775808 is greater than 9223372036854775807, the largest \
+                 id that a session can have"
                 .to_owned())
         );
     }

@@ -1,4 +1,4 @@
-//! Which users the sessions of an app belong to.
+//! The table of users that the sessions of an app belong to.
 
 use std::any::type_name;
 
@@ -10,7 +10,7 @@ use crate::model::{
     user_id::{UserId, UserIdKind, UserKey, WrongIdKind},
 };
 
-/// Which users an app has: their table and how their ids are.
+/// The users of an app: their table, and the column and the kind of their ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct UserTable {
     table: &'static str,
@@ -30,22 +30,22 @@ impl UserTable {
         }
     }
 
-    /// The table that holds them.
+    /// Returns the table that holds the users.
     pub(crate) fn table(&self) -> &'static str {
         self.table
     }
 
-    /// Whether sessions are bound to anything.
+    /// Whether sessions are bound to a credential.
     pub(crate) fn have_credential(&self) -> bool {
         !self.credential.is_empty()
     }
 
-    /// What a new session of this user is bound to.
+    /// Returns the digest of the credential for a new session of this user.
     ///
     /// # Errors
-    /// [`Error::WrongUser`] for a user of another table; [`Error::WrongUserId`] for one whose id no
-    /// session can have; [`Error::MissingCredential`] for a type that does not have the fields to which
-    /// the app binds its sessions.
+    /// [`Error::WrongUser`] for a user of another table; [`Error::WrongUserId`] for an id that sessions
+    /// cannot store; [`Error::MissingCredential`] for a type without the fields to which the app binds
+    /// its sessions.
     pub(crate) fn bind<U: AuthUser>(
         &self,
         session: SessionId,
@@ -66,7 +66,7 @@ impl UserTable {
         Ok(credential_hash(session, user))
     }
 
-    /// Refuses an id that no session of the app can have.
+    /// Returns an error for an id that sessions of the app cannot have.
     pub(crate) fn expect(&self, id: &UserId) -> Result<(), WrongIdKind> {
         self.id_kind.expect(id)
     }

@@ -1,4 +1,4 @@
-//! The traits of a store. Their rules stand in the documentation of the module above.
+//! The traits of a store. The documentation of the parent module lists the rules.
 
 use crate::model::{
     error::StoreError,
@@ -9,137 +9,142 @@ use crate::model::{
 };
 use std::{any::Any, future::Future, pin::Pin};
 
-/// What a store's operation returns: write `Box::pin(async move { .. })`.
+/// The return type of a store's operations: write `Box::pin(async move { .. })`.
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
-/// What ends with the creation of a session, in one step with it: nothing by
-/// [default](Self::default), until its fields are set.
+/// The sessions and the guest to end when a session is created, in one atomic step with it.
+/// [`default`](Self::default) ends nothing; set the fields.
 #[derive(Debug, Clone, Copy, Default)]
 #[non_exhaustive]
 pub struct Ends<'a> {
-    /// These sessions.
+    /// The sessions to end.
     pub sessions: &'a [End],
-    /// This guest, whose data the new session has taken over: their row is not deleted, but overwritten.
+    /// The guest whose data the new session takes over. Its row is overwritten, not deleted.
     pub guest: Option<GuestChange<'a>>,
 }
 
-/// How a guest is overwritten with the creation of a session.
+/// How a guest is overwritten when a session is created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GuestChange<'a> {
-    /// The revision of the data as they were read. All depends on their being the same still.
+    /// The revision of the data as they were read. If the stored one differs, nothing is done, and the
+    /// session is not created.
     pub replaces: i64,
-    /// The new data, their revision and the new end; the id says whose, and the secret stays.
+    /// The id of the guest, the new data with their revision, and the new expiry time. The hash of the
+    /// secret is not changed.
     pub record: &'a GuestRecord,
 }
 
 impl<'a> GuestChange<'a> {
-    /// This record in place of that of the revision.
+    /// Replaces the record that has this revision.
     pub fn new(replaces: i64, record: &'a GuestRecord) -> Self {
         Self { replaces, record }
     }
 }
 
-/// A session that ends with the creation of another.
+/// A session that is ended when another is created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct End {
     /// Its public id.
     pub id: SessionId,
-    /// The revision of its data, where the new session has taken them over: then all depends on their
-    /// being the same still. `None` where it ends whatever it has, and also if it has ended already.
+    /// The revision of its data, if the new session takes them over. If the stored one differs, or the
+    /// session no longer exists, nothing is done, and the new session is not created. `None` ends the
+    /// session whatever its data are; it may have ended already.
     pub data_revision: Option<i64>,
 }
 
 impl End {
-    /// The end of this one, whatever data it has.
+    /// Ends the session with this id, whatever its data are.
     pub fn new(id: SessionId) -> Self {
         Self { id, data_revision: None }
     }
 
-    /// The end of this one, if its data still have this revision.
+    /// Ends the session with this id, if its data still have this revision.
     pub fn at_revision(id: SessionId, data_revision: i64) -> Self {
         Self { id, data_revision: Some(data_revision) }
     }
 
-    /// Whether it may end, where this is the revision of what is stored, if it is.
+    /// Whether the session may be ended. `stored` is the revision of its stored data; `None` if it does
+    /// not exist.
     pub(crate) fn allows(&self, stored: Option<i64>) -> bool {
         self.data_revision.is_none() || self.data_revision == stored
     }
 }
 
-/// Keeps sessions, and the data of guests. The [module](self) lists the rules; `locals::guide::stores`
-/// shows the shape of a store, and how its tests are run.
+/// A store of sessions and of the data of guests. The [module](self) lists the rules;
+/// `locals::guide::stores` shows how to write and test a store.
 ///
-/// All operations are independent of each other: each is done or not done, also when its future
-/// is dropped half-way. Those that delete many may be done in part.
+/// Each operation is atomic, even if its future is dropped before it completes. Only the operations that
+/// delete several rows may be done in part.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a store of sessions",
     note = "the stores are `SqlStore`, `RedisStore` and `MemoryStore`; your own implements `SessionStore` and `SessionUserStore<T>`"
 )]
 pub trait SessionStore: Any + Send + Sync {
-    /// Stores a new session, and ends others with it; says whether it did, which it does not where
-    /// data that are taken over have changed (rules 1, 2, 12, 13).
+    /// Stores a new session and ends others with it. Returns `false`, and does nothing, if the data that
+    /// are taken over have changed (rules 1, 2, 12, 13).
     fn create<'a>(&'a self, session: &'a SessionRecord, ends: Ends<'a>) -> StoreFuture<'a, bool>;
 
     /// Reads a session (rules 1, 3, 12).
     fn find(&self, id: SessionId) -> StoreFuture<'_, Option<SessionRecord>>;
 
-    /// Moves the expiries of a session; says whether it did (rules 3, 4, 5).
+    /// Moves the expiry times of a session. Returns whether it did (rules 3, 4, 5).
     fn renew(&self, id: SessionId, renewal: Renewal) -> StoreFuture<'_, bool>;
 
-    /// Gives a session a new token; says whether it did (rules 3, 14, 15, 17).
+    /// Gives a session a new token. Returns whether it did (rules 3, 14, 15, 17).
     fn change_token<'a>(&'a self, id: SessionId, change: &'a TokenChange) -> StoreFuture<'a, bool>;
 
-    /// Replaces the data of a session; says whether it did (rules 3, 16, 17).
+    /// Replaces the data of a session. Returns whether it did (rules 3, 16, 17).
     fn write_data<'a>(&'a self, id: SessionId, change: &'a DataChange) -> StoreFuture<'a, bool>;
 
-    /// Deletes a session; says whether it was there (rule 6).
+    /// Deletes a session. Returns whether it existed (rule 6).
     fn delete(&self, id: SessionId) -> StoreFuture<'_, bool>;
 
-    /// Deletes the sessions of a user, but `keep`; says how many (rules 7, 10).
+    /// Deletes the sessions of a user except `keep`. Returns how many (rules 7, 10).
     fn delete_by_user<'a>(
         &'a self,
         user: &'a UserId,
         keep: Option<SessionId>,
     ) -> StoreFuture<'a, u64>;
 
-    /// Lists the sessions of a user, newest first (rules 8, 10).
+    /// Returns the sessions of a user, newest first (rules 8, 10).
     fn list_by_user<'a>(&'a self, user: &'a UserId) -> StoreFuture<'a, Vec<SessionRecord>>;
 
-    /// Lists the ids and times of the sessions of a user, in any order (rules 8, 10). Each login asks
-    /// for them twice, so a store reads no more than that.
+    /// Returns the ids and times of the sessions of a user, in any order (rules 8, 10). Each login calls
+    /// it twice, so a store should not read more than these columns.
     fn list_times_by_user<'a>(&'a self, user: &'a UserId) -> StoreFuture<'a, Vec<SessionTimes>>;
 
-    /// Deletes up to `limit` sessions and guests that have ended at `now`; says how many (rule 9).
+    /// Deletes up to `limit` sessions and guests that have expired at `now`. Returns how many (rule 9).
     fn delete_expired(&self, now: Timestamp, limit: u32) -> StoreFuture<'_, u64>;
 
     /// Reads a guest (rule 18).
     fn find_guest(&self, id: SessionId) -> StoreFuture<'_, Option<GuestRecord>>;
 
-    /// Stores a new guest, or overwrites the one whose data have the revision that this
-    /// `replaces`; says whether it did (rules 18, 19).
+    /// Stores a new guest, or overwrites the guest if its data have the revision `replaces`. Returns
+    /// whether it did (rules 18, 19).
     fn write_guest<'a>(
         &'a self,
         guest: &'a GuestRecord,
         replaces: Option<i64>,
     ) -> StoreFuture<'a, bool>;
 
-    /// Deletes a guest; says whether it was there (rule 20).
+    /// Deletes a guest. Returns whether it existed (rule 20).
     fn delete_guest(&self, id: SessionId) -> StoreFuture<'_, bool>;
 
-    /// Says how many guests have not ended at `now` (rule 21). Asked at most about once a minute.
+    /// Returns how many guests have not expired at `now` (rule 21). Called about once a minute at most.
     fn count_guests(&self, now: Timestamp) -> StoreFuture<'_, u64>;
 
-    /// The table of users that its sessions refer to, such as by a foreign key. A [`WithLoader`] of
-    /// these users gives it their ids as they are; any other store is given ids that begin with the
-    /// table, so that several types of user can share it. A store around another hands this on.
+    /// Returns the table of users that the sessions refer to, such as by a foreign key. A [`WithLoader`]
+    /// of these users passes their ids to the store unchanged. To any other store it passes ids that
+    /// begin with the table, so that several user types can share the store. A store that wraps another
+    /// forwards this call.
     fn users_table(&self) -> Option<&'static str> {
         None
     }
 }
 
-/// The sessions of a list that can be read. One that cannot harms no other.
+/// Collects the sessions that can be read. The others are logged and skipped.
 #[cfg(any(feature = "sql", feature = "redis"))]
 pub(super) fn readable<R>(
     list: impl IntoIterator<Item = Result<R, StoreError>>,
@@ -166,8 +171,8 @@ pub trait SessionUserStore<T>: SessionStore {
     /// Reads a user by their id (rule 22).
     fn find_user<'a>(&'a self, id: &'a UserId) -> StoreFuture<'a, Option<T>>;
 
-    /// How `SqlStore` makes a user of a row, for transactions of the app. No part of the public
-    /// interface.
+    /// The function with which `SqlStore` decodes a user from a row, for transactions of the app. Not
+    /// part of the public interface.
     #[doc(hidden)]
     fn row_reader(&self) -> Option<Box<dyn Any>> {
         None

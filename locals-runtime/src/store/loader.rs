@@ -1,4 +1,4 @@
-//! Sessions of one store and users of another place, joined.
+//! Joins a store of sessions with users that are loaded from elsewhere.
 
 use std::{fmt, future::Future, marker::PhantomData};
 
@@ -16,8 +16,8 @@ use crate::model::{
 
 /// Loads a user by their id, from wherever the app keeps its users.
 ///
-/// A closure that takes the id and returns a future of `Result<Option<T>, E>` is one; see
-/// [`WithLoader`]. So is a type of yours, such as one that keeps users for a while:
+/// Implemented by closures that take the id and return a future of `Result<Option<T>, E>`; see
+/// [`WithLoader`]. It can also be implemented by a type, such as a cache of users:
 ///
 /// ```
 /// use std::collections::HashMap;
@@ -36,33 +36,33 @@ use crate::model::{
 /// }
 /// ```
 ///
-/// A user who is not there is `Ok(None)`. Every error is an outage, answered by 503, whatever it is: also
-/// sqlx's `RowNotFound`. So ask by `fetch_optional`, and not by `fetch_one`, which would make a request of
-/// each deleted user fail instead of logging them out.
+/// Return `Ok(None)` for a user who does not exist. Every error counts as an outage and becomes 503, even
+/// sqlx's `RowNotFound`. So query with `fetch_optional`: with `fetch_one`, a deleted user would get errors
+/// instead of being logged out.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not load a `{T}`",
     note = "write a closure like `move |id: i64| async move {{ .. }}` that gives a `Result<Option<{T}>, E>`, or implement `UserLoader<{T}>`"
 )]
 pub trait UserLoader<T: AuthUser>: Send + Sync + 'static {
-    /// The user with this id; `None` if there is none, or none who may be logged in.
+    /// Returns the user with this id; `None` if there is none, or if they may not be logged in.
     fn load(&self, id: T::Id) -> StoreFuture<'_, Option<T>>;
 }
 
-impl<T, F, Answer, E> UserLoader<T> for F
+impl<T, F, Fut, E> UserLoader<T> for F
 where
     T: AuthUser,
-    F: Fn(T::Id) -> Answer + Send + Sync + 'static,
-    Answer: Future<Output = Result<Option<T>, E>> + Send + 'static,
+    F: Fn(T::Id) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<Option<T>, E>> + Send + 'static,
     E: Into<BoxError>,
 {
     fn load(&self, id: T::Id) -> StoreFuture<'_, Option<T>> {
-        let answer = self(id);
-        Box::pin(async move { answer.await.map_err(StoreError::backend) })
+        let user = self(id);
+        Box::pin(async move { user.await.map_err(StoreError::backend) })
     }
 }
 
-/// Any store of sessions, joined with a [loader](UserLoader) of users: for apps whose users
-/// are not in the database that keeps the sessions.
+/// Combines any session store with a [loader](UserLoader) of users, for apps whose users are not in the
+/// database that keeps the sessions.
 ///
 /// ```
 /// use locals::{
@@ -88,21 +88,23 @@ where
 /// # }
 /// ```
 ///
-/// A session whose user is not loaded is not found, so a user who is deleted or locked out is
-/// logged out at once, and cannot log in. The price is one load for each session that is found or
-/// created, also where the handler asks for the session alone.
+/// A session whose user cannot be loaded is not found. So a user who is deleted or locked out is logged
+/// out immediately and cannot log in. The price is one load for each session that is found or created,
+/// even if the handler needs only the session.
 ///
-/// Two types of user may share a store of sessions if they name [tables](AuthUser::TABLE) of their
-/// own, `#[auth_user(table = "staff")]`: the store is given the ids of users as texts that begin with
-/// the table, and guests by ids made of both, so that neither is known to the other type.
+/// Two user types may share a session store if their [tables](AuthUser::TABLE) have different names, as
+/// with `#[auth_user(table = "staff")]`. The ids of users are passed to the store as texts that begin
+/// with the table, and guests get ids derived from the table and their own id, so that one type never
+/// sees the sessions or guests of the other.
 ///
-/// No foreign key deletes the sessions with the user: end them, by
-/// [`invalidate_user_sessions`](crate::SessionManager::invalidate_user_sessions), when a user is
-/// deleted. Otherwise they come back to life with the next user who is given the same id.
+/// No foreign key deletes the sessions with the user. When a user is deleted, end their sessions with
+/// [`invalidate_user_sessions`](crate::SessionManager::invalidate_user_sessions); otherwise the next user
+/// with the same id takes them over.
 ///
-/// Neither is so where the store of sessions refers to the [table of these
-/// users](SessionStore::users_table), as a `SqlStore` does: it is given the ids as they are, and its foreign key ends the sessions of who is
-/// deleted. That is for users whom another crate reads; the guide has a page on it.
+/// The last two paragraphs do not apply if the session store refers to the [table of these
+/// users](SessionStore::users_table), as a `SqlStore` does. Such a store gets the ids unchanged, and its
+/// foreign key ends the sessions of deleted users. Use this for users that another crate reads; the guide
+/// has a page on it.
 pub struct WithLoader<S, L, T> {
     sessions: S,
     loader: L,
@@ -110,12 +112,12 @@ pub struct WithLoader<S, L, T> {
 }
 
 impl<S: SessionStore, L: UserLoader<T>, T: AuthUser> WithLoader<S, L, T> {
-    /// Joins a store of sessions with a loader of their users.
+    /// Combines a session store with a loader of its users.
     pub fn new(sessions: S, loader: L) -> Self {
         Self { sessions, loader, user: PhantomData }
     }
 
-    /// The store of the sessions alone.
+    /// Returns the session store.
     pub fn sessions(&self) -> &S {
         &self.sessions
     }
@@ -134,9 +136,9 @@ where
         Ok(self.user(&session).await?.map(|user| (session, user)))
     }
 
-    /// The user of a session, if they are there.
+    /// Loads the user of a session.
     async fn user(&self, session: &SessionRecord) -> Result<Option<T>, StoreError> {
-        // An id of another kind is nobody's: the app has changed the type of its ids.
+        // No user has an id of another kind: the app has changed the type of its ids.
         let Ok(user) = session.user_id.clone().try_into() else {
             return Ok(None);
         };
@@ -145,12 +147,12 @@ where
 }
 
 impl<S: SessionStore, L, T: AuthUser> WithLoader<S, L, T> {
-    /// Whether the sessions refer to the table of these users, and to no other.
+    /// Whether the session store refers to the table of these users.
     fn is_beside_users(&self) -> bool {
         self.sessions.users_table() == Some(T::TABLE)
     }
 
-    /// The id of a user as the store of sessions is given it.
+    /// Returns the id of a user as it is passed to the session store.
     fn stored(&self, user: &UserId) -> UserId {
         if self.is_beside_users() {
             return user.clone();
@@ -158,7 +160,7 @@ impl<S: SessionStore, L, T: AuthUser> WithLoader<S, L, T> {
         UserId::Text(format!("{}/{}", T::TABLE, user.to_text()))
     }
 
-    /// A stored session with the id of its user, if that is one of this type.
+    /// Returns a stored session with the original id of its user; `None` if the user is of another type.
     fn own(&self, session: SessionRecord) -> Option<SessionRecord> {
         if self.is_beside_users() {
             return Some(session);
@@ -169,14 +171,14 @@ impl<S: SessionStore, L, T: AuthUser> WithLoader<S, L, T> {
     }
 }
 
-/// The id by which the store of sessions knows a guest.
+/// Returns the id of a guest as it is passed to the session store.
 fn guest_id<T: AuthUser>(id: SessionId) -> SessionId {
     let hash = Sha256::new().chain_update(T::TABLE).chain_update([0]).chain_update(id.as_bytes());
     let hash: [u8; 32] = hash.finalize().into();
     SessionId::from_bytes(std::array::from_fn(|place| hash[place]))
 }
 
-/// A guest as the store of sessions is given them.
+/// Returns a guest as it is passed to the session store.
 fn own_guest<T: AuthUser>(guest: &GuestRecord) -> GuestRecord {
     GuestRecord { id: guest_id::<T>(guest.id), ..guest.clone() }
 }
@@ -267,7 +269,7 @@ where
         self.sessions.delete_guest(guest_id::<T>(id))
     }
 
-    /// Those of all types of user that share the store: it is the store that is not to overflow.
+    /// Counts the guests of all user types that share the store, because the limit protects the store.
     fn count_guests(&self, now: Timestamp) -> StoreFuture<'_, u64> {
         self.sessions.count_guests(now)
     }

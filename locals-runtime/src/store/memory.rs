@@ -1,4 +1,4 @@
-//! Sessions and users in memory, for tests.
+//! A store in memory, for tests.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -16,7 +16,8 @@ use crate::model::{
     user_id::{UserId, UserKey},
 };
 
-/// Sessions and users in memory: for tests, and gone with the process.
+/// A store that keeps sessions and users in memory, for tests. Its content is lost when the process
+/// ends.
 ///
 /// Clones share their content.
 ///
@@ -40,7 +41,7 @@ struct Content<T> {
 }
 
 impl<T: AuthUser> MemoryStore<T> {
-    /// An empty store.
+    /// Creates an empty store.
     pub fn new() -> Self {
         Self(Arc::new(Mutex::new(Content {
             sessions: HashMap::new(),
@@ -63,11 +64,11 @@ impl<T: AuthUser> MemoryStore<T> {
     }
 
     fn content(&self) -> MutexGuard<'_, Content<T>> {
-        // No operation leaves the maps half-changed, so a panic elsewhere spoils nothing.
+        // No operation leaves the maps in an inconsistent state, so a poisoned lock can be used.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn answer<V: Send + 'static>(
+    fn run<V: Send + 'static>(
         &self,
         operation: impl FnOnce(&mut Content<T>) -> Result<V, StoreError>,
     ) -> StoreFuture<'static, V> {
@@ -81,7 +82,7 @@ impl<T> Content<T> {
         Some((session, self.users.get(&session.user_id)?))
     }
 
-    /// Whether all data that are taken over are as they were read.
+    /// Whether none of the data that are taken over have changed since they were read.
     fn allows(&self, ends: Ends<'_>) -> bool {
         let sessions = ends
             .sessions
@@ -94,7 +95,7 @@ impl<T> Content<T> {
         sessions && guest
     }
 
-    /// Overwrites a guest if their data have this revision; says whether it did.
+    /// Overwrites a guest if its data have this revision. Returns whether it did.
     fn overwrite(&mut self, guest: &GuestRecord, replaces: i64) -> bool {
         let stored = self.guests.get_mut(&guest.id);
         let Some(stored) = stored.filter(|stored| stored.data_revision == replaces) else {
@@ -104,7 +105,7 @@ impl<T> Content<T> {
         true
     }
 
-    /// Changes a session if it is there and matches; says whether it did.
+    /// Changes a session if it exists and matches. Returns whether it did.
     fn change(
         &mut self,
         id: SessionId,
@@ -116,7 +117,7 @@ impl<T> Content<T> {
     }
 }
 
-/// Adds a record, if its id is free.
+/// Inserts a record, unless its id is taken.
 fn insert<R: Clone>(
     records: &mut HashMap<SessionId, R>,
     id: SessionId,
@@ -131,14 +132,14 @@ fn insert<R: Clone>(
     }
 }
 
-/// Deletes up to `limit` records that match.
+/// Deletes up to `limit` records that match. Returns how many.
 fn delete<R>(
     records: &mut HashMap<SessionId, R>,
     limit: usize,
     matches: impl Fn(&R) -> bool,
 ) -> usize {
-    let found = records.iter().filter(|(_, record)| matches(record));
-    let ids: Vec<SessionId> = found.map(|(id, _)| *id).take(limit).collect();
+    let matching = records.iter().filter(|(_, record)| matches(record));
+    let ids: Vec<SessionId> = matching.map(|(id, _)| *id).take(limit).collect();
     for id in &ids {
         records.remove(id);
     }
@@ -147,7 +148,7 @@ fn delete<R>(
 
 impl<T: AuthUser> SessionStore for MemoryStore<T> {
     fn create<'a>(&'a self, session: &'a SessionRecord, ends: Ends<'a>) -> StoreFuture<'a, bool> {
-        self.answer(|content| {
+        self.run(|content| {
             if !content.users.contains_key(&session.user_id) {
                 return Err(StoreError::UserGone);
             }
@@ -169,16 +170,16 @@ impl<T: AuthUser> SessionStore for MemoryStore<T> {
     }
 
     fn find(&self, id: SessionId) -> StoreFuture<'_, Option<SessionRecord>> {
-        self.answer(|content| Ok(content.find(id).map(|(session, _)| session.clone())))
+        self.run(|content| Ok(content.find(id).map(|(session, _)| session.clone())))
     }
 
     fn renew(&self, id: SessionId, renewal: Renewal) -> StoreFuture<'_, bool> {
-        self.answer(|content| {
-            let still = |session: &SessionRecord| {
+        self.run(|content| {
+            let is_unchanged = |session: &SessionRecord| {
                 session.active_expires_at == renewal.replaces
                     && session.secret_hash == renewal.secret_hash
             };
-            Ok(content.change(id, still, |session| {
+            Ok(content.change(id, is_unchanged, |session| {
                 session.active_expires_at = renewal.active_expires_at;
                 session.idle_expires_at = renewal.idle_expires_at;
                 session.renewed_at = renewal.renewed_at;
@@ -187,9 +188,9 @@ impl<T: AuthUser> SessionStore for MemoryStore<T> {
     }
 
     fn change_token<'a>(&'a self, id: SessionId, change: &'a TokenChange) -> StoreFuture<'a, bool> {
-        self.answer(|content| {
-            let still = |session: &SessionRecord| session.secret_hash == change.replaces;
-            Ok(content.change(id, still, |session| {
+        self.run(|content| {
+            let is_unchanged = |session: &SessionRecord| session.secret_hash == change.replaces;
+            Ok(content.change(id, is_unchanged, |session| {
                 session.secret_hash = change.secret_hash;
                 session.rotation = change.rotation;
                 session.authenticated_at = change.authenticated_at;
@@ -199,9 +200,9 @@ impl<T: AuthUser> SessionStore for MemoryStore<T> {
     }
 
     fn write_data<'a>(&'a self, id: SessionId, change: &'a DataChange) -> StoreFuture<'a, bool> {
-        self.answer(|content| {
-            let still = |session: &SessionRecord| session.data_revision == change.replaces;
-            Ok(content.change(id, still, |session| {
+        self.run(|content| {
+            let is_unchanged = |session: &SessionRecord| session.data_revision == change.replaces;
+            Ok(content.change(id, is_unchanged, |session| {
                 session.data = Some(change.data.clone());
                 session.data_revision += 1;
             }))
@@ -209,7 +210,7 @@ impl<T: AuthUser> SessionStore for MemoryStore<T> {
     }
 
     fn delete(&self, id: SessionId) -> StoreFuture<'_, bool> {
-        self.answer(|content| Ok(content.sessions.remove(&id).is_some()))
+        self.run(|content| Ok(content.sessions.remove(&id).is_some()))
     }
 
     fn delete_by_user<'a>(
@@ -217,7 +218,7 @@ impl<T: AuthUser> SessionStore for MemoryStore<T> {
         user: &'a UserId,
         keep: Option<SessionId>,
     ) -> StoreFuture<'a, u64> {
-        self.answer(|content| {
+        self.run(|content| {
             let ends =
                 |session: &SessionRecord| session.user_id == *user && Some(session.id) != keep;
             Ok(delete(&mut content.sessions, usize::MAX, ends) as u64)
@@ -225,7 +226,7 @@ impl<T: AuthUser> SessionStore for MemoryStore<T> {
     }
 
     fn list_by_user<'a>(&'a self, user: &'a UserId) -> StoreFuture<'a, Vec<SessionRecord>> {
-        self.answer(|content| {
+        self.run(|content| {
             let sessions = content.sessions.values();
             let mut list: Vec<_> =
                 sessions.filter(|session| session.user_id == *user).cloned().collect();
@@ -235,25 +236,25 @@ impl<T: AuthUser> SessionStore for MemoryStore<T> {
     }
 
     fn list_times_by_user<'a>(&'a self, user: &'a UserId) -> StoreFuture<'a, Vec<SessionTimes>> {
-        self.answer(|content| {
+        self.run(|content| {
             let own = content.sessions.values().filter(|session| session.user_id == *user);
             Ok(own.map(SessionTimes::from).collect())
         })
     }
 
     fn delete_expired(&self, now: Timestamp, limit: u32) -> StoreFuture<'_, u64> {
-        self.answer(|content| {
+        self.run(|content| {
             let limit = limit as usize;
-            let ended = |session: &SessionRecord| session.idle_expires_at <= now;
-            let sessions = delete(&mut content.sessions, limit, ended);
-            let ended = |guest: &GuestRecord| guest.expires_at <= now;
-            let guests = delete(&mut content.guests, limit - sessions, ended);
+            let has_expired = |session: &SessionRecord| session.idle_expires_at <= now;
+            let sessions = delete(&mut content.sessions, limit, has_expired);
+            let has_expired = |guest: &GuestRecord| guest.expires_at <= now;
+            let guests = delete(&mut content.guests, limit - sessions, has_expired);
             Ok((sessions + guests) as u64)
         })
     }
 
     fn find_guest(&self, id: SessionId) -> StoreFuture<'_, Option<GuestRecord>> {
-        self.answer(|content| Ok(content.guests.get(&id).cloned()))
+        self.run(|content| Ok(content.guests.get(&id).cloned()))
     }
 
     fn write_guest<'a>(
@@ -261,7 +262,7 @@ impl<T: AuthUser> SessionStore for MemoryStore<T> {
         guest: &'a GuestRecord,
         replaces: Option<i64>,
     ) -> StoreFuture<'a, bool> {
-        self.answer(|content| {
+        self.run(|content| {
             let Some(revision) = replaces else {
                 insert(&mut content.guests, guest.id, guest)?;
                 return Ok(true);
@@ -271,26 +272,26 @@ impl<T: AuthUser> SessionStore for MemoryStore<T> {
     }
 
     fn delete_guest(&self, id: SessionId) -> StoreFuture<'_, bool> {
-        self.answer(|content| Ok(content.guests.remove(&id).is_some()))
+        self.run(|content| Ok(content.guests.remove(&id).is_some()))
     }
 
     fn count_guests(&self, now: Timestamp) -> StoreFuture<'_, u64> {
-        self.answer(|content| {
-            let living = content.guests.values().filter(|guest| guest.expires_at > now);
-            Ok(living.count() as u64)
+        self.run(|content| {
+            let current = content.guests.values().filter(|guest| guest.expires_at > now);
+            Ok(current.count() as u64)
         })
     }
 }
 
 impl<T: AuthUser + Clone> SessionUserStore<T> for MemoryStore<T> {
     fn find_with_user(&self, id: SessionId) -> StoreFuture<'_, Option<(SessionRecord, T)>> {
-        self.answer(|content| {
+        self.run(|content| {
             Ok(content.find(id).map(|(session, user)| (session.clone(), user.clone())))
         })
     }
 
     fn find_user<'a>(&'a self, id: &'a UserId) -> StoreFuture<'a, Option<T>> {
-        self.answer(|content| Ok(content.users.get(id).cloned()))
+        self.run(|content| Ok(content.users.get(id).cloned()))
     }
 }
 

@@ -1,61 +1,61 @@
-//! Where sessions are kept: the contract, and the stores that keep it.
+//! Stores: where sessions are kept, and the contract that every store fulfills.
 //!
-//! A store does as it is told and decides nothing: whether a session is active, idle or dead
-//! is decided above it, with the app's clock. These are its rules. Each is a test of the
-//! conformance suite, `locals::store::suite` (feature `store-suite`), which any store can run.
+//! A store only reads and writes. Whether a session is active, idle or expired is decided by the
+//! caller, with the app's clock. These are the rules for a store. Each is tested by the conformance
+//! suite, `locals::store::suite` (feature `store-suite`), which any store can run.
 //!
-//! 1. `create` stores a new session, and `find` gives it back with every field as it was.
-//! 2. `create` with an id that is taken fails with [`StoreError::Collision`] and changes nothing:
-//!    none is created, and none ends.
-//! 3. `find`, `renew`, `change_token` and `write_data` of an unknown id find nothing; they never
-//!    create.
-//! 4. `renew` sets the two expiries and the time of renewal that it names and nothing else, and
-//!    only if the end of the active period is still the one it replaces and the hash of the secret
-//!    is still the one it names. It says whether it did. The new ends may be earlier than the ones
-//!    before, and the session stays until these.
-//! 5. Of any number of renewals at once that replace one end of the active period by another, exactly
-//!    one does, whether the new one is later or earlier.
-//! 6. `delete` says whether the session was there; once it has answered, the session is gone
-//!    for every other operation that starts later, whatever else runs.
-//! 7. `delete_by_user` deletes all sessions of that user, but the one to keep, and no others.
-//! 8. `list_by_user` gives all sessions of that user and no others, newest first, and
-//!    `list_times_by_user` the ids and times of the same ones, in any order. One that cannot be read
-//!    is left out, and an error is logged.
-//! 9. `delete_expired` deletes at most `limit` sessions and guests, all of which had ended at
-//!    `now`, to the millisecond.
-//! 10. Users whose ids differ are different users: case and white space count.
-//! 11. `find_with_user` gives session and user, or neither.
-//! 12. A session whose user is gone is not found; and `create` for a user who is not there fails with
-//!     [`StoreError::UserGone`] and changes nothing: none is created, and none ends. (A store that
-//!     does not hold the users leaves both to whoever joins it with them.)
-//! 13. `create` ends the sessions that its [`Ends`] name, and overwrites the guest that they name as
-//!     `write_guest` does, in one step with it: where it fails, nothing of it is done. Of unknown
-//!     sessions it takes no notice, unless they are named with the revision of their data: if the data
-//!     of one of these, or of the guest, have another revision, or it is gone, `create` says `false`,
-//!     and nothing is done either. Of any number at once that name one revision, at most one creates.
-//!     (A store that cannot change several keys at once creates first, then overwrites the guest, ends
-//!     the sessions with a revision, and at last the others; where that fails or is refused, it deletes
-//!     the new session again, and puts the guest back.)
-//! 14. `change_token` replaces the hash of the secret, the rotation, the time of the last proof and,
-//!     where it names one, the digest of the credential of a session and nothing else, and only if the
-//!     hash is still the one it replaces. It says whether it did; from then on every reader is given
-//!     the new ones.
-//! 15. Of any number of changes of the token at once that replace one hash, exactly one does.
-//! 16. `write_data` replaces the data of a session, adds one to their revision and changes nothing
-//!     else, and only if the revision is still the one it replaces. It says whether it did.
-//! 17. Of any number of writes of data at once that replace one revision, exactly one does; and a
-//!     renewal, a change of the token and a write of data at once lose nothing of each other: where
-//!     the change of the token comes first, the renewal is not done and says so.
-//! 18. `write_guest` that replaces nothing stores a new guest, and `find_guest` gives it back with
-//!     every field as it was; it fails with [`StoreError::Collision`] if the id is taken by
-//!     another guest. An id of a session is free for a guest, and the other way round.
-//! 19. `write_guest` that replaces a revision overwrites data, revision and end of a guest, and
-//!     only if the revision is still that one. It says whether it did and never creates. Of any
-//!     number at once that replace one revision, exactly one does.
-//! 20. `delete_guest` says whether the guest was there; once it has answered, the guest is gone.
-//! 21. `count_guests` says how many guests are there whose end is after `now`, to the millisecond. One
-//!     that a login has overwritten is among them until the end that it was given then.
-//! 22. `find_user` gives the user with this id, and nothing for an id that no user has.
+//! 1. `create` stores a new session, and `find` returns it with all fields unchanged.
+//! 2. `create` with an id that is taken fails with [`StoreError::Collision`] and changes nothing: no
+//!    session is created, and none is ended.
+//! 3. For an unknown id, `find` returns `None`, and `renew`, `change_token` and `write_data` return
+//!    `false`. None of them creates a session.
+//! 4. `renew` sets the two expiry times and the time of renewal, and nothing else. It does so only if the
+//!    end of the active period still equals `replaces` and the hash of the secret still equals
+//!    `secret_hash`, and returns whether it did. The new expiry times may be earlier than the old ones;
+//!    the session is kept until the new ones.
+//! 5. Of any number of concurrent renewals that replace the same end of the active period, exactly one
+//!    succeeds, whether the new end is later or earlier.
+//! 6. `delete` returns whether the session existed. Once it has returned, the session is gone for every
+//!    operation that starts later, whatever else is running.
+//! 7. `delete_by_user` deletes all sessions of the user except the one to keep, and no others.
+//! 8. `list_by_user` returns all sessions of the user and no others, newest first.
+//!    `list_times_by_user` returns the ids and times of the same sessions, in any order. A session that
+//!    cannot be read is left out, and an error is logged.
+//! 9. `delete_expired` deletes at most `limit` sessions and guests, and only those that have expired at
+//!    `now`, exact to the millisecond.
+//! 10. Users with different ids are different users: case and white space are significant.
+//! 11. `find_with_user` returns both the session and the user, or neither.
+//! 12. A session whose user no longer exists is not found. `create` for a user who does not exist fails
+//!     with [`StoreError::UserGone`] and changes nothing: no session is created, and none is ended. (A
+//!     store that does not hold the users leaves both to the wrapper that joins it with the users.)
+//! 13. `create` ends the sessions named by its [`Ends`] and overwrites the guest named there as
+//!     `write_guest` does, all in one atomic step: if it fails, nothing is changed. Unknown sessions are
+//!     ignored, unless they are named with the revision of their data. If the data of such a session, or
+//!     of the guest, have another revision, or it no longer exists, `create` returns `false` and changes
+//!     nothing. Of any number of concurrent calls that name the same revision, at most one creates a
+//!     session. (A store that cannot change several keys atomically first creates the session, then
+//!     overwrites the guest, then ends the sessions with a revision, and finally the others. If one of
+//!     these steps fails or is refused, it deletes the new session and restores the guest.)
+//! 14. `change_token` replaces the hash of the secret, the rotation, the time of the last authentication
+//!     and, if one is given, the digest of the credential of a session, and nothing else. It does so only
+//!     if the hash still equals `replaces`, and returns whether it did. From then on every reader gets
+//!     the new values.
+//! 15. Of any number of concurrent token changes that replace the same hash, exactly one succeeds.
+//! 16. `write_data` replaces the data of a session, increments their revision, and changes nothing else.
+//!     It does so only if the revision still equals `replaces`, and returns whether it did.
+//! 17. Of any number of concurrent data writes that replace the same revision, exactly one succeeds. A
+//!     renewal, a token change and a data write at the same time do not overwrite each other; if the
+//!     token change comes first, the renewal is not done and returns `false`.
+//! 18. `write_guest` without `replaces` stores a new guest, and `find_guest` returns it with all fields
+//!     unchanged. It fails with [`StoreError::Collision`] if another guest has the id. Ids of sessions
+//!     and ids of guests are independent: the same id may be used for one of each.
+//! 19. `write_guest` with `replaces` overwrites the data, revision and expiry time of a guest, only if
+//!     the revision still equals `replaces`, and returns whether it did. It never creates a guest. Of any
+//!     number of concurrent calls that replace the same revision, exactly one succeeds.
+//! 20. `delete_guest` returns whether the guest existed. Once it has returned, the guest is gone.
+//! 21. `count_guests` returns the number of guests that expire after `now`, exact to the millisecond. A
+//!     guest that a login has overwritten counts until the expiry time it was given then.
+//! 22. `find_user` returns the user with the id, and `None` if no user has it.
 
 mod contract;
 mod loader;

@@ -1,10 +1,11 @@
-//! How a user is made of a row, where only the derive knows the type of the user.
+//! Finds the function that decodes a user from a row, in code that has no `FromRow` bound.
 //!
-//! `SqlStore` takes users without `FromRow`, too: [`WithLoader`](crate::store::WithLoader) reads the
-//! sessions alone. So what checks a store has no bound by which it could read a row. The derive has
-//! none either, but it knows the type by name, and there the compiler can be asked: `Rows::<T, D>::reader`
-//! is the inherent function where the bounds of that one hold, and else the function of the same name of
-//! the trait [`NoReader`], which every type has. For a type parameter it would always be the latter.
+//! `SqlStore` also accepts users without `FromRow`, because [`WithLoader`](crate::store::WithLoader)
+//! reads only the sessions. So the code that checks a store has no bound by which it could decode a row.
+//! The derive has no bound either, but it names a concrete type. There `Rows::<T, D>::reader` resolves to
+//! the inherent function if its bounds hold, and otherwise to the function of the same name of the trait
+//! [`NoReader`], which every type implements. For a type parameter it would
+//! always resolve to the latter.
 
 use std::{any::Any, fmt, marker::PhantomData};
 
@@ -15,10 +16,10 @@ pub use sqlx::Postgres;
 #[cfg(feature = "sqlite")]
 pub use sqlx::Sqlite;
 
-/// Stands for a database whose feature is off: no user is made of its rows.
+/// Declares placeholders for databases whose feature is disabled.
 macro_rules! absent {
     ($($feature:literal: $database:ident;)+) => {$(
-        /// A database whose feature is off.
+        /// A placeholder for a database whose feature is disabled.
         #[cfg(not(feature = $feature))]
         #[derive(Debug)]
         pub enum $database {}
@@ -31,7 +32,7 @@ absent! {
     "mysql": MySql;
 }
 
-/// Rows of the database `D` that may be users `T`.
+/// Rows of the database `D` that may decode to users `T`.
 pub struct Rows<T, D>(PhantomData<(T, D)>);
 
 #[cfg(feature = "sql")]
@@ -40,16 +41,16 @@ where
     D: crate::store::Dialect,
     T: for<'r> sqlx::FromRow<'r, D::Row> + 'static,
 {
-    /// By `FromRow`.
+    /// Decodes by `FromRow`.
     pub fn reader() -> Option<Box<dyn Any>> {
         let read: crate::store::ReadRow<D, T> = |row| T::from_row(row);
         Some(Box::new(read))
     }
 }
 
-/// What all rows have, and what is called where nothing better is there.
+/// The fallback for rows that cannot be decoded by `FromRow`.
 pub trait NoReader {
-    /// None is known.
+    /// Returns `None`.
     fn reader() -> Option<Box<dyn Any>> {
         None
     }
@@ -63,7 +64,7 @@ impl<T, D> fmt::Debug for Rows<T, D> {
     }
 }
 
-/// The body of `AuthUser::row_reader`, where the type of the user is known by name.
+/// The body of `AuthUser::row_reader`, which needs a concrete user type.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __row_reader {

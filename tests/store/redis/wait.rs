@@ -26,7 +26,7 @@ fn is_unconfirmed<T: std::fmt::Debug>(answer: &Result<T, StoreError>) {
         panic!("no replica has confirmed it, but the answer is {answer:?}");
     };
     let cause = cause.to_string();
-    assert!(cause.contains("but 0 of 1 replicas have confirmed it"), "{cause}");
+    assert!(cause.contains("but only 0 of 1 replicas have confirmed it"), "{cause}");
 }
 
 #[actix_web::test]

@@ -1,7 +1,7 @@
 //! Two versions of an app read and write one row in turn, as in a rolling deploy.
 //!
-//! For each pair of types of one field: each version reads back what it has written last, until the
-//! other writes another value there, and neither loses what only the other has.
+//! For each pair of types of one field: each version reads back its own last write until the other
+//! version writes another value there, and neither loses fields that only the other has.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -37,7 +37,7 @@ enum Old {
     },
 }
 
-/// With another variant, and another field in one.
+/// Adds a variant, and a field to an existing variant.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 enum New {
     Start,
@@ -149,7 +149,7 @@ fields! {
     Vec<NewPart>: prop::collection::vec(NewPart::any(), 0..3),
 }
 
-/// The first version of what an app stores.
+/// The first version of the app's data.
 #[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]
 struct First<T> {
     both: u8,
@@ -166,7 +166,7 @@ struct Nested<T> {
     both: u8,
 }
 
-/// The second one.
+/// The second version of the app's data.
 #[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]
 struct Second<T> {
     both: u8,
@@ -177,7 +177,7 @@ struct Second<T> {
     nested: Nested<T>,
 }
 
-/// What one version does: it writes all of its fields, or some of them.
+/// A write of one version: of all its fields, or of some of them.
 #[expect(clippy::option_option, reason = "it may write `None`")]
 #[derive(Debug, Clone)]
 struct Write<T> {
@@ -211,10 +211,10 @@ fn write<T: Field>() -> impl Strategy<Value = Write<T>> {
     )
 }
 
-/// What the row must hold for one version.
+/// The expected content of the row for one version.
 #[derive(Debug)]
 struct Known<T> {
-    /// What it reads of the two fields whose types differ, while the other has not changed them.
+    /// The values of the two fields whose types differ; `None` once the other version has changed them.
     changed: Option<T>,
     nested: Option<T>,
     own: u8,
@@ -232,7 +232,7 @@ fn store<D: SessionDataLike>(row: &mut Option<String>, change: impl Fn(&mut D)) 
     );
     *row = Some(written.unwrap().0);
     let after = after.unwrap();
-    assert_eq!(read::<D>(row.as_deref()), after, "it reads back as written: {row:?}");
+    assert_eq!(read::<D>(row.as_deref()), after, "it reads back unchanged: {row:?}");
     after
 }
 
@@ -245,7 +245,7 @@ impl<D: Serialize + DeserializeOwned + Default + Debug + Clone + PartialEq + 'st
 {
 }
 
-/// Runs a history, and looks after each write at what both read.
+/// Runs a history, and checks after each write what both versions read.
 fn run<A: Field, B: Field>(history: Vec<WritePermit<A, B>>) {
     let mut row = None;
     let mut first = Known::<A> { changed: None, nested: None, own: 0 };
@@ -341,7 +341,7 @@ fn pair<A: Field, B: Field>() {
     let config = ProptestConfig {
         cases: 24,
         failure_persistence: None,
-        // Of all parts together, fewer than are mended one by one.
+        // Few enough unreadable parts in total to be repaired individually.
         max_default_size_range: 20,
         ..ProptestConfig::default()
     };

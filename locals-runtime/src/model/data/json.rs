@@ -1,17 +1,17 @@
-//! Places in JSON, and when two values are the same.
+//! Paths into JSON values, and comparison of JSON values.
 
 use std::fmt;
 
 use serde_json::Value;
 
-/// One step on the way to a part of a value.
+/// One step of a path to a part of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Step {
-    /// A field of a struct, or a variant of an enum: a name that the app's code has.
+    /// A field of a struct or a variant of an enum: a name from the app's code.
     Field(String),
-    /// A key of a map, which may be what a user has typed.
+    /// A key of a map. It may be user input.
     Key(String),
-    /// A place in an array.
+    /// An index of an array.
     Index(usize),
 }
 
@@ -24,11 +24,11 @@ impl Step {
     }
 }
 
-/// The way to a part of a value.
+/// The path to a part of a value.
 pub(super) type Path = Vec<Step>;
 
-/// Whether both lead to the same part.
-pub(super) fn same_place(left: &[Step], right: &[Step]) -> bool {
+/// Whether both paths lead to the same part.
+pub(super) fn is_same_path(left: &[Step], right: &[Step]) -> bool {
     let same_step = |(left, right): (&Step, &Step)| match (left, right) {
         (Step::Index(left), Step::Index(right)) => left == right,
         (left, right) => left.name().is_some() && left.name() == right.name(),
@@ -36,7 +36,7 @@ pub(super) fn same_place(left: &[Step], right: &[Step]) -> bool {
     left.len() == right.len() && left.iter().zip(right).all(same_step)
 }
 
-/// A path as a log shows it: `step.street`. The keys of maps are data, and stand as `*`.
+/// A path as it is shown in a log: `step.street`. Keys of maps may be user input and are shown as `*`.
 pub(super) struct Shown<'a>(pub &'a [Step]);
 
 impl fmt::Display for Shown<'_> {
@@ -58,7 +58,7 @@ impl fmt::Display for Shown<'_> {
     }
 }
 
-/// The part to which a path leads.
+/// Returns the part at a path.
 pub(super) fn at<'a>(json: &'a Value, path: &[Step]) -> Option<&'a Value> {
     path.iter().try_fold(json, |json, step| match step {
         Step::Field(name) | Step::Key(name) => json.as_object()?.get(name),
@@ -66,7 +66,7 @@ pub(super) fn at<'a>(json: &'a Value, path: &[Step]) -> Option<&'a Value> {
     })
 }
 
-/// The part to which a path leads, to be changed.
+/// Returns the part at a path, mutably.
 pub(super) fn at_mut<'a>(json: &'a mut Value, path: &[Step]) -> Option<&'a mut Value> {
     path.iter().try_fold(json, |json, step| match step {
         Step::Field(name) | Step::Key(name) => json.as_object_mut()?.get_mut(name),
@@ -74,18 +74,18 @@ pub(super) fn at_mut<'a>(json: &'a mut Value, path: &[Step]) -> Option<&'a mut V
     })
 }
 
-/// Puts a value into the object to which a path leads; `false` if there is none.
+/// Inserts a value into the object at a path. Returns `false` if there is no such object.
 pub(super) fn put(json: &mut Value, object: &[Step], name: &str, value: Value) -> bool {
     let object = at_mut(json, object).and_then(Value::as_object_mut);
     object.map(|object| object.insert(name.to_owned(), value)).is_some()
 }
 
-/// Takes a value out of the object to which a path leads.
+/// Removes a value from the object at a path, and returns it.
 pub(super) fn take(json: &mut Value, object: &[Step], name: &str) -> Option<Value> {
     at_mut(json, object)?.as_object_mut()?.remove(name)
 }
 
-/// Whether two values are written alike: also 0.0 and -0.0 are two.
+/// Whether two values are written identically. 0.0 and -0.0 differ.
 pub(super) fn same(left: &Value, right: &Value) -> bool {
     match (left, right) {
         (Value::Array(left), Value::Array(right)) => {
@@ -103,12 +103,13 @@ pub(super) fn same(left: &Value, right: &Value) -> bool {
     }
 }
 
-/// Whether two values are of the same data: a set of Rust's is written in another order each time.
+/// Whether two values are the same except for the order of arrays: a Rust set is written in a different
+/// order each time.
 pub(super) fn same_data(left: &Value, right: &Value) -> bool {
     same(left, right) || same(&sorted(left), &sorted(right))
 }
 
-/// A value whose arrays are in the order of their texts.
+/// Returns the value with all arrays sorted by the text of their items.
 fn sorted(json: &Value) -> Value {
     match json {
         Value::Array(items) => {
@@ -123,7 +124,7 @@ fn sorted(json: &Value) -> Value {
     }
 }
 
-/// Whether there is a null anywhere.
+/// Whether the value contains a null at any depth.
 pub(super) fn has_null(json: &Value) -> bool {
     match json {
         Value::Null => true,

@@ -1,4 +1,4 @@
-//! What is stored after a change: the stored form, with what the app has changed in it.
+//! Merges a change of the app into the stored JSON.
 
 use std::{cell::Cell, marker::PhantomData};
 
@@ -7,20 +7,21 @@ use serde_json::Value;
 
 use super::{
     json::{self, Path, Step},
-    mend::Stored,
     part,
+    repair::Stored,
 };
 
-/// How many names are tried to find the one under which a field is stored.
-const MOST_NAMES: usize = 64;
+/// The maximum number of names that are tried to find the one under which a field is stored.
+const MAX_NAMES: usize = 64;
 
-/// How often the whole is read for one write at most to find such names. What is not found then is caught
-/// where the result is read once more.
-const MOST_READINGS: usize = 512;
+/// The maximum number of times that the whole value is deserialized to find such names during one write.
+/// If the limit is reached, the final check, which reads the result back, catches what was missed.
+const MAX_READINGS: usize = 512;
 
-/// The stored form with the difference between what its type made of it before a change and after.
+/// Returns the stored JSON with the difference between `before` and `after` applied: the data as their
+/// type wrote them before and after a change.
 ///
-/// What the app did not change stays as it was stored, under the name under which it was.
+/// Parts that the app did not change stay as they were stored, under their stored names.
 pub(super) fn beside<D: DeserializeOwned>(
     mut stored: Stored,
     before: &Value,
@@ -36,10 +37,10 @@ pub(super) fn beside<D: DeserializeOwned>(
     merge.stored.json
 }
 
-/// What the type has written, and beside it the fields of the stored form that it does not have.
+/// Returns the changed data together with the top-level stored fields that the type does not have.
 pub(super) fn beside_foreign(stored: &Stored, before: &Value, after: &Value) -> Value {
     let (Value::Object(all), Value::Object(before), Value::Object(after)) =
-        (&stored.mended, before, after)
+        (&stored.repaired, before, after)
     else {
         return after.clone();
     };
@@ -52,13 +53,13 @@ pub(super) fn beside_foreign(stored: &Stored, before: &Value, after: &Value) -> 
 
 struct Merge<D> {
     stored: Stored,
-    /// How often the whole was read.
+    /// How often the whole value was deserialized.
     readings: Cell<usize>,
     of: PhantomData<fn() -> D>,
 }
 
 impl<D: DeserializeOwned> Merge<D> {
-    /// Changes one part.
+    /// Applies the change of one part.
     fn change(&mut self, path: &mut Path, before: &Value, after: &Value) {
         if json::same(before, after) {
             return;
@@ -70,7 +71,7 @@ impl<D: DeserializeOwned> Merge<D> {
         {
             let foreign = self.foreign(path, before);
             for (name, value) in before.iter().filter(|(name, _)| !after.contains_key(*name)) {
-                self.take_away(path, &foreign, name, value);
+                self.remove_field(path, &foreign, name, value);
             }
             for (name, value) in after {
                 let old = before.get(name);
@@ -80,14 +81,14 @@ impl<D: DeserializeOwned> Merge<D> {
             }
             return;
         }
-        for json in [&mut self.stored.json, &mut self.stored.mended] {
+        for json in [&mut self.stored.json, &mut self.stored.repaired] {
             if let Some(part) = json::at_mut(json, path) {
                 *part = after.clone();
             }
         }
     }
 
-    /// What is stored of an object beside the fields that its type has written: old names, and what the
+    /// Returns the stored fields of an object that its type has not written: old names, and fields that the
     /// type does not know or cannot read.
     fn foreign(&self, object: &Path, before: &Fields) -> Vec<String> {
         let fields = json::at(&self.stored.json, object).and_then(Value::as_object);
@@ -95,15 +96,15 @@ impl<D: DeserializeOwned> Merge<D> {
         names.filter(|name| !before.contains_key(*name)).cloned().collect()
     }
 
-    /// Takes a field away, whatever its name is in the stored form.
-    fn take_away(&mut self, object: &Path, foreign: &[String], name: &str, value: &Value) {
+    /// Removes a field, under its own name and its old names.
+    fn remove_field(&mut self, object: &Path, foreign: &[String], name: &str, value: &Value) {
         while let Some(alias) = self.alias(object, foreign, name, value) {
             self.remove(object, &alias);
         }
         self.remove(object, name);
     }
 
-    /// Puts a field where it is, or in the place of the one that has its old name.
+    /// Writes a field under its own name, and removes it under its old names.
     fn put(
         &mut self,
         object: &mut Path,
@@ -122,37 +123,37 @@ impl<D: DeserializeOwned> Merge<D> {
             }
             self.remove(object, &alias);
         }
-        // What cannot be read is replaced, and anything else is changed where it has changed.
+        // An unreadable part is replaced as a whole; in a readable one only what has changed.
         let is_kept = self.stored.is_kept(&place);
         match (before.get(name), part) {
-            (Some(old), Some((stored, mended))) if !is_kept => {
+            (Some(old), Some((stored, repaired))) if !is_kept => {
                 json::put(&mut self.stored.json, object, name, stored);
-                json::put(&mut self.stored.mended, object, name, mended);
+                json::put(&mut self.stored.repaired, object, name, repaired);
                 object.push(Step::Field(name.to_owned()));
                 self.change(object, old, value);
                 object.pop();
             }
             _ => {
                 json::put(&mut self.stored.json, object, name, value.clone());
-                json::put(&mut self.stored.mended, object, name, value.clone());
+                json::put(&mut self.stored.repaired, object, name, value.clone());
             }
         }
     }
 
-    /// A part as it is stored, and as it can be read.
+    /// Returns a part in its stored and in its repaired form.
     fn part(&self, path: &[Step]) -> Option<(Value, Value)> {
         let stored = json::at(&self.stored.json, path)?.clone();
-        let mended = json::at(&self.stored.mended, path).unwrap_or(&stored).clone();
-        Some((stored, mended))
+        let repaired = json::at(&self.stored.repaired, path).unwrap_or(&stored).clone();
+        Some((stored, repaired))
     }
 
     fn remove(&mut self, object: &Path, name: &str) -> Option<Value> {
-        json::take(&mut self.stored.mended, object, name);
+        json::take(&mut self.stored.repaired, object, name);
         json::take(&mut self.stored.json, object, name)
     }
 
-    /// Another name under which a field is stored: one that the type reads as this field too, so that
-    /// it finds it twice where both are there.
+    /// Returns another name under which a field is stored: one that the type reads as the same field, so
+    /// that both names together are a duplicate.
     fn alias(
         &self,
         object: &Path,
@@ -160,31 +161,31 @@ impl<D: DeserializeOwned> Merge<D> {
         name: &str,
         value: &Value,
     ) -> Option<String> {
-        // Before anything is copied: as a rule there are none, and a map may have thousands of keys.
-        if foreign.is_empty() || self.readings.get() >= MOST_READINGS {
+        // Checked before anything is copied: usually there are none, and a map may have thousands of keys.
+        if foreign.is_empty() || self.readings.get() >= MAX_READINGS {
             return None;
         }
         let fields = json::at(&self.stored.json, object)?.as_object()?;
-        let is_twice = |json: &Value| {
+        let is_duplicate = |json: &Value| {
             self.readings.set(self.readings.get() + 1);
-            part::first_fault::<D>(json).is_some_and(|fault| fault.is_twice(name, object))
+            part::first_fault::<D>(json).is_some_and(|fault| fault.is_duplicate(name, object))
         };
-        let mut with = self.stored.mended.clone();
+        let mut with = self.stored.repaired.clone();
         json::put(&mut with, object, name, value.clone());
-        let is_read = !fields.contains_key(name) && is_twice(&with);
+        let is_read = !fields.contains_key(name) && is_duplicate(&with);
         let others = foreign.iter().filter(|other| {
             let is_candidate = is_read || self.stored.is_kept(&child(object, other));
             is_candidate && *other != name && fields.contains_key(*other)
         });
-        for other in others.take(MOST_NAMES) {
-            if self.readings.get() >= MOST_READINGS {
+        for other in others.take(MAX_NAMES) {
+            if self.readings.get() >= MAX_READINGS {
                 return None;
             }
             let mut alone = with.clone();
             json::take(&mut alone, object, other);
             let mut both = alone.clone();
             json::put(&mut both, object, other, value.clone());
-            if !is_twice(&alone) && is_twice(&both) {
+            if !is_duplicate(&alone) && is_duplicate(&both) {
                 return Some(other.clone());
             }
         }

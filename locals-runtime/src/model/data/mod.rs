@@ -1,9 +1,9 @@
-//! The app's data of a session or a guest: typed in the app, JSON in the store.
+//! The app's data of a session or a guest: a type in the app, JSON in the store.
 
 mod json;
-mod mend;
 mod merge;
 mod part;
+mod repair;
 mod typed;
 mod writable;
 

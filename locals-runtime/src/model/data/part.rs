@@ -1,7 +1,7 @@
-//! Reads JSON part by part, to find the first that its type cannot read.
+//! Finds the first part of a JSON value that its type cannot read.
 //!
-//! `serde_json` says what is wrong, but only in words, and not in which part. This reads the same values
-//! in the same way, and is used only where `serde_json` has failed.
+//! The errors of `serde_json` are only text and do not name the part. This deserializer reads the same
+//! values in the same way; it is used only after `serde_json` has failed.
 
 use std::{cell::Cell, fmt};
 
@@ -15,64 +15,64 @@ use serde::{
 };
 use serde_json::{Map, Value, map};
 
-use super::json::{Path, Step, same_place};
+use super::json::{Path, Step, is_same_path};
 
-/// The first part that cannot be read; `None` if there is none.
+/// Returns the first part that cannot be read; `None` if there is none.
 pub(super) fn first_fault<D: DeserializeOwned>(json: &Value) -> Option<Fault> {
     let mut fault = D::deserialize(Part { json, untyped: None }).err()?;
     fault.path.reverse();
     Some(fault)
 }
 
-/// What cannot be read.
+/// A part that cannot be read.
 #[derive(Debug)]
 pub(super) struct Fault {
-    /// The way to it; while the fault is on its way out, from the inside to the outside.
+    /// The path to the part; in reverse order while the fault is returned from the inside to the outside.
     pub path: Path,
     pub kind: Kind,
-    /// How its type asked for it.
+    /// How the type deserialized the part.
     pub asked: Asked,
-    /// The fields of it that were read by their own types, and not kept to be looked at later, as a
-    /// flattened part is.
+    /// The fields of the part that were deserialized directly as their own types, and not buffered first,
+    /// as those of a flattened part are.
     pub direct: Vec<String>,
-    is_placed: bool,
+    is_located: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// A field that is not there.
+    /// A missing field.
     Missing(&'static str),
-    /// A field that is there twice, under its name and an alias.
+    /// A field that is present twice, under its name and an alias.
     Duplicate(&'static str),
-    /// A key that the type refuses: the last step of the path.
+    /// A key that the type refuses. It is the last step of the path.
     Key,
     Other,
 }
 
-/// How a type asks for an object.
+/// As what a type deserializes an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Asked {
     /// As a struct.
     Struct,
     /// As a map, or a struct with a flattened part.
     Map,
-    /// As whatever it is: an enum whose variant is found by the content, or whose tag is a field.
+    /// As any value: an untagged or an internally tagged enum.
     Untyped,
 }
 
 impl Fault {
     fn of(kind: Kind) -> Self {
         let (path, direct) = (Vec::new(), Vec::new());
-        Self { path, kind, asked: Asked::Struct, direct, is_placed: false }
+        Self { path, kind, asked: Asked::Struct, direct, is_located: false }
     }
 
-    /// Whether it is that this field of this object is there twice.
-    pub(super) fn is_twice(&self, name: &str, object: &[Step]) -> bool {
+    /// Whether the fault is a duplicate of this field of this object.
+    pub(super) fn is_duplicate(&self, name: &str, object: &[Step]) -> bool {
         matches!(self.kind, Kind::Duplicate(field) if field == name)
-            && same_place(&self.path, object)
+            && is_same_path(&self.path, object)
     }
 
-    /// The same of the outermost part in which it is.
+    /// Returns the fault of the whole top-level field that contains it.
     pub(super) fn of_outermost(mut self) -> Self {
         if self.path.len() > 1 {
             self.path.truncate(1);
@@ -81,29 +81,29 @@ impl Fault {
         self
     }
 
-    /// It is this part that cannot be read, and none inside.
-    fn placed(mut self, asked: Asked, direct: impl FnOnce() -> Vec<String>) -> Self {
-        if !self.is_placed && self.path.is_empty() {
-            (self.asked, self.direct, self.is_placed) = (asked, direct(), true);
+    /// Marks the fault as located in this part, unless it is inside of it.
+    fn located(mut self, asked: Asked, direct: impl FnOnce() -> Vec<String>) -> Self {
+        if !self.is_located && self.path.is_empty() {
+            (self.asked, self.direct, self.is_located) = (asked, direct(), true);
         }
         self
     }
 
-    /// It is in the part to which this step leads.
+    /// Prepends a step to the path.
     fn within(mut self, step: Step) -> Self {
         self.path.push(step);
         self
     }
 
     fn key(step: Step, asked: Asked) -> Self {
-        let fault = Self { asked, is_placed: true, ..Self::of(Kind::Key) };
+        let fault = Self { asked, is_located: true, ..Self::of(Kind::Key) };
         fault.within(step)
     }
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("it cannot be read")
+        f.write_str("a part cannot be read")
     }
 }
 
@@ -126,7 +126,7 @@ impl Error for Fault {
 /// A part of the JSON.
 struct Part<'a, 'b> {
     json: &'a Value,
-    /// Set where it is taken as whatever it is.
+    /// Set if the part is deserialized as any value.
     untyped: Option<&'b Cell<bool>>,
 }
 
@@ -154,7 +154,7 @@ impl<'de> Part<'de, '_> {
 fn read_items<'de, V: Visitor<'de>>(items: &'de [Value], visitor: V) -> Result<V::Value, Fault> {
     let mut access = Items { items: items.iter().enumerate() };
     let read = visitor.visit_seq(&mut access)?;
-    // A tuple reads as many as it has, and refuses more.
+    // A tuple reads only its own length; further items are an error.
     if access.items.len() == 0 { Ok(read) } else { Err(Fault::of(Kind::Other)) }
 }
 
@@ -178,10 +178,10 @@ fn read_fields<'de, V: Visitor<'de>>(
         Ok(_) => Fault::of(Kind::Other),
         Err(fault) => fault,
     };
-    Err(fault.placed(asked, || direct))
+    Err(fault.located(asked, || direct))
 }
 
-macro_rules! as_it_is {
+macro_rules! self_describing {
     ($($method:ident)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
             self.read(visitor, Asked::Struct)
@@ -199,7 +199,7 @@ impl<'de> Deserializer<'de> for Part<'de, '_> {
         self.read(visitor, Asked::Untyped)
     }
 
-    as_it_is! {
+    self_describing! {
         deserialize_bool deserialize_char deserialize_str deserialize_string
         deserialize_bytes deserialize_byte_buf deserialize_unit deserialize_seq
         deserialize_identifier
@@ -307,7 +307,7 @@ struct Fields<'a, 'b> {
 }
 
 impl Fields<'_, '_> {
-    /// The step to the value of a key.
+    /// Returns the step to the value of a key.
     fn step(&self, key: &str) -> Step {
         match self.asked {
             Asked::Struct => Step::Field(key.to_owned()),
@@ -346,7 +346,7 @@ impl<'de> MapAccess<'de> for &mut Fields<'de, '_> {
     }
 }
 
-/// The key of an object. Keys of maps may be numbers, which JSON writes as texts.
+/// The key of an object. Keys of maps may be numbers, which JSON writes as strings.
 struct Key<'a>(&'a str);
 
 macro_rules! parsed {
@@ -420,7 +420,7 @@ impl<'de> EnumAccess<'de> for Variant<'de> {
 }
 
 impl<'de> Variant<'de> {
-    /// Reads its content.
+    /// Reads the content of the variant.
     fn content<R>(self, read: impl FnOnce(&'de Value) -> Result<R, Fault>) -> Result<R, Fault> {
         let content = self.content.ok_or_else(|| Fault::of(Kind::Other))?;
         read(content).map_err(|fault| fault.within(Step::Field(self.name.to_owned())))

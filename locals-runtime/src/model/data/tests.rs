@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use super::{json, mend::*, typed::*};
+use super::{json, repair::*, typed::*};
 use crate::model::error::Error;
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -48,7 +48,7 @@ struct Parts {
     pair: (u32, Step),
 }
 
-/// The JSON after a change.
+/// Returns the JSON after a change.
 fn after<D: Serialize + DeserializeOwned + Default>(
     json: &str,
     mut change: impl FnMut(&mut D),
@@ -56,7 +56,7 @@ fn after<D: Serialize + DeserializeOwned + Default>(
     changed(Some(json), &mut |data: &mut D| change(data), MAX_BYTES).unwrap().0
 }
 
-/// Whether a change is refused because it would not read back.
+/// Whether a change is refused because the data would not read back unchanged.
 fn is_refused<D: Serialize + DeserializeOwned + Default>(
     json: Option<&str>,
     mut change: impl FnMut(&mut D),
@@ -65,7 +65,7 @@ fn is_refused<D: Serialize + DeserializeOwned + Default>(
     matches!(changed, Err(Error::UnwritableData(_)))
 }
 
-/// What could not be read, as a log names it.
+/// Returns the parts that could not be read, as they are shown in a log.
 fn unreadable<D: Serialize + DeserializeOwned + Default>(json: &str) -> Vec<String> {
     let stored = Reading::<D>::of(json).stored.unwrap();
     let all = stored.kept.iter().chain(&stored.refused).chain(&stored.missing);
@@ -73,14 +73,14 @@ fn unreadable<D: Serialize + DeserializeOwned + Default>(json: &str) -> Vec<Stri
 }
 
 #[test]
-fn what_older_data_do_not_have_is_as_by_default() {
+fn fields_missing_from_older_data_have_their_defaults() {
     assert_eq!(read::<Cart>(None), Cart::default());
     let cart: Cart = read(Some(r#"{"items":[1]}"#));
     assert_eq!(cart, Cart { items: vec![1], ..Cart::default() });
 }
 
 #[test]
-fn what_newer_data_have_besides_is_kept() {
+fn additional_fields_of_newer_data_are_kept() {
     let json = r#"{"items":[1],"voucher":"X"}"#;
     let (written, count) = changed(
         Some(json),
@@ -99,7 +99,7 @@ fn what_newer_data_have_besides_is_kept() {
 }
 
 #[test]
-fn what_the_type_does_not_know_stays_in_nested_parts_too() {
+fn unknown_fields_stay_in_nested_parts_too() {
     let json = r#"{"step":{"Address":{"street":"A","zip":1,"floor":3}},"note":"","total":1,
         "parts":{"first":1,"second":null,"by_name":{},"list":[],"pair":[1,"Start"],"third":7}}"#;
     let written = after(json, |order: &mut Order| {
@@ -123,7 +123,7 @@ struct Form {
 }
 
 #[test]
-fn what_a_change_takes_away_does_not_come_back() {
+fn removed_values_do_not_come_back() {
     let left = after(r#"{"email":"a@b","new":1}"#, |form: &mut Form| form.email = None);
     assert_eq!(left, r#"{"new":1}"#);
     let left = after(r#"{"a":1,"b":2}"#, |map: &mut BTreeMap<String, u32>| {
@@ -133,7 +133,7 @@ fn what_a_change_takes_away_does_not_come_back() {
 }
 
 #[test]
-fn a_field_that_was_written_before_it_was_renamed_does_not_return_once_it_was_taken() {
+fn a_removed_field_does_not_come_back_under_its_old_name() {
     #[derive(Default, Serialize, Deserialize)]
     struct OneTime {
         #[serde(alias = "otp", alias = "pin")]
@@ -179,7 +179,7 @@ fn a_field_keeps_its_old_name_until_it_is_changed() {
 }
 
 #[test]
-fn what_is_left_out_reads_as_it_was_written() {
+fn fields_skipped_when_written_read_back_unchanged() {
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
     struct Settings {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -196,7 +196,7 @@ fn what_is_left_out_reads_as_it_was_written() {
             Self { newsletter: true, theme: Some("dark".into()), tags: vec![1], seen: 7 }
         }
     }
-    /// Without a default of its own field the same cannot be written.
+    /// Without a default of its own, the field cannot be skipped.
     #[derive(Serialize, Deserialize)]
     struct Unwritable {
         #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -230,7 +230,7 @@ fn what_is_left_out_reads_as_it_was_written() {
 }
 
 #[test]
-fn data_of_several_shapes_are_of_one_at_a_time() {
+fn the_fields_of_different_enum_variants_are_not_mixed() {
     macro_rules! holds {
         ($(#[$attribute:meta])* $name:ident) => {{
             #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -253,7 +253,7 @@ fn data_of_several_shapes_are_of_one_at_a_time() {
             ];
             for first in &values {
                 let before = serde_json::to_string(first).unwrap();
-                // An untagged enum reads some variants as others: that is its own.
+                // An untagged enum may read one variant as another; that is by design.
                 let first: $name = serde_json::from_str(&before).unwrap();
                 assert_eq!(read::<$name>(Some(&before)), first);
                 for second in &values {
@@ -281,7 +281,7 @@ fn data_of_several_shapes_are_of_one_at_a_time() {
 }
 
 #[test]
-fn a_variant_that_is_not_known_resets_nothing_and_is_there_again_for_who_knows_it() {
+fn an_unknown_variant_resets_nothing_and_is_kept_for_versions_that_know_it() {
     let parts = r#"{"first":1,"second":null,"by_name":{"a":"New","b":"Start"},"list":["New"],
         "pair":[4,{"New":1}]}"#;
     for step in [r#""New""#, r#"{"New":1}"#, r#"{"New":{"street":"A"}}"#, r#"{"Paid":"x"}"#] {
@@ -318,7 +318,7 @@ fn a_variant_that_is_not_known_resets_nothing_and_is_there_again_for_who_knows_i
 }
 
 #[test]
-fn more_parts_that_cannot_be_read_than_are_mended_reset_their_field_and_no_other() {
+fn too_many_unreadable_parts_reset_only_their_own_field() {
     let order = |count: usize| {
         let entries = (0..count).map(|number| (number.to_string(), "New".into()));
         let mut order =
@@ -337,7 +337,7 @@ fn more_parts_that_cannot_be_read_than_are_mended_reset_their_field_and_no_other
 }
 
 #[test]
-fn a_part_of_another_type_is_as_by_default_and_stays_as_it_is_stored() {
+fn a_part_of_another_type_has_its_default_and_stays_stored() {
     let readable = serde_json::to_value(Order {
         step: Step::Address { street: "A".into(), zip: 1 },
         note: "n".into(),
@@ -377,7 +377,7 @@ fn a_part_of_another_type_is_as_by_default_and_stays_as_it_is_stored() {
             let name = unreadable::<Order>(&text).join(",");
             assert!(name.starts_with(unread), "{name}: {text}");
 
-            // Each field in turn is changed: the part stays, unless it is that.
+            // Each field in turn is changed: the unreadable part stays, unless it is changed itself.
             let written: Value =
                 serde_json::from_str(&after(&text, |order: &mut Order| order.note += "x")).unwrap();
             let mut expected = json.clone();
@@ -396,7 +396,7 @@ fn a_part_of_another_type_is_as_by_default_and_stays_as_it_is_stored() {
 }
 
 #[test]
-fn what_json_cannot_hold_is_refused_and_changes_nothing() {
+fn values_that_json_cannot_hold_are_refused_and_change_nothing() {
     #[expect(clippy::option_option, reason = "JSON cannot tell them apart")]
     #[derive(Default, Serialize, Deserialize)]
     struct Floats {
@@ -438,7 +438,7 @@ fn what_json_cannot_hold_is_refused_and_changes_nothing() {
 }
 
 #[test]
-fn what_reads_back_as_something_else_is_refused() {
+fn values_that_would_not_read_back_unchanged_are_refused() {
     #[derive(Debug, Default, Serialize, Deserialize)]
     struct Computed {
         count: u32,
@@ -457,7 +457,7 @@ fn what_reads_back_as_something_else_is_refused() {
 }
 
 #[test]
-fn sets_and_maps_in_any_order_are_written() {
+fn sets_and_maps_are_written_in_any_order() {
     #[derive(Default, Serialize, Deserialize)]
     struct Sets {
         hashed: HashSet<u32>,
@@ -492,7 +492,7 @@ fn sets_and_maps_in_any_order_are_written() {
 }
 
 #[test]
-fn what_a_type_refuses_goes_with_the_next_write_and_resets_nothing() {
+fn refused_fields_are_removed_by_the_next_write_and_reset_nothing() {
     #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
     #[serde(deny_unknown_fields, default)]
     struct Strict {
@@ -510,7 +510,7 @@ fn what_a_type_refuses_goes_with_the_next_write_and_resets_nothing() {
 }
 
 #[test]
-fn a_flattened_part_and_renamed_fields_read_back_as_written() {
+fn flattened_parts_and_renamed_fields_round_trip() {
     #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Listing {
@@ -545,14 +545,14 @@ fn a_flattened_part_and_renamed_fields_read_back_as_written() {
 }
 
 #[test]
-fn a_change_that_changes_nothing_stores_what_was_stored() {
+fn a_change_without_effect_stores_the_same_text() {
     for json in [r#"{"items" : "none", "z":1, "a":1e2}"#, "[]", "no JSON", "", r#"{"items":[1]}"#] {
         assert_eq!(after(json, |_: &mut Cart| ()), json);
     }
 }
 
 #[test]
-fn data_that_do_not_fit_are_as_by_default() {
+fn data_that_do_not_match_their_type_have_their_defaults() {
     for json in ["", "null", "7", "[]", r#"{"items":"none"}"#, "{"] {
         assert_eq!(read::<Cart>(Some(json)), Cart::default(), "{json}");
         let written = after(json, |cart: &mut Cart| cart.items.push(1));
@@ -561,7 +561,7 @@ fn data_that_do_not_fit_are_as_by_default() {
 }
 
 #[test]
-fn more_data_than_may_be_held_are_refused() {
+fn data_above_the_limit_are_refused() {
     let fill = |length| {
         changed(None, &mut |text: &mut String| *text = "x".repeat(length), 100)
             .map(|(text, ())| text)
@@ -572,14 +572,14 @@ fn more_data_than_may_be_held_are_refused() {
 
 proptest! {
     #[test]
-    fn data_read_back_as_written(items: Vec<u32>, currency: String) {
+    fn data_round_trip(items: Vec<u32>, currency: String) {
         let cart = Cart { items, currency };
         let json = serde_json::to_string(&cart).unwrap();
         prop_assert_eq!(read::<Cart>(Some(&json)), cart);
     }
 
     #[test]
-    fn floats_read_back_as_written(double: f64, single: f32, list: Vec<f64>) {
+    fn floats_round_trip(double: f64, single: f32, list: Vec<f64>) {
         let floats = (double, single, list);
         let change = &mut |data: &mut (f64, f32, Vec<f64>)| *data = floats.clone();
         let (json, ()) = changed(Some("[0.0,0.0,[]]"), change, MAX_BYTES).unwrap();
@@ -591,13 +591,13 @@ proptest! {
     }
 
     #[test]
-    fn reading_is_total(json: String) {
+    fn any_text_can_be_read(json: String) {
         read::<Cart>(Some(&json));
         after(&json, |cart: &mut Cart| cart.items.push(1));
     }
 
     #[test]
-    fn reading_and_writing_of_any_json_are_total(json in any_json()) {
+    fn any_json_can_be_read_and_changed(json in any_json()) {
         let text = json.to_string();
         read::<Order>(Some(&text));
         let written = after(&text, |order: &mut Order| order.note += "x");
@@ -605,7 +605,7 @@ proptest! {
     }
 }
 
-/// JSON in which the names of `Order` stand, with anything as values.
+/// JSON with the field names of `Order` and arbitrary values.
 fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -628,7 +628,7 @@ thread_local! {
     static READINGS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
-/// A map that counts how often it is read as a whole.
+/// A map that counts how often it is deserialized as a whole.
 #[derive(Default, Serialize)]
 struct Counted(BTreeMap<String, u32>);
 
@@ -639,7 +639,7 @@ impl<'de> Deserialize<'de> for Counted {
     }
 }
 
-/// How often data are read whole for one change.
+/// Returns how often the whole data are deserialized for one change.
 fn readings(json: &str, change: impl Fn(&mut BTreeMap<String, u32>)) -> usize {
     READINGS.set(0);
     after(json, |data: &mut Counted| change(&mut data.0));
@@ -647,7 +647,7 @@ fn readings(json: &str, change: impl Fn(&mut BTreeMap<String, u32>)) -> usize {
 }
 
 #[test]
-fn how_often_data_are_read_for_a_write_does_not_grow_with_the_keys_that_change() {
+fn the_number_of_reads_for_a_write_does_not_grow_with_the_changed_keys() {
     let put = |count: u32| {
         move |map: &mut BTreeMap<String, u32>| {
             map.extend((0..count).map(|key| (key.to_string(), key + 1)));
@@ -659,7 +659,7 @@ fn how_often_data_are_read_for_a_write_does_not_grow_with_the_keys_that_change()
         assert_eq!(readings(json, put(3_000)), readings(json, put(1)), "put");
     }
     assert_eq!(readings(&full, BTreeMap::clear), readings(&full, put(1)), "taken away");
-    // Beside what cannot be read there may be an old name, which is looked for, but not for ever.
+    // Next to unreadable parts there may be an old name. The search for it is bounded.
     for bad in [1_u32, 100] {
         let bad: BTreeMap<_, _> = (0..bad).map(|key| (format!("bad {key}"), "x")).collect();
         let count = readings(&serde_json::to_string(&bad).unwrap(), put(700));

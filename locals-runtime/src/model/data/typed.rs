@@ -1,9 +1,9 @@
-//! Session data and guest data as the app's own type, read from JSON and written as JSON.
+//! Reads session data and guest data from JSON into the app's own type, and writes them back.
 
 use super::{
-    json,
-    mend::{Reading, Stored},
-    merge, writable,
+    json, merge,
+    repair::{Reading, Stored},
+    writable,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -13,21 +13,21 @@ use crate::model::{
     user::AuthUser,
 };
 
-/// How much JSON one session may hold, in bytes. It is read with every request.
+/// The maximum size of the JSON of one session, in bytes. It is read with every request.
 pub(crate) const MAX_BYTES: usize = 64 * 1024;
 
-/// How often a write is tried again on newer data. Each time another process has written, so this many
-/// at once are an attack, or a mistake.
+/// How often a write is retried on newer data. Each retry means that another process has written in the
+/// meantime; this many concurrent writes are an attack or a bug.
 pub(crate) const MAX_WRITE_TRIES: usize = 128;
 
 pub(crate) fn too_busy() -> Error {
-    Error::Store(StoreError::backend("too many writes at once of the same data"))
+    Error::Store(StoreError::backend("too many concurrent writes to the same data"))
 }
 
-/// What the app keeps with each session of its users, such as a shopping cart or a half-filled
-/// form. It ends with the session.
+/// Data that the app keeps with each session of its users, such as a shopping cart or a half-filled
+/// form. They are deleted with the session.
 ///
-/// Name it where the user is derived, and it is one:
+/// To implement it, name the type in the derive of the user:
 ///
 /// ```
 /// use locals::{AuthUser, Error, Locals, Session, require_user};
@@ -54,26 +54,29 @@ pub(crate) fn too_busy() -> Error {
 /// }
 /// ```
 ///
-/// The type may change between versions of the app. What is stored is read by the type alone, with
-/// its `#[serde(default)]` and `#[serde(alias = "..")]`. Only what cannot be read so is mended: a field
-/// that is missing, of another type, or a variant that the type does not know, takes its value from the
-/// type's [`Default`], is logged by name, and stays stored as it is until the app writes another value
-/// there. Fields that the type does not have stay stored, too. What would not read back as it is
-/// written, such as a float that is not a number, is an error and changes nothing.
+/// The type may change between versions of the app:
+///
+/// - Stored data are read by the type's own `Deserialize`, with its `#[serde(default)]` and
+///   `#[serde(alias = "..")]`.
+/// - A part that cannot be read so takes its value from the type's [`Default`]: a field that is missing
+///   or of another type, or an unknown variant. Its name is logged, and the stored value stays until the
+///   app writes another value there.
+/// - Fields that the type does not have stay stored, too.
+/// - Data that would not read back unchanged, such as a `NaN`, are an error, and nothing is written.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not the session data of a user",
     label = "not session data",
     note = "write `#[auth_user(session = {Self})]` above the user's type, beside `#[derive(AuthUser)]`"
 )]
 pub trait SessionData: Serialize + DeserializeOwned + Default + 'static {
-    /// The user with whose sessions it is kept.
+    /// The user type whose sessions hold the data.
     type User: AuthUser;
 }
 
-/// Data as their type has them.
+/// Reads data as their type.
 pub(crate) fn read<D: DeserializeOwned + Serialize + Default>(json: Option<&str>) -> D {
     let Some(json) = json else { return D::default() };
-    // What is stored counts alone: what it leaves out, the type knows how to fill in.
+    // The plain form first: the type's own `#[serde(default)]` fills in what is left out.
     serde_json::from_str(json).unwrap_or_else(|_| {
         let reading = Reading::of(json);
         reading.log();
@@ -81,15 +84,17 @@ pub(crate) fn read<D: DeserializeOwned + Serialize + Default>(json: Option<&str>
     })
 }
 
-/// The data of whom nothing is kept, as JSON.
+/// Returns the default data as JSON.
 pub(crate) fn default_text<D: Serialize + Default>() -> Result<String, Error> {
     Ok(value(&D::default())?.to_string())
 }
 
-/// Data after a change, as JSON of at most so many bytes, and what the change gave.
+/// Applies a change to stored data. Returns the new JSON, of at most `most` bytes, and the result of the
+/// change.
 ///
-/// What the change leaves as it was stays as it was stored: what the type does not know, what it cannot
-/// read, and old names. What is written is read again before: it must be what the change has left.
+/// Everything that the change does not touch stays as it was stored: unknown fields, parts that the type
+/// cannot read, and old names of fields. The new JSON is read back before it is returned: it must give
+/// the changed data.
 pub(crate) fn changed<D: DeserializeOwned + Serialize + Default, R>(
     json: Option<&str>,
     change: &mut impl FnMut(&mut D) -> R,
@@ -116,8 +121,9 @@ pub(crate) fn changed<D: DeserializeOwned + Serialize + Default, R>(
     if text.len() > most { Err(Error::TooMuchData { most }) } else { Ok((text, result)) }
 }
 
-/// The first form that reads back as what the change has left: with all that was stored besides, with
-/// all of it that can be read, with the fields that the type does not have, or alone.
+/// Returns the first of these forms that reads back as the changed data: merged into everything that was
+/// stored, merged into the readable part of it, together with the stored fields that the type does not
+/// have, or the data alone.
 fn after_change<D: DeserializeOwned + Serialize + Default>(
     stored: Option<Stored>,
     before: &Value,
@@ -131,16 +137,14 @@ fn after_change<D: DeserializeOwned + Serialize + Default>(
     };
     let with_stored = || {
         let stored = stored?;
-        let readable = Stored::alone(stored.mended.clone());
+        let readable = Stored::intact(stored.repaired.clone());
         let foreign = merge::beside_foreign(&readable, before, after);
         fits(&merge::beside::<D>(stored, before, after))
             .or_else(|| fits(&merge::beside::<D>(readable, before, after)))
             .or_else(|| fits(&foreign))
     };
     let text = with_stored().or_else(|| fits(after));
-    text.ok_or_else(|| {
-        Error::UnwritableData("the data would not read back as they are written".into())
-    })
+    text.ok_or_else(|| Error::UnwritableData("the data would not read back unchanged".into()))
 }
 
 fn value(data: &impl Serialize) -> Result<Value, Error> {

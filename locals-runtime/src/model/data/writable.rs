@@ -1,4 +1,4 @@
-//! What JSON writes as null and would read as something else.
+//! Finds values that are written as JSON null and would be read back as something else.
 
 use std::fmt;
 
@@ -10,15 +10,15 @@ use serde::{
     },
 };
 
-/// Refuses data in which a null would stand for a float that is no number, or for a `Some`.
+/// Checks that no non-finite float and no `Some` would be written as null.
 ///
 /// # Errors
-/// [`Lost`] says what it is.
+/// [`Lost`] says which value would be lost.
 pub(super) fn check(data: &impl Serialize) -> Result<(), Lost> {
     data.serialize(Check).map(|_| ())
 }
 
-/// What would be lost.
+/// The error for a value that would be lost.
 #[derive(Debug)]
 pub(super) struct Lost(String);
 
@@ -36,10 +36,10 @@ impl serde::ser::Error for Lost {
     }
 }
 
-/// Whether what was written is null.
+/// Whether the value would be written as null.
 type IsNull = bool;
 
-/// Writes nothing, and looks at what would be written.
+/// A serializer that writes nothing and only inspects the values.
 struct Check;
 
 impl Check {
@@ -47,7 +47,7 @@ impl Check {
         if is_finite {
             Ok(false)
         } else {
-            Err(Lost("JSON has no infinite float and no NaN".into()))
+            Err(Lost("JSON cannot hold infinite floats or NaN".into()))
         }
     }
 }
@@ -92,7 +92,9 @@ impl Serializer for Check {
 
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<IsNull, Lost> {
         if value.serialize(Self)? {
-            return Err(Lost("`Some` of what JSON writes as null reads back as `None`".into()));
+            return Err(Lost(
+                "a `Some` whose content is written as null reads back as `None`".into(),
+            ));
         }
         Ok(false)
     }
@@ -173,7 +175,7 @@ impl Serializer for Check {
     }
 }
 
-/// Looks at each part of a whole that is not null itself.
+/// Inspects each part of a compound value, which itself is never null.
 macro_rules! parts {
     ($($trait:ident: $method:ident($($name:ty)?)),* $(,)?) => {$(
         impl $trait for Check {

@@ -1,4 +1,4 @@
-//! The connection to a server or to a cluster: one for all requests, and made again when lost.
+//! The connection to a server or a cluster: one for all requests, with automatic reconnection.
 
 use std::{
     sync::{PoisonError, RwLock},
@@ -17,12 +17,11 @@ use ::redis::{
 
 use crate::model::error::StoreError;
 
-/// How long a command may take, with all that is done for it: waiting for a lost connection to be
-/// made again, redirections, trying once more.
+/// The timeout of a command, including reconnection, redirections and a retry.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How many keys a server looks at in one step of a walk.
-const STEP: u32 = 1_000;
+/// How many keys a server examines in one step of a scan.
+const SCAN_COUNT: u32 = 1_000;
 
 pub(super) struct Connection {
     link: Link,
@@ -34,7 +33,7 @@ enum Link {
     Cluster { client: ClusterClient, connection: ClusterConnection },
 }
 
-/// A server that has keys to walk over.
+/// A server whose keys can be scanned.
 pub(super) enum Node {
     TheServer,
     OfCluster(NodeAddress),
@@ -44,7 +43,7 @@ impl Connection {
     pub(super) async fn to_server(url: &str) -> Result<Self, StoreError> {
         let connection = async {
             let client = Client::open(connection_info(url)?)?;
-            // The lasting connection is tried until it is made, so it never tells what is wrong.
+            // The connection manager retries forever, so it would not report what is wrong.
             let once = AsyncConnectionConfig::new().set_connection_timeout(Some(TIMEOUT));
             client.get_multiplexed_async_connection_with_config(&once).await?;
             Self::server(client, TIMEOUT).await
@@ -53,9 +52,9 @@ impl Connection {
     }
 
     async fn server(client: Client, timeout: Duration) -> RedisResult<Self> {
-        let mut connection = lasting(&client, timeout)?;
-        // It is made here, so that it is driven by this thread and not by one of the workers,
-        // which may be busy with a handler when the others need an answer.
+        let mut connection = reconnecting(&client, timeout)?;
+        // The connection is made here, so that it is driven by this thread. A worker thread may be
+        // busy with a handler while the other workers need a reply.
         ::redis::cmd("PING").exec_async(&mut connection).await?;
         Ok(Self { link: Link::Server { client, connection: RwLock::new(connection) }, timeout })
     }
@@ -66,7 +65,7 @@ impl Connection {
             let client = ClusterClient::builder(nodes?)
                 .tcp_settings(tcp_settings())
                 .connection_timeout(TIMEOUT / 2)
-                // Patience is bounded here, and for each answer of a node below.
+                // The total time is limited by `bounded`, and each reply of a node below.
                 .overall_response_timeout(None)
                 .retries(10)
                 .min_retry_wait(10)
@@ -83,7 +82,7 @@ impl Connection {
         Ok(Self { link: Link::Cluster { client, connection }, timeout })
     }
 
-    /// Another connection to the same, on which an answer may take longer.
+    /// Makes another connection to the same server or cluster, with another timeout.
     pub(super) async fn another(&self, timeout: Duration) -> Result<Self, StoreError> {
         self.bounded(async {
             match &self.link {
@@ -94,17 +93,17 @@ impl Connection {
         .await
     }
 
-    /// Runs a command. If it fails, it may have been done nevertheless.
+    /// Runs a command. Even if it returns an error, the command may have been executed.
     pub(super) async fn query<V: FromRedisValue>(&self, command: &Cmd) -> Result<V, StoreError> {
         self.bounded(self.send(command)).await
     }
 
-    /// Runs a command that only reads: once more, if the connection is lost on the way.
+    /// Runs a command that only reads. It is retried once if the connection is lost.
     pub(super) async fn read<V: FromRedisValue>(&self, command: &Cmd) -> Result<V, StoreError> {
         self.bounded(async {
             match self.send(command).await {
                 Err(error) if error.is_connection_dropped() => self.send(command).await,
-                answer => answer,
+                result => result,
             }
         })
         .await
@@ -117,7 +116,7 @@ impl Connection {
         }
     }
 
-    /// Runs commands on one key, one right after the other on one connection.
+    /// Runs commands on one key as a pipeline on one connection.
     pub(super) async fn pipeline<V: FromRedisValue>(
         &self,
         commands: &Pipeline,
@@ -135,33 +134,33 @@ impl Connection {
         .await
     }
 
-    /// The servers that have keys: all primaries of a cluster.
+    /// Returns the servers that have keys: the server, or all primaries of a cluster.
     pub(super) async fn nodes(&self) -> Result<Vec<Node>, StoreError> {
         let Link::Cluster { connection, .. } = &self.link else {
             return Ok(vec![Node::TheServer]);
         };
         let primaries = RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, None));
-        let answers =
+        let replies =
             self.bounded(connection.clone().route_command(::redis::cmd("PING"), primaries)).await?;
-        let Value::Map(answers) = answers else {
-            return Err(StoreError::backend("the cluster does not name its primaries"));
+        let Value::Map(replies) = replies else {
+            return Err(StoreError::backend("the cluster does not list its primaries"));
         };
         let node = |(address, _)| -> RedisResult<Node> {
             let address: String = ::redis::from_redis_value(address)?;
             Ok(Node::OfCluster(address.parse()?))
         };
-        answers.into_iter().map(node).collect::<Result<_, _>>().map_err(StoreError::backend)
+        replies.into_iter().map(node).collect::<Result<_, _>>().map_err(StoreError::backend)
     }
 
-    /// One step of a walk over the keys of a node: where to go on, and the keys.
-    pub(super) async fn walk(
+    /// Runs one step of a scan of the keys of a node. Returns the next cursor and the keys.
+    pub(super) async fn scan(
         &self,
         node: &Node,
         cursor: u64,
         pattern: &str,
     ) -> Result<(u64, Vec<String>), StoreError> {
         let mut step = ::redis::cmd("SCAN");
-        step.arg(cursor).arg("MATCH").arg(pattern).arg("COUNT").arg(STEP);
+        step.arg(cursor).arg("MATCH").arg(pattern).arg("COUNT").arg(SCAN_COUNT);
         match (&self.link, node) {
             (Link::Cluster { connection, .. }, Node::OfCluster(address)) => {
                 let node = RoutingInfo::SingleNode(SingleNodeRoutingInfo::ByAddress {
@@ -180,18 +179,19 @@ impl Connection {
         work: impl Future<Output = RedisResult<V>>,
     ) -> Result<V, StoreError> {
         in_time(self.timeout, work).await?.map_err(|error| {
-            self.leave_if_demoted(&error);
+            self.reconnect_if_read_only(&error);
             StoreError::backend(error)
         })
     }
 
-    /// After a failover the old primary, now a replica, may still hold the connection: it answers
-    /// reads and refuses writes. A new connection leads to the new one, by its name or address.
-    /// (In a cluster the driver sees to that.)
-    fn leave_if_demoted(&self, error: &RedisError) {
+    /// Replaces the connection if the server is now read-only. After a failover the connection may still
+    /// lead to the old primary, which is now a replica: it accepts reads and refuses writes. A new
+    /// connection to the same name or address leads to the new primary. (In a cluster the driver handles
+    /// this.)
+    fn reconnect_if_read_only(&self, error: &RedisError) {
         if error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
             && let Link::Server { client, connection } = &self.link
-            && let Ok(new) = lasting(client, self.timeout)
+            && let Ok(new) = reconnecting(client, self.timeout)
         {
             *connection.write().unwrap_or_else(PoisonError::into_inner) = new;
         }
@@ -200,8 +200,9 @@ impl Connection {
 
 async fn in_time<T>(timeout: Duration, work: impl Future<Output = T>) -> Result<T, StoreError> {
     tokio::time::timeout(timeout, work).await.map_err(|_| {
-        let complaint = format!("no connection to Redis, or no answer from it, within {timeout:?}");
-        StoreError::backend(complaint)
+        StoreError::backend(format!(
+            "no connection to Redis, or no reply from it, within {timeout:?}"
+        ))
     })
 }
 
@@ -209,10 +210,9 @@ fn current(connection: &RwLock<ConnectionManager>) -> ConnectionManager {
     connection.read().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
-/// A connection that is made when it is first used, and again whenever it is lost, however
-/// often that fails: whoever needs it waits as long as their timeout lasts, so a server that is
-/// back in time is not missed.
-fn lasting(client: &Client, timeout: Duration) -> RedisResult<ConnectionManager> {
+/// Creates a connection that is made when it is first used, and made again whenever it is lost. It
+/// retries without limit; each command waits for it until its own timeout.
+fn reconnecting(client: &Client, timeout: Duration) -> RedisResult<ConnectionManager> {
     let config = ConnectionManagerConfig::new()
         .set_number_of_retries(usize::MAX)
         .set_min_delay(Duration::from_millis(20))
@@ -225,7 +225,7 @@ fn lasting(client: &Client, timeout: Duration) -> RedisResult<ConnectionManager>
 fn connection_info(url: &str) -> RedisResult<ConnectionInfo> {
     let info = url.into_connection_info()?;
     let mut settings = info.redis_settings().clone();
-    // With RESP3 the driver is told of a lost connection before it is needed.
+    // With RESP3 the driver notices a lost connection before it is used again.
     if !url.contains("protocol=") {
         settings = settings.set_protocol(ProtocolVersion::RESP3);
     }
@@ -233,13 +233,12 @@ fn connection_info(url: &str) -> RedisResult<ConnectionInfo> {
 }
 
 fn tcp_settings() -> TcpSettings {
-    // Probes keep an idle connection in the tables of routers, and find a dead one.
+    // Keepalive probes keep an idle connection in the tables of routers, and detect a broken one.
     let keepalive = TcpKeepalive::new()
         .with_time(Duration::from_secs(30))
         .with_interval(Duration::from_secs(5));
     let settings = TcpSettings::default().set_nodelay(true).set_keepalive(keepalive);
-    // A server that vanishes without a word is given up; otherwise Linux tries for a quarter of
-    // an hour.
+    // A connection to a server that vanished is closed soon; by default Linux retries for 15 minutes.
     #[cfg(any(target_os = "android", target_os = "linux"))]
     let settings = settings.set_user_timeout(TIMEOUT);
     settings

@@ -1,4 +1,4 @@
-//! Sessions and guests in Redis, apart from the users.
+//! The store in Redis. It holds sessions and guests, but no users.
 
 mod connection;
 mod operations;

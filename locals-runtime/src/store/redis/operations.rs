@@ -1,4 +1,4 @@
-//! What the operations of the store are made of.
+//! The building blocks of the operations of the store.
 
 use super::store::{Confirmation, RedisStore};
 use super::{
@@ -17,7 +17,7 @@ use crate::store::{End, Ends, GuestChange, SessionStore};
 use ::redis::Cmd;
 use futures_util::future::join_all;
 
-/// How many commands are under way at once for one operation.
+/// The maximum number of concurrent commands of one operation.
 pub(super) const MAX_CONCURRENT: usize = 100;
 
 impl RedisStore {
@@ -26,7 +26,7 @@ impl RedisStore {
         value.map(|value| record::read(id, &value)).transpose()
     }
 
-    /// A session without its data.
+    /// Reads a session without its data.
     pub(super) async fn head(&self, id: SessionId) -> Result<Option<SessionRecord>, StoreError> {
         let head = script(scripts::GET_WITHOUT_DATA, &self.session_key(id));
         let value: Option<Vec<u8>> = self.connection.read(&head).await?;
@@ -37,7 +37,8 @@ impl RedisStore {
         self.connection.read(::redis::cmd("GET").arg(key)).await
     }
 
-    /// The ids in the index of a user: of all their sessions, and of some that are no more.
+    /// Returns the ids in the index of a user: those of all their sessions, and perhaps of some that no
+    /// longer exist.
     pub(super) async fn index(&self, user: &UserId) -> Result<Vec<SessionId>, StoreError> {
         let mut range = ::redis::cmd("ZRANGE");
         range.arg(self.index_key(user)).arg(0).arg(-1);
@@ -46,23 +47,23 @@ impl RedisStore {
         ids.into_iter().map(id).collect()
     }
 
-    /// Puts a session into the index of its user, for as long as it may exist and a bit longer:
-    /// in a cluster the two have different clocks.
-    pub(super) async fn enter(
+    /// Adds a session to the index of its user, for as long as it may exist and a little longer, because
+    /// in a cluster the two keys may be on nodes with different clocks.
+    pub(super) async fn add_to_index(
         &self,
         user: &UserId,
         id: SessionId,
         exists: i64,
     ) -> Result<(), StoreError> {
-        let mut enter = script(scripts::ADD_TO_INDEX, &self.index_key(user));
-        enter.arg(id.to_string()).arg(exists.saturating_add(GRACE).min(MAX_TIME_TO_LIVE));
-        self.connection.query(&enter).await
+        let mut add = script(scripts::ADD_TO_INDEX, &self.index_key(user));
+        add.arg(id.to_string()).arg(exists.saturating_add(GRACE).min(MAX_TIME_TO_LIVE));
+        self.connection.query(&add).await
     }
 
-    /// Takes ended sessions out of the index of their user.
+    /// Removes ended sessions from the index of their user.
     ///
-    /// They are gone in any case, and a list leaves them out; so it is no error if this fails.
-    pub(super) async fn leave(&self, user: &UserId, ids: &[SessionId]) {
+    /// A failure is only logged: the sessions have ended in any case, and lists leave them out.
+    pub(super) async fn remove_from_index(&self, user: &UserId, ids: &[SessionId]) {
         if ids.is_empty() {
             return;
         }
@@ -72,43 +73,42 @@ impl RedisStore {
             remove.arg(id.to_string());
         }
         if let Err(error) = self.connection.query::<()>(&remove).await {
-            tracing::debug!(%error, "the index of a user keeps sessions that have ended");
+            tracing::debug!(%error, "ended sessions could not be removed from the index of their user");
         }
     }
 
-    /// Puts a guest into the index of all guests. `how` is that of the script.
-    pub(super) async fn enter_guest(
+    /// Adds a guest to the index of all guests. `mode` is the `ZADD` mode of the script.
+    pub(super) async fn add_guest_to_index(
         &self,
         guest: &GuestRecord,
-        how: &str,
+        mode: &str,
     ) -> Result<(), StoreError> {
-        let mut enter = script(scripts::ADD_GUEST_TO_INDEX, &self.guests_key());
-        enter
-            .arg(guest.id.to_string())
+        let mut add = script(scripts::ADD_GUEST_TO_INDEX, &self.guests_key());
+        add.arg(guest.id.to_string())
             .arg(guest.expires_at.as_millis())
             .arg(record::guest_time_to_live(guest))
-            .arg(how);
-        self.connection.query(&enter).await
+            .arg(mode);
+        self.connection.query(&add).await
     }
 
-    /// Takes guests that were deleted out of the index. They are gone in any case: if this fails, they are
-    /// counted until their time has passed.
-    pub(super) async fn leave_guests(&self, ids: &[&str]) {
+    /// Removes deleted guests from the index. A failure is only logged: the guests are then counted until
+    /// they would have expired.
+    pub(super) async fn remove_guests_from_index(&self, ids: &[&str]) {
         if ids.is_empty() {
             return;
         }
         let mut remove = ::redis::cmd("ZREM");
         remove.arg(self.guests_key()).arg(ids);
         if let Err(error) = self.connection.query::<()>(&remove).await {
-            tracing::debug!(%error, "the index of the guests keeps some that have ended");
+            tracing::debug!(%error, "deleted guests could not be removed from the index of guests");
         }
     }
 
-    /// Waits until enough replicas know that a session has ended.
+    /// Waits until enough replicas have confirmed that a session has ended.
     ///
-    /// The end is written again on the connection that waits, because `WAIT` speaks of the writes
-    /// of its own connection. So it holds as well if another server has become the primary since
-    /// the session was deleted.
+    /// The deletion is written again on the waiting connection, because `WAIT` applies to the writes of
+    /// its own connection. So it also holds if another server has become the primary since the session
+    /// was deleted.
     pub(super) async fn confirm(&self, id: SessionId) -> Result<(), StoreError> {
         let Some(confirmation) = &self.confirmation else {
             return Ok(());
@@ -124,20 +124,21 @@ impl RedisStore {
         let (confirmed,): (u32,) = confirmation.connection.pipeline(&end_and_wait).await?;
         if confirmed < replicas {
             return Err(StoreError::backend(format!(
-                "the session has ended, but {confirmed} of {replicas} replicas have confirmed it \
-                 within {timeout:?}"
+                "the session has ended, but only {confirmed} of {replicas} replicas have confirmed \
+                 it within {timeout:?}"
             )));
         }
         Ok(())
     }
 
-    /// Ends a session unless it is another user's: 1, 0 if there is none, -1 if it is another's.
-    pub(super) async fn end_of_user(&self, user: &str, id: SessionId) -> Result<i8, StoreError> {
+    /// Deletes a session if it belongs to this user. Returns 1; 0 if there is no such session; -1 if it
+    /// belongs to another user.
+    pub(super) async fn delete_of_user(&self, user: &str, id: SessionId) -> Result<i8, StoreError> {
         let mut end = script(scripts::DELETE_OF_USER, &self.session_key(id));
         self.connection.query(end.arg(user)).await
     }
 
-    /// Stores a value under a key that is free.
+    /// Stores a value under a new key.
     pub(super) async fn set_new(
         &self,
         key: String,
@@ -150,7 +151,7 @@ impl RedisStore {
         if is_set { Ok(()) } else { Err(StoreError::Collision) }
     }
 
-    /// Runs a script that changes a value; says whether it did.
+    /// Runs a script that changes a value. Returns whether it did.
     pub(super) async fn change(
         &self,
         script: &Cmd,
@@ -163,8 +164,9 @@ impl RedisStore {
         }
     }
 
-    /// Ends what ends with the creation of a session; `false` if one of those whose data are taken
-    /// over has changed. Nothing else has ended then. Then, and after a fault, a guest is put back.
+    /// Ends the sessions and overwrites the guest named by the creation of a session. Returns `false` if
+    /// the data of one of those that are taken over have changed. In that case, and after an error, the
+    /// guest is restored.
     pub(super) async fn end_all(&self, ends: Ends<'_>) -> Result<bool, StoreError> {
         let before = match ends.guest {
             Some(change) => {
@@ -177,12 +179,12 @@ impl RedisStore {
         };
         let ended = self.end_sessions(ends.sessions).await;
         if let (Some((guest, replaces)), Ok(false) | Err(_)) = (before, &ended) {
-            self.put_back(&guest, replaces).await;
+            self.restore_guest(&guest, replaces).await;
         }
         ended
     }
 
-    /// Overwrites a guest if their data have the revision that was read; gives what was there.
+    /// Overwrites a guest if its data still have the revision that was read. Returns the previous record.
     pub(super) async fn overwrite_guest(
         &self,
         change: GuestChange<'_>,
@@ -191,20 +193,20 @@ impl RedisStore {
         let Some(before) = before.filter(|guest| guest.data_revision == change.replaces) else {
             return Ok(None);
         };
-        // Where the revision is still that one, so is all the rest.
+        // If the write finds the same revision, the record that was read is still the stored one.
         let is_written = self.write_guest(change.record, Some(change.replaces)).await?;
         Ok(is_written.then_some(before))
     }
 
-    /// Ends these sessions, those first that are named with the revision of their data; `false`, and no
-    /// other has ended, if one of them has another.
+    /// Ends these sessions, first those named with the revision of their data. If one of these has another
+    /// revision, stops and returns `false`.
     pub(super) async fn end_sessions(&self, sessions: &[End]) -> Result<bool, StoreError> {
         for end in sessions {
             let Some(revision) = end.data_revision else { continue };
             let mut unchanged = script(scripts::DELETE_IF_UNCHANGED, &self.session_key(end.id));
             let ended: Option<Vec<u8>> = self.connection.query(unchanged.arg(revision)).await?;
             let Some(value) = ended else { return Ok(false) };
-            self.has_deleted(end.id, &value).await?;
+            self.after_delete(end.id, &value).await?;
         }
         for end in sessions.iter().filter(|end| end.data_revision.is_none()) {
             self.delete(end.id).await?;
@@ -212,29 +214,30 @@ impl RedisStore {
         Ok(true)
     }
 
-    /// Puts a guest back who was overwritten a moment ago, by data of this revision.
-    pub(super) async fn put_back(&self, guest: &GuestRecord, replaces: i64) {
+    /// Restores a guest that was just overwritten with data of this revision.
+    pub(super) async fn restore_guest(&self, guest: &GuestRecord, replaces: i64) {
         match self.write_guest(guest, Some(replaces)).await {
             Ok(true) => {}
-            Ok(false) => tracing::debug!("a guest has ended during a login that was refused"),
+            Ok(false) => tracing::debug!("a guest ended during a login that was refused"),
             Err(error) => {
-                tracing::warn!(%error, "a login that was refused has lost the data of a guest");
+                tracing::warn!(%error, "the data of a guest were lost by a login that was refused");
             }
         }
     }
 
-    /// What follows the deletion of a session that had this value.
-    pub(super) async fn has_deleted(&self, id: SessionId, value: &[u8]) -> Result<(), StoreError> {
+    /// Completes the deletion of a session that had this value: waits for the replicas and updates the
+    /// index.
+    pub(super) async fn after_delete(&self, id: SessionId, value: &[u8]) -> Result<(), StoreError> {
         self.confirm(id).await?;
-        // One that cannot be read is deleted as well.
+        // An unreadable session has been deleted as well, but its user is unknown.
         if let Ok(session) = record::read(id, value) {
-            self.leave(&session.user_id, &[id]).await;
+            self.remove_from_index(&session.user_id, &[id]).await;
         }
         Ok(())
     }
 
-    /// Ends at most so many sessions or guests of a node that have ended at `now`, by a walk over
-    /// its keys; says how many.
+    /// Deletes at most `limit` sessions and guests of a node that have expired at `now`, by a scan of its
+    /// keys. Returns how many.
     pub(super) async fn sweep(
         &self,
         node: &Node,
@@ -244,13 +247,13 @@ impl RedisStore {
         let pattern = record::pattern(&self.prefix);
         let (mut left, mut cursor) = (limit, 0);
         while left > 0 {
-            let (next, keys) = self.connection.walk(node, cursor, &pattern).await?;
+            let (next, keys) = self.connection.scan(node, cursor, &pattern).await?;
             let mut keys = &keys[..];
             while left > 0 && !keys.is_empty() {
-                let at_once =
+                let batch =
                     keys.len().min(MAX_CONCURRENT).min(left.try_into().unwrap_or(MAX_CONCURRENT));
-                let (some, others) = keys.split_at(at_once);
-                left -= self.end_expired(some, now).await?;
+                let (some, others) = keys.split_at(batch);
+                left -= self.delete_expired_keys(some, now).await?;
                 keys = others;
             }
             if next == 0 {
@@ -261,8 +264,8 @@ impl RedisStore {
         Ok(limit - left)
     }
 
-    /// Ends those of these sessions and guests that have ended at `now`; says how many.
-    pub(super) async fn end_expired(
+    /// Deletes those of these sessions and guests that have expired at `now`. Returns how many.
+    pub(super) async fn delete_expired_keys(
         &self,
         keys: &[String],
         now: Timestamp,
@@ -274,12 +277,12 @@ impl RedisStore {
         let ended = join_all(ends).await;
         let guests = keys.iter().zip(&ended).filter(|(_, ended)| matches!(ended, Ok(1)));
         let guests = guests.filter_map(|(key, _)| record::guest_of_key(&self.prefix, key));
-        self.leave_guests(&guests.collect::<Vec<_>>()).await;
+        self.remove_guests_from_index(&guests.collect::<Vec<_>>()).await;
         ended.into_iter().sum()
     }
 }
 
-/// A script on one key, to which its arguments are added.
+/// Returns the command that runs a script on one key. The caller adds the arguments.
 pub(super) fn script(source: &str, key: &str) -> Cmd {
     let mut script = ::redis::cmd("EVAL");
     script.arg(source).arg(1).arg(key);

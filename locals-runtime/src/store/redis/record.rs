@@ -1,4 +1,4 @@
-//! What Redis holds of sessions, guests and users: names of keys, and values.
+//! The names of keys and the format of values in Redis.
 
 use std::time::SystemTime;
 
@@ -14,44 +14,44 @@ use crate::model::{
     user_id::UserId,
 };
 
-/// How long a session that has ended stays in Redis.
+/// How long an expired session stays in Redis.
 ///
-/// Whether a session has ended is for the app's clock to say. Redis only tidies up, and must not
-/// be the faster of the two: its clock may be ahead, or be set.
+/// The app's clock decides whether a session has expired. Redis only cleans up, and must not delete
+/// too early, because its clock may be ahead or be set forward.
 pub(super) const GRACE: i64 = 60 * 60 * 1_000;
 
-/// How long a guest who has ended stays in the index of all guests, where it is not counted.
+/// How long an expired guest stays in the index of all guests. It is not counted during that time.
 pub(super) const LINGER: i64 = 7 * 24 * 60 * 60 * 1_000;
 
-/// No key lives longer: a time that Redis can still add to its own without an overflow.
+/// The maximum time to live of a key. Redis can add it to its own time without an overflow.
 pub(super) const MAX_TIME_TO_LIVE: i64 = 100_000_000_000_000;
 
-/// The key of a session.
+/// Returns the key of a session.
 pub(super) fn session_key(prefix: &str, id: SessionId) -> String {
     format!("{prefix}s:{id}")
 }
 
-/// The key of a guest.
+/// Returns the key of a guest.
 pub(super) fn guest_key(prefix: &str, id: SessionId) -> String {
     format!("{prefix}g:{id}")
 }
 
-/// The key of the index of all guests.
+/// Returns the key of the index of all guests.
 pub(super) fn guests_key(prefix: &str) -> String {
     format!("{prefix}guests")
 }
 
-/// The id in the key of a guest.
+/// Returns the id in the key of a guest; `None` for other keys.
 pub(super) fn guest_of_key<'a>(prefix: &str, key: &'a str) -> Option<&'a str> {
     key.strip_prefix(prefix)?.strip_prefix("g:")
 }
 
-/// The key of the index of a user's sessions.
+/// Returns the key of the index of a user's sessions.
 pub(super) fn index_key(prefix: &str, user: &UserId) -> String {
     format!("{prefix}u:{}", user.to_text())
 }
 
-/// The pattern that all keys of sessions and of guests match, and no others.
+/// Returns the pattern that matches the keys of all sessions and guests, and no others.
 pub(super) fn pattern(prefix: &str) -> String {
     let mut pattern = String::new();
     for character in prefix.chars() {
@@ -63,28 +63,29 @@ pub(super) fn pattern(prefix: &str) -> String {
     pattern + "[sg]:*"
 }
 
-/// For how many milliseconds Redis keeps a session that is created now.
+/// Returns the time to live, in milliseconds, of a session that is created now.
 pub(super) fn time_to_live(session: &SessionRecord) -> i64 {
     let left = session.idle_expires_at.since(session.created_at);
     millis(left).saturating_add(GRACE).min(MAX_TIME_TO_LIVE)
 }
 
-/// For how many milliseconds Redis keeps a session at least that is renewed now. The end of its idle
-/// period may have moved back, by more than the key has left to live: where the session was created by
-/// a clock that was ahead.
+/// Returns the minimum time to live, in milliseconds, of a session that is renewed now. If the session
+/// was created by a clock that was ahead, its idle timeout may move back by more than the key's
+/// remaining time to live.
 pub(super) fn time_to_live_of(renewal: &Renewal) -> i64 {
     let left = renewal.idle_expires_at.since(renewal.renewed_at);
     millis(left).saturating_add(GRACE).min(MAX_TIME_TO_LIVE)
 }
 
-/// For how many milliseconds Redis keeps a guest that is written now. Nobody says when that is on
-/// the app's clock, which is that of the system in all but tests; those end within the hour.
+/// Returns the time to live, in milliseconds, of a guest that is written now. The time on the app's
+/// clock is not passed in, so this uses the clock of the system. They differ only in tests, which end
+/// within the hour of grace.
 pub(super) fn guest_time_to_live(guest: &GuestRecord) -> i64 {
     let left = guest.expires_at.since(SystemTime::now().into());
     millis(left).saturating_add(GRACE).min(MAX_TIME_TO_LIVE)
 }
 
-/// The part of a session that never changes, as JSON.
+/// The fields of a session that never change, stored as JSON.
 #[derive(Serialize, Deserialize)]
 struct Constant {
     user: String,
@@ -99,13 +100,18 @@ struct Constant {
     actor_session: Option<SessionId>,
 }
 
-/// The value of a session, in parts of which each has its own writer: the three times that a
-/// renewal moves, the revision of the data, the things that a change of the token replaces (the hash,
-/// the time of the proof, and in one word the rotation and the digest of the credential), what never
-/// changes, as JSON in one line, and, on all lines that follow, the data.
+/// Encodes the value of a session. Its parts are separated by spaces, and each is written by one
+/// operation:
 ///
-/// The scripts read the parts that they replace and compare, and the user in the JSON. They never
-/// write the JSON.
+/// 1. the three times that a renewal moves;
+/// 2. the revision of the data;
+/// 3. the values that a token change replaces: the hash, the time of authentication, and in one word the
+///    rotation and the digest of the credential;
+/// 4. the fields that never change, as JSON in one line;
+/// 5. the data, on all following lines.
+///
+/// The scripts read the parts that they compare and replace, and the user in the JSON. They never write
+/// the JSON.
 pub(super) fn write(session: &SessionRecord) -> Result<String, StoreError> {
     let constant = Constant {
         user: session.user_id.to_text(),
@@ -135,7 +141,7 @@ pub(super) fn write(session: &SessionRecord) -> Result<String, StoreError> {
     Ok(value)
 }
 
-/// What a change of the token replaces, as it stands in the value of a session.
+/// Encodes the part of the value of a session that a token change replaces.
 pub(super) fn changed_token(change: &TokenChange) -> String {
     let rotation = change.rotation.map(|rotation| URL_SAFE_NO_PAD.encode(rotation.to_bytes()));
     let mut word = rotation.unwrap_or_else(|| NO_ROTATION.to_owned());
@@ -146,14 +152,14 @@ pub(super) fn changed_token(change: &TokenChange) -> String {
     format!("{} {} {word}", hash_text(&change.secret_hash), change.authenticated_at.as_millis())
 }
 
-/// What stands in the place of a rotation where there was none.
+/// The placeholder for a missing rotation.
 const NO_ROTATION: &str = "-";
 
-/// What stands before the digest of a credential, behind the rotation. Where there is none, nothing
-/// stands there, as in the values of versions that knew none.
+/// The separator between the rotation and the digest of the credential. Without a digest both are left
+/// out, as in values of versions without credentials.
 const CREDENTIAL: char = '.';
 
-/// The hash of a secret as the values hold it.
+/// Encodes the hash of a secret.
 pub(super) fn hash_text(hash: &SecretHash) -> String {
     URL_SAFE_NO_PAD.encode(hash.as_bytes())
 }
@@ -162,7 +168,7 @@ pub(super) fn read(id: SessionId, value: &[u8]) -> Result<SessionRecord, StoreEr
     read_value(id, value).ok_or_else(|| unreadable("session", id))
 }
 
-/// The value is not in the message: it may hold anything.
+/// Returns the error for a value that cannot be read. It does not contain the value, which may be private.
 pub(super) fn unreadable(what: &str, id: SessionId) -> StoreError {
     StoreError::Corrupt(format!("the value of the {what} {id} in Redis"))
 }
@@ -213,8 +219,9 @@ fn read_value(id: SessionId, value: &[u8]) -> Option<SessionRecord> {
     })
 }
 
-/// The value of a guest: the revision of its data, its end, the hash of its secret, and its data.
-/// The end stands where that of a session does, so that one script deletes both.
+/// Encodes the value of a guest: the revision of its data, its expiry time, the hash of its secret, and
+/// its data. The expiry time is at the same position as the idle timeout of a session, so that one script
+/// can delete both.
 pub(super) fn write_guest(guest: &GuestRecord) -> String {
     let GuestRecord { data, data_revision, expires_at, .. } = guest;
     format!("{data_revision} {} {} {data}", expires_at.as_millis(), hash_text(&guest.secret_hash))
@@ -265,7 +272,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_session_reads_back_as_written(
+        fn a_session_round_trips(
             id: [u8; 16],
             secret_hash: [u8; 32],
             user_id in users(),
@@ -308,12 +315,12 @@ mod tests {
             let value = write(&session).unwrap();
             prop_assert_eq!(read(session.id, value.as_bytes()).ok(), Some(session.clone()));
             let (head, _) = value.split_once('}').unwrap();
-            prop_assert!(read(session.id, head.as_bytes()).is_err(), "the JSON is cut off");
+            prop_assert!(read(session.id, head.as_bytes()).is_err(), "truncated JSON is refused");
             prop_assert!((GRACE..=MAX_TIME_TO_LIVE).contains(&time_to_live(&session)));
         }
 
         #[test]
-        fn a_session_of_a_version_that_knew_no_credential_is_read(rotated: bool) {
+        fn a_session_written_without_a_credential_is_read(rotated: bool) {
             let rotation = if rotated { "A".repeat(96) } else { "-".to_owned() };
             let value = format!(
                 "1 2 3 4 {} 5 {rotation} {{\"user\":\"i:7\",\"created_at\":6,\
@@ -324,11 +331,11 @@ mod tests {
             let session = read(SessionId::from_bytes([7; 16]), value.as_bytes()).unwrap();
             prop_assert_eq!(session.credential, None);
             prop_assert_eq!(session.rotation.is_some(), rotated);
-            prop_assert_eq!(write(&session).unwrap(), value, "and written as it was");
+            prop_assert_eq!(write(&session).unwrap(), value, "it is written back unchanged");
         }
 
         #[test]
-        fn a_guest_reads_back_as_written(
+        fn a_guest_round_trips(
             id: [u8; 16],
             secret_hash: [u8; 32],
             data: String,
@@ -348,7 +355,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_no_session_and_no_guest_is_refused(value: Vec<u8>) {
+        fn invalid_values_are_refused(value: Vec<u8>) {
             prop_assert!(read(SessionId::from_bytes([7; 16]), &value).is_err());
             prop_assert!(read_guest(SessionId::from_bytes([7; 16]), &value).is_err());
         }

@@ -1,4 +1,4 @@
-//! The contract of a store, kept by Redis.
+//! The implementation of the store contract by Redis.
 
 use super::operations::{MAX_CONCURRENT, script};
 use super::store::RedisStore;
@@ -15,34 +15,34 @@ use crate::model::{
 use crate::store::{Ends, SessionStore, StoreFuture, contract::readable};
 use futures_util::future::join_all;
 
-/// # Why no living session is missing in the index of its user
+/// # Why every session is in the index of its user
 ///
-/// A session and its index are two keys, on two nodes of a cluster, so no step changes both.
-/// What holds at every moment is that a session that exists is in the index of its user:
+/// A session and its index are two keys, on two nodes of a cluster, so no step can change both
+/// atomically. This invariant holds at every moment: a session that exists is in the index of its user.
 ///
-/// - It enters before it is created, and what it enters with lasts longer than the session does.
-///   It is prolonged before the session is.
-/// - An entry is removed only by who has just deleted its session (ids are random and never used
-///   again, so there will be no other), or when its time has passed.
+/// - The entry is added before the session is created, and expires after the session. When a session is
+///   renewed, the entry is extended first.
+/// - An entry is removed only after its session has been deleted (ids are random and never reused, so no
+///   other session can have it), or when it has expired.
 ///
-/// Nobody removes the entry of a session that is not there, though that would tidy up: it may be
-/// one that has entered and is about to be created.
+/// The entry of a session that does not exist must not be removed as a cleanup: the session may be
+/// about to be created.
 ///
-/// So a `delete_by_user` that starts after a `create` has answered finds the session in the index
-/// and deletes it. Of one that runs meanwhile, the session may be missed, as if it had been
-/// created afterwards; but then it is in the index, for the next. Whatever is cut off half-way
-/// leaves at most an entry without a session, which nobody sees and which goes with its time.
+/// So a `delete_by_user` that starts after `create` has returned finds the session in the index and
+/// deletes it. One that runs at the same time may miss the session, as if it had been created later; the
+/// next call finds it. An operation that is interrupted leaves at most an entry without a session, which
+/// lists leave out and which expires.
 impl SessionStore for RedisStore {
     fn create<'a>(&'a self, session: &'a SessionRecord, ends: Ends<'a>) -> StoreFuture<'a, bool> {
         Box::pin(async move {
             let exists = record::time_to_live(session);
-            self.enter(&session.user_id, session.id, exists).await?;
+            self.add_to_index(&session.user_id, session.id, exists).await?;
             self.set_new(self.session_key(session.id), record::write(session)?, exists).await?;
             let ended = self.end_all(ends).await;
             if !matches!(ended, Ok(true))
                 && let Err(error) = self.delete(session.id).await
             {
-                tracing::warn!(%error, session = %session.id, "a login that failed leaves a session");
+                tracing::warn!(%error, session = %session.id, "the session of a login that failed could not be deleted");
             }
             ended
         })
@@ -70,7 +70,7 @@ impl SessionStore for RedisStore {
             let moved = millis(renewal.idle_expires_at.since(session.idle_expires_at));
             let least = record::time_to_live_of(&renewal);
             let exists = left.max(GRACE).saturating_add(moved).max(least);
-            self.enter(&session.user_id, id, exists).await?;
+            self.add_to_index(&session.user_id, id, exists).await?;
             let mut renew = script(scripts::RENEW, &key);
             renew
                 .arg(renewal.replaces.as_millis())
@@ -105,8 +105,8 @@ impl SessionStore for RedisStore {
             let end = script(scripts::DELETE, &self.session_key(id));
             let value: Option<Vec<u8>> = self.connection.query(&end).await?;
             match &value {
-                Some(value) => self.has_deleted(id, value).await?,
-                // It may be of an attempt that was not confirmed.
+                Some(value) => self.after_delete(id, value).await?,
+                // It may have been deleted by an attempt that was not confirmed.
                 None => self.confirm(id).await?,
             }
             Ok(value.is_some())
@@ -124,7 +124,7 @@ impl SessionStore for RedisStore {
             let (mut deleted, mut absent) = (Vec::new(), Vec::new());
             let user_text = user.to_text();
             for ids in ids.chunks(MAX_CONCURRENT) {
-                let ends = ids.iter().map(|&id| self.end_of_user(&user_text, id));
+                let ends = ids.iter().map(|&id| self.delete_of_user(&user_text, id));
                 for (&id, ended) in ids.iter().zip(join_all(ends).await) {
                     match ended? {
                         1 => deleted.push(id),
@@ -133,11 +133,11 @@ impl SessionStore for RedisStore {
                     }
                 }
             }
-            // The absent too: they may be of an attempt that was not confirmed.
+            // Absent ones too: they may have been deleted by an attempt that was not confirmed.
             for id in deleted.iter().chain(&absent) {
                 self.confirm(*id).await?;
             }
-            self.leave(user, &deleted).await;
+            self.remove_from_index(user, &deleted).await;
             Ok(deleted.len() as u64)
         })
     }
@@ -149,8 +149,8 @@ impl SessionStore for RedisStore {
                 let found = join_all(ids.iter().map(|&id| self.value(id))).await;
                 list.extend(readable(found.into_iter().filter_map(Result::transpose))?);
             }
-            // An entry can be without a session, and even with another user's: of a `create` that
-            // was refused.
+            // After a `create` that was refused, an entry may have no session, or even the session of
+            // another user.
             list.retain(|session| session.user_id == *user);
             list.sort_by_key(|session| std::cmp::Reverse((session.created_at, session.id)));
             Ok(list)
@@ -194,8 +194,9 @@ impl SessionStore for RedisStore {
         Box::pin(async move {
             let (key, exists) = (self.guest_key(guest.id), record::guest_time_to_live(guest));
             let Some(revision) = replaces else {
-                // Before it is there: one that is cut off in between is counted and not missed.
-                self.enter_guest(guest, "NX").await?;
+                // Added first: if the operation is interrupted in between, a missing guest is counted
+                // rather than an existing one missed.
+                self.add_guest_to_index(guest, "NX").await?;
                 self.set_new(key, record::write_guest(guest), exists).await?;
                 return Ok(true);
             };
@@ -207,8 +208,8 @@ impl SessionStore for RedisStore {
                 .arg(&guest.data)
                 .arg(exists);
             let is_written = self.change(&script, "guest", guest.id).await?;
-            if is_written && let Err(error) = self.enter_guest(guest, "CH").await {
-                tracing::debug!(%error, "the index of the guests has an earlier end of one");
+            if is_written && let Err(error) = self.add_guest_to_index(guest, "CH").await {
+                tracing::debug!(%error, "the index of guests still has the old expiry time of a guest");
             }
             Ok(is_written)
         })
@@ -218,7 +219,7 @@ impl SessionStore for RedisStore {
         Box::pin(async move {
             let mut delete = ::redis::cmd("DEL");
             let is_deleted = self.connection.query(delete.arg(self.guest_key(id))).await?;
-            self.leave_guests(&[&id.to_string()]).await;
+            self.remove_guests_from_index(&[&id.to_string()]).await;
             Ok(is_deleted)
         })
     }

@@ -1,4 +1,4 @@
-//! The store: its connection, its settings, and the names of its keys.
+//! `RedisStore`: its connection, its settings, and the names of its keys.
 
 use super::{
     connection::{Connection, TIMEOUT},
@@ -7,9 +7,9 @@ use super::{
 use crate::model::{error::StoreError, session_id::SessionId, user_id::UserId};
 use std::{fmt, sync::Arc, time::Duration};
 
-/// Sessions in Redis 6.0 or later, Valkey, or a cluster of them.
+/// A store in Redis 6.0 or later, Valkey, or a cluster of them.
 ///
-/// It holds no users: [`WithLoader`](crate::store::WithLoader) joins it with them.
+/// It holds no users; combine it with [`WithLoader`](crate::store::WithLoader).
 ///
 /// ```no_run
 /// use locals::{
@@ -29,68 +29,72 @@ use std::{fmt, sync::Arc, time::Duration};
 /// # }
 /// ```
 ///
-/// One connection, or one for each node of a cluster, serves all requests. When it is lost it is
-/// made again. A command that has no answer within two seconds fails, so an outage is 503 after
-/// two seconds, and over when the server is back. For `rediss://` turn on a feature of the crate
-/// `redis` in your app, such as `tokio-rustls-comp`.
+/// One connection, or one per node of a cluster, serves all requests. It reconnects automatically. A
+/// command without a reply fails after two seconds, so during an outage requests get 503 after two
+/// seconds. For `rediss://`, enable a TLS feature of the crate `redis` in your app, such as
+/// `tokio-rustls-comp`.
 ///
-/// # What is where
+/// # Keys
 ///
-/// | key | what it is |
+/// | key | value |
 /// |---|---|
-/// | `locals:s:<session id>` | a session: a string, of what changes, the rest as JSON, and the data |
-/// | `locals:g:<session id>` | a guest: a string, with the data |
-/// | `locals:guests` | the index of all guests, which counts them: a sorted set |
-/// | `locals:u:<user>` | the index of a user's sessions: a sorted set. For users of [`WithLoader`](crate::store::WithLoader) such as `t:accounts/i:7`: the table, the kind of id and the id |
+/// | `locals:s:<session id>` | a session: a string with the fields that change, the other fields as JSON, and the data |
+/// | `locals:g:<session id>` | a guest: a string with the data |
+/// | `locals:guests` | the index of all guests, used to count them: a sorted set |
+/// | `locals:u:<user>` | the index of a user's sessions: a sorted set. For users of [`WithLoader`](crate::store::WithLoader), `<user>` is the table, the kind of id and the id, such as `t:accounts/i:7` |
 ///
-/// A session and its index take about 700 bytes of memory, and the data. All keys expire by
-/// themselves, those of sessions and guests an hour after these have ended, so nobody needs to
-/// sweep:
-/// [`delete_expired_sessions`](crate::SessionManager::delete_expired_sessions) works, by a walk
-/// over all keys.
+/// A session and its index take about 700 bytes of memory, plus the data. All keys have an expiry
+/// time; those of sessions and guests expire an hour after the session or guest has ended. So no sweeper
+/// is needed.
+/// [`delete_expired_sessions`](crate::SessionManager::delete_expired_sessions) works, by a scan of all
+/// keys.
 ///
-/// A session is created, changed and ended in one step. All sessions of a user are ended one by
-/// one: if that fails half-way, some have ended; try again.
+/// # Atomicity
 ///
-/// What a login ends are other keys, on other nodes of a cluster: they are deleted one by one
-/// after the new session has been created. If one of them fails, the new session is deleted again
-/// and the login fails, but those before it have ended; a guest is put back. A login that is cut off in between, or
-/// whose new session cannot be deleted because the server is gone, leaves both: the old session,
-/// and a new one whose token nobody has been told, until it ends by its time.
+/// Creating, changing or ending one session is atomic. The sessions of a user are ended one by one: if
+/// that fails halfway, some have ended; try again.
 ///
-/// Data that a login takes over are taken by one login alone: first the guest who had them is
-/// overwritten, then the session that had some ends, each only if its data are as they were read. Where
-/// the session has changed meanwhile, the guest is put back. A request that writes to the guest in
-/// between makes another guest; and a login that is cut off there leaves their data in a session that
-/// nobody opens.
+/// The sessions that a login ends are other keys, on other nodes of a cluster. They are deleted one by
+/// one after the new session has been created. If one deletion fails, the new session is deleted again,
+/// the guest is restored, and the login fails; the sessions deleted before have ended. If the login is
+/// interrupted in between, or the new session cannot be deleted because the server is unreachable, both
+/// sessions remain: the old one, and the new one, which no client has the token of, until it expires.
 ///
-/// Redis must not evict these keys: `maxmemory-policy` must be `noeviction`, its default. An
-/// evicted session is a user logged out; an evicted index hides that user's sessions from lists,
-/// and from "log out everywhere".
+/// Data that a login takes over are taken over by one login only. First the guest is overwritten, then
+/// the session that had data is ended, each only if its data have not changed since they were read. If
+/// the session has changed in the meantime, the guest is restored. A request that writes to the guest in
+/// between creates another guest. A login that is interrupted in between leaves the guest's data in a
+/// session that no client has the token of.
 ///
-/// # What can get lost
+/// # Eviction
 ///
-/// Redis keeps an acknowledged write in memory, and hands it on afterwards. What a database of
-/// SQL has committed stays; here a logout can come undone:
+/// Redis must not evict these keys: `maxmemory-policy` must be `noeviction`, its default. If a session
+/// is evicted, its user is logged out. If an index is evicted, the user's sessions are missing from lists
+/// and are not ended by "log out everywhere".
 ///
-/// - **A restart** brings back what was on disk. With `appendonly yes` and `appendfsync everysec`
-///   the logins and logouts of the last second or two are lost, with `appendfsync always` none,
-///   with snapshots alone all since the last one, without any of them all sessions.
-/// - **A failover** brings back what had reached the replica: usually all but the last
-///   milliseconds, and all since it was cut off if it was. A login that is lost logs a user
-///   out. A logout that is lost leaves the session as it was, until it ends by its time or is
-///   ended again: the token in the browser is removed, but a stolen one works.
-/// - **A primary that is cut off** from its replicas and the rest of a cluster goes on to answer
-///   the apps on its side, for `cluster-node-timeout` in a cluster, and forever without
-///   `min-replicas-to-write`. They do not see the logouts of the other side; and all that is
-///   written there is lost when it comes back.
-/// - **In a cluster** a session and its index are on different nodes. After a failover of the
-///   node of the index, a session that was created right before can be missing in it, so that
-///   "log out everywhere" does not end it. Its renewal enters it again.
-/// - **A clock of a server that is set forward** lets the server expire keys before their time.
+/// # Durability
 ///
-/// [`wait`](Self::wait) narrows this for logouts, at the price of their answering later, and not
-/// at all while the replicas are down.
+/// Redis acknowledges a write when it is in memory, before it is on disk or on a replica. Unlike with an
+/// SQL database, a logout can therefore be undone:
+///
+/// - **A restart** restores what was on disk. With `appendonly yes` and `appendfsync everysec`, the
+///   logins and logouts of the last second or two are lost; with `appendfsync always`, none; with
+///   snapshots only, all since the last snapshot; without persistence, all sessions.
+/// - **A failover** restores what had reached the replica: usually everything but the last milliseconds;
+///   if the replica was disconnected, nothing since then. A lost login logs the user out. A lost logout
+///   leaves the session as it was, until it expires or is ended again: the token is removed from the
+///   browser, but a stolen one works.
+/// - **A primary that is partitioned** from its replicas and the rest of a cluster keeps serving the
+///   apps on its side: for `cluster-node-timeout` in a cluster, and forever without
+///   `min-replicas-to-write`. They do not see the logouts of the other side, and everything written there
+///   is lost when the partition ends.
+/// - **In a cluster**, a session and its index are on different nodes. After a failover of the node with
+///   the index, a session that was created immediately before can be missing from it, so that "log out
+///   everywhere" does not end it. Its next renewal adds it again.
+/// - **If the clock of a server is set forward**, the server expires keys too early.
+///
+/// [`wait`](Self::wait) reduces this risk for logouts. The price is that they take longer, and fail while
+/// the replicas are down.
 #[derive(Clone)]
 pub struct RedisStore {
     pub(super) prefix: Arc<str>,
@@ -98,7 +102,7 @@ pub struct RedisStore {
     pub(super) confirmation: Option<Confirmation>,
 }
 
-/// What a deletion waits for.
+/// What a deletion waits for before it returns.
 #[derive(Clone)]
 pub(super) struct Confirmation {
     /// `WAIT` blocks its connection, so it has one of its own.
@@ -110,17 +114,17 @@ pub(super) struct Confirmation {
 impl RedisStore {
     /// Connects to a server: `redis://[user:password@]host[:port][/database]`.
     ///
-    /// RESP3 is spoken; for a proxy that does not know it, add `?protocol=resp2`. Call it where the
-    /// app starts, and clone the store for the workers: they share the connection.
+    /// The protocol is RESP3; for a proxy that does not support it, add `?protocol=resp2`. Connect once
+    /// when the app starts, and clone the store for the workers: clones share the connection.
     ///
     /// # Errors
-    /// [`StoreError::Backend`] if the URL is none, or the server refuses the connection or does not
-    /// answer in time.
+    /// [`StoreError::Backend`] if the URL is invalid, or the server refuses the connection or does not
+    /// reply in time.
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
         Ok(Self::new(Connection::to_server(url).await?))
     }
 
-    /// Connects to a cluster, by the URLs of some of its nodes; it names the others.
+    /// Connects to a cluster by the URLs of some of its nodes. The others are discovered.
     ///
     /// ```no_run
     /// # use locals::{StoreError, store::RedisStore};
@@ -131,8 +135,7 @@ impl RedisStore {
     /// ```
     ///
     /// # Errors
-    /// [`StoreError::Backend`] if a URL is none, or none of these nodes is part of a working
-    /// cluster.
+    /// [`StoreError::Backend`] if a URL is invalid, or none of these nodes is part of a working cluster.
     pub async fn cluster<U: Into<String>>(
         urls: impl IntoIterator<Item = U>,
     ) -> Result<Self, StoreError> {
@@ -144,10 +147,10 @@ impl RedisStore {
         Self { prefix: Arc::from("locals:"), connection: Arc::new(connection), confirmation: None }
     }
 
-    /// What the names of all keys begin with. `locals:` by default.
+    /// Sets the prefix of all keys. `locals:` by default.
     ///
-    /// Apps that share a server need different ones. Several types of user of one app may share one,
-    /// if their tables have different names: see [`WithLoader`](crate::store::WithLoader).
+    /// Apps that share a server need different prefixes. Several user types of one app may share a
+    /// prefix if their tables have different names: see [`WithLoader`](crate::store::WithLoader).
     ///
     /// ```no_run
     /// # use locals::{StoreError, store::RedisStore};
@@ -160,16 +163,16 @@ impl RedisStore {
         Self { prefix: Arc::from(prefix), ..self }
     }
 
-    /// Lets the end of a session wait until so many replicas have confirmed it.
+    /// Makes the end of a session wait until this many replicas have confirmed it.
     ///
-    /// A logout that fewer have confirmed within `timeout` (at least a millisecond) is an error,
-    /// 503 to the client. The session has ended on the primary all the same; to end it again, by
-    /// its id or with all of its user, asks the replicas again.
+    /// If fewer replicas confirm a logout within `timeout` (at least a millisecond), it fails, with 503
+    /// to the client. The session has still ended on the primary. Ending it again, by its id or with all
+    /// sessions of its user, asks the replicas again.
     ///
-    /// A confirmed logout survives the failover to any of the replicas that have confirmed it:
-    /// name the number of all replicas that may take over (in a cluster: of each primary), and run
-    /// no fewer. It does not bind a primary that is cut off, and a replica has it in memory, not
-    /// yet on disk. See `WAIT` in the manual of Redis.
+    /// A confirmed logout survives a failover to any of the replicas that confirmed it. So set `replicas`
+    /// to the number of all replicas that may take over (in a cluster: of each primary), and run no
+    /// fewer. It does not protect against a partitioned primary, and a replica has confirmed the write
+    /// in memory, not yet on disk. See `WAIT` in the Redis manual.
     ///
     /// ```no_run
     /// # use std::time::Duration;
@@ -184,9 +187,9 @@ impl RedisStore {
     /// ```
     ///
     /// # Errors
-    /// [`StoreError::Backend`] if there is no second connection, which this needs.
+    /// [`StoreError::Backend`] if the second connection that this needs cannot be made.
     pub async fn wait(self, replicas: u32, timeout: Duration) -> Result<Self, StoreError> {
-        // To Redis a timeout of zero is none.
+        // Redis takes a timeout of zero as no timeout.
         let timeout = timeout.max(Duration::from_millis(1));
         let connection = self.connection.another(timeout + TIMEOUT).await?;
         let connection = Arc::new(connection);

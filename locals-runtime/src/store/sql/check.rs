@@ -1,4 +1,4 @@
-//! Whether an app can start: what requests will do is compared, and tried.
+//! Checks at start-up that the database is ready for the requests of the app.
 
 use std::any::TypeId;
 
@@ -14,7 +14,7 @@ use crate::{
         user::AuthUser,
     },
     store::sql::{
-        catalogue::CatalogueReader,
+        catalog::CatalogReader,
         dialect::Rights,
         driver::{Dialect, Value},
         failure::{is_outage, is_refused},
@@ -28,10 +28,13 @@ use crate::{
 };
 
 impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
-    /// Tries what requests will do: the settings of the connections, the tables of sessions and of
-    /// guests, and the triggers of SQLite, are compared with what this version expects; each statement that
-    /// reads is run, and each that writes may be run; and a user is read, if there is one. Call it at start-up if the
-    /// tables are not made by [`migrate`](Self::migrate).
+    /// Checks that requests will work. Call it at start-up if the tables are not created by
+    /// [`migrate`](Self::migrate). It checks that:
+    ///
+    /// - the settings of the connections, the tables of sessions and guests, and the triggers of SQLite are
+    ///   as this version expects;
+    /// - each statement that reads runs, and each statement that writes is permitted;
+    /// - a user can be read, if there is one.
     ///
     /// ```
     /// # use locals::{AuthUser, StoreError, store::SqlStore};
@@ -39,39 +42,39 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
     /// # #[auth_user(table = "accounts")]
     /// # struct Account { id: i64 }
     /// # async fn example(store: SqlStore<sqlx::Sqlite, Account>) -> Result<(), StoreError> {
-    /// store.check().await?; // an error ends the program, and says what differs
+    /// store.check().await?; // on an error, the program ends and reports what differs
     /// # Ok(())
     /// # }
     /// ```
     ///
     /// # Errors
-    /// [`StoreError::Schema`] says in one line what differs and what to do;
-    /// [`StoreError::Backend`] if the database fails.
+    /// [`StoreError::Schema`] if something differs; the message says in one line what differs and what to
+    /// do. [`StoreError::Backend`] if the database fails.
     pub async fn check(&self) -> Result<(), StoreError> {
         D::examine(&self.pool.connect_options()).await?;
-        self.demand_settings().await?;
-        let key = self.expect_users().await?;
+        self.check_settings().await?;
+        let key = self.check_users().await?;
         self.compare(&key, false).await?;
         self.try_requests().await
     }
 
-    /// Whether connections keep what a store relies on.
-    pub(super) async fn demand_settings(&self) -> Result<(), StoreError> {
+    /// Checks the settings of the connections.
+    pub(super) async fn check_settings(&self) -> Result<(), StoreError> {
         let mut connection = self.pool.acquire().await?;
-        let found = CatalogueReader::<D>(&mut connection).settings().await?;
+        let found = CatalogReader::<D>(&mut connection).settings().await?;
         let complaints = D::SQL.settings.complaints(&found, self.shared.has_foreign_key);
         if complaints.is_empty() { Ok(()) } else { Err(StoreError::Schema(complaints.join("; "))) }
     }
 
-    /// Reads how the table of users is, and says how its id is declared.
-    pub(super) async fn expect_users(&self) -> Result<String, StoreError> {
+    /// Checks the table of users. Returns the declared type of its id column.
+    pub(super) async fn check_users(&self) -> Result<String, StoreError> {
         let key = self.read_users().await?.key.clone();
         if self.shared.has_foreign_key {
             let mut connection = self.pool.acquire().await?;
-            if !CatalogueReader::<D>(&mut connection).is_unique(T::TABLE, T::ID_COLUMN).await? {
+            if !CatalogReader::<D>(&mut connection).is_unique(T::TABLE, T::ID_COLUMN).await? {
                 return Err(StoreError::Schema(format!(
-                    "`{table}.{id}` is not unique, so that no foreign key can refer to it: make it the \
-                     primary key, or a key by itself (`CREATE UNIQUE INDEX .. ON {table} ({id})`); for a \
+                    "`{table}.{id}` is not unique, so no foreign key can refer to it: make it the \
+                     primary key, or a unique key (`CREATE UNIQUE INDEX .. ON {table} ({id})`); for a \
                      view, see `SqlStore::without_foreign_keys`",
                     table = T::TABLE,
                     id = T::ID_COLUMN
@@ -114,15 +117,16 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
         let remedy = if is_migratable && !has_migrated {
             "call `store.migrate()` at start-up, or see the SQL of `store.migration_sql()`"
         } else {
-            "`migrate` does not change that: rename or drop that table (its users log in once more), name \
-             another with `#[auth_user(sessions = \"..\")]`, or see the SQL of `store.migration_sql()`"
+            "`migrate` cannot change this: rename or drop the table (all users have to log in again), use \
+             another name with `#[auth_user(sessions = \"..\")]`, or see the SQL of `store.migration_sql()`"
         };
         Err(StoreError::Schema(format!("{}; {remedy}", complaints.join("; "))))
     }
 
-    /// Runs, or asks about, each statement for a session, a guest and a user who are not there, and reads a user.
+    /// Runs or explains each statement for a session, a guest and a user that do not exist, and
+    /// reads a user.
     pub(super) async fn try_requests(&self) -> Result<(), StoreError> {
-        self.try_statements().await.map_err(|error| cannot::<T>(error))?;
+        self.try_statements().await.map_err(|error| explained::<T>(error))?;
         self.try_user().await
     }
 
@@ -147,8 +151,8 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
         }
         self.fetch(&statements.count_guests, &[time(then)]).await?;
 
-        let explain = match D::SQL.catalogue.rights {
-            Rights::Missing(sql) => return self.expect_rights(sql).await,
+        let explain = match D::SQL.catalog.rights {
+            Rights::Missing(sql) => return self.check_rights(sql).await,
             Rights::Explain(words) => words,
         };
         let renew = [time(then), time(then), time(then), own, time(then), hash_value(&hash)];
@@ -169,20 +173,23 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
             (&statements.delete_expired_guests, &[time(then), integer(1)]),
         ];
         for (sql, values) in writes {
-            // Asks for the same rights and columns, waits for no lock and changes nothing.
+            // Needs the same privileges and columns, but waits for no lock and changes nothing.
             let sql = AssertSqlSafe(format!("{explain} {}", sql.as_str())).into_sql_str();
             self.fetch(&sql, values).await?;
         }
         Ok(())
     }
 
-    /// Refuses a database user without the rights to write, as this question to the catalogue tells.
-    async fn expect_rights(&self, sql: &'static str) -> Result<(), StoreError> {
+    /// Checks the privileges of the database user to write, by this query of the catalog.
+    async fn check_rights(&self, sql: &'static str) -> Result<(), StoreError> {
         let mut connection = self.pool.acquire().await?;
         for table in [T::SESSIONS, &guests_of(T::SESSIONS)] {
-            let missing = CatalogueReader::<D>(&mut connection).missing_rights(sql, table).await?;
+            let missing = CatalogReader::<D>(&mut connection).missing_rights(sql, table).await?;
             if !missing.is_empty() {
-                return Err(refused::<T>(&format!("{} on `{table}`", missing.join(", "))));
+                return Err(missing_privileges::<T>(&format!(
+                    "{} on `{table}`",
+                    missing.join(", ")
+                )));
             }
         }
         Ok(())
@@ -194,14 +201,14 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
         let reader = T::row_reader(TypeId::of::<D>());
         let reader = reader.and_then(|reader| reader.downcast::<ReadRow<D, T>>().ok());
         let Some(read) = reader else { return Ok(()) };
-        let row = self.ask(
+        let row = self.fetch_user(
             |users| &users.any,
             &[],
             |row, _| read(row).map(drop).map_err(unreadable_user),
         );
         match row.await {
             Ok(Some(())) => Ok(()),
-            // Without a row, what the type says has to do.
+            // Without a row, only the declared columns can be checked.
             Ok(None) => {
                 users.missing.first().map_or(Ok(()), |column| Err(missing_column::<T>(column)))
             }
@@ -212,32 +219,32 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
                     T::TABLE
                 )))
             }
-            // This one cannot log in; others can.
+            // This user cannot log in, but others can.
             Err(StoreError::Corrupt(cause)) => {
                 crate::model::events::Event::RowUnreadable { cause: &cause }.record();
                 Ok(())
             }
             Err(StoreError::Backend(cause)) => match cause.downcast_ref() {
                 Some(sqlx::Error::ColumnNotFound(column)) => Err(missing_column::<T>(column)),
-                _ => Err(cannot::<T>(StoreError::Backend(cause))),
+                _ => Err(explained::<T>(StoreError::Backend(cause))),
             },
             Err(error) => Err(error),
         }
     }
 }
 
-/// Says what to do about a statement that does not run.
-fn cannot<T: AuthUser>(error: StoreError) -> StoreError {
+/// Adds advice to the error of a statement that does not run.
+fn explained<T: AuthUser>(error: StoreError) -> StoreError {
     let StoreError::Backend(cause) = &error else { return error };
     let Some(cause) = cause.downcast_ref::<sqlx::Error>() else { return error };
     if is_refused(cause) {
-        return refused::<T>(&cause.to_string());
+        return missing_privileges::<T>(&cause.to_string());
     }
     if is_outage(cause) {
         return error;
     }
     StoreError::Schema(format!(
-        "a statement that requests need does not run here ({cause}): compare the tables with \
+        "a statement that requests need does not run ({cause}): compare the tables with \
          `store.migration_sql()`"
     ))
 }
@@ -245,20 +252,20 @@ fn cannot<T: AuthUser>(error: StoreError) -> StoreError {
 fn missing_column<T: AuthUser>(column: &str) -> StoreError {
     StoreError::Schema(format!(
         "the table of users `{}` has no column `{column}`, which `{}` reads: add it, name the right one with \
-         `#[sqlx(rename = \"..\")]` on the field, or say with `#[auth_user(columns(..))]` what a `FromRow` of \
-         your own reads",
+         `#[sqlx(rename = \"..\")]` on the field, or list the columns that your own `FromRow` reads with \
+         `#[auth_user(columns(..))]`",
         T::TABLE,
         std::any::type_name::<T>()
     ))
 }
 
-fn refused<T: AuthUser>(what: &str) -> StoreError {
+fn missing_privileges<T: AuthUser>(what: &str) -> StoreError {
     let columns = T::COLUMNS.map(|columns| {
         let names: Vec<_> = columns.iter().map(|column| column.name).collect();
         format!(" (at least on {})", names.join(", "))
     });
     StoreError::Schema(format!(
-        "the database refuses something to the user that the app connects as ({what}): grant SELECT, INSERT, \
+        "the database user of the app lacks privileges ({what}): grant SELECT, INSERT, \
          UPDATE and DELETE on `{}` and `{}`, and SELECT on `{}`{}",
         T::SESSIONS,
         guests_of(T::SESSIONS),

@@ -1,4 +1,4 @@
-//! How values go into a statement of each database, and out of its rows.
+//! Binds values to the statements of each database, and reads them from its rows.
 
 use std::future::Future;
 
@@ -14,11 +14,11 @@ use crate::{
     store::sql::dialect::{Sql, UuidForm},
 };
 
-/// A database that [`SqlStore`](super::SqlStore) speaks: `sqlx::Sqlite`, `sqlx::Postgres` or
+/// A database that [`SqlStore`](super::SqlStore) supports: `sqlx::Sqlite`, `sqlx::Postgres` or
 /// `sqlx::MySql`, each with the feature of its name. Sealed.
 pub trait Dialect: Driver {}
 
-/// A value on its way into a statement.
+/// A value to bind to a statement.
 #[derive(Debug, Clone, Copy)]
 pub enum Value<'a> {
     Integer(Option<i64>),
@@ -26,47 +26,47 @@ pub enum Value<'a> {
     Text(Option<&'a str>),
     Rotation(Option<&'a Rotation>),
     Uuid(Uuid, UuidForm),
-    /// No UUID, in a column of this form.
+    /// `NULL` for a UUID column of this form.
     NoUuid(UuidForm),
 }
 
-/// The operations of one driver, behind [`Dialect`], so that its long bounds reach no page of
-/// the documentation.
+/// The operations of one driver. It is separate from [`Dialect`] to keep its long bounds out of the
+/// documentation.
 pub trait Driver: sqlx::Database<Arguments: Send + 'static> {
     const SQL: &'static Sql;
 
-    /// Whether the server can be reached, and what stands in between does no harm.
+    /// Checks that the server can be reached, and that a connection pooler in between is safe.
     fn examine(
         options: &<Self::Connection as sqlx::Connection>::Options,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Forgets what is prepared on a connection.
+    /// Clears the prepared statements of a connection.
     fn forget_statements(
         connection: &mut Self::Connection,
     ) -> impl Future<Output = sqlx::Result<()>> + Send;
 
-    /// Runs a statement that gives nothing, unprepared.
+    /// Runs a statement without a result, unprepared.
     fn run_unprepared(
         connection: &mut Self::Connection,
         sql: &'static str,
     ) -> impl Future<Output = sqlx::Result<()>> + Send;
 
-    /// Values as a statement takes them.
+    /// Binds values as the arguments of a statement.
     fn bind(values: &[Value<'_>]) -> sqlx::Result<Self::Arguments>;
 
-    /// Whether a connection lives, and no transaction is open on it. A `begin` that is dropped
-    /// before its answer comes gives one back in the middle of a transaction, and the driver does
-    /// not know: what is written there is never committed, although it is answered.
+    /// Whether a connection works and has no open transaction. If a `begin` is dropped before the server
+    /// replies, its connection returns to the pool in the middle of a transaction without the driver
+    /// noticing; writes on it would be acknowledged but never committed.
     fn is_ready(connection: &mut Self::Connection) -> impl Future<Output = bool> + Send;
 
-    /// Runs a statement and says how many rows it changed.
+    /// Runs a statement and returns how many rows it changed.
     fn execute(
         connection: &mut Self::Connection,
         sql: SqlStr,
         arguments: Self::Arguments,
     ) -> impl Future<Output = sqlx::Result<u64>> + Send;
 
-    /// Runs a statement and gives all its rows.
+    /// Runs a statement and returns all its rows.
     fn fetch(
         connection: &mut Self::Connection,
         sql: SqlStr,
@@ -185,7 +185,7 @@ driver!(
     sqlx::sqlite::SqliteArguments,
     SQLITE,
     i64,
-    // Its driver minds both itself.
+    // The driver handles both itself.
     |_connection| true,
     |_options| Ok(())
 );
@@ -198,7 +198,7 @@ driver!(
     sqlx::postgres::PgArguments,
     POSTGRES,
     i64 or i32 or i16,
-    // An empty statement seems to begin a transaction only if one was open before.
+    // After an empty statement, a transaction is open only if one was open before.
     |connection| {
         use sqlx::Connection;
         matches!(connection.begin_with("").await, Err(sqlx::Error::BeginFailed))
@@ -213,25 +213,29 @@ driver!(
     sqlx::mysql::MySqlRow,
     sqlx::mysql::MySqlArguments,
     MYSQL,
-    // Which every unsigned column is read as.
+    // All unsigned columns are read as `u64`.
     i64 or u64,
-    // Where no transaction is open, this does nothing.
+    // Does nothing if no transaction is open.
     |connection| sqlx::raw_sql("ROLLBACK").execute(connection).await.is_ok(),
     |options| {
         use sqlx::Connection;
         let connection = super::reach::connect::<sqlx::MySqlConnection>(options).await?;
-        // It has answered; how it goes is of no weight.
+        // The server has replied; an error on closing does not matter.
         let _ = connection.close().await;
         Ok(())
     }
 );
 
-/// The id of a user of a column whose type is no `i64`.
+/// Converts the id of a user from a column whose type is not `i64`.
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 fn number<N: TryInto<i64> + Copy + std::fmt::Display>(id: N) -> Result<i64, BoxDynError> {
-    let beyond =
-        |_| format!("a user's id is {id}, and no session can have one beyond {}", i64::MAX);
-    Ok(id.try_into().map_err(beyond)?)
+    let too_large = |_| {
+        format!(
+            "the user's id {id} is greater than {}, the largest id that a session can have",
+            i64::MAX
+        )
+    };
+    Ok(id.try_into().map_err(too_large)?)
 }
 
 fn bind<A>(values: &[Value<'_>]) -> sqlx::Result<A>

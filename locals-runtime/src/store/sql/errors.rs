@@ -1,4 +1,4 @@
-//! The errors of `sqlx` as errors of this crate.
+//! Conversions from the errors of `sqlx`.
 
 use crate::{
     model::error::{Error, StoreError},
@@ -11,10 +11,11 @@ impl From<sqlx::Error> for StoreError {
     }
 }
 
-/// For the app's own queries. An outage, such as a lost connection, a full pool or a deadlock, is
-/// [`Error::Store`], 503, as where a query of ours meets it. Everything else is [`Error::Query`], 500: it
-/// would fail again. So is what only the app knows the meaning of, which it is to see before: a row that
-/// is missing, by `fetch_optional`, and a value that is taken, by `is_unique_violation`.
+/// For the app's own queries. An outage, such as a lost connection, an exhausted pool or a deadlock,
+/// becomes [`Error::Store`], 503, as for the library's own queries. Everything else becomes
+/// [`Error::Query`], 500, because it would fail again. That includes cases that only the app can
+/// interpret and should handle itself: a missing row, with `fetch_optional`, and a value that is already
+/// taken, with `is_unique_violation`.
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         if is_outage(&error) { StoreError::from(error).into() } else { Self::Query(error.into()) }

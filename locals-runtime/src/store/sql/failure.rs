@@ -1,24 +1,25 @@
-//! Which errors of `sqlx` are an outage of the database, and which are the fault of a query.
+//! Classifies the errors of `sqlx`: outages of the database, and faults of a query.
 
 use sqlx::error::DatabaseError;
 
-/// An outage: what was asked took too long.
+/// Returns a timeout as an I/O error, which counts as an outage.
 pub(super) fn timed_out(what: &str) -> sqlx::Error {
     sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, what))
 }
 
-/// What helps against an error of a statement of ours.
+/// What to do after an error of one of the store's statements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Remedy {
-    /// The database gave it up for the sake of others, and did nothing of it: once more.
+    /// Retry: the database aborted the statement because of a conflict, and changed nothing.
     Again,
-    /// What the connection knows of the statement is no longer so: once more, prepared anew.
+    /// Retry after preparing the statement again: the prepared one is outdated.
     FreshStatement,
-    /// The connection is gone, or the server that was at its other end.
+    /// Use another connection: this one is lost, or its server is down.
     OtherConnection,
-    /// The server only reads, as one that is no longer the primary; nothing was done.
+    /// Use another server: this one is read-only, for example because it is no longer the primary. Nothing
+    /// was changed.
     OtherServer,
-    /// Nothing; the connection may have to be closed, too.
+    /// Nothing helps. `closes` says whether the connection must be closed, too.
     None { closes: bool },
 }
 
@@ -48,14 +49,14 @@ fn remedy_of(error: &dyn DatabaseError) -> Remedy {
         }
     }
     match error.code().as_deref() {
-        // Serialisation failure, deadlock.
+        // Serialization failure, deadlock.
         Some("40001" | "40P01") => Remedy::Again,
         // "cached plan must not change result type".
         Some("0A000") => Remedy::FreshStatement,
         Some("25006") => Remedy::OtherServer,
         Some(_) if is_mixed_up(error) => Remedy::None { closes: true },
-        // Class 08 is a connection exception; 57P is PostgreSQL's when it goes down, 70100 is MySQL's for
-        // a connection that was killed.
+        // Class 08: connection exceptions. 57P: PostgreSQL shuts down. 70100: MySQL killed the
+        // connection.
         Some(code) if code.starts_with("08") || code.starts_with("57P") || code == "70100" => {
             Remedy::OtherConnection
         }
@@ -63,13 +64,14 @@ fn remedy_of(error: &dyn DatabaseError) -> Remedy {
     }
 }
 
-/// Whether a prepared statement is missing, there twice, or takes other values than its own: those of
-/// several clients meet on one connection of the server. Nobody knows what such a connection has done.
+/// Whether a prepared statement is missing, already exists, or takes other parameters than it should:
+/// the statements of several clients are mixed up on one server connection. The state of such a
+/// connection is unknown.
 #[cfg(feature = "postgres")]
 fn is_mixed_up(error: &dyn DatabaseError) -> bool {
     use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
-    // A pooler gives the last of these states to what it has to say itself, too, and hangs up then.
+    // Poolers use the last of these states for their own fatal errors, too, and then disconnect.
     error.try_downcast_ref::<PgDatabaseError>().is_some_and(|error| {
         error.severity() == PgSeverity::Error && matches!(error.code(), "26000" | "42P05" | "08P01")
     })
@@ -80,7 +82,7 @@ fn is_mixed_up(_error: &dyn DatabaseError) -> bool {
     false
 }
 
-/// Whether a statement names a column or a table that is not there, as after a change of the schema.
+/// Whether a statement names a column or table that does not exist, as after a change of the schema.
 pub(super) fn is_of_another_schema(error: &sqlx::Error) -> bool {
     let sqlx::Error::Database(error) = error else { return false };
     #[cfg(feature = "sqlite")]
@@ -94,7 +96,7 @@ pub(super) fn is_of_another_schema(error: &sqlx::Error) -> bool {
     error.code().is_some_and(|state| state == "42703")
 }
 
-/// Whether the database refuses something to the user that the app connects as.
+/// Whether the database user of the app lacks a privilege.
 pub(super) fn is_refused(error: &sqlx::Error) -> bool {
     let sqlx::Error::Database(error) = error else { return false };
     #[cfg(feature = "mysql")]
@@ -105,8 +107,7 @@ pub(super) fn is_refused(error: &sqlx::Error) -> bool {
     error.code().is_some_and(|state| state == "42501")
 }
 
-/// Whether others were in the way: a lock was not to be had in time, or would have been waited for in a
-/// circle.
+/// Whether a lock could not be taken: because of a timeout or a deadlock.
 pub(super) fn is_locked(error: &sqlx::Error) -> bool {
     if remedy(error) == Remedy::Again {
         return true;
@@ -119,13 +120,13 @@ pub(super) fn is_locked(error: &sqlx::Error) -> bool {
     error.code().is_some_and(|state| state == "55P03")
 }
 
-/// What an app is told whose connections a pooler shares.
+/// The message if a connection pooler mixes up prepared statements.
 pub(super) const POOLER: &str = "a pooler between the app and PostgreSQL shares connections between \
      transactions and mixes up their prepared statements: in pgbouncer.ini, set \
      `max_prepared_statements = 200` (PgBouncer 1.21 or later), or `pool_mode = session`";
 
-/// Whether the database, or the way to it, failed: then the same query may do later. Everything else
-/// would fail again, or is an answer that the app has to understand.
+/// Whether the database or the network failed, so that the same query may succeed later. Any other error
+/// would occur again, or must be handled by the app.
 pub(super) fn is_outage(error: &sqlx::Error) -> bool {
     use sqlx::Error as E;
     match error {
@@ -154,7 +155,7 @@ fn is_outage_of(error: &dyn DatabaseError) -> bool {
     error.code().is_some_and(|state| is_outage_state(&state))
 }
 
-/// By the result codes of SQLite, of which the lowest byte is the primary one.
+/// Classifies result codes of SQLite by their lowest byte, the primary code.
 #[cfg(feature = "sqlite")]
 fn is_outage_in_sqlite(code: i32) -> bool {
     // In order: PERM, BUSY, LOCKED, NOMEM, READONLY, INTERRUPT, IOERR, CORRUPT, FULL, CANTOPEN,
@@ -162,7 +163,7 @@ fn is_outage_in_sqlite(code: i32) -> bool {
     matches!(code & 0xff, 3 | 5..=11 | 13..=15 | 17 | 22 | 26)
 }
 
-/// By the numbers of MySQL and `MariaDB`, where the SQLSTATE is a general one or says something else.
+/// Classifies error numbers of MySQL and `MariaDB` whose SQLSTATE is too general or misleading.
 #[cfg(feature = "mysql")]
 fn is_outage_in_mysql(number: u16) -> bool {
     matches!(
@@ -171,49 +172,49 @@ fn is_outage_in_mysql(number: u16) -> bool {
         1016 | 1021 | 1023 | 1024 | 1026 | 1030 | 1037 | 1038 | 1041 | 1114
         // Too many connections, of all or of one user; too many queries of one user.
         | 1040 | 1203 | 1226
-        // Going down; blocked hosts; crashed tables; a commit or a rollback that failed.
+        // Shutdown; blocked hosts; crashed tables; a failed commit or rollback.
         | 1053 | 1129 | 1180 | 1181 | 1194 | 1195
-        // No lock in time; no room for locks.
+        // Lock timeout; too many locks.
         | 1205 | 1206
-        // Read-only, as a replica is: `--read-only`, `innodb_read_only`.
+        // Read-only, like a replica: `--read-only`, `innodb_read_only`.
         | 1290 | 1792 | 1836
-        // Interrupted; killed; no more time (MySQL, MariaDB); closed for being idle.
+        // Interrupted; killed; statement timeout (MySQL, MariaDB); idle timeout.
         | 1317 | 1927 | 1969 | 3024 | 4031
     )
 }
 
-/// By the SQLSTATE, as PostgreSQL, MySQL and the standard have it.
+/// Classifies SQLSTATE codes of PostgreSQL, MySQL and the standard.
 fn is_outage_state(state: &str) -> bool {
     match state {
-        // An integrity constraint, found at the commit.
+        // An integrity constraint that failed at the commit.
         "40002" => false,
-        // Read-only, as a replica is; no lock in time; closed for being idle in a transaction.
+        // Read-only, like a replica; lock timeout; idle timeout in a transaction.
         "25006" | "55P03" | "25P03" => true,
         _ => {
             let class = state.get(..2).unwrap_or_default();
-            // Connection; login refused; no such database; rolled back by a deadlock or for the sake of
-            // order; no resources; an operator; the system; the server itself.
+            // Connection; login refused; unknown database; rollback (deadlock, serialization); resources;
+            // operator intervention; system; configuration; internal error.
             matches!(class, "08" | "28" | "3D" | "40" | "53" | "57" | "58" | "70" | "F0" | "XX")
         }
     }
 }
 
-/// What can be done about an error, beside what it says itself.
+/// Returns advice about an error, in addition to its own message.
 pub(crate) fn advice(error: &sqlx::Error) -> Option<&'static str> {
     match error {
         sqlx::Error::RowNotFound => {
-            Some("read a row that may be missing with `fetch_optional`, and answer for it")
+            Some("read a row that may be missing with `fetch_optional`, and handle `None`")
         }
         sqlx::Error::Database(error) if error.is_unique_violation() => {
-            Some("answer a value that is taken where `is_unique_violation()` says so")
+            Some("handle a value that is already taken where `is_unique_violation()` is true")
         }
         sqlx::Error::Database(error) if is_mixed_up(&**error) => Some(POOLER),
         sqlx::Error::PoolTimedOut => Some(
-            "either all connections are in use, or the server refuses new ones: see its log, and the \
+            "either all connections are in use, or the server refuses new ones: check its log and the \
              size of the pool",
         ),
         sqlx::Error::Database(_) if remedy(error) == Remedy::OtherServer => {
-            Some("the database can only be read, as one that is no longer the primary")
+            Some("the database is read-only, for example because it is no longer the primary")
         }
         _ => None,
     }
@@ -224,7 +225,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_answer_of_a_database_is_an_outage_if_it_may_pass() {
+    fn errors_of_the_driver_are_outages_if_they_are_temporary() {
         use sqlx::Error as E;
         let io = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
         let outages = [
@@ -258,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn states_are_outages_by_their_class() {
+    fn sql_states_are_classified_by_their_class() {
         for state in [
             "08000", "08006", "08S01", "28P01", "28000", "3D000", "40001", "40P01", "40003",
             "53100", "53300", "57014", "57P01", "57P02", "57P03", "58030", "70100", "XX000",
@@ -277,7 +278,7 @@ mod tests {
 
     #[cfg(feature = "sqlite")]
     #[test]
-    fn result_codes_of_sqlite_are_outages_by_their_lowest_byte() {
+    fn sqlite_result_codes_are_classified_by_their_lowest_byte() {
         let outages = [3, 5, 6, 7, 8, 9, 10, 11, 13, 14, 15, 17, 22, 26];
         for primary in 0..=28 {
             let is_expected = outages.contains(&primary);

@@ -1,4 +1,4 @@
-//! How the tables are made and brought up to date, while others use them.
+//! Creates and updates the tables while other processes use them.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tokio::time::sleep;
 use crate::{
     model::{error::StoreError, user::AuthUser},
     store::sql::{
-        catalogue::CatalogueReader,
+        catalog::CatalogReader,
         driver::Dialect,
         failure::{is_locked, is_refused},
         names::guests_of,
@@ -17,46 +17,46 @@ use crate::{
     },
 };
 
-/// How often a migration tries to find a moment in which nobody else is in its way, and how long it
-/// leaves the others alone in between.
+/// How often a migration tries to get its locks, and how long it waits in between so that other
+/// processes can work.
 const TRIES: u32 = 12;
 const PAUSE: Duration = Duration::from_millis(600);
 
-/// What came of one try.
+/// The result of one try.
 enum Outcome {
     Done,
-    /// Another process migrates.
-    NotNow,
+    /// Another process is migrating.
+    Busy,
 }
 
 impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
-    /// Makes the tables of sessions and of guests and their indexes where they are not there yet, and
-    /// adds to those that an older version has made what they lack. No row is lost, and any number of
-    /// processes may start it at once. If `users.id` has another type than before, that of `user_id`
-    /// follows.
+    /// Creates the tables of sessions and guests with their indexes, and updates tables that an older
+    /// version has created. No row is lost, and any number of processes may call it at the same time. If
+    /// the type of the users' id column has changed, `user_id` gets the same type.
     ///
-    /// It looks first: where nothing is to be done, it takes no lock and needs no right to change tables.
-    /// A change waits for its lock in short turns, so that requests of other processes are let through.
+    /// If nothing has to be changed, it takes no lock and needs no privilege to change tables. A change
+    /// waits for its lock only for short times, so that requests of other processes are not blocked.
     ///
-    /// The app's own table of users must exist: the foreign key points to it. On SQLite that table is
-    /// given three triggers, which end sessions also where a connection does not enforce foreign keys.
+    /// The app's own table of users must exist, because the foreign key refers to it. On SQLite, three
+    /// triggers are created on that table, which end sessions even if a connection does not enforce foreign
+    /// keys.
     ///
     /// # Errors
-    /// As [`check`](Self::check), which it calls at its end. Besides, [`StoreError::Schema`] if others
-    /// keep the tables locked, and says who; or if the database does not let this user change tables, and
-    /// says what the owner of the tables has to run.
+    /// The same as [`check`](Self::check), which it calls at the end. Also [`StoreError::Schema`] if others
+    /// keep the tables locked; the message names them. Also [`StoreError::Schema`] if the database user may
+    /// not change tables; the message contains the SQL that the owner of the tables has to run.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        // A store that has opened the pool itself has just looked.
+        // A store that has opened the pool itself has already checked this.
         if !self.shared.is_examined {
             D::examine(&self.pool.connect_options()).await?;
         }
-        self.demand_settings().await?;
-        let key = self.expect_users().await?;
+        self.check_settings().await?;
+        let key = self.check_users().await?;
         for tries in 1.. {
             match self.migrate_once(&key).await {
                 Ok(Outcome::Done) => break,
-                Ok(Outcome::NotNow) if tries < TRIES => sleep(PAUSE).await,
-                Ok(Outcome::NotNow) => return Err(self.locked(None).await),
+                Ok(Outcome::Busy) if tries < TRIES => sleep(PAUSE).await,
+                Ok(Outcome::Busy) => return Err(self.locked(None).await),
                 Err(error) if is_locked(&error) && tries < TRIES => sleep(PAUSE).await,
                 Err(error) if is_locked(&error) => return Err(self.locked(Some(error)).await),
                 Err(error) if is_refused(&error) => return Err(self.refused(&key, &error).await),
@@ -67,8 +67,8 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
         self.try_requests().await
     }
 
-    /// The SQL that makes the tables of sessions and of guests, and the triggers of SQLite, for those who
-    /// use a migration tool of their own, such as sqlx-cli, refinery or dbmate.
+    /// Returns the SQL that creates the tables of sessions and guests, and the triggers of SQLite, for apps
+    /// that use a migration tool, such as sqlx-cli, refinery or dbmate.
     ///
     /// ```
     /// # use locals::{AuthUser, StoreError, store::SqlStore};
@@ -82,7 +82,7 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
     /// ```
     ///
     /// # Errors
-    /// As [`migrate`](Self::migrate): it reads the type of the id from the table of users.
+    /// The same as [`migrate`](Self::migrate), because it reads the type of the id from the table of users.
     pub async fn migration_sql(&self) -> Result<String, StoreError> {
         let key = self.read_users().await?.key.clone();
         let statements = self.schema(&key).create::<D>();
@@ -97,7 +97,7 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
 
     async fn migrate_once(&self, key: &str) -> sqlx::Result<Outcome> {
         let schema = self.schema(key);
-        let (mut lease, _turn) = self.living().await?;
+        let (mut lease, _permit) = self.ready_writer().await?;
         let connection: &mut D::Connection = &mut lease.connection;
         let found = find::<D, T>(connection).await?;
         if schema.changes::<D>(&found).is_empty() {
@@ -105,25 +105,25 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
             return Ok(Outcome::Done);
         }
         let Some(begin) = D::SQL.migration.begin else {
-            // The connection is closed afterwards, and with it end the lock and the time-out.
+            // The connection is closed afterwards, which releases the lock and resets the timeout.
             return change::<D, T>(connection, &schema).await;
         };
         let mut transaction = connection.begin_with(begin.into_sql_str()).await?;
         let outcome = change::<D, T>(&mut transaction, &schema).await;
         match &outcome {
             Ok(Outcome::Done) => transaction.commit().await?,
-            // The first error says more than one of giving up.
+            // The first error is more helpful than an error of the rollback.
             _ => drop(transaction.rollback().await),
         }
         lease.has_ended = true;
         outcome
     }
 
-    /// Why a migration failed. A table of somebody else's is said to be one: it fails in ways that
-    /// say less.
+    /// Returns the error of a migration. If the table is not one of ours, says so, because the error of the
+    /// database would be misleading.
     async fn failed_migration(&self, error: sqlx::Error, key: &str) -> StoreError {
         if let Err(StoreError::Schema(complaint)) = self.compare(key, true).await {
-            return StoreError::Schema(format!("{complaint} (`migrate` met: {error})"));
+            return StoreError::Schema(format!("{complaint} (`migrate` failed: {error})"));
         }
         error.into()
     }
@@ -132,14 +132,15 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
         let others = async {
             let mut connection = self.pool.acquire().await?;
             let tables = [T::SESSIONS, &guests_of(T::SESSIONS), T::TABLE];
-            CatalogueReader::<D>(&mut connection).blockers(tables).await
+            CatalogReader::<D>(&mut connection).blockers(tables).await
         };
         let others = others.await.unwrap_or_default();
-        let others = if others.is_empty() { "others".to_owned() } else { others.join("; ") };
+        let others =
+            if others.is_empty() { "other transactions".to_owned() } else { others.join("; ") };
         let error = error.map(|error| format!(" ({error})")).unwrap_or_default();
         StoreError::Schema(format!(
-            "the tables of the sessions have to change, and are in use all the time{error}: in the way \
-             is {others}; end that, or call `store.migrate()` when less is going on"
+            "the tables of the sessions have to be changed, but are constantly locked{error}, by {others}: \
+             end that, or call `store.migrate()` when there is less load"
         ))
     }
 
@@ -151,13 +152,13 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
         let found = found.await.unwrap_or_default();
         let changes = self.schema(key).changes::<D>(&found).join(";\n");
         StoreError::Schema(format!(
-            "the tables of the sessions have to change, and the database does not let this user do it \
+            "the tables of the sessions have to be changed, but the database user of the app may not do it \
              ({error}): run this as the owner of the tables:\n{changes};"
         ))
     }
 }
 
-/// Makes what changes are needed, unless another process does so.
+/// Makes the necessary changes, unless another process is doing it.
 async fn change<D: Dialect, T: AuthUser>(
     connection: &mut D::Connection,
     schema: &Schema<'_>,
@@ -170,10 +171,10 @@ async fn change<D: Dialect, T: AuthUser>(
         let rows = D::fetch(connection, try_lock.into_sql_str(), D::bind(&[])?).await?;
         let is_locked = rows.first().map(|row| D::optional_integer(row, 0)).transpose()?.flatten();
         if is_locked != Some(1) {
-            return Ok(Outcome::NotNow);
+            return Ok(Outcome::Busy);
         }
     }
-    // What is missing is read behind the lock: another process may just have added it.
+    // Read again with the lock held: another process may have just made the changes.
     let found = find::<D, T>(connection).await?;
     let is_suspect = found.sessions.is_there()
         && schema.lacks_triggers::<D>(&found)
@@ -184,8 +185,8 @@ async fn change<D: Dialect, T: AuthUser>(
     if is_suspect {
         tracing::warn!(
             table = T::TABLE,
-            "triggers that end sessions with their users were missing and are put back: if ids of users \
-             were given to others meanwhile, run `DELETE FROM {}`",
+            "triggers that end sessions with their users were missing and have been restored: if ids of \
+             users were reused in the meantime, run `DELETE FROM {}`",
             T::SESSIONS
         );
     }
@@ -201,14 +202,14 @@ async fn has_sessions<D: Dialect>(
     Ok(!rows.is_empty())
 }
 
-/// What there is of the tables.
+/// Reads the existing tables and triggers.
 pub(super) async fn find<D: Dialect, T: AuthUser>(
     connection: &mut D::Connection,
 ) -> sqlx::Result<FoundSchema> {
-    let mut catalogue = CatalogueReader::<D>(connection);
+    let mut catalog = CatalogReader::<D>(connection);
     Ok(FoundSchema {
-        sessions: catalogue.table(T::SESSIONS, T::TABLE).await?,
-        guests: catalogue.table(&guests_of(T::SESSIONS), T::TABLE).await?,
-        triggers: catalogue.triggers(T::TABLE).await?,
+        sessions: catalog.table(T::SESSIONS, T::TABLE).await?,
+        guests: catalog.table(&guests_of(T::SESSIONS), T::TABLE).await?,
+        triggers: catalog.triggers(T::TABLE).await?,
     })
 }

@@ -1,6 +1,6 @@
-//! Sessions, and guests, in tables beside the app's own users.
+//! The store in an SQL database: tables of sessions and guests next to the app's own table of users.
 
-mod catalogue;
+mod catalog;
 mod check;
 mod dialect;
 mod driver;

@@ -1,23 +1,23 @@
-//! What the tables, indexes and triggers of one app are called.
+//! The names of the tables, indexes and triggers of one app.
 
 use std::borrow::Cow;
 
 use crate::model::user::AuthUser;
 
-/// The names of one app, as statements take them: quoted, so that none can be anything but a name.
+/// The names of one app, quoted for use in statements.
 #[derive(Debug)]
 pub struct Names {
     users: String,
     user_id: String,
     sessions: String,
     guests: String,
-    /// The names of indexes and triggers begin with these.
+    /// The prefixes of the names of indexes and triggers.
     sessions_base: String,
     guests_base: String,
     quote: char,
 }
 
-/// The table of guests that goes with a table of sessions.
+/// Returns the name of the table of guests for a table of sessions.
 pub fn guests_of(sessions: &str) -> Cow<'_, str> {
     if sessions == DEFAULT_SESSIONS {
         Cow::Borrowed("guest_sessions")
@@ -42,26 +42,27 @@ impl Names {
         }
     }
 
-    /// The name of an index or a trigger, such as `sessions_by_user`, as the catalogue has it.
+    /// Returns the unquoted name of an index or a trigger, given its placeholder, such as
+    /// `sessions_by_user`.
     pub fn derived(&self, name: &str) -> String {
         let bases = [("sessions_", &self.sessions_base), ("guests_", &self.guests_base)];
-        let found = bases.iter().find_map(|(prefix, base)| {
+        let derived = bases.iter().find_map(|(prefix, base)| {
             name.strip_prefix(prefix).map(|suffix| format!("{base}_{suffix}"))
         });
-        found.unwrap_or_default()
+        derived.unwrap_or_default()
     }
 
-    /// Puts these names, and what else is given, into a template.
+    /// Fills these names, and the other given values, into a template.
     ///
-    /// Each placeholder is read once: what is put in is a name, and never a placeholder again.
+    /// Values are inserted literally: placeholders inside of them are not replaced.
     pub fn fill(&self, template: &str, others: &[(&str, &str)]) -> String {
         let mut filled = String::with_capacity(template.len() + 64);
         let mut rest = template;
-        while let Some((before, behind)) = rest.split_once('{') {
+        while let Some((before, after)) = rest.split_once('{') {
             filled.push_str(before);
-            let (name, behind) = behind.split_once('}').unwrap_or((behind, ""));
+            let (name, after) = after.split_once('}').unwrap_or((after, ""));
             filled.push_str(&self.value(name, others));
-            rest = behind;
+            rest = after;
         }
         filled.push_str(rest);
         filled
@@ -81,13 +82,14 @@ impl Names {
     }
 }
 
-/// A name between quotes; the part before a dot is a name by itself.
+/// Quotes a name. The parts before and after a dot are quoted separately.
 pub fn quoted(name: &str, quote: char) -> String {
     let parts = name.split('.').map(|part| quoted_part(part, quote));
     parts.collect::<Vec<_>>().join(".")
 }
 
-/// A name that ends like ours is no word of any dialect, and stays as it is, to be read more easily.
+/// Quotes one part of a name. Plain names with `_sessions`, like the library's own, are not keywords of
+/// any dialect and are left unquoted, for readability.
 pub fn quoted_part(part: &str, quote: char) -> String {
     let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
     if part.contains("_sessions") && part.bytes().all(is_plain) {
@@ -97,7 +99,7 @@ pub fn quoted_part(part: &str, quote: char) -> String {
     format!("{quote}{}{quote}", part.replace(&quote, &quote.repeat(2)))
 }
 
-/// A table's name without the schema it is in.
+/// Returns the name of a table without its schema.
 fn base(table: &str) -> &str {
     table.rsplit_once('.').map_or(table, |(_, name)| name)
 }
@@ -121,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_quoted_and_never_read_as_a_placeholder() {
+    fn names_are_quoted_and_never_treated_as_placeholders() {
         let names = Names::of::<Staff>('"');
         let filled =
             names.fill("{columns} FROM {users} WHERE {user_id} = ?", &[("columns", "{x}")]);
@@ -129,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn the_names_of_indexes_and_guests_follow_that_of_the_sessions() {
+    fn the_names_of_indexes_and_guests_derive_from_the_table_of_sessions() {
         let names = Names::of::<Staff>('"');
         let filled =
             names.fill("{sessions_by_user} ON {sessions}, {guests_by_expiry} ON {guests}", &[]);

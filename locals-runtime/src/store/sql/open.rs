@@ -1,4 +1,4 @@
-//! How a pool is opened for sessions.
+//! Opens pools with the settings that sessions need.
 
 use std::str::FromStr;
 
@@ -9,12 +9,12 @@ use crate::{
     store::sql::{driver::Dialect, settings::TIMEOUT, store::SqlStore},
 };
 
-/// How many connections a pool has at most, unless the app says otherwise: as by default in the driver.
+/// The default maximum number of connections of a pool, the same as the driver's default.
 const CONNECTIONS: u32 = 10;
 
-/// A pool that gives a connection or an error in time, and asks for no proof of life before
-/// each use: that would be a second message to the server for every request. A connection that
-/// turns out to be dead is replaced where it is used.
+/// Options for a pool that returns a connection or an error within the timeout. Connections are not
+/// tested before each use, because that would be a second message to the server for every request; a
+/// connection that turns out to be broken is replaced when it is used.
 fn options<D: Dialect>(connections: u32) -> PoolOptions<D> {
     PoolOptions::new()
         .max_connections(connections)
@@ -22,14 +22,14 @@ fn options<D: Dialect>(connections: u32) -> PoolOptions<D> {
         .test_before_acquire(false)
 }
 
-/// The same, whose connections are made as [`Settings`](super::settings::Settings) say.
+/// The same options, with the [`Settings`](super::settings::Settings) applied to each new connection.
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 fn options_with_settings<D: Dialect>(connections: u32) -> PoolOptions<D> {
     options(connections).after_connect(|connection, _| {
         Box::pin(async move {
             for setting in D::SQL.settings.set {
                 match D::run_unprepared(connection, setting).await {
-                    // Not every server has each of them, and some forbid one.
+                    // Some servers do not have a setting, or forbid it.
                     Ok(()) | Err(sqlx::Error::Database(_)) => {}
                     Err(error) => return Err(error),
                 }
@@ -41,22 +41,21 @@ fn options_with_settings<D: Dialect>(connections: u32) -> PoolOptions<D> {
 
 #[cfg(feature = "sqlite")]
 impl<T: AuthUser> SqlStore<sqlx::Sqlite, T> {
-    /// Opens an SQLite database, makes the file if it is not there, and keeps sessions in it.
+    /// Opens an SQLite database to keep sessions in it. Creates the file if it does not exist.
     ///
-    /// `url` is `sqlite://path/to/file.db`, the path alone, or `sqlite::memory:`. The settings
-    /// are those that sessions want: WAL, so that readers never wait; full synchronisation, so
-    /// that a logout outlives a power cut; enforced foreign keys; 2 s of timeout with a busy
-    /// database, then 503.
+    /// `url` is `sqlite://path/to/file.db`, the path alone, or `sqlite::memory:`. The connections have
+    /// these settings: WAL, so that readers never wait; full synchronization, so that a logout survives a
+    /// power failure; enforced foreign keys; a busy timeout of 2 s, after which a request gets 503.
     ///
     /// # Errors
-    /// [`StoreError::Backend`] if the address cannot be read or the database cannot be opened.
+    /// [`StoreError::Backend`] if the URL is invalid or the database cannot be opened.
     pub async fn sqlite(url: &str) -> Result<Self, StoreError> {
         let database = sqlx::sqlite::SqliteConnectOptions::from_str(url)?.create_if_missing(true);
         Self::sqlite_with(database, CONNECTIONS).await
     }
 
-    /// Opens an SQLite database by options of the app's own, such as an extension, a key or a page size,
-    /// with so many connections at most. The settings that [`sqlite`](Self::sqlite) names are added.
+    /// Opens an SQLite database with the app's own options, such as an extension, a key or a page size,
+    /// and at most this many connections. The settings that [`sqlite`](Self::sqlite) names are added.
     ///
     /// ```
     /// # use locals::{AuthUser, StoreError, store::SqlStore};
@@ -80,7 +79,7 @@ impl<T: AuthUser> SqlStore<sqlx::Sqlite, T> {
     ) -> Result<Self, StoreError> {
         use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 
-        // The options have no other way to say so.
+        // The options have no getter for this.
         let is_in_memory = format!("{database:?}").contains("in_memory: true")
             || database.get_filename().as_os_str() == ":memory:";
         let database = database
@@ -89,7 +88,7 @@ impl<T: AuthUser> SqlStore<sqlx::Sqlite, T> {
             .foreign_keys(true)
             .busy_timeout(TIMEOUT);
         let options = if is_in_memory {
-            // Each connection would be a database of its own, and gone with it.
+            // Each connection has its own in-memory database, which is lost when it is closed.
             options(1).idle_timeout(None).max_lifetime(None)
         } else {
             options(connections)
@@ -102,11 +101,11 @@ impl<T: AuthUser> SqlStore<sqlx::Sqlite, T> {
 impl<T: AuthUser> SqlStore<sqlx::Postgres, T> {
     /// Connects to a PostgreSQL server and keeps sessions there.
     ///
-    /// `url` is `postgres://user:password@host/database`. A request waits 2 s for a connection
-    /// and 2 s for a statement, then it is answered 503. The server is told to wait no longer for a lock,
-    /// and to give up a statement whose client has gone, unless the URL or the server set these times
-    /// themselves (`lock_timeout`, `client_connection_check_interval`); that counts for the app's own
-    /// queries by [`pool`](Self::pool) as well.
+    /// `url` is `postgres://user:password@host/database`. A request waits 2 s for a connection and 2 s
+    /// for a statement; after that it gets 503. The server is told to wait no longer than that for a lock,
+    /// and to cancel a statement whose client has disconnected (`lock_timeout`,
+    /// `client_connection_check_interval`), unless the URL or the server set these themselves. The
+    /// settings also apply to the app's own queries through [`pool`](Self::pool).
     ///
     /// ```
     /// # use locals::{AuthUser, StoreError, store::SqlStore};
@@ -121,14 +120,14 @@ impl<T: AuthUser> SqlStore<sqlx::Postgres, T> {
     /// ```
     ///
     /// # Errors
-    /// [`StoreError::Backend`] if the address cannot be read or the server cannot be reached;
-    /// [`StoreError::Schema`] if a pooler in between mixes up prepared statements.
+    /// [`StoreError::Backend`] if the URL is invalid or the server cannot be reached;
+    /// [`StoreError::Schema`] if a connection pooler in between mixes up prepared statements.
     pub async fn postgres(url: &str) -> Result<Self, StoreError> {
         Self::postgres_with(sqlx::postgres::PgConnectOptions::from_str(url)?, CONNECTIONS).await
     }
 
-    /// Connects by options of the app's own, with so many connections at most. What
-    /// [`postgres`](Self::postgres) says is set besides.
+    /// Connects with the app's own options and at most this many connections. The settings that
+    /// [`postgres`](Self::postgres) names are added.
     ///
     /// ```
     /// # use locals::{AuthUser, StoreError, store::SqlStore};
@@ -146,7 +145,7 @@ impl<T: AuthUser> SqlStore<sqlx::Postgres, T> {
     /// ```
     ///
     /// # Errors
-    /// As [`postgres`](Self::postgres).
+    /// The same as [`postgres`](Self::postgres).
     pub async fn postgres_with(
         database: sqlx::postgres::PgConnectOptions,
         connections: u32,
@@ -159,7 +158,7 @@ impl<T: AuthUser> SqlStore<sqlx::Postgres, T> {
         tls::warn(tls::Address::of_postgres(&database));
         let options = match examine(&database).await? {
             Sharing::Own => options_with_settings(connections),
-            // What is set on a connection that is shared would be set for others.
+            // A setting on a shared server connection would apply to other clients.
             Sharing::Shared => options(connections),
         };
         Ok(Self::with(options.connect_with(database).await?, true, true))
@@ -170,10 +169,10 @@ impl<T: AuthUser> SqlStore<sqlx::Postgres, T> {
 impl<T: AuthUser> SqlStore<sqlx::MySql, T> {
     /// Connects to a MySQL or MariaDB server and keeps sessions there.
     ///
-    /// `url` is `mysql://user:password@host/database`. A request waits 2 s for a connection and
-    /// 2 s for a statement, then it is answered 503. Each connection commits by itself, checks foreign keys
-    /// and values strictly, and waits no longer than 2 s for a lock, whatever the server's defaults are;
-    /// that counts for the app's own queries by [`pool`](Self::pool) as well.
+    /// `url` is `mysql://user:password@host/database`. A request waits 2 s for a connection and 2 s for
+    /// a statement; after that it gets 503. Whatever the server's defaults are, each connection uses
+    /// autocommit and strict mode, checks foreign keys, and waits no longer than 2 s for a lock. The
+    /// settings also apply to the app's own queries through [`pool`](Self::pool).
     ///
     /// ```
     /// # use locals::{AuthUser, StoreError, store::SqlStore};
@@ -188,13 +187,13 @@ impl<T: AuthUser> SqlStore<sqlx::MySql, T> {
     /// ```
     ///
     /// # Errors
-    /// [`StoreError::Backend`] if the address cannot be read or the server cannot be reached.
+    /// [`StoreError::Backend`] if the URL is invalid or the server cannot be reached.
     pub async fn mysql(url: &str) -> Result<Self, StoreError> {
         Self::mysql_with(sqlx::mysql::MySqlConnectOptions::from_str(url)?, CONNECTIONS).await
     }
 
-    /// Connects by options of the app's own, with so many connections at most. What
-    /// [`mysql`](Self::mysql) says is set besides.
+    /// Connects with the app's own options and at most this many connections. The settings that
+    /// [`mysql`](Self::mysql) names are added.
     ///
     /// ```
     /// # use locals::{AuthUser, StoreError, store::SqlStore};
@@ -211,7 +210,7 @@ impl<T: AuthUser> SqlStore<sqlx::MySql, T> {
     /// ```
     ///
     /// # Errors
-    /// As [`mysql`](Self::mysql).
+    /// The same as [`mysql`](Self::mysql).
     pub async fn mysql_with(
         database: sqlx::mysql::MySqlConnectOptions,
         connections: u32,
@@ -220,8 +219,8 @@ impl<T: AuthUser> SqlStore<sqlx::MySql, T> {
 
         tls::warn(tls::Address::of_mysql(&database));
         sqlx::MySql::examine(&database).await?;
-        // A connection that is given back in the middle of a transaction would go on to read what
-        // was there when it began: sessions that have ended since.
+        // A connection that is returned in the middle of a transaction would keep reading its old
+        // snapshot, with sessions that have ended since.
         let options = options_with_settings(connections).after_release(|connection, _| {
             Box::pin(async move {
                 sqlx::raw_sql("ROLLBACK").execute(connection).await?;

@@ -1,4 +1,4 @@
-//! A connection to a server by itself, beside the pool.
+//! Single connections to a server, outside of the pool.
 
 use std::fmt;
 
@@ -10,18 +10,19 @@ use crate::{
     store::sql::{failure::timed_out, settings::TIMEOUT},
 };
 
-/// Opens a connection by itself, in time. A pool would say no more than that there was none in time.
+/// Opens a single connection, within the timeout. Unlike a pool, which would report only a timeout, it
+/// returns the cause of a failure.
 ///
 /// # Errors
-/// [`StoreError::Backend`] with what the server, or the way to it, says.
+/// [`StoreError::Backend`] with the error of the server or of the network.
 pub(super) async fn connect<C: Connection>(options: &C::Options) -> Result<C, StoreError> {
     let connection = timeout(TIMEOUT, C::connect_with(options)).await;
     connection
-        .unwrap_or_else(|_| Err(timed_out("no connection in time")))
+        .unwrap_or_else(|_| Err(timed_out("no connection within the timeout")))
         .map_err(|source| StoreError::backend(Unreachable { source }))
 }
 
-/// No connection to the server.
+/// The error if no connection to the server can be opened.
 #[derive(Debug)]
 struct Unreachable {
     source: sqlx::Error,
@@ -29,7 +30,7 @@ struct Unreachable {
 
 impl fmt::Display for Unreachable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the server of the database cannot be reached")
+        f.write_str("the database server cannot be reached")
     }
 }
 

@@ -1,4 +1,4 @@
-//! How sessions and guests go into a row, and out of it.
+//! Converts sessions and guests to and from rows.
 
 use sqlx::error::BoxDynError;
 
@@ -35,7 +35,7 @@ pub fn hash_value(hash: &SecretHash) -> Value<'_> {
     Value::Bytes(Some(hash.as_bytes()))
 }
 
-/// The columns of a session in the order of every `INSERT` of `dialect.rs`.
+/// Returns the columns of a session in the order of every `INSERT` of the dialects.
 pub fn record_values<'a>(session: &'a SessionRecord, user: Value<'a>) -> Vec<Value<'a>> {
     let (active, idle) = session.periods.map(Periods::to_millis).unzip();
     vec![
@@ -61,7 +61,7 @@ pub fn record_values<'a>(session: &'a SessionRecord, user: Value<'a>) -> Vec<Val
     ]
 }
 
-/// The values of every `change_token` of `dialect.rs`, in order.
+/// Returns the parameters of every `change_token` of the dialects, in order.
 pub fn token_values<'a>(id: &'a SessionId, change: &'a TokenChange) -> [Value<'a>; 6] {
     [
         hash_value(&change.secret_hash),
@@ -73,7 +73,7 @@ pub fn token_values<'a>(id: &'a SessionId, change: &'a TokenChange) -> [Value<'a
     ]
 }
 
-/// The columns of a guest in the order of every `create_guest` of `dialect.rs`.
+/// Returns the columns of a guest in the order of every `create_guest` of the dialects.
 pub fn guest_values(guest: &GuestRecord) -> [Value<'_>; 5] {
     [
         hash_value(&guest.secret_hash),
@@ -84,7 +84,8 @@ pub fn guest_values(guest: &GuestRecord) -> [Value<'_>; 5] {
     ]
 }
 
-/// The session whose columns begin at `first`, with this id or with the one behind them.
+/// Reads the session whose columns begin at `first`. If no `id` is given, it is read from the column after
+/// them.
 pub fn read_record<D: Dialect, T: AuthUser>(
     row: &D::Row,
     first: usize,
@@ -92,10 +93,10 @@ pub fn read_record<D: Dialect, T: AuthUser>(
 ) -> Result<SessionRecord, StoreError> {
     let read = || -> Result<SessionRecord, BoxDynError> {
         let time = |column| D::integer(row, first + column).map(Timestamp::from_millis);
-        let (others, behind) = if D::SQL.is_packed {
-            (packed::<D>(row, first + 10)?, first + 11)
+        let (others, id_column) = if D::SQL.is_packed {
+            (read_packed::<D>(row, first + 10)?, first + 11)
         } else {
-            (apart::<D>(row, first + 10)?, first + 18)
+            (read_columns::<D>(row, first + 10)?, first + 18)
         };
         Ok(SessionRecord {
             secret_hash: read_hash::<D>(row, first)?,
@@ -117,14 +118,14 @@ pub fn read_record<D: Dialect, T: AuthUser>(
             credential: others.credential,
             id: match id {
                 Some(id) => id,
-                None => SessionId::from_bytes(D::bytes(row, behind)?.try_into()?),
+                None => SessionId::from_bytes(D::bytes(row, id_column)?.try_into()?),
             },
         })
     };
     read().map_err(|error| corrupt(&error))
 }
 
-/// The times whose columns are those of every `list_times_by_user` of `dialect.rs`.
+/// Reads the columns of every `list_times_by_user` of the dialects.
 pub fn read_times<D: Dialect>(row: &D::Row) -> Result<SessionTimes, StoreError> {
     let read = || -> Result<SessionTimes, BoxDynError> {
         let time = |column| D::integer(row, column).map(Timestamp::from_millis);
@@ -143,7 +144,7 @@ pub fn read_times<D: Dialect>(row: &D::Row) -> Result<SessionTimes, StoreError> 
     read().map_err(|error| corrupt(&error))
 }
 
-/// What most sessions have as by default.
+/// The fields that have their default value in most sessions.
 struct Others {
     periods: Option<Periods>,
     is_persistent: bool,
@@ -168,8 +169,8 @@ impl Default for Others {
     }
 }
 
-/// Reads the columns that begin here.
-fn apart<D: Dialect>(row: &D::Row, first: usize) -> Result<Others, BoxDynError> {
+/// Reads these fields from separate columns, beginning at `first`.
+fn read_columns<D: Dialect>(row: &D::Row, first: usize) -> Result<Others, BoxDynError> {
     Ok(Others {
         periods: match D::optional_integer(row, first)? {
             Some(active) => Some(Periods::from_millis(active, D::integer(row, first + 1)?)),
@@ -193,14 +194,14 @@ fn apart<D: Dialect>(row: &D::Row, first: usize) -> Result<Others, BoxDynError> 
     })
 }
 
-/// Reads the one column that `read_packed!` of `dialect.rs` makes.
-fn packed<D: Dialect>(row: &D::Row, column: usize) -> Result<Others, BoxDynError> {
+/// Reads these fields from the single column that `select_packed!` of the dialects makes.
+fn read_packed<D: Dialect>(row: &D::Row, column: usize) -> Result<Others, BoxDynError> {
     D::text(row, column)?.map_or_else(|| Ok(Others::default()), |text| read_others(&text))
 }
 
 fn read_others(text: &str) -> Result<Others, BoxDynError> {
     let mut parts = text.splitn(8, ' ');
-    let mut part = || parts.next().ok_or("a part of the rare columns is missing");
+    let mut part = || parts.next().ok_or("a part of the packed column is missing");
     let mut filled = || part().map(|text| Some(text).filter(|text| !text.is_empty()));
     Ok(Others {
         is_persistent: filled()? != Some("0"),
@@ -220,7 +221,7 @@ fn read_others(text: &str) -> Result<Others, BoxDynError> {
 
 fn from_hex<const N: usize>(text: &str) -> Result<[u8; N], BoxDynError> {
     if text.len() != 2 * N || !text.is_ascii() {
-        return Err("not as many digits as it should have".into());
+        return Err("wrong number of hexadecimal digits".into());
     }
     let mut bytes = [0; N];
     for (index, byte) in bytes.iter_mut().enumerate() {
@@ -229,7 +230,7 @@ fn from_hex<const N: usize>(text: &str) -> Result<[u8; N], BoxDynError> {
     Ok(bytes)
 }
 
-/// The guest whose columns are those of every `find_guest` of `dialect.rs`.
+/// Reads the columns of every `find_guest` of the dialects.
 pub fn read_guest<D: Dialect>(row: &D::Row, id: SessionId) -> Result<GuestRecord, StoreError> {
     let read = || -> Result<GuestRecord, BoxDynError> {
         Ok(GuestRecord {

@@ -1,4 +1,4 @@
-//! Statements on the pool: in time, on a living connection, and again where that is safe.
+//! Runs statements on the pool: with a timeout, on a working connection, and with retries where safe.
 
 use std::{
     future::Future,
@@ -24,27 +24,27 @@ use crate::{
     },
 };
 
-/// How often a statement is tried again that the database gave up for the sake of others. It has
-/// changed nothing, so it may be.
+/// How often a statement is retried that the database aborted because of a conflict. This is safe because
+/// it has changed nothing.
 const CONFLICT_RETRIES: u32 = 29;
 
-/// The longest pause before another try, in milliseconds.
+/// The maximum pause before a retry, in milliseconds.
 const MAX_PAUSE: u64 = 64;
 
-/// A statement of several that are done together.
+/// One statement of a transaction.
 pub(super) struct Step<'a> {
     pub sql: &'a SqlStr,
     pub values: Vec<Value<'a>>,
-    /// Whether none of them is done where this one changes no row.
+    /// Whether the transaction is rolled back if this statement changes no row.
     pub is_required: bool,
 }
 
-/// What is done on a connection. It owns all it needs, so that it can go on by itself.
+/// Work on a connection. It owns its inputs, so that it can continue in a task of its own.
 pub(super) trait Work<D: Dialect>: Send + 'static {
     type Output: Send + 'static;
 
-    /// Whether it may be done once more where nobody knows whether it was done. If not, its connection
-    /// has to show first that it lives.
+    /// Whether it may be repeated if it is unknown whether it was executed. If not, its connection
+    /// is tested first.
     const IS_READ: bool;
 
     fn run(
@@ -53,7 +53,7 @@ pub(super) trait Work<D: Dialect>: Send + 'static {
     ) -> impl Future<Output = sqlx::Result<Self::Output>> + Send;
 }
 
-/// Reads rows.
+/// Runs a statement that reads, and returns the rows.
 struct Fetch<D: Dialect>(SqlStr, D::Arguments);
 
 impl<D: Dialect> Work<D> for Fetch<D> {
@@ -66,7 +66,7 @@ impl<D: Dialect> Work<D> for Fetch<D> {
     }
 }
 
-/// Writes, and says how many rows changed.
+/// Runs a statement that writes, and returns how many rows it changed.
 struct Execute<D: Dialect>(SqlStr, D::Arguments);
 
 impl<D: Dialect> Work<D> for Execute<D> {
@@ -79,11 +79,11 @@ impl<D: Dialect> Work<D> for Execute<D> {
     }
 }
 
-/// Writes in one transaction, or in a part of one: all steps are done, or none. Gives the place of the
-/// required one that has changed no row, if none is done because of it.
+/// Runs steps in one transaction or savepoint: all or none. Returns the index of the required step that
+/// changed no row, if the transaction was rolled back because of it.
 pub(super) struct All<D: Dialect> {
     steps: Vec<(SqlStr, D::Arguments, bool)>,
-    /// Begins the transaction; `None` inside one of the app, where a savepoint does.
+    /// Begins the transaction; `None` inside a transaction of the app, where a savepoint is used.
     begin: Option<SqlStr>,
 }
 
@@ -112,7 +112,7 @@ impl<D: Dialect> Work<D> for All<D> {
                 }
                 Ok(_) => {}
                 Err(error) => {
-                    // The first error says more than one of giving up.
+                    // The first error is more helpful than an error of the rollback.
                     let _ = transaction.rollback().await;
                     return Err(error);
                 }
@@ -124,7 +124,7 @@ impl<D: Dialect> Work<D> for All<D> {
 }
 
 impl<D: Dialect, T> SqlStore<D, T> {
-    /// Reads.
+    /// Runs a statement that reads.
     pub(super) async fn fetch(
         &self,
         sql: &SqlStr,
@@ -133,7 +133,7 @@ impl<D: Dialect, T> SqlStore<D, T> {
         self.run(|| Ok(Fetch::<D>(sql.clone(), D::bind(values)?))).await
     }
 
-    /// Writes; says how many rows changed.
+    /// Runs a statement that writes. Returns how many rows it changed.
     pub(super) async fn execute(
         &self,
         sql: &SqlStr,
@@ -142,7 +142,7 @@ impl<D: Dialect, T> SqlStore<D, T> {
         self.run(|| Ok(Execute::<D>(sql.clone(), D::bind(values)?))).await
     }
 
-    /// Writes in one transaction; says as [`All`] does what came of it.
+    /// Runs steps in one transaction. Returns the same as [`All`].
     pub(super) async fn execute_all(
         &self,
         steps: &[Step<'_>],
@@ -150,7 +150,7 @@ impl<D: Dialect, T> SqlStore<D, T> {
         self.run(|| All::<D>::new(steps, Some(D::SQL.begin.into_sql_str()))).await
     }
 
-    /// Does some work, in time: again where that is safe, and on another connection where it helps.
+    /// Runs some work within the timeout. Retries where that is safe, on another connection if necessary.
     async fn run<W: Work<D>>(
         &self,
         work: impl Fn() -> sqlx::Result<W>,
@@ -165,9 +165,9 @@ impl<D: Dialect, T> SqlStore<D, T> {
                     None if W::IS_READ => Lease::new(self.acquire().await?),
                     None => self.writer(&mut permit).await?,
                 };
-                let must_live = !W::IS_READ || tries.has_lost_one;
-                let attempt = attempt(lease, must_live, work()?);
-                // The driver of SQLite minds by itself what becomes of a statement.
+                let must_be_ready = !W::IS_READ || tries.has_lost_one;
+                let attempt = attempt(lease, must_be_ready, work()?);
+                // The driver of SQLite completes a statement even if its future is dropped.
                 let (lease, result) = match D::SQL.timeout {
                     None => attempt.await,
                     Some(_) => DetachOnDrop::new(attempt).await,
@@ -197,12 +197,13 @@ impl<D: Dialect, T> SqlStore<D, T> {
         Ok(in_time::<D, _>(attempts).await?)
     }
 
-    /// How many other connections a write tries that has met a server which only reads.
+    /// How many other connections a write tries after it has found a read-only server.
     fn other_connections(&self) -> u32 {
         if self.shared.is_demoted() { 1 } else { self.pool.size() + 1 }
     }
 
-    /// A connection of the pool. One that is being made is made to the end, also for whoever comes next.
+    /// Acquires a connection of the pool. A connection that is being opened is completed even if
+    /// the request is dropped, so that a later request can use it.
     async fn acquire(&self) -> sqlx::Result<PoolConnection<D>> {
         let acquire = self.pool.acquire();
         if self.pool.num_idle() > 0 || D::SQL.timeout.is_none() {
@@ -211,24 +212,26 @@ impl<D: Dialect, T> SqlStore<D, T> {
         DetachOnDrop::new(acquire).await
     }
 
-    /// A connection, and the permit to write.
+    /// Acquires a connection and the permit to write.
     async fn writer(&self, permit: &mut Option<OwnedSemaphorePermit>) -> sqlx::Result<Lease<D>> {
         let work = async {
-            // Before the connection: who waits for a permit keeps no reader from one.
+            // Before the connection, so that waiting writers do not take connections from readers.
             if permit.is_none() {
                 *permit = Arc::clone(&self.shared.write_permits).acquire_owned().await.ok();
             }
             Ok(Lease::new(self.acquire().await?))
         };
-        // Both together take no longer than the pool lets the one take.
+        // Both together may take as long as the pool allows for the connection.
         let limit = self.pool.options().get_acquire_timeout();
-        timeout(limit, work)
-            .await
-            .unwrap_or_else(|_| Err(timed_out("neither permit nor connection to write in time")))
+        timeout(limit, work).await.unwrap_or_else(|_| {
+            Err(timed_out("no permit or no connection to write within the timeout"))
+        })
     }
 
-    /// A connection for a migration, which takes its time, and the permit to write.
-    pub(super) async fn living(&self) -> sqlx::Result<(Lease<D>, Option<OwnedSemaphorePermit>)> {
+    /// Acquires a working connection and the permit to write, for a migration, which has no timeout.
+    pub(super) async fn ready_writer(
+        &self,
+    ) -> sqlx::Result<(Lease<D>, Option<OwnedSemaphorePermit>)> {
         let mut permit = None;
         loop {
             let mut lease = self.writer(&mut permit).await?;
@@ -239,15 +242,15 @@ impl<D: Dialect, T> SqlStore<D, T> {
     }
 }
 
-/// Tries something once; `None` says that the connection does not live.
+/// Runs some work once. Returns `None` if the connection does not work.
 async fn attempt<D: Dialect, W: Work<D>>(
     mut lease: Lease<D>,
-    must_live: bool,
+    must_be_ready: bool,
     work: W,
 ) -> (Lease<D>, sqlx::Result<Option<W::Output>>) {
-    let result = in_own_time::<D, _>(async {
+    let result = in_statement_time::<D, _>(async {
         let connection = &mut lease.connection;
-        if must_live && !D::is_ready(connection).await {
+        if must_be_ready && !D::is_ready(connection).await {
             return Ok(None);
         }
         work.run(connection).await.map(Some)
@@ -267,20 +270,21 @@ async fn attempt<D: Dialect, W: Work<D>>(
     (lease, result)
 }
 
-/// How often something has been tried, and how.
+/// What has been tried so far.
 #[derive(Default)]
 struct Tries {
     conflicts: u32,
     has_lost_one: bool,
     is_prepared_anew: bool,
-    /// How many connections may still permit out to lead to a server that only reads.
+    /// How many more connections may be tried that turn out to lead to a read-only server.
     others: Option<u32>,
 }
 
 enum Next {
     GiveUp,
-    /// On this connection, after this time.
+    /// Retry on this connection, after this pause.
     Here(Option<Duration>),
+    /// Retry on another connection.
     Elsewhere,
 }
 
@@ -296,7 +300,7 @@ impl Tries {
                 self.conflicts += 1;
                 Next::Here(D::SQL.timeout.map(|_| pause(self.conflicts)))
             }
-            // A write may have been done on the connection that was lost.
+            // A write may have been executed on the lost connection.
             Remedy::OtherConnection if is_read && !self.has_lost_one => {
                 self.has_lost_one = true;
                 Next::Elsewhere
@@ -315,17 +319,17 @@ impl Tries {
     }
 }
 
-/// A time before the next try, so that those who have met do not meet again.
+/// Returns a random pause before a retry, so that conflicting transactions do not conflict again.
 fn pause(retries: u32) -> Duration {
     let longest = (2_u64 << retries.min(16)).min(MAX_PAUSE) * 1000;
     let random = getrandom::u32().unwrap_or(u32::MAX / 2);
     Duration::from_micros(u64::from(random) % longest)
 }
 
-/// Work that goes on in a task of its own when whoever waits for it has gone.
+/// Work that continues in a task of its own if its future is dropped.
 ///
-/// A client that goes away would cancel a statement otherwise, and a connection that is left in the
-/// middle of one has to be closed.
+/// Otherwise a client that disconnects would cancel a statement, and a connection that is left in the
+/// middle of a statement has to be closed.
 struct DetachOnDrop<F: Future + Send + 'static>(Option<Pin<Box<F>>>)
 where
     F::Output: Send;
@@ -360,7 +364,7 @@ where
     F::Output: Send,
 {
     fn drop(&mut self) {
-        // Where the runtime is at its end, so is the connection.
+        // If the runtime has shut down, the connection is closed anyway.
         if let Some(work) = self.0.take()
             && let Ok(runtime) = Handle::try_current()
         {
@@ -369,8 +373,8 @@ where
     }
 }
 
-/// A connection that is closed, and not given back, unless its statement has come to its end.
-/// One that was left in the middle would take the old answer for that of the next statement.
+/// A connection that is closed instead of returned to the pool, unless its statement has completed.
+/// Otherwise the reply of an unfinished statement would be taken for that of the next one.
 pub(super) struct Lease<D: Dialect> {
     pub(super) connection: PoolConnection<D>,
     pub(super) has_ended: bool,
@@ -378,7 +382,7 @@ pub(super) struct Lease<D: Dialect> {
 
 impl<D: Dialect> Lease<D> {
     fn new(connection: PoolConnection<D>) -> Self {
-        // The driver of SQLite minds this itself, and a database in memory must not be closed.
+        // The driver of SQLite handles this itself, and an in-memory database must not be closed.
         Self { connection, has_ended: D::SQL.timeout.is_none() }
     }
 }
@@ -391,16 +395,16 @@ impl<D: Dialect> Drop for Lease<D> {
     }
 }
 
-/// Applies the timeout of a request. SQLite's driver has one of its own.
+/// Applies the timeout of a request. The driver of SQLite has its own.
 pub(super) async fn in_time<D: Dialect, R>(
     work: impl Future<Output = sqlx::Result<R>>,
 ) -> sqlx::Result<R> {
     within(D::SQL.timeout, work).await
 }
 
-/// Applies the timeout of a statement: longer than that of the request, so that the server, which knows
-/// how long a lock is waited for, can give up first. Then the connection stays usable.
-async fn in_own_time<D: Dialect, R>(
+/// Applies the timeout of a statement. It is longer than that of the request, so that the lock timeout of
+/// the server comes first and the connection stays usable.
+async fn in_statement_time<D: Dialect, R>(
     work: impl Future<Output = sqlx::Result<R>>,
 ) -> sqlx::Result<R> {
     within(D::SQL.timeout.map(|limit| limit * 2), work).await
@@ -412,8 +416,8 @@ async fn within<R>(
 ) -> sqlx::Result<R> {
     match limit {
         None => work.await,
-        Some(limit) => {
-            timeout(limit, work).await.unwrap_or_else(|_| Err(timed_out("no answer in time")))
-        }
+        Some(limit) => timeout(limit, work)
+            .await
+            .unwrap_or_else(|_| Err(timed_out("no reply within the timeout"))),
     }
 }

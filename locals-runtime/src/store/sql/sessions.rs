@@ -1,4 +1,4 @@
-//! The contract of a store, kept by SQL.
+//! The implementation of the store contract by SQL.
 
 use crate::{
     model::{
@@ -27,7 +27,7 @@ use sqlx::{
     error::{DatabaseError, ErrorKind},
 };
 
-/// How often a session is created for a user who is there although a foreign key says otherwise.
+/// How often `create` is tried for a user who exists although the foreign key does not find them.
 const CREATE_TRIES: u32 = 5;
 
 impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
@@ -43,9 +43,9 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
         })
     }
 
-    /// What the creation of a session consists of: the session itself, so that one that is refused
-    /// has waited for nobody, and then its ends, in an order in which no two of them wait for each
-    /// other.
+    /// Returns the steps of creating a session: first the session itself, so that a refused one has
+    /// waited for no lock, then the sessions to end and the guest, in a fixed order, so that
+    /// concurrent calls do not deadlock.
     pub(super) async fn create_steps<'a>(
         &'a self,
         session: &'a SessionRecord,
@@ -75,17 +75,17 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
         })
     }
 
-    /// Whether a user is there after all, of whom a foreign key has said that they are not: while
-    /// `MariaDB` copies a table that is altered, its foreign keys find nobody in it.
-    pub(super) async fn is_there(&self, user: &UserId) -> Result<bool, StoreError> {
-        let Some(question) = D::SQL.is_user_there.filter(|_| self.shared.has_foreign_key) else {
+    /// Whether a user exists although the foreign key has not found them: while `MariaDB` copies a
+    /// table that is being altered, foreign keys do not find its rows.
+    pub(super) async fn user_exists(&self, user: &UserId) -> Result<bool, StoreError> {
+        let Some(query) = D::SQL.user_exists.filter(|_| self.shared.has_foreign_key) else {
             return Ok(false);
         };
-        let sql = AssertSqlSafe(self.shared.names.fill(question, &[])).into_sql_str();
+        let sql = AssertSqlSafe(self.shared.names.fill(query, &[])).into_sql_str();
         Ok(!self.fetch(&sql, &[self.user_value(user).await?]).await?.is_empty())
     }
 
-    /// The values of `create`.
+    /// Returns the parameters of `create`.
     pub(super) fn create_values<'a>(
         &self,
         session: &'a SessionRecord,
@@ -106,7 +106,7 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
         Ok(self.fetch(sql, &[id_value(&id)]).await?.pop())
     }
 
-    /// Runs a statement that changes one row or none, and says whether it did.
+    /// Runs a statement that changes at most one row. Returns whether it did.
     pub(super) async fn changes_one(
         &self,
         sql: &SqlStr,
@@ -122,11 +122,11 @@ impl<D: Dialect, T: AuthUser> SessionStore for SqlStore<D, T> {
             let steps = self.create_steps(session, &ends).await?;
             for _ in 0..CREATE_TRIES {
                 match self.try_create(&steps).await {
-                    Err(StoreError::UserGone) if self.is_there(&session.user_id).await? => {}
-                    answer => return answer,
+                    Err(StoreError::UserGone) if self.user_exists(&session.user_id).await? => {}
+                    result => return result,
                 }
             }
-            Err(StoreError::backend("the foreign key does not find a user who is there"))
+            Err(StoreError::backend("the foreign key does not find an existing user"))
         })
     }
 
@@ -252,14 +252,14 @@ impl<D: Dialect, T: AuthUser> SessionStore for SqlStore<D, T> {
     }
 }
 
-/// The values of every `write_guest` of `dialect.rs`.
+/// Returns the parameters of every `write_guest` of the dialects.
 pub(super) fn overwrite_values(guest: &GuestRecord, replaces: i64) -> [Value<'_>; 5] {
     let [_, data, revision, end, id] = guest_values(guest);
     [data, revision, end, id, integer(replaces)]
 }
 
-/// What ends one session, by the statement for those that end in any case, or by the one for
-/// those whose data must not have changed.
+/// Returns the step that ends one session: with the statement `always`, or with `unchanged` if its data
+/// must not have changed.
 fn end_step<'a>(end: &'a End, always: &'a SqlStr, unchanged: &'a SqlStr) -> Step<'a> {
     let id = id_value(&end.id);
     match end.data_revision {
@@ -270,8 +270,8 @@ fn end_step<'a>(end: &'a End, always: &'a SqlStr, unchanged: &'a SqlStr) -> Step
     }
 }
 
-/// What came of the steps of a creation, by the place of the one that was refused: the first, for want
-/// of the user, or one that ends what has changed meanwhile.
+/// Converts the result of the steps of creating a session. A refused first step means that the user does
+/// not exist; a refused later step means that data have changed in the meantime.
 pub(super) fn created(refused: Result<Option<usize>, StoreError>) -> Result<bool, StoreError> {
     match refused {
         Ok(None) => Ok(true),
@@ -281,13 +281,13 @@ pub(super) fn created(refused: Result<Option<usize>, StoreError>) -> Result<bool
     }
 }
 
-/// The place of the only step, if it has changed no row.
+/// Returns index 0 if the only step has changed no row.
 pub(super) fn first_refused(changed: u64) -> Option<usize> {
     (changed == 0).then_some(0)
 }
 
-/// Tells a taken id, and a user who is not there, from faults. No other key than that of a session to
-/// its user is foreign.
+/// Distinguishes a taken id and a missing user from other errors. The only foreign key is that of a session
+/// to its user.
 fn refusal(error: StoreError) -> StoreError {
     let StoreError::Backend(cause) = &error else { return error };
     let cause = cause.downcast_ref::<sqlx::Error>().and_then(sqlx::Error::as_database_error);

@@ -1,57 +1,58 @@
-//! What a store relies on of a connection: set where it opens the database itself, demanded of a pool
-//! of the app's own.
+//! The settings of connections that a store needs. They are set if the store opens the database, and
+//! checked on a pool that the app has opened itself.
 //!
-//! Each fact stands here once. What is only set, such as how long a lock is waited for, keeps a request
-//! from waiting in vain; what is demanded keeps a promise, and an app that breaks it is told at its start.
+//! Settings that are only set, such as the lock timeout, improve response times. Settings that are
+//! required protect a guarantee of the library; if one of them is wrong, the app gets an error at
+//! start-up.
 
 use std::time::Duration;
 
-/// How long a statement may take, with the wait for a connection and for locks.
+/// The timeout of a statement, including the wait for a connection and for locks.
 pub const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The settings of one database.
 #[derive(Debug)]
 pub struct Settings {
-    /// Statements that make a new connection as it should be. One that fails is of no weight: what counts
-    /// is demanded afterwards.
+    /// Statements that set up a new connection. Their failures are ignored, because what matters is checked
+    /// afterwards.
     pub set: &'static [&'static str],
-    /// Give the names and the values of the settings below, as texts.
+    /// Queries that return the names and values of the settings below, as text.
     pub queries: &'static [&'static str],
-    pub demanded: &'static [Setting],
+    pub required: &'static [Setting],
 }
 
-/// A setting that some promise depends on.
+/// A setting that a guarantee of the library depends on.
 #[derive(Debug)]
 pub struct Setting {
-    /// Its name; older versions may have called it otherwise.
+    /// Its names in the different versions of the server.
     pub names: &'static [&'static str],
     pub is_right: fn(&str) -> bool,
-    /// What to write.
+    /// The right setting, as it is written.
     pub wanted: &'static str,
-    /// What happens otherwise.
+    /// The consequence of a wrong value.
     pub otherwise: &'static str,
-    /// Whether it matters only where sessions have a foreign key to their users.
+    /// Whether it matters only if sessions have a foreign key to their users.
     pub is_for_foreign_keys: bool,
 }
 
 impl Settings {
-    /// What is wrong with these values.
+    /// Returns a message for each wrong value.
     pub fn complaints(&self, found: &[(String, String)], has_foreign_key: bool) -> Vec<String> {
-        let demanded = self.demanded.iter();
-        let demanded = demanded.filter(|setting| has_foreign_key || !setting.is_for_foreign_keys);
-        demanded.filter_map(|setting| setting.complaint(found)).collect()
+        let required = self.required.iter();
+        let required = required.filter(|setting| has_foreign_key || !setting.is_for_foreign_keys);
+        required.filter_map(|setting| setting.complaint(found)).collect()
     }
 }
 
 impl Setting {
     fn complaint(&self, found: &[(String, String)]) -> Option<String> {
         let is_named = |name: &str| self.names.iter().any(|it| it.eq_ignore_ascii_case(name));
-        // A server that does not know a setting cannot have it wrong.
+        // A server without the setting cannot have a wrong value.
         let (name, value) = found.iter().find(|(name, _)| is_named(name))?;
         (!(self.is_right)(value)).then(|| {
             format!(
-                "connections have `{name} = {value}`, by which {}: give them `{}`, or let the store \
-                 open the database",
+                "connections have `{name} = {value}`, so {}: set `{}`, or let the store open the \
+                 database",
                 self.otherwise, self.wanted
             )
         })
@@ -68,12 +69,12 @@ fn is_on(value: &str) -> bool {
     matches!(value.to_ascii_lowercase().as_str(), "on" | "1")
 }
 
-/// What is set here besides stands with the options of the database, in `open`.
+/// The other settings of SQLite are options of the connection, see `open`.
 #[cfg(feature = "sqlite")]
 pub const SQLITE: Settings = Settings {
     set: &[],
     queries: &["SELECT 'query_only', CAST(query_only AS TEXT) FROM pragma_query_only"],
-    demanded: &[Setting {
+    required: &[Setting {
         names: &["query_only"],
         is_right: |value| value == "0",
         wanted: "PRAGMA query_only = OFF",
@@ -82,8 +83,8 @@ pub const SQLITE: Settings = Settings {
     }],
 };
 
-/// Whatever somebody has chosen for the app's own queries stays as it is, as long as sessions can live
-/// with it: the level of isolation, a time to wait for locks.
+/// Settings that the app has chosen for its own queries are kept if they are safe for sessions, such as
+/// the isolation level or a lock timeout.
 #[cfg(feature = "postgres")]
 pub const POSTGRES: Settings = Settings {
     set: &[
@@ -91,13 +92,13 @@ pub const POSTGRES: Settings = Settings {
            WHEN '0' THEN '2s' ELSE current_setting('lock_timeout') END, false), \
          set_config('synchronous_commit', CASE current_setting('synchronous_commit') \
            WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, false)",
-        // Of version 14, and not on every system.
+        // Since version 14, and not on every platform.
         "SELECT set_config(name, '1s', false) FROM pg_settings \
          WHERE name = 'client_connection_check_interval' AND setting = '0'",
     ],
     queries: &["SELECT name, setting FROM pg_settings \
                 WHERE name IN ('transaction_read_only', 'session_replication_role')"],
-    demanded: &[
+    required: &[
         Setting {
             names: &["transaction_read_only"],
             is_right: is_off,
@@ -115,11 +116,11 @@ pub const POSTGRES: Settings = Settings {
     ],
 };
 
-/// The driver sets the time zone, by which it reads the app's own times, and more of the SQL mode.
+/// The driver itself sets the time zone and further parts of the SQL mode.
 #[cfg(feature = "mysql")]
 pub const MYSQL: Settings = Settings {
     set: &[
-        // By the name that it has on this kind of server.
+        // Under both names, of which each kind of server has one.
         "SET SESSION tx_isolation = \
          IF(@@tx_isolation = 'READ-UNCOMMITTED', 'READ-COMMITTED', @@tx_isolation)",
         "SET SESSION transaction_isolation = IF(@@transaction_isolation = 'READ-UNCOMMITTED', \
@@ -131,25 +132,26 @@ pub const MYSQL: Settings = Settings {
          innodb_lock_wait_timeout = LEAST(@@innodb_lock_wait_timeout, 2)",
     ],
     queries: &[
-        // It cuts off the other list, too, but nothing that has a limit of its own.
+        // Read by itself with a `LIMIT`, because the setting truncates results without one, such as the
+        // list below.
         "SELECT 'sql_select_limit', CAST(@@sql_select_limit AS CHAR) LIMIT 1",
         "SHOW SESSION VARIABLES WHERE Variable_name IN ('autocommit', 'tx_isolation', \
          'transaction_isolation', 'tx_read_only', 'transaction_read_only', 'completion_type', \
          'foreign_key_checks', 'sql_mode')",
     ],
-    demanded: &[
+    required: &[
         Setting {
             names: &["autocommit"],
             is_right: is_on,
             wanted: "autocommit = 1",
-            otherwise: "what is answered is never committed",
+            otherwise: "acknowledged writes are never committed",
             is_for_foreign_keys: false,
         },
         Setting {
             names: &["transaction_isolation", "tx_isolation"],
             is_right: |value| !value.eq_ignore_ascii_case("READ-UNCOMMITTED"),
             wanted: "transaction_isolation = 'REPEATABLE-READ'",
-            otherwise: "what is rolled back is read as if it had happened",
+            otherwise: "uncommitted changes are read",
             is_for_foreign_keys: false,
         },
         Setting {
@@ -163,7 +165,7 @@ pub const MYSQL: Settings = Settings {
             names: &["completion_type"],
             is_right: |value| matches!(value, "NO_CHAIN" | "0"),
             wanted: "completion_type = NO_CHAIN",
-            otherwise: "a transaction goes on behind its end, and what is written there is lost",
+            otherwise: "a new transaction begins after each commit, and its writes are lost",
             is_for_foreign_keys: false,
         },
         Setting {
@@ -174,15 +176,15 @@ pub const MYSQL: Settings = Settings {
                     .any(|strict| value.contains(strict))
             },
             wanted: "sql_mode = CONCAT(@@sql_mode, ',STRICT_TRANS_TABLES')",
-            otherwise: "values that do not fit are changed in silence",
+            otherwise: "values that do not fit are silently changed",
             is_for_foreign_keys: false,
         },
         Setting {
             names: &["sql_select_limit"],
-            // The default of either kind of server, and more than any user has sessions.
+            // Accepts the defaults of both kinds of server, and any limit above the sessions of a user.
             is_right: |value| value.parse::<u64>().is_ok_and(|limit| limit >= 1 << 31),
             wanted: "sql_select_limit = 18446744073709551615",
-            otherwise: "lists are cut off",
+            otherwise: "lists are truncated",
             is_for_foreign_keys: false,
         },
         Setting {
@@ -206,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_setting_is_demanded_under_each_of_its_names() {
+    fn a_setting_is_checked_under_each_of_its_names() {
         for name in ["tx_isolation", "transaction_isolation"] {
             assert_eq!(complaints(&[(name, "READ-UNCOMMITTED")], true), 1, "{name}");
             assert_eq!(complaints(&[(name, "SERIALIZABLE")], true), 0, "{name}");
@@ -214,19 +216,19 @@ mod tests {
     }
 
     #[test]
-    fn foreign_keys_are_demanded_only_where_there_are_any() {
+    fn foreign_key_checks_are_required_only_with_foreign_keys() {
         assert_eq!(complaints(&[("foreign_key_checks", "OFF")], true), 1);
         assert_eq!(complaints(&[("foreign_key_checks", "OFF")], false), 0);
     }
 
     #[test]
-    fn a_complaint_says_what_was_found_what_it_does_and_what_to_write() {
+    fn a_message_names_the_value_its_consequence_and_the_right_setting() {
         let found = [("autocommit".to_owned(), "OFF".to_owned())];
         assert_eq!(
             MYSQL.complaints(&found, true),
             [
-                "connections have `autocommit = OFF`, by which what is answered is never committed: give \
-              them `autocommit = 1`, or let the store open the database"
+                "connections have `autocommit = OFF`, so acknowledged writes are never committed: set \
+                 `autocommit = 1`, or let the store open the database"
             ]
         );
     }

@@ -1,4 +1,4 @@
-//! The store: a pool, the names of its tables, and its statements.
+//! `SqlStore`: a pool, the names of the tables, and the statements.
 
 use crate::{
     model::user::AuthUser,
@@ -18,11 +18,11 @@ use std::{
 };
 use tokio::sync::Semaphore;
 
-/// Sessions in the table `user_sessions`, and guests in `guest_sessions`, in the database that
-/// holds the app's users; in others, where [`AuthUser::SESSIONS`] names one.
+/// A store in the SQL database that holds the app's users. Sessions are kept in the table
+/// `user_sessions` and guests in `guest_sessions`, unless [`AuthUser::SESSIONS`] names another table.
 ///
-/// A session and its user are read by one query, a join of two primary keys; the user is
-/// decoded by the app's own `FromRow`.
+/// A session and its user are read by one query, a join on two primary keys. The user is decoded by
+/// the app's own `FromRow`.
 ///
 /// ```
 /// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
@@ -44,33 +44,33 @@ use tokio::sync::Semaphore;
 /// ```
 pub struct SqlStore<D: Dialect, T> {
     pub(super) pool: Pool<D>,
-    /// What clones have in common.
+    /// The state that clones share.
     pub(super) shared: Arc<Shared>,
     user: PhantomData<fn() -> T>,
 }
 
-/// How a user is made of a row.
+/// Decodes a user from a row.
 pub(crate) type ReadRow<D, T> = fn(&<D as sqlx::Database>::Row) -> sqlx::Result<T>;
 
-/// For how long it is believed that all connections lead to servers that only read. Until then a write
-/// tries one other, and leaves the rest to readers.
+/// How long the store assumes that all connections lead to read-only servers. During that time a write
+/// tries only one other connection, and leaves the rest to readers.
 const DEMOTION_LASTS: Duration = Duration::from_secs(1);
 
 pub(super) struct Shared {
     pub names: Names,
     pub statements: Statements,
     pub has_foreign_key: bool,
-    /// What is known of the app's own table.
+    /// The statements for the app's own table, once its columns are known.
     pub users: RwLock<Option<Arc<UserStatements>>>,
-    /// Held by who reads that anew.
-    pub is_reading_users: tokio::sync::Mutex<()>,
-    /// Whether a user is made of more columns than their type says.
+    /// Held while the columns of the app's table are read.
+    pub users_refresh: tokio::sync::Mutex<()>,
+    /// Whether decoding a user needs more columns than its type names.
     pub reads_all_columns: AtomicBool,
-    /// Whose turn it is to write.
+    /// Limits the number of concurrent writes.
     pub write_permits: Arc<Semaphore>,
-    /// Whether the way to the server was examined when the pool was opened.
+    /// Whether the connection to the server was checked when the pool was opened.
     pub is_examined: bool,
-    /// When all connections turned out to lead to servers that only read.
+    /// When all connections were last found to lead to read-only servers.
     pub demoted: Mutex<Option<Instant>>,
 }
 
@@ -82,7 +82,7 @@ impl Shared {
             names,
             has_foreign_key,
             users: RwLock::default(),
-            is_reading_users: tokio::sync::Mutex::default(),
+            users_refresh: tokio::sync::Mutex::default(),
             reads_all_columns: AtomicBool::new(false),
             write_permits: Arc::new(Semaphore::new(D::SQL.writers)),
             is_examined,
@@ -111,15 +111,19 @@ impl Shared {
 }
 
 impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
-    /// A store in the database of a pool that the app has opened itself.
+    /// Creates a store on a pool that the app has opened itself.
     ///
-    /// It is used as it is; [`check`](Self::check) and [`migrate`](Self::migrate) refuse one whose
-    /// connections have settings that sessions cannot live with. For those that they want, let the store
-    /// open it, as by [`SqlStore::sqlite`] or [`SqlStore::sqlite_with`], and share it through
-    /// [`SqlStore::pool`]. Not set otherwise are: how long a statement waits for a lock, by which requests
-    /// that have given up may wait on in the server; on PostgreSQL `synchronous_commit`; and on MySQL a
-    /// `begin` of the app that is dropped before it is answered gives back a connection that goes on to
-    /// read what was there then.
+    /// The pool is used as it is. [`check`](Self::check) and [`migrate`](Self::migrate) return an error
+    /// if its connections have settings that are unsafe for sessions. To get the recommended settings, let
+    /// the store open the pool, for example by [`SqlStore::sqlite`] or [`SqlStore::sqlite_with`], and share
+    /// it through [`SqlStore::pool`]. With a pool of your own, these are not set:
+    ///
+    /// - how long a statement waits for a lock: after a request has timed out, its statement may go on
+    ///   waiting in the server;
+    /// - on PostgreSQL, `synchronous_commit`;
+    /// - on MySQL, the rollback of a connection that returns to the pool: if a `begin` of the app
+    ///   is dropped before the server has answered it, the connection keeps reading the old
+    ///   snapshot.
     ///
     /// ```
     /// # use locals::{AuthUser, store::SqlStore};
@@ -139,13 +143,13 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
         Self { pool, shared, user: PhantomData }
     }
 
-    /// The same store for a database in which `user_sessions` cannot have a foreign key to the users: the
-    /// table of users is a view, or distributed, or the service has none, such as Vitess.
+    /// Returns the store without a foreign key from `user_sessions` to the users. Use it if the table of
+    /// users is a view or is distributed, or if the service has no foreign keys, such as Vitess.
     ///
-    /// The sessions of users who are gone open nothing all the same, because they are read together with
-    /// their users. But the rows stay until they expire; on SQLite, the triggers are left out, too. And
-    /// if an id is given to another user, the old sessions become theirs: so let ids never come again, or
-    /// end a user's sessions where you delete them.
+    /// Sessions of deleted users are still not accepted, because they are read together with their users.
+    /// But their rows stay until they expire. On SQLite, the triggers are left out, too. If an id is
+    /// reused for another user, that user takes over the old sessions: never reuse ids, or end a user's
+    /// sessions when you delete the user.
     ///
     /// Call it before the store is cloned.
     ///
@@ -163,7 +167,7 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
         Self::with(self.pool, false, self.shared.is_examined)
     }
 
-    /// The pool, for the app's own queries.
+    /// Returns the pool, for the app's own queries.
     pub fn pool(&self) -> &Pool<D> {
         &self.pool
     }

@@ -1,24 +1,24 @@
-//! The tables of sessions and guests: how this version expects them, and what makes them so.
+//! The schema of the tables of sessions and guests, and the statements that create and update them.
 
 use crate::{
     model::user::AuthUser,
     store::sql::{
-        catalogue::{Found, Reference},
+        catalog::{Found, Reference},
         dialect::Types,
         driver::Dialect,
         names::Names,
     },
 };
 
-/// A table of ours, as this version expects it.
+/// A table of sessions or guests, as this version expects it.
 struct Table {
     is_of_guests: bool,
-    /// The columns in order, and whether they may be null.
+    /// The columns in order: name, type, and whether it is nullable.
     columns: &'static [(&'static str, Type, bool)],
-    /// The indexes: their names, as [`Names::derived`] makes them, and the column of each.
+    /// The indexes: the placeholder of the name, see [`Names::derived`], and the column.
     indexes: &'static [(&'static str, &'static str)],
-    /// What `migrate` does to a table that an older version has made: for each column that is
-    /// missing there, what stands behind its type, and how it is filled.
+    /// The columns that `migrate` adds to a table of an older version: name, constraints, and the statement
+    /// that fills it.
     upgrades: &'static [(&'static str, &'static str, Option<&'static str>)],
 }
 
@@ -80,16 +80,16 @@ const GUESTS: Table = Table {
 };
 
 impl Table {
-    /// What stands for its name in a template.
+    /// Returns the placeholder of its name in a template.
     fn placeholder(&self) -> &'static str {
         if self.is_of_guests { "{guests}" } else { "{sessions}" }
     }
 }
 
-/// Ends sessions with their user.
+/// The foreign key that deletes sessions with their user.
 const FOREIGN_KEY: &str = "FOREIGN KEY (user_id) REFERENCES {users} ({user_id}) ON DELETE CASCADE";
 
-/// What a column holds; each dialect has its own name for it.
+/// The type of a column, independent of the dialect.
 #[derive(Clone, Copy)]
 enum Type {
     Id,
@@ -98,7 +98,7 @@ enum Type {
     Integer,
     Text,
     Data,
-    /// As the id column of the app's own table is declared.
+    /// The declared type of the id column of the app's own table.
     Key,
 }
 
@@ -116,7 +116,7 @@ impl Types {
     }
 }
 
-/// The tables of one app, with its names, beside a table of users whose id is declared so.
+/// The tables of one app: their names, and the declared type of the users' id column.
 #[derive(Debug)]
 pub struct Schema<'a> {
     pub names: &'a Names,
@@ -124,7 +124,7 @@ pub struct Schema<'a> {
     pub has_foreign_key: bool,
 }
 
-/// What there is of it.
+/// The tables and triggers that exist in the database.
 #[derive(Debug, Default)]
 pub struct FoundSchema {
     pub sessions: Found,
@@ -133,7 +133,7 @@ pub struct FoundSchema {
     pub triggers: Vec<(String, String)>,
 }
 
-/// In what a table differs from what this version expects.
+/// A difference between a table and what this version expects.
 #[derive(Debug)]
 pub struct Difference {
     pub text: String,
@@ -152,13 +152,13 @@ impl Difference {
 }
 
 impl Schema<'_> {
-    /// The statements that make all of it where nothing is there.
+    /// Returns the statements that create everything in an empty database.
     pub fn create<D: Dialect>(&self) -> Vec<String> {
         self.changes::<D>(&FoundSchema::default())
     }
 
-    /// The statements that make what was found into what this version expects. What is not ours, as a
-    /// comparison will say, is left alone.
+    /// Returns the statements that update the existing tables to what this version expects. Tables that are
+    /// not ours are left alone; a comparison reports them.
     pub fn changes<D: Dialect>(&self, found: &FoundSchema) -> Vec<String> {
         let mut changes = Vec::new();
         let mut is_foreign = false;
@@ -174,14 +174,14 @@ impl Schema<'_> {
         if !is_foreign {
             let lacking = self.triggers::<D>().filter(|it| !it.is_among(&found.triggers));
             changes.extend(lacking.flat_map(|Trigger { name, sql }| {
-                // One of this name may be there, of another version or on another table.
+                // A trigger with this name may exist, from another version or on another table.
                 [format!("DROP TRIGGER IF EXISTS {}", quoted::<D>(&name)), sql]
             }));
         }
         changes
     }
 
-    /// In what a table of this name, which is that of guests or that of sessions, differs.
+    /// Returns the differences of the table of guests or of the table of sessions.
     pub fn differences<D: Dialect, T: AuthUser>(
         &self,
         found: &FoundSchema,
@@ -205,7 +205,7 @@ impl Schema<'_> {
         if of_guests {
             return differences;
         }
-        if let Some(others) = found_table.others() {
+        if let Some(others) = found_table.other_users() {
             differences.push(Difference::manual(format!(
                 "its sessions are those of `{others}`, and not of `{}`",
                 T::TABLE
@@ -226,7 +226,7 @@ impl Schema<'_> {
         differences
     }
 
-    /// Whether triggers are missing that end sessions with their users.
+    /// Whether triggers that end sessions with their users are missing or differ.
     pub fn lacks_triggers<D: Dialect>(&self, found: &FoundSchema) -> bool {
         self.triggers::<D>().any(|trigger| !trigger.is_among(&found.triggers))
     }
@@ -258,7 +258,7 @@ impl Schema<'_> {
         statements.iter().map(|template| self.fill(template)).collect()
     }
 
-    /// What gives `user_id` the type that the id of the app's own table has, and its foreign key.
+    /// Returns the statements that give `user_id` the type of the app's id column, and its foreign key.
     fn upgrades_of_key<D: Dialect>(&self, found: &Found) -> Vec<String> {
         let sql = D::SQL;
         let mut statements = Vec::new();
@@ -275,7 +275,7 @@ impl Schema<'_> {
             }
             statements.push(change.to_owned());
         }
-        // One that stands and does not cascade would go on to be in the way.
+        // An existing foreign key that does not cascade is not replaced; it would still block deletions.
         if sql.can_add_foreign_key && self.has_foreign_key && references.is_empty() {
             let orphans =
                 "DELETE FROM {sessions} WHERE user_id NOT IN (SELECT {user_id} FROM {users})";
@@ -310,13 +310,13 @@ impl Schema<'_> {
                 differences.push(Difference::manual(format!("`{name}` {should}")));
             }
         }
-        // A later version may have added some that this one can do without.
-        let in_the_way = found.columns.iter().filter(|column| {
+        // Other columns are fine, such as those of a later version, unless an insert must set them.
+        let blocking = found.columns.iter().filter(|column| {
             !column.nullable
                 && !column.has_default
                 && !table.columns.iter().any(|(expected, ..)| *expected == column.name)
         });
-        differences.extend(in_the_way.map(|column| {
+        differences.extend(blocking.map(|column| {
             Difference::manual(format!(
                 "the column `{}` is unknown, must not be null and has no default",
                 column.name
@@ -334,7 +334,7 @@ impl Schema<'_> {
         self.names.fill(template, &[("key", self.key), ("foreign_key", &foreign_key)])
     }
 
-    /// The triggers on the app's own table; none where foreign keys are always enforced.
+    /// Returns the triggers on the app's own table; none if foreign keys are always enforced.
     fn triggers<D: Dialect>(&self) -> impl Iterator<Item = Trigger> {
         let all = D::SQL.triggers.iter().filter(|_| self.has_foreign_key);
         all.flat_map(|triggers| triggers.all).map(|&(name, template)| Trigger {
@@ -351,17 +351,17 @@ struct Trigger {
 }
 
 impl Trigger {
-    /// Whether it is among these, as the catalogue has them: by name and SQL.
+    /// Whether these existing triggers contain it, with the same name and SQL.
     fn is_among(&self, found: &[(String, String)]) -> bool {
-        let expected = bare(&self.sql.replacen("IF NOT EXISTS ", "", 1));
+        let expected = normalized(&self.sql.replacen("IF NOT EXISTS ", "", 1));
         let is_this = |(name, sql): &(String, String)| {
-            name.eq_ignore_ascii_case(&self.name) && bare(sql) == expected
+            name.eq_ignore_ascii_case(&self.name) && normalized(sql) == expected
         };
         found.iter().any(is_this)
     }
 }
 
-/// What makes an index of a table.
+/// Returns the statement that creates an index of a table.
 fn create_index<D: Dialect>(table: &Table, (name, column): &(&str, &str)) -> String {
     let guard = if D::SQL.indexes_in_table { "" } else { "IF NOT EXISTS " };
     format!("CREATE INDEX {guard}{{{name}}} ON {} ({column})", table.placeholder())
@@ -371,43 +371,45 @@ fn quoted<D: Dialect>(name: &str) -> String {
     super::names::quoted_part(name, D::SQL.quote)
 }
 
-/// SQL without what does not matter: white space, case and quotes. A database may write names anew when
-/// they change.
-fn bare(sql: &str) -> String {
+/// Returns SQL without white space, case and quotes, for comparison. A database may rewrite names in it
+/// when they change.
+fn normalized(sql: &str) -> String {
     let matters = |character: &char| !character.is_whitespace() && *character != '"';
     sql.chars().filter(matters).flat_map(char::to_lowercase).collect()
 }
 
-/// Whether a table of this name is there, and lacks columns that ours has always had, or holds the sessions
-/// of another type of user.
+/// Whether an existing table is not ours: it lacks columns that ours has had since the first version, or
+/// holds the sessions of another user type.
 fn is_of_others(table: &Table, found: &Found) -> bool {
     let is_later = |name| table.upgrades.iter().any(|(later, ..)| *later == name);
     let mut first = table.columns.iter().map(|(name, ..)| *name).filter(|name| !is_later(*name));
-    found.is_there() && (found.others().is_some() || first.any(|name| found.column(name).is_none()))
+    found.is_there()
+        && (found.other_users().is_some() || first.any(|name| found.column(name).is_none()))
 }
 
 fn is_same_type(found: &str, expected: &str, by_affinity: bool) -> bool {
     if by_affinity {
         return affinity(found) == affinity(expected);
     }
-    plain(found) == plain(expected)
+    normalized_type(found) == normalized_type(expected)
 }
 
-/// A type's name without what does not matter: case, the display width of integers, and the
-/// character set of texts, which follows the database.
-fn plain(declared: &str) -> String {
+/// Returns the name of a type without case, the display width of integers, and the character set of
+/// texts, which may differ.
+fn normalized_type(declared: &str) -> String {
     let declared = declared.to_ascii_lowercase();
     let declared = declared.split(" character set ").next().unwrap_or_default();
     match declared.split_once('(') {
         Some((integer, rest)) if integer.ends_with("int") => {
-            let behind = rest.split_once(')').map_or("", |(_, behind)| behind);
-            format!("{integer}{behind}")
+            let after = rest.split_once(')').map_or("", |(_, after)| after);
+            format!("{integer}{after}")
         }
         _ => declared.to_owned(),
     }
 }
 
-/// What SQLite makes of a declared type: <https://www.sqlite.org/datatype3.html#determination_of_column_affinity>.
+/// Returns the affinity of a declared type in SQLite:
+/// <https://www.sqlite.org/datatype3.html#determination_of_column_affinity>.
 fn affinity(declared: &str) -> &'static str {
     let declared = declared.to_ascii_uppercase();
     let has = |part| declared.contains(part);

@@ -1,27 +1,26 @@
-//! Whether a database is reached without encryption although it is on another machine.
+//! Warns about unencrypted connections to a database on another machine.
 
 use std::net::IpAddr;
 
-/// How far an address leads, and what its URL says of encryption.
+/// The address of a database server, and what its URL says about encryption.
 #[derive(Debug, Clone, Copy)]
 pub struct Address<'a> {
-    /// The host, as options of sqlx give it.
+    /// The host, as the options of sqlx return it.
     pub host: &'a str,
     /// Whether it is a Unix socket, whatever the host.
     pub is_socket: bool,
-    /// Whether the URL says itself whether there is to be encryption: `sslmode=disable`, or one of
-    /// those without which no connection is opened.
+    /// Whether the URL decides about encryption: `sslmode=disable`, or a mode that requires it.
     pub is_decided: bool,
 }
 
-/// Whether what is sent to this address is read by whoever is on the way, and nobody has said that
-/// it may be. `has_tls`: whether this build can encrypt; then sqlx does where the server can.
+/// Whether connections to this address are unencrypted although nobody has chosen that. `has_tls` says
+/// whether this build supports TLS; sqlx then encrypts if the server supports it.
 pub fn warns(address: Address<'_>, has_tls: bool) -> bool {
     let Address { host, is_socket, is_decided } = address;
     !has_tls && !is_decided && !is_socket && !is_loopback(host)
 }
 
-/// Whether a host is this machine, as far as its name tells.
+/// Whether a host is this machine, judging by its name.
 fn is_loopback(host: &str) -> bool {
     let host = host.trim_start_matches('[').trim_end_matches(']').trim_end_matches('.');
     if let Ok(address) = host.parse::<IpAddr>() {
@@ -31,13 +30,13 @@ fn is_loopback(host: &str) -> bool {
     host.is_empty() || host == "localhost" || host.ends_with(".localhost")
 }
 
-/// Warns of an address, if there is something to warn of.
+/// Logs a warning if connections to the address are unencrypted.
 pub fn warn(address: Address<'_>) {
     if warns(address, cfg!(any(feature = "tls-rustls", feature = "tls-native"))) {
         tracing::warn!(
-            "the connection to the database at {} is not encrypted: turn on the feature \
-             `tls-rustls` of `locals`, and write `sslmode=verify-full` (MySQL, MariaDB: \
-             `ssl-mode=VERIFY_IDENTITY`) into its URL; or, where nobody can listen on the way, \
+            "the connection to the database at {} is not encrypted: enable the feature \
+             `tls-rustls` of `locals` and add `sslmode=verify-full` (MySQL, MariaDB: \
+             `ssl-mode=VERIFY_IDENTITY`) to its URL; or, on a trusted network, add \
              `sslmode=disable` (`ssl-mode=DISABLED`)",
             address.host
         );
@@ -78,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn another_machine_is_warned_of_and_this_one_is_not() {
+    fn only_addresses_of_other_machines_cause_a_warning() {
         for host in ["db.internal", "db", "10.0.0.7", "[2001:db8::7]", "localhost.example"] {
             assert!(warns(at(host), false), "{host}");
         }
@@ -91,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_warned_with_tls_on_a_socket_or_who_has_decided() {
+    fn there_is_no_warning_with_tls_on_a_socket_or_with_an_explicit_mode() {
         let remote = at("db.internal");
         assert!(!warns(remote, true));
         assert!(!warns(Address { is_socket: true, ..remote }, false));
@@ -100,8 +99,8 @@ mod tests {
 
     #[cfg(feature = "postgres")]
     #[test]
-    fn urls_of_postgres_are_understood_as_its_driver_does() {
-        // What a URL leaves open, the variable `PGSSLMODE` may decide.
+    fn postgres_urls_are_interpreted_as_by_the_driver() {
+        // If a URL has no mode, the variable `PGSSLMODE` may set it.
         let warns_of = |url: &str| {
             let mode = if url.contains('?') { "&sslmode=prefer" } else { "?sslmode=prefer" };
             let is_decided = url.contains("sslmode=");
@@ -131,7 +130,7 @@ mod tests {
 
     #[cfg(feature = "mysql")]
     #[test]
-    fn urls_of_mysql_are_understood_as_its_driver_does() {
+    fn mysql_urls_are_interpreted_as_by_the_driver() {
         let warns_of = |url: &str| {
             let options = url.parse().unwrap();
             warns(Address::of_mysql(&options), false)

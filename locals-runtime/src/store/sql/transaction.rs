@@ -1,4 +1,4 @@
-//! Statements inside the app's own transaction.
+//! The operations of the store inside a transaction of the app.
 
 use sqlx::{AssertSqlSafe, Connection, SqlSafeStr, SqlStr};
 
@@ -26,8 +26,9 @@ use crate::{
 };
 
 impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
-    /// As [`SessionStore::create`](crate::store::SessionStore::create), on this connection.
-    /// Where others end with it, that is behind a savepoint: the app may go on after a failure.
+    /// The same as [`SessionStore::create`](crate::store::SessionStore::create), on this connection.
+    /// If other sessions end with it, a savepoint is used, so that the transaction can continue after a
+    /// failure.
     pub(crate) async fn create_on(
         &self,
         connection: &mut D::Connection,
@@ -45,8 +46,8 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
         created(refused)
     }
 
-    /// Locks the row of a user, where one transaction that creates a session and then writes to the user
-    /// would otherwise deadlock with another.
+    /// Locks the row of a user, on databases where two transactions that create a session and then write to
+    /// the user would otherwise deadlock.
     async fn lock_user_on(
         &self,
         connection: &mut D::Connection,
@@ -58,14 +59,14 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
         let sql = AssertSqlSafe(self.shared.names.fill(lock, &[])).into_sql_str();
         let arguments = D::bind(&[self.user_value(user).await?])?;
         match in_time::<D, _>(D::fetch(connection, sql, arguments)).await {
-            // To lock a row takes a right to change it, which an app need not have.
+            // Locking a row needs the privilege to change it, which the app may not have.
             Ok(_) => Ok(()),
             Err(error) if is_refused(&error) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// As [`SessionStore::change_token`](crate::store::SessionStore::change_token), on this
+    /// The same as [`SessionStore::change_token`](crate::store::SessionStore::change_token), on this
     /// connection.
     pub(crate) async fn change_token_on(
         &self,
@@ -77,7 +78,7 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
         Ok(execute_on::<D>(connection, sql, &token_values(&id, change)).await? == 1)
     }
 
-    /// Binds a session to this credential, on this connection, whatever token it has.
+    /// Binds a session to this credential, whatever its token is, on this connection.
     pub(crate) async fn bind_credential_on(
         &self,
         connection: &mut D::Connection,
@@ -90,7 +91,7 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
             .map(drop)
     }
 
-    /// A user by their id, on this connection.
+    /// Reads a user by their id, on this connection.
     pub(crate) async fn find_user_on(
         &self,
         connection: &mut D::Connection,
@@ -110,7 +111,7 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
         row.map(|row| read(&row).map_err(unreadable_user)).transpose()
     }
 
-    /// As [`SessionStore::delete`](crate::store::SessionStore::delete), on this connection.
+    /// The same as [`SessionStore::delete`](crate::store::SessionStore::delete), on this connection.
     pub(crate) async fn delete_on(
         &self,
         connection: &mut D::Connection,
@@ -120,7 +121,7 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
         Ok(execute_on::<D>(connection, sql, &[id_value(&id)]).await? == 1)
     }
 
-    /// As [`SessionStore::delete_by_user`](crate::store::SessionStore::delete_by_user), on this
+    /// The same as [`SessionStore::delete_by_user`](crate::store::SessionStore::delete_by_user), on this
     /// connection.
     pub(crate) async fn delete_by_user_on(
         &self,
@@ -133,7 +134,7 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
     }
 }
 
-/// Reads behind a savepoint: the app, and another try, may go on after a failure.
+/// Reads inside a savepoint, so that the transaction can continue after a failure.
 async fn fetch_on<D: Dialect>(
     connection: &mut D::Connection,
     sql: &SqlStr,

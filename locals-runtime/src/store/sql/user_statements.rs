@@ -1,4 +1,4 @@
-//! The statements that read users, as the table of the users stands.
+//! The statements that read users, built from the current columns of their table.
 
 use std::time::{Duration, Instant};
 
@@ -6,27 +6,27 @@ use sqlx::SqlStr;
 
 use crate::store::sql::dialect::UuidForm;
 
-/// For how long it is believed that a column is missing that may yet come.
+/// How long a missing optional column is assumed to stay missing.
 const MISSING_LASTS: Duration = Duration::from_mins(1);
 
-/// What statements need to know of the app's own table.
+/// The statements that read the app's own table, and what is known of that table.
 #[derive(Debug)]
 pub struct UserStatements {
     pub find_with_user: SqlStr,
     pub find_user: SqlStr,
-    /// Any one user.
+    /// Reads any one user.
     pub any: SqlStr,
-    /// How many columns they name.
+    /// The number of columns of a user in these statements.
     pub columns: usize,
     pub uuid_form: UuidForm,
-    /// How the id column is declared.
+    /// The declared type of the id column.
     pub key: String,
-    /// The columns that the user type asks for, and that are not there. Then all are read: its `FromRow`
-    /// may know better.
+    /// The required columns of the user type that the table does not have. If there are any, all columns
+    /// are read, because the type's `FromRow` may use other names.
     pub missing: Vec<&'static str>,
-    /// Whether only those columns are read that the type asks for.
+    /// Whether only the columns of the user type are read.
     pub is_selective: bool,
-    /// When a column was missing that the type can do without.
+    /// When an optional column was last found missing.
     pub lacks_optional_since: Option<Instant>,
 }
 

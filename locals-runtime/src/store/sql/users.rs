@@ -1,4 +1,4 @@
-//! The app's own table of users: what statements need to know of it, as the catalogue has it.
+//! Reads the definition of the app's table of users, and builds the statements that read users.
 
 use crate::{
     model::{
@@ -8,7 +8,7 @@ use crate::{
     },
     store::sql::user_statements::UserStatements,
     store::sql::{
-        catalogue::Column,
+        catalog::Column,
         dialect::UuidForm,
         driver::{Dialect, Value},
         failure::is_of_another_schema,
@@ -22,22 +22,23 @@ use std::{sync::Arc, time::Instant};
 const ANY_USER: &str = "SELECT {columns} FROM {users} AS u LIMIT 1";
 
 impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
-    /// What is known of the app's own table: read from the database by `migrate`, by `check`, or else by
-    /// the first request, and once more when it turns out to be no longer so.
+    /// Returns the statements for the app's own table. The table's columns are read from the catalog by
+    /// `migrate`, by `check`, or else by the first request, and again when they turn out to be outdated.
     pub(super) async fn users(&self) -> Result<Arc<UserStatements>, StoreError> {
         let known = self.shared.users.read().ok().and_then(|users| users.clone());
         let Some(users) = known else { return self.read_users().await };
         if users.is_up_to_date() {
             return Ok(users);
         }
-        // One request looks again; what is known will do for the others, and if the catalogue fails.
-        match self.shared.is_reading_users.try_lock() {
+        // One request reads the catalog again; the others use what is known, and so does this one if the
+        // catalog cannot be read.
+        match self.shared.users_refresh.try_lock() {
             Ok(_reading) => Ok(self.read_users().await.unwrap_or(users)),
             Err(_) => Ok(users),
         }
     }
 
-    /// Reads the catalogue anew.
+    /// Reads the catalog again.
     pub(super) async fn read_users(&self) -> Result<Arc<UserStatements>, StoreError> {
         let users = Arc::new(self.describe_users().await?);
         if let Ok(mut known) = self.shared.users.write() {
@@ -46,9 +47,9 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
         Ok(users)
     }
 
-    /// Reads a row of a user, by the statement that this picks, and makes something of it. Where the
-    /// table has changed since the catalogue was read, that is done once more.
-    pub(super) async fn ask<R>(
+    /// Reads one row with the statement that `statement` selects, and converts it with `read`. If the table
+    /// has changed since the catalog was read, reads the catalog again and retries.
+    pub(super) async fn fetch_user<R>(
         &self,
         statement: fn(&UserStatements) -> &SqlStr,
         values: &[Value<'_>],
@@ -56,11 +57,11 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
     ) -> Result<Option<R>, StoreError> {
         let mut users = self.users().await?;
         loop {
-            let answer = match self.fetch(statement(&users), values).await {
+            let result = match self.fetch(statement(&users), values).await {
                 Ok(mut rows) => rows.pop().map(|row| read(&row, &users)).transpose(),
                 Err(error) => Err(error),
             };
-            match answer {
+            match result {
                 Err(error) if self.is_outdated(&users, &error) => {
                     let newer = self.read_users().await?;
                     if newer.has_same_statements(&users) {
@@ -68,16 +69,16 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
                     }
                     users = newer;
                 }
-                answer => return answer,
+                result => return result,
             }
         }
     }
 
-    /// Whether an error says that the table is not, or is not read, as these statements have it.
+    /// Whether an error shows that these statements do not match the table or the user type.
     pub(super) fn is_outdated(&self, users: &UserStatements, error: &StoreError) -> bool {
         let StoreError::Backend(cause) = error else { return false };
         match cause.downcast_ref() {
-            // A `FromRow` that reads more than the type says: give it everything.
+            // The `FromRow` reads more columns than the type declares: select all.
             Some(sqlx::Error::ColumnNotFound(_)) if users.is_selective => {
                 self.shared.read_all_columns();
                 true
@@ -92,8 +93,8 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
         for (what, table) in [("users", table), ("sessions", T::SESSIONS)] {
             if table.contains('.') && !D::SQL.schemas {
                 return Err(StoreError::Schema(format!(
-                    "the table of {what} is named `{table}`, but the tables of one {} connection are \
-                     in one database: name it without what stands before the dot",
+                    "the table of {what} is named `{table}`, but all tables of a {} connection are in one \
+                     database: remove the part before the dot",
                     D::NAME
                 )));
             }
@@ -129,7 +130,7 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
         })
     }
 
-    /// The id of a user as a statement takes it.
+    /// Converts the id of a user to a parameter of a statement.
     pub(super) async fn user_value<'a>(&self, id: &'a UserId) -> Result<Value<'a>, StoreError> {
         Ok(match id {
             UserId::Integer(id) => Value::Integer(Some(*id)),
@@ -139,7 +140,7 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
         })
     }
 
-    /// The id of no user, of the right type.
+    /// Returns a `NULL` user id of the right type.
     pub(super) async fn no_user(&self) -> Result<Value<'static>, StoreError> {
         Ok(match T::Id::KIND {
             UserIdKind::Integer => Value::Integer(None),
@@ -149,7 +150,7 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
     }
 }
 
-/// The id column among these.
+/// Finds the id column.
 fn id_column<'a, D: Dialect>(
     table: &str,
     id: &str,
@@ -184,16 +185,16 @@ fn wrong_kind(table: &str, id: &str, kind: UserIdKind, declared: &str) -> StoreE
     ))
 }
 
-/// Which columns are read of a user.
+/// The columns that are selected to read a user.
 #[derive(Debug, PartialEq, Eq)]
 struct Selection<'a> {
     columns: Vec<Selected<'a>>,
-    /// Those that the type asks for in vain. Then `columns` are all.
+    /// Required columns that the table does not have. If there are any, `columns` contains all columns.
     missing: Vec<&'static str>,
     lacks_optional: bool,
 }
 
-/// A column of the table, and the name that the type knows it by.
+/// A column of the table, and its name in the user type.
 #[derive(Debug, PartialEq, Eq)]
 struct Selected<'a> {
     column: &'a str,
@@ -210,10 +211,11 @@ impl Selected<'_> {
     }
 }
 
-/// Picks those that the type asks for, in the order of the table; all, if it does not say.
+/// Selects the columns that the type declares, in the order of the table; all columns if it declares
+/// none.
 ///
-/// They are named one by one in either case: a statement that says `u.*` changes under the prepared one
-/// when the app adds a column.
+/// All columns are listed by name, because a prepared statement with `u.*` would become invalid when the
+/// app adds a column.
 fn select<'a>(
     found: &'a [Column],
     asked: Option<&'static [UserColumn]>,
@@ -257,7 +259,7 @@ fn uuid_form<D: Dialect>(declared: &str) -> UuidForm {
     }
 }
 
-/// Which kind of id a type is made for; `None` for bytes and for types that hold anything.
+/// Returns the kind of id that a declared type holds; `None` for bytes and for types that hold any value.
 fn family(declared: &str) -> Option<UserIdKind> {
     let declared = declared.to_ascii_lowercase();
     let has = |part| declared.contains(part);
@@ -295,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_the_type_asks_for_is_read_in_the_order_of_the_table() {
+    fn only_declared_columns_are_selected_in_the_order_of_the_table() {
         let found = columns(&["id", "avatar", "plan", "email"]);
         let selection = select(&found, Some(ASKED), false);
         assert_eq!(names(&selection), ["id", "plan", "email"]);
@@ -303,14 +305,14 @@ mod tests {
     }
 
     #[test]
-    fn a_column_that_is_optional_may_be_missing() {
+    fn an_optional_column_may_be_missing() {
         let found = columns(&["id", "email"]);
         let selection = select(&found, Some(ASKED), false);
         assert_eq!((names(&selection), selection.lacks_optional), (vec!["id", "email"], true));
     }
 
     #[test]
-    fn all_columns_are_read_where_one_is_missing_or_the_type_does_not_say() {
+    fn all_columns_are_selected_if_one_is_missing_or_none_are_declared() {
         let found = columns(&["id", "mail"]);
         let selection = select(&found, Some(ASKED), false);
         assert_eq!(
@@ -321,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn case_counts_where_the_database_says_so() {
+    fn column_names_are_case_sensitive_only_if_the_database_says_so() {
         let found = columns(&["ID", "Email"]);
         let selection = select(&found, Some(ASKED), true);
         let email = Selected { column: "Email", name: "email" };

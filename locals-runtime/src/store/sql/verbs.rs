@@ -1,48 +1,49 @@
-//! The SQL of the verbs that end sessions, for transactions that are not sqlx's.
+//! The SQL that ends sessions, for transactions of other crates than sqlx.
 
 use crate::{
     model::user::AuthUser,
     store::sql::{driver::Dialect, store::SqlStore},
 };
 
-/// The SQL of the verbs that end sessions, by [`SqlStore::verb_sql`].
+/// The SQL of the methods that end sessions. Returned by [`SqlStore::verb_sql`].
 ///
 /// Each is one statement with the parameters of its database: `$1`, `$2` on PostgreSQL, `?` on the
-/// others. An id of a session is bound as its 16 bytes, [`SessionId::as_bytes`](crate::SessionId::as_bytes);
-/// the id of a user is bound as the app's own table keeps it.
+/// others. Bind the id of a session as its 16 bytes, [`SessionId::as_bytes`](crate::SessionId::as_bytes),
+/// and the id of a user as it is stored in the app's own table.
 ///
-/// What runs is the statement alone. Nothing is logged, whoever waits for the
-/// [end](crate::Session::ended) of a session learns of it within a minute, and the session that stays
-/// keeps its token. After the commit [`reauthenticate`](crate::Locals::reauthenticate) gives it a new one,
-/// and binds it to a changed [credential](AuthUser::CREDENTIAL).
+/// Running a statement does less than the method: nothing is logged, code that waits for the
+/// [end](crate::Session::ended) of a session notices it only within a minute, and a session that is kept
+/// keeps its token. After the commit, call [`reauthenticate`](crate::Locals::reauthenticate) to replace
+/// its token and to bind it to a changed [credential](AuthUser::CREDENTIAL).
 ///
-/// Sessions are created by [`log_in`](crate::Locals::log_in) after the commit: what a new one consists of
-/// is decided by the settings of the app, and its token must not exist before its user does.
+/// There is no SQL to create sessions. Call [`log_in`](crate::Locals::log_in) after the commit: the content
+/// of a session depends on the app's settings, and its token must not exist before its user does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct VerbSql {
-    /// Ends one session; changes one row, or none if there is no such session.
+    /// Ends one session. Changes one row, or none if there is no such session.
     ///
     /// 1. The id of the session: 16 bytes.
     pub invalidate_session: String,
 
-    /// Ends all sessions of a user; changes as many rows as there were.
+    /// Ends all sessions of a user. Changes as many rows as there were sessions.
     ///
     /// 1. The id of the user.
     pub invalidate_user_sessions: String,
 
-    /// Ends all sessions of a user but one; changes as many rows as there were others.
+    /// Ends all sessions of a user except one. Changes as many rows as there were others.
     ///
     /// 1. The id of the user.
-    /// 2. The id of the session that stays: 16 bytes.
+    /// 2. The id of the session to keep: 16 bytes.
     pub invalidate_other_sessions: String,
 }
 
 impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
-    /// The SQL of the verbs that end sessions, for a transaction of the app that is not sqlx's, as
-    /// one of Diesel or of SeaORM. For one of sqlx there is [`Auth::within`](crate::Auth::within).
+    /// Returns the SQL of the methods that end sessions, for a transaction of another crate than sqlx, such
+    /// as Diesel or SeaORM. For a transaction of sqlx, use [`Auth::within`](crate::Auth::within).
     ///
-    /// Ask for it once, and keep it. It is that of this version: it does not belong into a file.
+    /// Call it once and keep the result. The SQL belongs to this version of the library: do not store it
+    /// in a file.
     ///
     /// ```
     /// # use locals::{AuthUser, Session, store::SqlStore};
@@ -82,7 +83,7 @@ mod tests {
         store::{Ends, SessionStore},
     };
 
-    /// The users 1 and 2, with the sessions 1 and 2 of the first, and 3 of the second.
+    /// A store with the users 1 and 2, the sessions 1 and 2 of the first, and session 3 of the second.
     async fn filled() -> SqlStore<Sqlite, Account> {
         let store = SqlStore::<_, Account>::sqlite("sqlite::memory:").await.unwrap();
         let accounts = "CREATE TABLE accounts (id INTEGER PRIMARY KEY AUTOINCREMENT); \
@@ -97,15 +98,15 @@ mod tests {
         store
     }
 
-    /// The numbers of the sessions that are there.
-    async fn left(connection: &mut SqliteConnection) -> Vec<u8> {
+    /// Returns the numbers of the sessions that remain.
+    async fn remaining(connection: &mut SqliteConnection) -> Vec<u8> {
         let ids = sqlx::query_scalar("SELECT id FROM user_sessions ORDER BY id");
         let ids: Vec<Vec<u8>> = ids.fetch_all(connection).await.unwrap();
         ids.into_iter().map(|id| id[0]).collect()
     }
 
     #[actix_web::test]
-    async fn each_ends_what_its_verb_ends_and_rolls_back_with_the_transaction() {
+    async fn each_statement_ends_the_right_sessions_and_can_be_rolled_back() {
         let store = filled().await;
         let VerbSql { invalidate_session, invalidate_user_sessions, invalidate_other_sessions } =
             store.verb_sql();
@@ -124,11 +125,11 @@ mod tests {
                 query = query.bind(session);
             }
             let ended = query.execute(&mut *transaction).await.unwrap().rows_affected();
-            assert_eq!(left(&mut transaction).await, expected, "{sql}");
+            assert_eq!(remaining(&mut transaction).await, expected, "{sql}");
             assert_eq!(usize::try_from(ended).unwrap(), 3 - expected.len(), "{sql}");
             transaction.rollback().await.unwrap();
         }
         let mut connection = store.pool().acquire().await.unwrap();
-        assert_eq!(left(&mut connection).await, [1, 2, 3]);
+        assert_eq!(remaining(&mut connection).await, [1, 2, 3]);
     }
 }

@@ -1,4 +1,4 @@
-//! Sessions together with their users.
+//! Reads sessions together with their users.
 
 use crate::{
     model::{
@@ -29,7 +29,7 @@ where
                 let user = T::from_row(row).map_err(unreadable_user)?;
                 Ok((read_record::<D, T>(row, users.columns, Some(id))?, user))
             };
-            self.ask(|users| &users.find_with_user, &[id_value(&id)], read).await
+            self.fetch_user(|users| &users.find_with_user, &[id_value(&id)], read).await
         })
     }
 
@@ -37,7 +37,7 @@ where
         Box::pin(async move {
             let id = self.user_value(id).await?;
             let read = |row: &D::Row, _: &UserStatements| T::from_row(row).map_err(unreadable_user);
-            self.ask(|users| &users.find_user, &[id], read).await
+            self.fetch_user(|users| &users.find_user, &[id], read).await
         })
     }
 
@@ -47,8 +47,8 @@ where
     }
 }
 
-/// One user whose row does not fit their type is not logged in; a type that asks for a column that
-/// is not there is a fault of the app.
+/// Classifies the error of a user's row. If one row cannot be decoded, that user is not logged in; a
+/// missing column is a bug in the app.
 pub(super) fn unreadable_user(error: sqlx::Error) -> StoreError {
     match error {
         sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => {

@@ -1,4 +1,4 @@
-//! What the suite must know about a store.
+//! The trait that connects a store to the suite.
 
 use std::future::Future;
 
@@ -7,26 +7,26 @@ use crate::{
     store::SessionUserStore,
 };
 
-/// What the suite must know about a store.
+/// Creates a store and its users for the suite.
 ///
-/// Every test makes a harness of its own, and calls [`store`](Self::store) once. Write the
-/// methods as `async fn`; they may panic.
+/// Every test creates its own harness and calls [`store`](Self::store) once. Write the methods as `async
+/// fn`; they may panic.
 pub trait Harness {
-    /// The users. Run the suite once for each type of id that your store takes.
+    /// The user type. Run the suite once for each type of id that your store supports.
     type User: AuthUser;
 
     /// The store.
     type Store: SessionUserStore<Self::User>;
 
-    /// Makes an empty store, which shares nothing with that of another test.
+    /// Creates an empty store that shares nothing with the stores of other tests.
     ///
-    /// What it stands on, such as a temporary directory, can live in the harness.
+    /// Keep what the store needs, such as a temporary directory, in the harness.
     fn store(&self) -> impl Future<Output = Self::Store>;
 
-    /// Adds a user with this id. It is of the kind of the users' ids: `id.try_into()` makes it
-    /// the integer, `String` (at most 36 characters) or `Uuid` that it is.
+    /// Adds a user with this id. The id has the kind of the user type's ids: `id.try_into()` converts it
+    /// to an integer, a `String` (at most 36 characters) or a `Uuid`.
     fn add_user(&self, store: &Self::Store, id: UserId) -> impl Future<Output = ()>;
 
-    /// Removes a user, and does all else that you ask of an app that removes one.
+    /// Removes a user, and does everything else that an app has to do when it removes a user.
     fn remove_user(&self, store: &Self::Store, id: UserId) -> impl Future<Output = ()>;
 }

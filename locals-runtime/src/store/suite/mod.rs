@@ -1,11 +1,11 @@
-//! The conformance suite: the [rules](super) of a store as tests, for authors of stores.
+//! The conformance suite: tests of the [rules](super) of a store, for authors of stores.
 //!
-//! [`store_suite!`] makes one test of each function below, of the same name, so that a store
-//! that breaks a rule is told which. What the suite must know about your store is a
-//! [`Harness`]: how to make one, and how users come and go.
+//! [`store_suite!`] generates one test for each function below, with the same name, so that the name of
+//! a failed test says which rule is broken. A [`Harness`] tells the suite how to create your store, and
+//! how to add and remove users.
 //!
-//! In `Cargo.toml`, `locals` takes the feature `store-suite` and `actix-web` the feature
-//! `macros`, both under `[dev-dependencies]`. In a file of `tests/`:
+//! In `Cargo.toml`, enable the feature `store-suite` of `locals` and the feature `macros` of `actix-web`,
+//! both under `[dev-dependencies]`. In a file of `tests/`:
 //!
 //! ```test_harness
 //! use locals::{
@@ -43,8 +43,8 @@
 //! store_suite!(Memory);
 //! ```
 //!
-//! The tests have a clock of their own, and their sessions begin in 1970: to a store, which
-//! decides nothing, it is all the same whether a session has ended.
+//! The tests use their own clock, and their sessions begin in 1970. That makes no difference to a store,
+//! because it does not decide whether a session has expired.
 
 mod changes;
 mod ends;

@@ -1,10 +1,10 @@
 //! The list of the rules.
 
-/// Makes one test of each rule for the store of a [`Harness`]. The [module](crate::store::suite) has an
-/// example.
+/// Generates the tests of all rules for the store of a [`Harness`]. The [module](crate::store::suite) has
+/// an example.
 ///
-/// The argument is an expression that makes the harness. For several stores in one file, put
-/// each call in a module of its own.
+/// The argument is an expression that creates the harness. For several stores in one file, put each call
+/// into its own module.
 #[macro_export]
 macro_rules! store_suite {
     (@tests $harness:expr; $($rule:ident,)+) => {$(
@@ -13,7 +13,7 @@ macro_rules! store_suite {
             $crate::store::suite::$rule(&$harness).await;
         }
     )+};
-    // This is the list: a rule that is not here is not tested.
+    // The list of all tests. A function that is not listed is not run.
     ($harness:expr) => {
         $crate::store_suite! {
             @tests $harness;
@@ -132,7 +132,7 @@ macro_rules! store_suite {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn every_rule_is_in_the_list() {
+    fn every_test_is_in_the_list() {
         let list = include_str!("rules.rs");
         for rules in [
             include_str!("sessions.rs"),

@@ -1,4 +1,4 @@
-//! What the rules are made of: sessions, users, and what may be said of them.
+//! Helpers of the tests: sample sessions and users, and assertions about them.
 
 use std::{future::poll_fn, task::Poll};
 
@@ -20,18 +20,18 @@ use crate::{
 
 pub const DAY: i64 = 24 * 60 * 60 * 1_000;
 
-/// How many operations run at once.
+/// How many operations run concurrently.
 pub const CONCURRENT: u8 = 50;
 
-/// After how many polls operations are dropped.
+/// The numbers of polls after which operations are dropped.
 pub const POLLS: std::ops::Range<u8> = 0..8;
 
-/// The time on the clock of the suite. It begins with the first millisecond of 1970.
+/// Returns a time on the clock of the suite, which starts in 1970.
 pub fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(millis)
 }
 
-/// A session that differs in all it can from one of another number.
+/// Returns a session that differs in every field from the sessions of other numbers.
 pub fn session(number: u8, user: &UserId) -> SessionRecord {
     let at = |millis| at(millis + i64::from(number));
     SessionRecord {
@@ -56,7 +56,7 @@ pub fn session(number: u8, user: &UserId) -> SessionRecord {
     }
 }
 
-/// JSON that has more than one line, and more than letters.
+/// Returns JSON with several lines and special characters.
 pub fn data(number: u8) -> String {
     format!("{{\n  \"cart\": [{number}, null],\n  \"it's\": \"100% \\\\ \\u0000 Юникод 🦀\"\n}}\n")
 }
@@ -73,7 +73,7 @@ pub fn rotation(number: u8) -> Rotation {
     }
 }
 
-/// A guest that differs in all it can from one of another number.
+/// Returns a guest that differs in every field from the guests of other numbers.
 pub fn guest(number: u8) -> GuestRecord {
     GuestRecord {
         id: SessionId::from_bytes([number; 16]),
@@ -84,7 +84,7 @@ pub fn guest(number: u8) -> GuestRecord {
     }
 }
 
-/// What a login leaves of a guest whose data it has taken over.
+/// Returns the record of a guest after a login has taken over its data.
 pub fn taken_over(guest: &GuestRecord) -> GuestRecord {
     GuestRecord {
         data: "moved elsewhere".to_owned(),
@@ -94,7 +94,7 @@ pub fn taken_over(guest: &GuestRecord) -> GuestRecord {
     }
 }
 
-/// A new token for a session, and all that goes with it.
+/// Returns a change of the token of a session.
 pub fn change_of(session: &SessionRecord, number: u8) -> TokenChange {
     TokenChange {
         replaces: session.secret_hash,
@@ -115,7 +115,7 @@ pub fn changed(session: &SessionRecord, change: &TokenChange) -> SessionRecord {
     }
 }
 
-/// New data for a session.
+/// Returns a change of the data of a session.
 pub fn data_for(session: &SessionRecord, number: u8) -> DataChange {
     DataChange { replaces: session.data_revision, data: data(number) }
 }
@@ -128,7 +128,7 @@ pub fn written(session: &SessionRecord, change: &DataChange) -> SessionRecord {
     }
 }
 
-/// Moves the ends of a session by a day.
+/// Returns a renewal that moves the times of a session by a day.
 pub fn renewal_of(session: &SessionRecord) -> Renewal {
     let later = |end: Timestamp| at(end.as_millis() + DAY);
     Renewal {
@@ -149,11 +149,11 @@ pub fn renewed(session: &SessionRecord, renewal: Renewal) -> SessionRecord {
     }
 }
 
-/// Ids of users that are different, and that some way of comparing takes for equal.
+/// Returns different user ids that a careless comparison could treat as equal.
 pub fn ids<H: Harness>() -> Vec<UserId> {
     type Id<H> = <<H as Harness>::User as AuthUser>::Id;
     match Id::<H>::KIND {
-        // Where numbers are floats, `float` and the next one are one.
+        // As floats, `float` and the next integer are equal.
         UserIdKind::Integer => {
             let float = 1_i64 << f64::MANTISSA_DIGITS;
             let all = [
@@ -194,7 +194,7 @@ pub fn ids<H: Harness>() -> Vec<UserId> {
     }
 }
 
-/// An empty store with the first `N` users.
+/// Creates an empty store with the first `N` users.
 pub async fn store_with_users<H: Harness, const N: usize>(harness: &H) -> (H::Store, [UserId; N]) {
     let store = harness.store().await;
     let ids = ids::<H>();
@@ -205,7 +205,7 @@ pub async fn store_with_users<H: Harness, const N: usize>(harness: &H) -> (H::St
     (store, users)
 }
 
-/// A store with all users, and one session for each.
+/// Creates a store with all users, and one session for each.
 pub async fn store_with_all_users<H: Harness>(harness: &H) -> (H::Store, Vec<SessionRecord>) {
     let store = harness.store().await;
     let ids = ids::<H>();
@@ -217,37 +217,38 @@ pub async fn store_with_all_users<H: Harness>(harness: &H) -> (H::Store, Vec<Ses
     (store, sessions)
 }
 
-/// Creates a session with which nothing ends.
+/// Creates a session without ending others.
 pub fn create<'a>(store: &'a impl SessionStore, session: &'a SessionRecord) -> StoreFuture<'a, ()> {
     Box::pin(async {
-        assert!(store.create(session, Ends::default()).await?, "nothing stands in its way");
+        let is_created = store.create(session, Ends::default()).await?;
+        assert!(is_created, "`create` that ends nothing never returns `false`");
         Ok(())
     })
 }
 
 pub async fn create_all(store: &impl SessionStore, sessions: &[SessionRecord]) {
     for session in sessions {
-        answer(create(store, session).await);
+        expect_ok(create(store, session).await);
     }
 }
 
-/// Stores a guest whose id is free.
+/// Stores a new guest.
 pub async fn write_new(store: &impl SessionStore, guest: &GuestRecord) {
-    assert!(answer(store.write_guest(guest, None).await), "a new guest is stored");
+    assert!(expect_ok(store.write_guest(guest, None).await), "a new guest is stored");
 }
 
 #[track_caller]
 pub fn assert_user_gone<R: std::fmt::Debug>(created: &Result<R, StoreError>) {
     assert!(
         matches!(created, Err(StoreError::UserGone)),
-        "the user is not there, but `create` answers {created:?}"
+        "the user does not exist, but `create` returned {created:?}"
     );
 }
 
-/// What a store answered that had no reason to fail.
+/// Returns the value of an operation that must not fail.
 #[track_caller]
-pub fn answer<T>(answer: Result<T, StoreError>) -> T {
-    answer.unwrap_or_else(|error| failed(&error))
+pub fn expect_ok<T>(result: Result<T, StoreError>) -> T {
+    result.unwrap_or_else(|error| failed(&error))
 }
 
 #[track_caller]
@@ -255,68 +256,74 @@ pub fn failed(error: &StoreError) -> ! {
     panic!("the store failed: {}", chain(error))
 }
 
-/// The session is found, alone and with its user, as it is expected.
+/// Asserts that the session is found unchanged, alone and with its user.
 pub async fn assert_kept<T: AuthUser>(store: &impl SessionUserStore<T>, expected: &SessionRecord) {
-    let found = answer(store.find(expected.id).await);
-    assert_eq!(found.as_ref(), Some(expected), "what `find` gives, and what was expected");
-    let (found, user) = answer(store.find_with_user(expected.id).await)
-        .expect("`find_with_user` finds what `find` finds");
-    assert_eq!(&found, expected, "what `find_with_user` gives, and what was expected");
+    let found = expect_ok(store.find(expected.id).await);
+    assert_eq!(found.as_ref(), Some(expected), "the result of `find`, and the expected session");
+    let (found, user) = expect_ok(store.find_with_user(expected.id).await)
+        .expect("`find_with_user` finds the session that `find` finds");
+    assert_eq!(&found, expected, "the result of `find_with_user`, and the expected session");
     let user = user.id().to_user_id();
-    assert_eq!(user, expected.user_id, "the user that comes with the session, and its user");
+    assert_eq!(user, expected.user_id, "the user returned with the session, and the expected user");
 }
 
-/// Neither the session nor its user is found.
+/// Asserts that the session is not found, neither alone nor with its user.
 pub async fn assert_gone<T>(store: &impl SessionUserStore<T>, id: SessionId) {
-    let found = answer(store.find(id).await);
+    let found = expect_ok(store.find(id).await);
     assert_eq!(found, None, "`find` should find nothing");
-    let found = answer(store.find_with_user(id).await);
+    let found = expect_ok(store.find_with_user(id).await);
     let found = found.map(|(session, _)| session);
     assert_eq!(found, None, "`find_with_user` should find nothing");
 }
 
-/// The guest is found as it is expected.
+/// Asserts that the guest is found unchanged.
 pub async fn assert_guest(store: &impl SessionStore, expected: &GuestRecord) {
-    let found = answer(store.find_guest(expected.id).await);
-    assert_eq!(found.as_ref(), Some(expected), "what `find_guest` gives, and what was expected");
+    let found = expect_ok(store.find_guest(expected.id).await);
+    assert_eq!(
+        found.as_ref(),
+        Some(expected),
+        "the result of `find_guest`, and the expected guest"
+    );
 }
 
-/// The user's sessions are these, in this order.
+/// Asserts that the user has these sessions, listed in this order.
 pub async fn assert_listed(store: &impl SessionStore, user: &UserId, expected: &[&SessionRecord]) {
-    let listed = answer(store.list_by_user(user).await);
+    let listed = expect_ok(store.list_by_user(user).await);
     let listed: Vec<_> = listed.iter().collect();
-    assert_eq!(listed, expected, "the list of {user:?}, and what was expected");
+    assert_eq!(listed, expected, "the list of {user:?}, and the expected list");
 }
 
-/// Of operations at once exactly one says that it was it; gives the place of that one.
-pub async fn the_one_of(operations: Vec<StoreFuture<'_, bool>>) -> usize {
-    let crowd = operations.len();
-    let answers = at_once(operations).await.into_iter().map(answer);
-    let done: Vec<_> = (0..).zip(answers).filter(|(_, done)| *done).collect();
+/// Asserts that exactly one of these operations, run concurrently, returns `true`. Returns its index.
+pub async fn assert_one_succeeds(operations: Vec<StoreFuture<'_, bool>>) -> usize {
+    let count = operations.len();
+    let results = run_concurrently(operations).await.into_iter().map(expect_ok);
+    let done: Vec<_> = (0..).zip(results).filter(|(_, done)| *done).collect();
     let [(winner, _)] = done[..] else {
-        panic!("one of {crowd} at once is done, but {} say that it was they", done.len());
+        panic!("exactly one of {count} concurrent operations must succeed, but {} did", done.len());
     };
     winner
 }
 
-/// Runs operations side by side, and gives their answers in the same order.
-pub async fn at_once<T>(mut operations: Vec<StoreFuture<'_, T>>) -> Vec<Result<T, StoreError>> {
-    let mut answers: Vec<_> = operations.iter().map(|_| None).collect();
+/// Runs operations concurrently, and returns their results in the same order.
+pub async fn run_concurrently<T>(
+    mut operations: Vec<StoreFuture<'_, T>>,
+) -> Vec<Result<T, StoreError>> {
+    let mut results: Vec<_> = operations.iter().map(|_| None).collect();
     poll_fn(|context| {
-        for (operation, answer) in operations.iter_mut().zip(&mut answers) {
-            if answer.is_none()
+        for (operation, result) in operations.iter_mut().zip(&mut results) {
+            if result.is_none()
                 && let Poll::Ready(ready) = operation.as_mut().poll(context)
             {
-                *answer = Some(ready);
+                *result = Some(ready);
             }
         }
-        if answers.iter().all(Option::is_some) { Poll::Ready(()) } else { Poll::Pending }
+        if results.iter().all(Option::is_some) { Poll::Ready(()) } else { Poll::Pending }
     })
     .await;
-    answers.into_iter().flatten().collect()
+    results.into_iter().flatten().collect()
 }
 
-/// Polls an operation some times, unless it ends before, and drops it.
+/// Polls an operation at most this many times, and drops it.
 pub async fn drop_after<T>(polls: u8, mut operation: StoreFuture<'_, T>) {
     let mut left = polls;
     poll_fn(|context| {

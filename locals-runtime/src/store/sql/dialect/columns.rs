@@ -1,7 +1,7 @@
-//! The lists of columns that the statements of all databases share.
+//! Macros for the lists of columns in the statements of all databases.
 
-/// Gives another macro the columns of `user_sessions` but the id, in the order in which they are
-/// written: the common ones, and those that are mostly as by default.
+/// Passes the columns of `user_sessions` except the id to another macro, in the order of the statements:
+/// first the common columns, then those that usually have their default.
 macro_rules! for_columns {
     ($write:ident) => {
         $write!(
@@ -27,17 +27,17 @@ macro_rules! for_columns {
     };
 }
 
-/// The columns as they are.
+/// The names of the columns.
 macro_rules! columns {
     () => { for_columns!(columns) };
     ($first:literal $(, $name:literal)*) => { concat!($first $(, ", ", $name)*) };
 }
 
-/// The columns as they are read. They take names that no column of a user has, so that `FromRow`
-/// finds the user's.
+/// The columns in a `SELECT`. Their aliases cannot collide with columns of a user, so that `FromRow` finds
+/// the user's columns.
 #[cfg(any(feature = "postgres", feature = "mysql"))]
-macro_rules! read_apart {
-    () => { for_columns!(read_apart) };
+macro_rules! select_columns {
+    () => { for_columns!(select_columns) };
     ($first:literal $(, $name:literal)*) => {
         concat!(
             "s.", $first, " AS session__", $first
@@ -46,13 +46,13 @@ macro_rules! read_apart {
     };
 }
 
-/// The same for SQLite: the common columns, and the others as one text, which is null where they all
-/// are as by default.
+/// The same for SQLite: the common columns, and the others packed into one text, which is null if they all
+/// have their defaults.
 ///
-/// Its driver allocates for each column of a row, in every request. (On PostgreSQL it is the
-/// expression that costs more than the columns.)
+/// This is faster, because the driver of SQLite allocates memory for each column of a row. (On PostgreSQL
+/// the expression would cost more than the columns.)
 #[cfg(feature = "sqlite")]
-macro_rules! read_packed {
+macro_rules! select_packed {
     () => {
         "s.secret_hash AS session__secret_hash, s.user_id AS session__user_id, \
          s.created_at AS session__created_at, s.authenticated_at AS session__authenticated_at, \
@@ -71,7 +71,7 @@ macro_rules! read_packed {
     };
 }
 
-/// Behind what is read of a session, for a list of those of a user; the user is bound.
+/// The rest of the `SELECT` that lists the sessions of a user, who is bound.
 macro_rules! listed {
     ($user:literal) => {
         concat!(
@@ -82,7 +82,7 @@ macro_rules! listed {
     };
 }
 
-/// The ids and times of the sessions of a user, who is bound.
+/// The `SELECT` that lists the ids and times of the sessions of a user, who is bound.
 macro_rules! times {
     ($user:literal) => {
         concat!(
@@ -94,7 +94,7 @@ macro_rules! times {
     };
 }
 
-/// A parameter for each column, where parameters are not numbered.
+/// A parameter for each column, for databases without numbered parameters.
 #[cfg(feature = "mysql")]
 macro_rules! parameters {
     () => { for_columns!(parameters) };
@@ -102,7 +102,7 @@ macro_rules! parameters {
     ($first:literal $(, $name:literal)*) => { concat!("?" $(, parameters!(@one $name))*) };
 }
 
-/// Everything behind `SELECT` of a look-up, but for the key.
+/// The `FROM` and `WHERE` of a lookup of a session with its user; the key follows.
 macro_rules! joined {
     () => {
         " FROM {sessions} AS s JOIN {users} AS u ON u.{user_id} = s.user_id WHERE s.id = "

@@ -1,4 +1,4 @@
-//! What differs between databases: the SQL, side by side, and the names of types.
+//! The differences between databases: SQL statements and names of types.
 
 #[macro_use]
 mod columns;

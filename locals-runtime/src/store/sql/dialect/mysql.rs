@@ -3,17 +3,18 @@
 use tokio::sync::Semaphore;
 
 use crate::store::sql::{
-    dialect::sql::{Catalogue, Migration, Rights, Sql, Statements, Types, UuidForm},
+    dialect::sql::{Catalog, Migration, Rights, Sql, Statements, Types, UuidForm},
     settings,
 };
 
 /// MySQL and MariaDB.
 ///
-/// MariaDB has a type for UUIDs, and takes its values as text. Indexes stand in the table, because
-/// MySQL has no `CREATE INDEX IF NOT EXISTS`. The catalogue's texts are cast, because MySQL gives
-/// some of them as bytes. The key takes character set and collation along, which a foreign key
-/// demands. Each part of the catalogue is told the table by itself: a join alone would look into
-/// every table of the server, and wait for its locks.
+/// - MariaDB has a type for UUIDs and takes its values as text.
+/// - Indexes are part of `CREATE TABLE`, because MySQL has no `CREATE INDEX IF NOT EXISTS`.
+/// - Texts of the catalog are cast, because MySQL returns some of them as bytes.
+/// - The type of the key includes the character set and collation, as a foreign key requires.
+/// - Each query of the catalog filters by the table itself: a join would open every table of the server,
+///   and wait for its locks.
 pub const MYSQL: Sql = Sql {
     quote: '`',
     schemas: false,
@@ -23,7 +24,7 @@ pub const MYSQL: Sql = Sql {
     writers: Semaphore::MAX_PERMITS,
 
     begin: "BEGIN",
-    find_with_user: concat!("SELECT {columns}, ", read_apart!(), joined!(), "?"),
+    find_with_user: concat!("SELECT {columns}, ", select_columns!(), joined!(), "?"),
     find_user: "SELECT {columns} FROM {users} AS u WHERE u.{user_id} = ?",
     is_packed: false,
     templates: Statements {
@@ -34,7 +35,7 @@ pub const MYSQL: Sql = Sql {
             parameters!(),
             ", ?)"
         ),
-        find: concat!("SELECT ", read_apart!(), joined!(), "?"),
+        find: concat!("SELECT ", select_columns!(), joined!(), "?"),
         renew: "UPDATE {sessions} \
                 SET active_expires_at = ?, idle_expires_at = ?, renewed_at = ? \
                 WHERE id = ? AND active_expires_at = ? AND secret_hash = ?",
@@ -48,7 +49,7 @@ pub const MYSQL: Sql = Sql {
         delete_unchanged: "DELETE FROM {sessions} WHERE id = ? AND data_revision = ?",
         delete_by_user: "DELETE FROM {sessions} WHERE user_id = ?",
         delete_others: "DELETE FROM {sessions} WHERE user_id = ? AND id <> ?",
-        list_by_user: concat!("SELECT ", read_apart!(), listed!("?")),
+        list_by_user: concat!("SELECT ", select_columns!(), listed!("?")),
         list_times_by_user: times!("?"),
         delete_expired: "DELETE FROM {sessions} WHERE idle_expires_at <= ? \
                          ORDER BY idle_expires_at LIMIT ?",
@@ -72,9 +73,9 @@ pub const MYSQL: Sql = Sql {
         ", ? FROM DUAL WHERE EXISTS (SELECT 1 FROM {users} WHERE {user_id} = ?)"
     ),
     repeats_user: true,
-    // While a table is altered, foreign keys find nobody in it.
-    is_user_there: Some("SELECT 1 FROM {users} WHERE {user_id} = ?"),
-    // The foreign key takes a shared lock of the user's row, which two cannot both raise.
+    // While a table is being altered, foreign keys may not find its rows.
+    user_exists: Some("SELECT 1 FROM {users} WHERE {user_id} = ?"),
+    // The foreign key takes a shared lock on the user's row, which two transactions cannot both upgrade.
     lock_user: Some("SELECT 1 FROM {users} WHERE {user_id} = ? FOR UPDATE"),
     create_sessions: "CREATE TABLE IF NOT EXISTS {sessions} (
     id BINARY(16) NOT NULL PRIMARY KEY,
@@ -135,7 +136,7 @@ pub const MYSQL: Sql = Sql {
         text: "varchar(255)",
         data: "mediumtext",
     },
-    catalogue: Catalogue {
+    catalog: Catalog {
         name: str::to_owned,
         columns: "SELECT CAST(column_name AS CHAR), \
                   CAST(CONCAT(column_type, IF(character_set_name IS NULL, '', \
@@ -149,7 +150,7 @@ pub const MYSQL: Sql = Sql {
                       AND index_name = 'PRIMARY'",
         indexes: "SELECT DISTINCT CAST(index_name AS CHAR) FROM information_schema.statistics \
                   WHERE table_schema = DATABASE() AND table_name = ?",
-        // The catalogue hides them from who may not change tables.
+        // The catalog hides them from users who may not change tables.
         references: None,
         rights: Rights::Explain("EXPLAIN"),
         unique: "SELECT COUNT(*) FROM (SELECT index_name FROM information_schema.statistics \

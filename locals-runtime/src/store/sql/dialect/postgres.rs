@@ -3,16 +3,16 @@
 use tokio::sync::Semaphore;
 
 use crate::store::sql::{
-    dialect::sql::{Catalogue, Migration, Rights, Sql, Statements, Types, UuidForm},
+    dialect::sql::{Catalog, Migration, Rights, Sql, Statements, Types, UuidForm},
     names::quoted,
     settings,
 };
 
 /// PostgreSQL.
 ///
-/// Many nodes may sweep at once: each takes rows that no other has locked. Their keys are gathered
-/// in an array, because `IN` may be planned as a join that reads the whole table. `to_regclass`
-/// finds a table as a statement would, by the search path.
+/// - Several nodes may sweep at the same time: each skips rows that another has locked. The keys are
+///   collected in an array, because `IN` may be planned as a join that reads the whole table.
+/// - `to_regclass` finds a table by the search path, as a statement does.
 pub const POSTGRES: Sql = Sql {
     quote: '"',
     schemas: true,
@@ -22,7 +22,7 @@ pub const POSTGRES: Sql = Sql {
     writers: Semaphore::MAX_PERMITS,
 
     begin: "BEGIN",
-    find_with_user: concat!("SELECT {columns}, ", read_apart!(), joined!(), "$1"),
+    find_with_user: concat!("SELECT {columns}, ", select_columns!(), joined!(), "$1"),
     find_user: "SELECT {columns} FROM {users} AS u WHERE u.{user_id} = $1",
     is_packed: false,
     templates: Statements {
@@ -32,7 +32,7 @@ pub const POSTGRES: Sql = Sql {
             ", id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, \
              $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)"
         ),
-        find: concat!("SELECT ", read_apart!(), joined!(), "$1"),
+        find: concat!("SELECT ", select_columns!(), joined!(), "$1"),
         renew: "UPDATE {sessions} \
                 SET active_expires_at = $1, idle_expires_at = $2, renewed_at = $3 \
                 WHERE id = $4 AND active_expires_at = $5 AND secret_hash = $6",
@@ -46,7 +46,7 @@ pub const POSTGRES: Sql = Sql {
         delete_unchanged: "DELETE FROM {sessions} WHERE id = $1 AND data_revision = $2",
         delete_by_user: "DELETE FROM {sessions} WHERE user_id = $1",
         delete_others: "DELETE FROM {sessions} WHERE user_id = $1 AND id <> $2",
-        list_by_user: concat!("SELECT ", read_apart!(), listed!("$1")),
+        list_by_user: concat!("SELECT ", select_columns!(), listed!("$1")),
         list_times_by_user: times!("$1"),
         delete_expired: "DELETE FROM {sessions} WHERE id = ANY (ARRAY \
                          (SELECT id FROM {sessions} WHERE idle_expires_at <= $1 \
@@ -72,7 +72,7 @@ pub const POSTGRES: Sql = Sql {
          WHERE EXISTS (SELECT 1 FROM {users} WHERE {user_id} = $2)"
     ),
     repeats_user: false,
-    is_user_there: None,
+    user_exists: None,
     lock_user: None,
     create_sessions: "CREATE TABLE IF NOT EXISTS {sessions} (
     id BYTEA NOT NULL PRIMARY KEY,
@@ -129,7 +129,7 @@ pub const POSTGRES: Sql = Sql {
         text: "text",
         data: "text",
     },
-    catalogue: Catalogue {
+    catalog: Catalog {
         name: |table| quoted(table, '"'),
         columns: "SELECT attname::text, format_type(atttypid, atttypmod), \
                   (NOT attnotnull)::int::bigint, (atthasdef OR attidentity <> '')::int::bigint \

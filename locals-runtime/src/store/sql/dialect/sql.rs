@@ -1,126 +1,129 @@
-//! What differs between databases: the SQL, and the names of types.
+//! The parts that differ between databases: SQL statements and names of types.
 
 use crate::store::sql::{names::Names, settings::Settings};
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 use std::time::Duration;
 
-/// A database as [`SqlStore`](crate::store::SqlStore) speaks it: its statements and its types.
+/// The statements and types of one database.
 ///
-/// In all statements `{users}` and `{user_id}` stand for the app's own table and its id column,
-/// `{sessions}` and `{guests}` for the tables beside it, names such as `{sessions_by_user}` for their
-/// indexes and triggers, and `{columns}` for what is read of a user.
+/// Placeholders in the statements: `{users}` and `{user_id}` are the app's own table and its id column,
+/// `{sessions}` and `{guests}` the tables of the store, names such as `{sessions_by_user}` their indexes
+/// and triggers, and `{columns}` the columns of a user.
 #[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "they have nothing to do with each other")]
+#[expect(clippy::struct_excessive_bools, reason = "they are independent of each other")]
 pub struct Sql {
-    /// What stands around names.
+    /// The quote character of names.
     pub quote: char,
-    /// Whether a table may be named with the schema it is in.
+    /// Whether the name of a table may include its schema.
     pub schemas: bool,
-    /// Whether names that differ in their case alone are one.
+    /// Whether column names are case-insensitive.
     pub ignores_case: bool,
-    /// How a column of a type named `UUID` takes its values.
+    /// How values are bound to a column whose type is `UUID`.
     pub uuid: UuidForm,
-    /// How long a statement may take. SQLite keeps its own time.
+    /// The timeout of a statement. SQLite has its own.
     pub timeout: Option<Duration>,
-    /// How many of one store write at once. SQLite lets one, and the others ask again and again:
-    /// the luckiest is next, and some are never lucky. So they stand in a queue here.
+    /// The maximum number of concurrent writes of one store. SQLite allows one writer; the others poll for
+    /// the lock without any order, and some might never get it. So they queue here instead.
     pub writers: usize,
 
-    /// Begins a transaction that is going to write.
+    /// Begins a transaction that will write.
     pub begin: &'static str,
     pub find_with_user: &'static str,
     pub find_user: &'static str,
-    /// Whether the columns that are mostly as by default are read as one.
+    /// Whether the columns that usually have their default are read as one packed column.
     pub is_packed: bool,
     pub templates: Statements<&'static str>,
-    /// Creates a session where no foreign key sees to it that its user is there.
+    /// Creates a session if there is no foreign key: checks itself that the user exists.
     pub create_unreferenced: &'static str,
-    /// Whether that statement takes the user once more, at its end.
+    /// Whether that statement takes the user id a second time, as its last parameter.
     pub repeats_user: bool,
-    /// Whether a user is there, where a foreign key may be wrong about it.
-    pub is_user_there: Option<&'static str>,
-    /// Locks the row of a user, where a transaction that creates a session and then changes its user
-    /// would deadlock with another of the kind.
+    /// Checks whether a user exists, on databases where a foreign key may be wrong about it.
+    pub user_exists: Option<&'static str>,
+    /// Locks the row of a user, on databases where two transactions that create a session and then change
+    /// its user would deadlock.
     pub lock_user: Option<&'static str>,
 
-    /// Make the tables where they are missing; `{key}` stands for the type of the app's id column,
-    /// `{foreign_key}` for the foreign key.
+    /// Creates the tables if they are missing. `{key}` is the type of the app's id column, and
+    /// `{foreign_key}` the foreign key.
     pub create_sessions: &'static str,
     pub create_guests: &'static str,
-    /// Whether the indexes stand in the tables: there is no `CREATE INDEX IF NOT EXISTS`.
+    /// Whether indexes are part of `CREATE TABLE`, because there is no `CREATE INDEX IF NOT EXISTS`.
     pub indexes_in_table: bool,
-    /// Whether a type of a key is as good as another of the same affinity.
+    /// Whether types of keys with the same affinity count as equal.
     pub keys_by_affinity: bool,
-    /// Changes the type of `user_id`; `{key}` stands for the new one.
+    /// Changes the type of `user_id` to `{key}`.
     pub change_key: Option<&'static str>,
-    /// Whether a foreign key can be added to a table that has none.
+    /// Whether a foreign key can be added to an existing table.
     pub can_add_foreign_key: bool,
-    /// Removes the foreign key named `{name}`, where it is in the way of a change of the key.
+    /// Drops the foreign key `{name}`, on databases where it prevents a change of the type.
     pub drop_foreign_key: Option<&'static str>,
     pub migration: Migration,
-    /// The types of the columns, as the catalogue names them.
+    /// The types of the columns, with their names in the catalog.
     pub types: Types,
-    pub catalogue: Catalogue,
+    pub catalog: Catalog,
     pub settings: Settings,
-    /// What ends sessions where a connection may leave foreign keys unenforced.
+    /// Triggers that end sessions, for databases where a connection may not enforce foreign keys.
     pub triggers: Option<Triggers>,
 }
 
-/// How tables are brought up to date while others use them.
+/// The statements for updating tables while others use them.
 #[derive(Debug)]
 pub struct Migration {
-    /// Begins a transaction; `None` where the database commits by itself at each change of a table.
+    /// Begins a transaction; `None` if the database commits implicitly at each change of a table.
     pub begin: Option<&'static str>,
-    /// Limits how long a statement waits for a lock: whoever comes later waits behind it.
+    /// Limits how long a statement waits for a lock, because later statements wait behind it.
     pub lock_timeout: Option<&'static str>,
-    /// Takes the lock by which one process migrates at a time: gives 1 if it was to be had.
+    /// Tries to take the lock that lets one process migrate at a time. Returns 1 if it was taken.
     pub try_lock: Option<&'static str>,
-    /// Who has locks on the three tables bound, as sentences.
+    /// Returns who holds locks on the three bound tables, as text.
     pub blockers: Option<&'static str>,
 }
 
-/// Questions to the catalogue.
+/// Queries of the catalog.
 #[derive(Debug)]
-pub struct Catalogue {
-    /// A table's name as these statements want it bound.
+pub struct Catalog {
+    /// Converts the name of a table to the form in which it is bound.
     pub name: fn(&str) -> String,
-    /// The columns of a table: name, type, whether it may be null, whether it has a default.
+    /// The columns of a table: name, type, whether it is nullable, whether it has a default.
     pub columns: &'static str,
     /// The columns of the primary key of a table.
     pub primary_key: &'static str,
-    /// The names of the indexes of a table that can be used.
+    /// The names of the valid indexes of a table.
     pub indexes: &'static str,
-    /// The foreign keys that lead from `user_id` of a table: name, table, whether that is another one,
-    /// whether they cascade; both tables are bound. `None` reads them from `SHOW CREATE TABLE`.
+    /// The foreign keys of `user_id` of a table: name, referenced table, whether that is the table
+    /// of users, whether they cascade. Both tables are bound. `None` reads them from
+    /// `SHOW CREATE TABLE`.
     pub references: Option<&'static str>,
     pub rights: Rights,
-    /// How many keys say that a column of a table, both bound, is unique.
+    /// The number of keys that make a column unique. The table and the column are bound.
     pub unique: &'static str,
 }
 
-/// How to find out whether statements that write may be run, without running them.
+/// How to check the privileges to write without running a statement that writes.
 #[derive(Debug)]
 pub enum Rights {
-    /// By what is missing of the rights on a table, which is bound. PostgreSQL locks what it explains.
+    /// By a query that returns the missing privileges on a table, which is bound. Used on PostgreSQL,
+    /// because its `EXPLAIN` takes locks.
     Missing(&'static str),
-    /// By these words before each statement.
+    /// By putting this keyword before each statement.
     Explain(&'static str),
 }
 
 /// Triggers on the app's own table.
 #[derive(Debug)]
 pub struct Triggers {
-    /// The name of each, as [`Names::derived`](crate::store::sql::names::Names::derived) makes it, and the SQL that
-    /// makes it where it is missing.
+    /// The placeholder of the name, see
+    /// [`Names::derived`](crate::store::sql::names::Names::derived), and the SQL that creates the
+    /// trigger if it is missing.
     pub all: &'static [(&'static str, &'static str)],
     /// The triggers on a table: name and SQL; the table is bound.
-    pub catalogue: &'static str,
+    pub catalog: &'static str,
 }
 
-/// How the app's table keeps UUIDs, as far as its database leaves a choice.
+/// How the app's table stores UUIDs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UuidForm {
-    /// In a type of the database's own.
+    /// In a native UUID type.
     Native,
     /// As 16 bytes.
     Bytes,
@@ -128,7 +131,7 @@ pub enum UuidForm {
     Text,
 }
 
-/// What each type of column is called.
+/// The names of the column types.
 #[derive(Debug)]
 pub struct Types {
     pub id: &'static str,
@@ -141,8 +144,7 @@ pub struct Types {
     pub data: &'static str,
 }
 
-/// The statements that a store runs: as they stand below, or those of one app, with its names in
-/// them.
+/// The statements that a store runs: as templates, or with the names of one app filled in.
 #[derive(Debug)]
 pub struct Statements<S = SqlStr> {
     pub create: S,
@@ -167,7 +169,7 @@ pub struct Statements<S = SqlStr> {
 }
 
 impl Sql {
-    /// The statements of an app with these names.
+    /// Fills the names of an app into the templates.
     pub fn statements(&self, names: &Names, has_foreign_key: bool) -> Statements {
         let fill = |template| AssertSqlSafe(names.fill(template, &[])).into_sql_str();
         let templates = &self.templates;

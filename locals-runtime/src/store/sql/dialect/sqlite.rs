@@ -1,18 +1,18 @@
 //! SQLite.
 
 use crate::store::sql::{
-    dialect::sql::{Catalogue, Migration, Rights, Sql, Statements, Triggers, Types, UuidForm},
+    dialect::sql::{Catalog, Migration, Rights, Sql, Statements, Triggers, Types, UuidForm},
     settings,
 };
 
 /// SQLite.
 ///
-/// Bound keys are written `+?`: after `ANALYZE`, SQLite (with `STAT4`, as bundled) would
-/// otherwise prepare the join anew at every execution, to look at the value. Without a rowid, a
-/// session is found by one descent of one tree.
+/// Bound keys are written `+?`: after `ANALYZE`, SQLite (with `STAT4`, as bundled) would otherwise
+/// prepare the join again at every execution, to inspect the value. The tables are `WITHOUT ROWID`, so
+/// that a session is found by a single tree lookup.
 ///
-/// Foreign keys may be off on a connection of a pool that is the app's own. So the insert itself asks
-/// whether the user is there.
+/// On a pool that the app has opened, foreign keys may be disabled. So the insert itself checks that the
+/// user exists.
 pub const SQLITE: Sql = Sql {
     quote: '"',
     schemas: false,
@@ -22,12 +22,12 @@ pub const SQLITE: Sql = Sql {
     writers: 1,
 
     begin: "BEGIN IMMEDIATE",
-    find_with_user: concat!("SELECT {columns}, ", read_packed!(), joined!(), "+?"),
+    find_with_user: concat!("SELECT {columns}, ", select_packed!(), joined!(), "+?"),
     find_user: "SELECT {columns} FROM {users} AS u WHERE u.{user_id} = ?",
     is_packed: true,
     templates: Statements {
         create: SQLITE_CREATE,
-        find: concat!("SELECT ", read_packed!(), joined!(), "+?"),
+        find: concat!("SELECT ", select_packed!(), joined!(), "+?"),
         renew: "UPDATE {sessions} \
                 SET active_expires_at = ?, idle_expires_at = ?, renewed_at = ? \
                 WHERE id = +? AND active_expires_at = ? AND secret_hash = ?",
@@ -41,7 +41,7 @@ pub const SQLITE: Sql = Sql {
         delete_unchanged: "DELETE FROM {sessions} WHERE id = +? AND data_revision = ?",
         delete_by_user: "DELETE FROM {sessions} WHERE user_id = ?",
         delete_others: "DELETE FROM {sessions} WHERE user_id = ? AND id <> ?",
-        list_by_user: concat!("SELECT ", read_packed!(), listed!("?")),
+        list_by_user: concat!("SELECT ", select_packed!(), listed!("?")),
         list_times_by_user: times!("?"),
         delete_expired: "DELETE FROM {sessions} WHERE id IN \
                          (SELECT id FROM {sessions} WHERE idle_expires_at <= ? LIMIT ?)",
@@ -59,7 +59,7 @@ pub const SQLITE: Sql = Sql {
     },
     create_unreferenced: SQLITE_CREATE,
     repeats_user: false,
-    is_user_there: None,
+    user_exists: None,
     lock_user: None,
     create_sessions: "CREATE TABLE IF NOT EXISTS {sessions} (
     id BLOB NOT NULL PRIMARY KEY,
@@ -108,9 +108,9 @@ pub const SQLITE: Sql = Sql {
         text: "TEXT",
         data: "TEXT",
     },
-    catalogue: Catalogue {
+    catalog: Catalog {
         name: str::to_owned,
-        // Of a virtual table, some columns are hidden; those that are generated are not.
+        // Excludes the hidden columns of virtual tables, but not generated columns.
         columns: "SELECT name, type, NOT \"notnull\", dflt_value IS NOT NULL OR hidden > 1 \
                   FROM pragma_table_xinfo(?) WHERE hidden <> 1",
         primary_key: "SELECT name FROM pragma_table_info(?) WHERE pk > 0",
@@ -130,12 +130,12 @@ pub const SQLITE: Sql = Sql {
     settings: settings::SQLITE,
     triggers: Some(Triggers {
         all: SQLITE_TRIGGERS,
-        catalogue: "SELECT name, sql FROM sqlite_schema \
+        catalog: "SELECT name, sql FROM sqlite_schema \
                     WHERE type = 'trigger' AND tbl_name = ? COLLATE NOCASE",
     }),
 };
 
-/// Asks by itself whether the user is there.
+/// Checks that the user exists.
 const SQLITE_CREATE: &str = concat!(
     "INSERT INTO {sessions} (",
     columns!(),
@@ -144,17 +144,20 @@ const SQLITE_CREATE: &str = concat!(
              WHERE EXISTS (SELECT 1 FROM {users} WHERE {user_id} = +?2)"
 );
 
-/// What a foreign key does only on connections that have turned it on; the `sqlite3` shell has not.
+/// Triggers that replace the foreign key on connections that do not enforce it, such as those of the
+/// `sqlite3` shell.
 ///
-/// The first two end sessions when their user goes. The third is what makes an id safe to use again: a
-/// row that is new has no sessions of its predecessor, which may have been left behind: `REPLACE`
-/// deletes rows without calling triggers, and restored tables may have had none. A table that is rebuilt
-/// loses all three until `migrate`: sessions of ids that were given to others meanwhile cannot be told
-/// from those of users who stayed. It is called after the row is there, so neither `ON CONFLICT DO UPDATE` nor `OR IGNORE` calls it.
+/// The first two end sessions when their user is deleted or gets another id. The third makes it safe to
+/// reuse an id: it deletes sessions of the previous user that may remain, because `REPLACE` deletes rows
+/// without firing triggers, and restored tables may have had no triggers. It fires after the row has been
+/// inserted, so not for `ON CONFLICT DO UPDATE` or `OR IGNORE`.
 ///
-/// `UPDATE OF` would miss `SET rowid = ..`, which changes an `INTEGER PRIMARY KEY` too. The app's
-/// column stands on the left of `=`, so that its collation decides, as in the join. Ids that only this
-/// collation holds to be equal are different ones.
+/// When the table of users is rebuilt, all three are lost until `migrate` runs again. Sessions whose ids
+/// were reused in the meantime cannot be distinguished from those of users who stayed.
+///
+/// `UPDATE OF` would miss `SET rowid = ..`, which also changes an `INTEGER PRIMARY KEY`. The app's column
+/// is on the left of `=`, so that its collation is used, as in the join. Ids that are equal only in this
+/// collation count as different.
 const SQLITE_TRIGGERS: &[(&str, &str)] = &[
     (
         "sessions_user_deleted",

@@ -1,4 +1,4 @@
-//! What the catalogue says of tables.
+//! Reads the definitions of tables from the catalog of the database.
 
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
@@ -11,7 +11,7 @@ use crate::{
     },
 };
 
-/// A column as the catalogue describes it.
+/// A column, as described by the catalog.
 #[derive(Debug)]
 pub struct Column {
     pub name: String,
@@ -27,13 +27,13 @@ impl Column {
     }
 }
 
-/// A table of ours as it was found; without columns, if it is not there.
+/// An existing table of sessions or guests; without columns if it does not exist.
 #[derive(Debug, Default)]
 pub struct Found {
     pub columns: Vec<Column>,
     pub primary_key: Vec<String>,
     pub indexes: Vec<String>,
-    /// The foreign keys that lead from `user_id`.
+    /// The foreign keys of `user_id`.
     pub references: Vec<Reference>,
 }
 
@@ -41,11 +41,11 @@ pub struct Found {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Reference {
     pub name: String,
-    /// The table that it leads to.
+    /// The table that it refers to.
     pub table: String,
     /// Whether that is the table of users.
     pub is_to_users: bool,
-    /// Whether rows go with the one that they refer to.
+    /// Whether it deletes rows with the row that they refer to (`ON DELETE CASCADE`).
     pub cascades: bool,
 }
 
@@ -58,13 +58,13 @@ impl Found {
         self.columns.iter().find(|column| column.name == name)
     }
 
-    /// Whether sessions go with their users.
+    /// Whether sessions are deleted with their users.
     pub fn refers_to_users(&self) -> bool {
         self.references.iter().any(|it| it.is_to_users && it.cascades)
     }
 
-    /// The other table whose sessions these are.
-    pub fn others(&self) -> Option<&str> {
+    /// Returns the table that the sessions refer to, if it is not the table of users.
+    pub fn other_users(&self) -> Option<&str> {
         self.references.iter().find(|it| !it.is_to_users).map(|it| &*it.table)
     }
 
@@ -73,42 +73,42 @@ impl Found {
     }
 }
 
-/// The catalogue as one connection sees it, such as behind a lock.
-pub struct CatalogueReader<'a, D: Dialect>(pub &'a mut D::Connection);
+/// Reads the catalog on one connection, which may hold a lock.
+pub struct CatalogReader<'a, D: Dialect>(pub &'a mut D::Connection);
 
-impl<D: Dialect> CatalogueReader<'_, D> {
-    /// Asks about tables, or about a table and a column.
+impl<D: Dialect> CatalogReader<'_, D> {
+    /// Runs a query with the names of tables and columns as parameters.
     async fn rows(&mut self, sql: &'static str, names: &[&str]) -> sqlx::Result<Vec<D::Row>> {
         let values: Vec<_> = names.iter().map(|name| Value::Text(Some(name))).collect();
         D::fetch(self.0, sql.into_sql_str(), D::bind(&values)?).await
     }
 
-    /// The columns of a table.
+    /// Returns the columns of a table.
     pub async fn columns(&mut self, table: &str) -> sqlx::Result<Vec<Column>> {
-        let rows = self.rows(D::SQL.catalogue.columns, &[&named::<D>(table)]).await?;
+        let rows = self.rows(D::SQL.catalog.columns, &[&named::<D>(table)]).await?;
         rows.iter().map(read_column::<D>).collect()
     }
 
-    /// One of our tables, whose users are in that table.
+    /// Returns a table of sessions or guests, given its table of users.
     pub async fn table(&mut self, table: &str, users: &str) -> sqlx::Result<Found> {
         let columns = self.columns(table).await?;
         if columns.is_empty() {
             return Ok(Found::default());
         }
-        let catalogue = &D::SQL.catalogue;
+        let catalog = &D::SQL.catalog;
         let references = self.references(table, users).await?;
         let table = &*named::<D>(table);
         Ok(Found {
             columns,
-            primary_key: texts::<D>(&self.rows(catalogue.primary_key, &[table]).await?)?,
-            indexes: texts::<D>(&self.rows(catalogue.indexes, &[table]).await?)?,
+            primary_key: texts::<D>(&self.rows(catalog.primary_key, &[table]).await?)?,
+            indexes: texts::<D>(&self.rows(catalog.indexes, &[table]).await?)?,
             references,
         })
     }
 
-    /// The foreign keys from `user_id` of a table.
+    /// Returns the foreign keys of `user_id` of a table.
     async fn references(&mut self, table: &str, users: &str) -> sqlx::Result<Vec<Reference>> {
-        if let Some(sql) = D::SQL.catalogue.references {
+        if let Some(sql) = D::SQL.catalog.references {
             let names = [&*named::<D>(table), &*named::<D>(users)];
             return self.rows(sql, &names).await?.iter().map(read_reference::<D>).collect();
         }
@@ -118,13 +118,13 @@ impl<D: Dialect> CatalogueReader<'_, D> {
         Ok(references_in(&sql.unwrap_or_default(), users))
     }
 
-    /// Whether no two rows of a table have the same value in this column, as a key says.
+    /// Whether this column has a unique key.
     pub async fn is_unique(&mut self, table: &str, column: &str) -> sqlx::Result<bool> {
-        let rows = self.rows(D::SQL.catalogue.unique, &[&named::<D>(table), column]).await?;
+        let rows = self.rows(D::SQL.catalog.unique, &[&named::<D>(table), column]).await?;
         Ok(rows.first().map(|row| D::integer(row, 0)).transpose()?.unwrap_or_default() > 0)
     }
 
-    /// Which rights on a table are missing, as this question to the catalogue tells.
+    /// Returns the missing privileges on a table, by this query of the catalog.
     pub async fn missing_rights(
         &mut self,
         sql: &'static str,
@@ -133,13 +133,13 @@ impl<D: Dialect> CatalogueReader<'_, D> {
         texts::<D>(&self.rows(sql, &[&named::<D>(table)]).await?)
     }
 
-    /// The triggers on a table: name and SQL.
+    /// Returns the triggers on a table: name and SQL.
     pub async fn triggers(&mut self, table: &str) -> sqlx::Result<Vec<(String, String)>> {
         let Some(triggers) = &D::SQL.triggers else { return Ok(Vec::new()) };
-        pairs::<D>(&self.rows(triggers.catalogue, &[&named::<D>(table)]).await?)
+        pairs::<D>(&self.rows(triggers.catalog, &[&named::<D>(table)]).await?)
     }
 
-    /// The settings that a store relies on.
+    /// Returns the names and values of the settings that a store needs.
     pub async fn settings(&mut self) -> sqlx::Result<Vec<(String, String)>> {
         let mut settings = Vec::new();
         for sql in D::SQL.settings.queries {
@@ -148,7 +148,7 @@ impl<D: Dialect> CatalogueReader<'_, D> {
         Ok(settings)
     }
 
-    /// Who has locks on these tables, as sentences.
+    /// Returns who holds locks on these tables, as text.
     pub async fn blockers(&mut self, tables: [&str; 3]) -> sqlx::Result<Vec<String>> {
         let Some(sql) = D::SQL.migration.blockers else { return Ok(Vec::new()) };
         let tables = tables.map(named::<D>);
@@ -157,17 +157,17 @@ impl<D: Dialect> CatalogueReader<'_, D> {
 }
 
 impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
-    /// The columns of a table.
+    /// Returns the columns of a table.
     pub(super) async fn columns(&self, table: &str) -> Result<Vec<Column>, StoreError> {
-        let sql: SqlStr = D::SQL.catalogue.columns.into_sql_str();
+        let sql: SqlStr = D::SQL.catalog.columns.into_sql_str();
         let rows = self.fetch(&sql, &[Value::Text(Some(&named::<D>(table)))]).await?;
         Ok(rows.iter().map(read_column::<D>).collect::<Result<_, _>>()?)
     }
 }
 
-/// A table's name as the catalogue's statements want it.
+/// Returns the name of a table as the queries of the catalog take it.
 fn named<D: Dialect>(table: &str) -> String {
-    (D::SQL.catalogue.name)(table)
+    (D::SQL.catalog.name)(table)
 }
 
 fn read_column<D: Dialect>(row: &D::Row) -> sqlx::Result<Column> {
@@ -188,7 +188,7 @@ fn read_reference<D: Dialect>(row: &D::Row) -> sqlx::Result<Reference> {
     })
 }
 
-/// The foreign keys in what `SHOW CREATE TABLE` gives, which has each in a line of its own.
+/// Parses the foreign keys in the output of `SHOW CREATE TABLE`, which has each on its own line.
 fn references_in(sql: &str, users: &str) -> Vec<Reference> {
     let reference = |line: &str| {
         let (name, rest) =
@@ -219,7 +219,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn foreign_keys_are_read_line_by_line() {
+    fn foreign_keys_are_parsed_from_show_create_table() {
         let sql = "CREATE TABLE `user_sessions` (\n  `user_id` bigint(20) NOT NULL,\n  \
                    CONSTRAINT `one` FOREIGN KEY (`user_id`) REFERENCES `accounts` (`id`) ON DELETE CASCADE,\n  \
                    CONSTRAINT `two` FOREIGN KEY (`user_id`) REFERENCES `accounts` (`id`),\n  \
