@@ -1,4 +1,4 @@
-//! Creating a session, and ending those above the maximum of its user.
+//! Creating sessions, and ending those above the user's limit.
 
 use std::time::Duration;
 
@@ -18,20 +18,20 @@ use crate::{
     store::Ends,
 };
 
-/// How many of a user's surplus sessions a login ends at most; the next one goes on.
+/// The maximum number of surplus sessions that one login ends. The next login ends further ones.
 const TRIM_BATCH: usize = 100;
 
-/// A session on its way into the store.
+/// A session to create.
 #[derive(Debug, Default)]
 pub(crate) struct NewSession<'a> {
     pub client: Client,
     pub options: LogInOptions,
-    /// The session of the member of staff who will act in this one.
+    /// The actor's own session, for an impersonation.
     pub actor: Option<&'a Session>,
     pub data: Option<String>,
 }
 
-/// Who logs in, as far as the request tells.
+/// The client that logs in, as described by its request.
 #[derive(Debug, Default)]
 pub(crate) struct Client {
     pub user_agent: Option<String>,
@@ -39,7 +39,7 @@ pub(crate) struct Client {
 }
 
 impl SessionManager {
-    /// Creates a session for a user: a row with a new token. No cookie is written; see
+    /// Creates a session for a user: a row with a new token. Writes no cookie; see
     /// [`set_session`](crate::Locals::set_session) and [`log_in`](crate::Locals::log_in).
     ///
     /// `user` may be any [`AuthUser`] of the app's table, such as a row that also holds the
