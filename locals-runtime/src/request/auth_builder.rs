@@ -398,7 +398,7 @@ impl<T: AuthUser> AuthBuilder<T> {
             }
             (None, None) => None,
             (None, Some(_)) => {
-                let reason = "AuthBuilder::rotation_overlap is set, but no rotate_every";
+                let reason = "AuthBuilder::rotation_overlap is set, but AuthBuilder::rotate_every is not";
                 return Err(ConfigError(reason.to_owned()));
             }
         };

@@ -282,7 +282,7 @@ impl RequestSession {
     }
 
     /// Asks this guard too when the session is read again.
-    pub(crate) fn guarded_by(&self, guard: Rc<Guard>) {
+    pub(crate) fn add_guard(&self, guard: Rc<Guard>) {
         self.guards.borrow_mut().push(guard);
     }
 

@@ -139,7 +139,7 @@ impl RequestSession {
         if self.renewed(found_session, chosen).await {
             return Some(chosen.clone());
         }
-        match log_failure(self.auth.sessions().find_again(&chosen.token).await) {
+        match log_failure(self.auth.sessions().find_and_recheck(&chosen.token).await) {
             Some(found) => found.map(|found| found.session),
             // If its token is a new one, the browser has no other that opens it.
             None => (chosen.token != found_session.session.token).then(|| chosen.clone()),
@@ -154,7 +154,7 @@ impl RequestSession {
     }
 
     async fn still_living(&self, session: &Session) -> Option<Session> {
-        let found = log_failure(self.auth.sessions().find_again(&session.token).await).flatten();
+        let found = log_failure(self.auth.sessions().find_and_recheck(&session.token).await).flatten();
         found.map(|found| found.session)
     }
 }

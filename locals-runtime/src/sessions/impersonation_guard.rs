@@ -75,7 +75,7 @@ impl ImpersonationGuard {
         let Some(token) = self.token.as_ref().filter(|_| presented == UNKNOWN) else {
             return Ok(presented == YES);
         };
-        let found = self.sessions.find_again(token).await?;
+        let found = self.sessions.find_and_recheck(token).await?;
         let is_acting = found.is_some_and(|found| found.session.actor().is_some());
         self.presented_is_acting(is_acting);
         Ok(is_acting)

@@ -29,7 +29,7 @@ impl SessionManager {
     /// # Errors
     /// [`Error::Store`] if the store fails.
     pub async fn renew_session(&self, session: &Session) -> Result<Option<Session>, Error> {
-        let Some(found) = self.find_again(&session.token).await? else {
+        let Some(found) = self.find_and_recheck(&session.token).await? else {
             return Ok(None);
         };
         let renewal = match found.renewal {
@@ -73,6 +73,6 @@ impl SessionManager {
             return Ok(Some(session));
         }
         // Somebody else was faster: has it ended, or been renewed?
-        Ok(self.find_again(token).await?.map(|found| found.session))
+        Ok(self.find_and_recheck(token).await?.map(|found| found.session))
     }
 }

@@ -159,7 +159,7 @@ impl SessionManager {
             Event::TokenRotated { session: id, user }.record();
             return Ok(Some(with_token(session.clone(), token, &change, session.fresh)));
         }
-        Ok(self.find_again(&session.token).await?.map(|found| found.session))
+        Ok(self.find_and_recheck(&session.token).await?.map(|found| found.session))
     }
 
     /// A new token for a session, and the change that makes it the one.
