@@ -180,11 +180,11 @@ impl<T: AuthUser> AuthBuilder<T> {
     ///     .build()?;
     /// # Ok::<(), locals::ConfigError>(())
     /// ```
-    pub fn error_response<F>(mut self, answer: F) -> Self
+    pub fn error_response<F>(mut self, respond: F) -> Self
     where
         F: Fn(&HttpRequest, &Error) -> Option<HttpResponse> + Send + Sync + 'static,
     {
-        self.error_responder.own = Some(Arc::new(answer));
+        self.error_responder.custom = Some(Arc::new(respond));
         self
     }
 
