@@ -178,11 +178,7 @@ const FAULTS: &[(Wrong, Rule, &str)] = &[
         Rule::CrossSite,
         "Sent: `POST /logout` with a session from a page of another site.",
     ),
-    (
-        Wrong::LetsStrangersIn,
-        Rule::Strangers,
-        "Sent: `GET /me` without a cookie.\n   Got: 200 OK.",
-    ),
+    (Wrong::LetsStrangersIn, Rule::Strangers, "Sent: `GET /me` without a cookie.\n   Got: 200 OK."),
     (Wrong::ReadsFirst, Rule::Strangers, "Got: 401 Unauthorized, after the body was read."),
     (Wrong::FollowsQuery, Rule::Next, "as `next` in the query of `POST /login`."),
     (Wrong::FollowsForm, Rule::Next, "as `next` in the body of `POST /login`."),

@@ -111,7 +111,10 @@ impl SafeRedirect {
             return self;
         }
         Self::parse(path).unwrap_or_else(|| {
-            tracing::debug!(path, "the argument of `SafeRedirect::or` is not a local path; `/` is used");
+            tracing::debug!(
+                path,
+                "the argument of `SafeRedirect::or` is not a local path; `/` is used"
+            );
             self
         })
     }
@@ -536,11 +539,7 @@ mod tests {
     #[test]
     fn the_login_page_gets_the_requested_page_as_next() {
         assert_eq!(with_next("/login", "/orders"), "/login?next=%2Forders");
-        assert_eq!(
-            with_next("/login", "/a?b=c d"),
-            "/login",
-            "an unsafe path is not passed on"
-        );
+        assert_eq!(with_next("/login", "/a?b=c d"), "/login", "an unsafe path is not passed on");
         assert_eq!(
             with_next("/login?lang=en", "/a?b=c+d&e=%20"),
             "/login?lang=en&next=%2Fa%3Fb%3Dc%2Bd%26e%3D%2520"

@@ -398,7 +398,8 @@ impl<T: AuthUser> AuthBuilder<T> {
             }
             (None, None) => None,
             (None, Some(_)) => {
-                let reason = "AuthBuilder::rotation_overlap is set, but AuthBuilder::rotate_every is not";
+                let reason =
+                    "AuthBuilder::rotation_overlap is set, but AuthBuilder::rotate_every is not";
                 return Err(ConfigError(reason.to_owned()));
             }
         };

@@ -177,18 +177,19 @@ fn log_refusal(request: &HttpRequest, session: Option<&Session>, error: &Error) 
 /// §2), or by `Accept` in older browsers.
 fn is_navigation(headers: &HeaderMap) -> bool {
     let has = |name, value: &str| headers.get(name).map(|found| found == value);
-    has("sec-fetch-mode", "navigate")
-        .or_else(|| has("sec-fetch-dest", "document"))
-        .unwrap_or_else(|| {
+    has("sec-fetch-mode", "navigate").or_else(|| has("sec-fetch-dest", "document")).unwrap_or_else(
+        || {
             let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
             accept.is_some_and(|accept| accept.contains("text/html"))
-        })
+        },
+    )
 }
 
 /// A small page, used when the app has none of its own.
 fn html(error: &Error, page: Option<&str>) -> HttpResponse {
     let (_, _, title) = error.problem();
-    let action = if matches!(error, Error::NotRecent) { "Confirm that it is you" } else { "Log in" };
+    let action =
+        if matches!(error, Error::NotRecent) { "Confirm that it is you" } else { "Log in" };
     let link = page.map(|page| format!("<p><a href=\"{page}\">{action}</a>")).unwrap_or_default();
     let body = format!(
         "<!doctype html><html lang=en><meta charset=utf-8>\

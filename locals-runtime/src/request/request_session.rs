@@ -243,7 +243,11 @@ impl RequestSession {
 
     /// Refuses a method that needs to write the cookie after the response has started.
     pub(crate) fn refuse_if_response_started(&self, method: &'static str) -> Result<(), Error> {
-        if self.is_response_started.get() { Err(Error::ResponseStarted { verb: method }) } else { Ok(()) }
+        if self.is_response_started.get() {
+            Err(Error::ResponseStarted { verb: method })
+        } else {
+            Ok(())
+        }
     }
 
     /// Logs a warning if a decision about the cookie comes too late.

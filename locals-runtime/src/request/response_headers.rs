@@ -46,7 +46,11 @@ impl ResponseHeaders {
             || !matches!(request_session.decision(), Decision::None);
         Self {
             cookies,
-            clear_site_data: request_session.auth.clear_site_data().filter(|_| clears_data).cloned(),
+            clear_site_data: request_session
+                .auth
+                .clear_site_data()
+                .filter(|_| clears_data)
+                .cloned(),
             vary: match (depends, request_session.auth.accepts_bearer()) {
                 (false, _) => &[],
                 (true, false) => &["Cookie"],

@@ -155,7 +155,8 @@ impl RequestSession {
     }
 
     async fn reread_session(&self, session: &Session) -> Option<Session> {
-        let found = log_failure(self.auth.sessions().find_and_recheck(&session.token).await).flatten();
+        let found =
+            log_failure(self.auth.sessions().find_and_recheck(&session.token).await).flatten();
         found.map(|found| found.session)
     }
 }

@@ -200,7 +200,11 @@ mod tests {
             (5, 4, None),
             (i64::MAX, i64::MIN, None),
         ] {
-            assert_eq!(pause_until_next_check(at(90_000), at(last), at(now)), expected, "{last} {now}");
+            assert_eq!(
+                pause_until_next_check(at(90_000), at(last), at(now)),
+                expected,
+                "{last} {now}"
+            );
         }
     }
 

@@ -40,12 +40,12 @@ impl SessionManager {
         let mut valid = Vec::new();
         let mut list = self.context().store.list_by_user(&user).await?;
         if let Some(accounts) = &self.context().accounts {
-            let judged = readable(accounts.judge(&user, list).await.map(Some))?;
-            let judged = judged.unwrap_or_default().into_iter();
+            let checked = readable(accounts.check_all(&user, list).await.map(Some))?;
+            let checked = checked.unwrap_or_default().into_iter();
             let is_usable = |found: &StoredSession| {
                 found.account.denial != Some(AccountDenial::CredentialChanged)
             };
-            list = judged.filter(is_usable).map(|found| found.record).collect();
+            list = checked.filter(is_usable).map(|found| found.record).collect();
         }
         for record in list {
             let Some(state) = lifecycle::state(&record, now) else { continue };

@@ -118,7 +118,10 @@ async fn sweep_forever(sessions: SessionManager, every: Duration) {
     loop {
         ticks.tick().await;
         if let Err(error) = sweep(&sessions, &mut watch).await {
-            tracing::warn!(cause = chain(&error), "the sweeper failed; it will try again at the next interval");
+            tracing::warn!(
+                cause = chain(&error),
+                "the sweeper failed; it will try again at the next interval"
+            );
         }
     }
 }

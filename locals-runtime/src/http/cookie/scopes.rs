@@ -157,7 +157,9 @@ pub(crate) fn path_fault(path: &str) -> Option<&'static str> {
     if !path.starts_with('/') || !path.bytes().all(is_path_char) {
         Some("a path starts with `/` and contains only characters of a URL path, without `;`")
     } else if path.split('/').any(is_dots) {
-        Some("a path has no segments `.` and `..`: browsers resolve them before they send a request")
+        Some(
+            "a path has no segments `.` and `..`: browsers resolve them before they send a request",
+        )
     } else if path.len() > MAX_LENGTH {
         Some("a path has at most 1024 bytes: browsers ignore a longer one")
     } else {

@@ -138,7 +138,8 @@ impl SessionCookie {
         if !context.may_withhold && values.all(|value| Some(value) == written) {
             return Vec::new();
         }
-        let others = other_scopes(&self.scope(), self.has_host_prefix(), context.host, context.path);
+        let others =
+            other_scopes(&self.scope(), self.has_host_prefix(), context.host, context.path);
         let removals = others.iter().filter_map(|scope| self.removal_in(scope));
         let mut bytes = 0;
         removals

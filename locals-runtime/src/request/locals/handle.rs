@@ -78,7 +78,9 @@ impl Locals {
         match self.request_session.decision() {
             Decision::Set(chosen) => Ok(Some(self.with_written_data(chosen.session.clone()))),
             Decision::Clear { .. } => Ok(None),
-            Decision::None => Ok(self.presented().await?.map(|session| self.with_written_data(session))),
+            Decision::None => {
+                Ok(self.presented().await?.map(|session| self.with_written_data(session)))
+            }
         }
     }
 

@@ -123,7 +123,11 @@ pub(super) fn cookie_faults(reply: &Reply, name: &str, secure: bool) -> Vec<Faul
         is_wrong.then(|| Fault::new(Rule::Cookie, &reply.sent, came, remedy))
     };
     let faults = [
-        wrong(reply.repeats(name), "more than once", "set it once per response; browsers keep only one"),
+        wrong(
+            reply.repeats(name),
+            "more than once",
+            "set it once per response; browsers keep only one",
+        ),
         wrong(
             cookie.http_only() != Some(true),
             "without `HttpOnly`",

@@ -36,11 +36,7 @@ impl<'a> Sending<'a> {
     }
 
     pub(super) fn flooded(self) -> Self {
-        Self {
-            is_flood: true,
-            with: " without a cookie, and with 3 MiB of invalid JSON",
-            ..self
-        }
+        Self { is_flood: true, with: " without a cookie, and with 3 MiB of invalid JSON", ..self }
     }
 
     pub(super) fn cross_site(self) -> Self {
