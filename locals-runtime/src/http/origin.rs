@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn without_sec_fetch_site_the_origin_must_be_the_host() {
+    fn without_sec_fetch_site_the_origin_must_match_the_host() {
         let policy = OriginPolicy::default();
         for (origin, expected) in [
             ("https://app.example", true),
