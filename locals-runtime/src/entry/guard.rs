@@ -165,7 +165,8 @@ where
             let mut response = match inside.await {
                 Ok(response) => response.map_into_boxed_body(),
                 Err(error) => {
-                    // A refusal of a late body says more than the error that it led to.
+                    // The refusal of a late body is more precise than the error that followed from
+                    // it.
                     let error = match refused.take() {
                         Some(Refusal::Error(refusal, _)) => refusal.into(),
                         Some(Refusal::LoggedIn(_)) | None => error,

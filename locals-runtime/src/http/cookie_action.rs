@@ -28,8 +28,8 @@ pub(crate) enum CookieAction {
     Remove,
     /// A new session was set: its cookie is written.
     Store,
-    /// The presented session is idle, or its token is due for rotation: it is renewed, and its
-    /// cookie is written if that succeeds.
+    /// The presented session is idle, or its token is due for rotation or has been rotated: it is
+    /// renewed, and its cookie is written if that succeeds.
     Renew,
     /// The presented session was set again: its cookie is written if it has not ended, so that the
     /// cookie of a session that ended while the handler ran is not sent to the browser.

@@ -245,9 +245,9 @@ impl<T: AuthUser> AuthBuilder<T> {
     /// With [`TokenReuse::Log`] it only has to log in again, but then the user does not notice if
     /// somebody else has the session.
     ///
-    /// The row records only the last rotation. A token from before the previous rotation counts as
-    /// a wrong one: it is logged as `secret_wrong` and ends nothing. The same is true of a token
-    /// that was replaced, for example by [`reauthenticate`](crate::Locals::reauthenticate).
+    /// The row records only the last rotation. An older token counts as a wrong one: it is logged
+    /// as `secret_wrong` and ends nothing. The same is true of a token that was replaced, for
+    /// example by [`reauthenticate`](crate::Locals::reauthenticate).
     pub fn on_token_reuse(mut self, reaction: TokenReuse) -> Self {
         self.settings.token_reuse = reaction;
         self

@@ -18,7 +18,6 @@ impl ResponseError for Error {
     /// The response for programs: a problem document (RFC 9457) that does not name the cause. In a
     /// handler with an attribute, browsers get another one, see
     /// [`AuthBuilder::error_response`](crate::AuthBuilder::error_response).
-    /// people are answered otherwise, see [`AuthBuilder::error_response`](crate::AuthBuilder::error_response).
     fn error_response(&self) -> HttpResponse {
         self.log();
         let (status, code, title) = self.problem();

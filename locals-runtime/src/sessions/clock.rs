@@ -66,7 +66,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that only moves when told to, so that tests need not sleep.
+/// A clock that moves only when a test moves it, so that tests need not sleep.
 ///
 /// Clones share one time.
 ///

@@ -152,7 +152,7 @@ impl SessionManager {
 
     /// Makes the new session the newest of its user's sessions. A node whose clock is slightly
     /// ahead may have created one with a later time; the new session could then count as an older
-    /// one and be ended at once. If the sessions cannot be read, this node's clock decides.
+    /// one and end immediately. If the sessions cannot be read, this node's clock decides.
     async fn order_after_existing(&self, new: &mut Session) {
         if self.max_sessions_for(new).is_none() {
             return;

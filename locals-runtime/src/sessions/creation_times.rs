@@ -1,4 +1,4 @@
-//! The creation times of the sessions of this process: for each user, strictly increasing.
+//! The creation times of the sessions of this process, which increase for each user.
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},

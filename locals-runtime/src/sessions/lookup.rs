@@ -159,8 +159,8 @@ impl SessionManager {
         self.check_token_with(rotation, found, token).await
     }
 
-    /// Returns the sessions that a token may end although the status of an account may refuse them:
-    /// the token's own, preceded in an impersonation by the actor's.
+    /// Returns the sessions that a token can end if it opens none because of a user's account: its
+    /// own, preceded in an impersonation by the actor's own session.
     pub(crate) fn endable_sessions(
         &self,
         found: &StoredSession,

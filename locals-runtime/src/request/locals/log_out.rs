@@ -116,8 +116,8 @@ impl Locals {
         self.end_guest().await?;
         let mut ended = 0;
         if let Some(session) = &session {
-            // The actor's own session ends first: if the impersonation ended first and this failed,
-            // the actor's session would be left.
+            // In an impersonation, the actor's own session ends first: the impersonation ends with
+            // it.
             if let Some(actor) = session.record.actor_session {
                 self.auth().invalidate_session(actor).await?;
             }

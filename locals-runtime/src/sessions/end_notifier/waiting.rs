@@ -128,7 +128,7 @@ impl Waiting {
         shrink(&mut self.sessions);
     }
 
-    /// Returns the waiters for this session, and for those that it impersonates.
+    /// Returns the waiters for this session, and for the impersonations that it has started.
     pub(super) fn with_session(&self, id: SessionId) -> Vec<Arc<Ending>> {
         self.upgrade(self.by_actor.get(&id).into_iter().flatten().chain([&id]))
     }
