@@ -241,7 +241,7 @@ async fn a_malformed_token_is_refused_without_asking_the_store() {
 }
 
 #[actix_web::test]
-async fn other_schemes_are_none_of_our_business() {
+async fn other_schemes_are_ignored() {
     let fixture = Fixture::configured(accepting).await;
     let session = fixture.session(1).await;
     let app = app!(fixture, me, write);

@@ -135,68 +135,64 @@ async fn an_app_by_hand_may_have_no_fault_either() {
 
 /// Each fault, the rule that it breaks, and a sentence that says so.
 const FAULTS: &[(Wrong, Rule, &str)] = &[
-    (Wrong::RefusesAll, Rule::SetUp, "Came: 401 Unauthorized, and no cookie `__Host-session`."),
+    (Wrong::RefusesAll, Rule::SetUp, "Got: 401 Unauthorized, and no cookie `__Host-session`."),
     (Wrong::RefusesUsers, Rule::SetUp, "Sent: `GET /me` with the session of a login."),
-    (Wrong::Throttles, Rule::SetUp, "Came: 429 Too Many Requests."),
-    (Wrong::FollowsNothing, Rule::SetUp, "Came: no redirect to it."),
-    (Wrong::NoHttpOnly, Rule::Cookie, "Came: the cookie `__Host-session`, without `HttpOnly`."),
-    (Wrong::NoSecure, Rule::Cookie, "Came: the cookie `__Host-session`, without `Secure`."),
-    (Wrong::NoSameSite, Rule::Cookie, "Came: the cookie `__Host-session`, without `SameSite`."),
-    (Wrong::NoPath, Rule::Cookie, "Came: the cookie `__Host-session`, without `Path`."),
-    (Wrong::PathOfPrefix, Rule::Cookie, "contradicts its name: `__Host-` demands `Path=/`."),
-    (Wrong::Twice, Rule::Cookie, "Came: the cookie `__Host-session`, more than once."),
-    (Wrong::SameToken, Rule::NewToken, "Came: the token of another login."),
-    (Wrong::AdoptsToken, Rule::NewToken, "Came: the same token again."),
-    (Wrong::StaleCookie, Rule::NewToken, "Came: 401 Unauthorized, and no new token."),
-    (Wrong::KeepsToken, Rule::NewToken, "Came: 303 See Other, and no new token."),
+    (Wrong::Throttles, Rule::SetUp, "Got: 429 Too Many Requests."),
+    (Wrong::FollowsNothing, Rule::SetUp, "Got: no redirect to it."),
+    (Wrong::NoHttpOnly, Rule::Cookie, "Got: the cookie `__Host-session`, without `HttpOnly`."),
+    (Wrong::NoSecure, Rule::Cookie, "Got: the cookie `__Host-session`, without `Secure`."),
+    (Wrong::NoSameSite, Rule::Cookie, "Got: the cookie `__Host-session`, without `SameSite`."),
+    (Wrong::NoPath, Rule::Cookie, "Got: the cookie `__Host-session`, without `Path`."),
+    (Wrong::PathOfPrefix, Rule::Cookie, "contradicts its name: `__Host-` requires `Path=/`."),
+    (Wrong::Twice, Rule::Cookie, "Got: the cookie `__Host-session`, more than once."),
+    (Wrong::SameToken, Rule::NewToken, "Got: the token of another login."),
+    (Wrong::AdoptsToken, Rule::NewToken, "Got: the same token again."),
+    (Wrong::StaleCookie, Rule::NewToken, "Got: 401 Unauthorized, and no new token."),
+    (Wrong::KeepsToken, Rule::NewToken, "Got: 303 See Other, and no new token."),
     (
         Wrong::KeepsPresented,
         Rule::LogInEndsSession,
-        "Sent: `GET /me` with a session that a login has replaced.\n   Came: 200 OK.",
+        "Sent: `GET /me` with a session that a login has replaced.\n   Got: 200 OK.",
     ),
     (
         Wrong::KeepsSession,
         Rule::LogOutEndsSession,
-        "Sent: `GET /me` with a session that has been logged out.\n   Came: 200 OK.",
+        "Sent: `GET /me` with a session that has been logged out.\n   Got: 200 OK.",
     ),
     (
         Wrong::KeepsCookie,
         Rule::LogOutRemovesCookie,
-        "Came: 303 See Other, and no removal of `__Host-session`.",
+        "Got: 303 See Other, and no removal of `__Host-session`.",
     ),
     (
         Wrong::EmptiesCookie,
         Rule::LogOutRemovesCookie,
-        "Came: the cookie `__Host-session`, without `Max-Age=0`.",
+        "Got: the cookie `__Host-session`, without `Max-Age=0`.",
     ),
     (Wrong::RemovesElsewhere, Rule::LogOutRemovesCookie, "with another `Path` or `Domain`"),
-    (Wrong::LogInByGet, Rule::SafeMethods, "Came: 303 See Other, and a session."),
-    (Wrong::LogOutByGet, Rule::SafeMethods, "Came: 303 See Other, and the user is logged out."),
+    (Wrong::LogInByGet, Rule::SafeMethods, "Got: 303 See Other, and a session."),
+    (Wrong::LogOutByGet, Rule::SafeMethods, "Got: 303 See Other, and the user is logged out."),
     (Wrong::LogInAcrossSites, Rule::CrossSite, "Sent: `POST /login` from a page of another site."),
     (
         Wrong::LogOutAcrossSites,
         Rule::CrossSite,
         "Sent: `POST /logout` with a session from a page of another site.",
     ),
-    (
-        Wrong::LetsStrangersIn,
-        Rule::Strangers,
-        "Sent: `GET /me` without a cookie.\n   Came: 200 OK.",
-    ),
-    (Wrong::ReadsFirst, Rule::Strangers, "Came: 401 Unauthorized, after the body was read."),
+    (Wrong::LetsStrangersIn, Rule::Strangers, "Sent: `GET /me` without a cookie.\n   Got: 200 OK."),
+    (Wrong::ReadsFirst, Rule::Strangers, "Got: 401 Unauthorized, after the body was read."),
     (Wrong::FollowsQuery, Rule::Next, "as `next` in the query of `POST /login`."),
-    (Wrong::FollowsForm, Rule::Next, "as `next` in what `POST /login` sends."),
+    (Wrong::FollowsForm, Rule::Next, "as `next` in the body of `POST /login`."),
     (Wrong::FollowsOnPage, Rule::Next, "as `next` in the query of `GET /login` with a session."),
     (
         Wrong::CachedCookie,
         Rule::Caching,
-        "Came: the cookie `__Host-session` with `Cache-Control: max-age=60`.",
+        "Got: the cookie `__Host-session` with `Cache-Control: max-age=60`.",
     ),
-    (Wrong::CachedPage, Rule::Caching, "Came: no `Cache-Control`."),
-    (Wrong::PublicPage, Rule::Caching, "Came: `Cache-Control: public, max-age=60`."),
-    (Wrong::NoVary, Rule::Caching, "Came: no `Vary`."),
-    (Wrong::TokenInBody, Rule::Secrecy, "Came: the token in the body."),
-    (Wrong::TokenInLocation, Rule::Secrecy, "Came: the token in the header `location`."),
+    (Wrong::CachedPage, Rule::Caching, "Got: no `Cache-Control`."),
+    (Wrong::PublicPage, Rule::Caching, "Got: `Cache-Control: public, max-age=60`."),
+    (Wrong::NoVary, Rule::Caching, "Got: no `Vary`."),
+    (Wrong::TokenInBody, Rule::Secrecy, "Got: the token in the body."),
+    (Wrong::TokenInLocation, Rule::Secrecy, "Got: the token in the header `location`."),
 ];
 
 #[actix_web::test]
@@ -232,20 +228,20 @@ async fn all_faults_are_reported_together_and_without_a_token() {
         report.to_string(),
         "3 faults in the hygiene of sessions:
 
-1. Not so: GET signs nobody in or out.
+1. Broken rule: GET logs nobody in or out.
    Sent: `GET /login`.
-   Came: 200 OK, and a session.
-   To do: route the login by POST alone: any link or image on any page sends a GET.
+   Got: 200 OK, and a session.
+   Fix: route the login by POST only: any link or image on any page sends a GET.
 
-2. Not so: GET signs nobody in or out.
+2. Broken rule: GET logs nobody in or out.
    Sent: `GET /logout` with a session.
-   Came: 200 OK, and the user is logged out.
-   To do: route the logout by POST alone: any link or image on any page sends a GET.
+   Got: 200 OK, and the user is logged out.
+   Fix: route the logout by POST only: any link or image on any page sends a GET.
 
-3. Not so: logout ends the session on the server.
+3. Broken rule: logout ends the session on the server.
    Sent: `GET /me` with a session that has been logged out.
-   Came: 200 OK.
-   To do: end the session in the store before the logout is answered, as `locals.log_out()` does; \
+   Got: 200 OK.
+   Fix: end the session in the store before responding to the logout, as `locals.log_out()` does; \
          the browser's cookie may not be the only copy."
     );
 }

@@ -1,5 +1,5 @@
-//! The two attributes, as generated code names them: what stands in their parentheses, and whom
-//! they let in.
+//! The two attributes, as generated code names them: their arguments, and which requests they
+//! admit.
 
 use std::{marker::PhantomData, time::Duration};
 
@@ -16,18 +16,18 @@ use crate::{
 
 /// An attribute with its arguments.
 pub trait Attribute {
-    /// Whether a request from another origin runs, without its session.
+    /// Whether a request from another origin is handled, without its session.
     fn allows_cross_origin(&self) -> bool {
         false
     }
 
-    /// What must be read before it can decide.
+    /// What must be read before it can authorize a request.
     fn requirements(&self) -> Requirements;
 
-    /// Whether the request may go on, by what was found of its session.
+    /// Whether the request may continue, by the session that was found.
     fn authorize(&self, found: &ResolvedSession) -> Result<(), Refusal>;
 
-    /// How an error of the guard is answered.
+    /// Returns the refusal for an error of the guard.
     fn refuse(&self, error: Error) -> Refusal {
         error.into()
     }
@@ -91,7 +91,7 @@ impl RequireUser {
     /// `#[require_user(check = ..)]`. A pointer, so that the compiler names a wrong function once.
     #[expect(
         clippy::type_complexity,
-        reason = "the compiler shows it to whoever gives a wrong one"
+        reason = "the compiler shows it in the error for a wrong function"
     )]
     pub fn check<T: AuthUser>(
         self,
@@ -137,9 +137,9 @@ impl<C: Condition> Attribute for RequireUser<C> {
     }
 }
 
-/// What is asked of a user besides being logged in.
+/// A condition on a logged-in user.
 pub trait Condition {
-    /// The type of user it must see.
+    /// The user type that it needs to read.
     fn user_type() -> Option<UserType>;
 
     /// Whether the logged-in user meets it.
@@ -156,7 +156,7 @@ impl Condition for () {
     }
 }
 
-/// A function of the user that says yes.
+/// A function that must return `true` for the user.
 #[derive(Debug)]
 pub struct Checked<T, F> {
     check: F,

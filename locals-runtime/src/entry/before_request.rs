@@ -1,4 +1,4 @@
-//! What an app does with the session before its handlers, as middleware.
+//! Middleware that runs a function of the app before the handlers.
 
 use std::{
     fmt,
@@ -26,7 +26,7 @@ use crate::{
     sessions::impersonation_guard,
 };
 
-/// Runs a function of the app before the handlers inside. Made by [`Auth::before_request`].
+/// Runs a function of the app before the inner handlers. Made by [`Auth::before_request`].
 #[must_use = "it does nothing until it is given to `.wrap(..)`"]
 pub struct BeforeRequest<F> {
     auth: ErasedAuth,
@@ -34,11 +34,11 @@ pub struct BeforeRequest<F> {
 }
 
 impl<T: AuthUser> Auth<T> {
-    /// Runs `run` before the handlers inside, for `App::new().wrap(auth.before_request(run))`. What
-    /// it decides holds for this very request: a user whom it logs in is logged in for the handlers,
-    /// and the cookie goes out with the response, whoever answers.
+    /// Runs `run` before the inner handlers: `App::new().wrap(auth.before_request(run))`. Its
+    /// decisions apply to the same request: a user whom it logs in is logged in for the handlers,
+    /// and the cookie is sent with the response, whichever handler responds.
     ///
-    /// For other proofs of who somebody is, such as the cookie of a session library that the app
+    /// Use it for other ways to authenticate, such as the cookie of a session library that the app
     /// used before, or a header that its proxy sets.
     ///
     /// ```
@@ -49,7 +49,7 @@ impl<T: AuthUser> Auth<T> {
     /// struct Account { id: i64 }
     ///
     /// # async fn find(_: &str) -> Option<Account> { None }
-    /// // Only behind a proxy that removes this header from what clients send.
+    /// // Only behind a proxy that removes this header from client requests.
     /// async fn by_proxy(request: &HttpRequest, locals: &Locals) -> actix_web::Result<()> {
     ///     let name = request.headers().get("Remote-User").and_then(|name| name.to_str().ok());
     ///     let account = match name {
@@ -58,10 +58,10 @@ impl<T: AuthUser> Auth<T> {
     ///     };
     ///     let session = locals.get_session().await?;
     ///     match account {
-    ///         // Of the same browser: who was there before may have been somebody else.
+    ///         // The previous user of this browser may have been somebody else.
     ///         Some(account) if session.as_ref().is_none_or(|it| is_of_another(it, &account)) => {
     ///             if session.is_some() {
-    ///                 // Also of acting as another user, which would refuse the login.
+    ///                 // Also ends an impersonation, which would refuse the login.
     ///                 locals.log_out().await?;
     ///             }
     ///             locals.log_in(&account).await?;
@@ -72,7 +72,7 @@ impl<T: AuthUser> Auth<T> {
     ///     Ok(())
     /// }
     ///
-    /// /// Whether somebody else is at work: in a session of their own, or acting as another user.
+    /// /// Whether the session, or the actor of an impersonation, belongs to another user.
     /// fn is_of_another(session: &Session, account: &Account) -> bool {
     ///     *session.actor().unwrap_or(session.user_id()) != UserId::from(account.id)
     /// }
@@ -82,11 +82,11 @@ impl<T: AuthUser> Auth<T> {
     /// # Ok::<(), locals::ConfigError>(())
     /// ```
     ///
-    /// If it fails, its error is the answer, and nothing inside runs. It does not run for requests
-    /// that may not act in the name of a browser's session: those of another origin that change
-    /// something, and those with a bearer token. Neither `run` nor what it starts may keep the
-    /// request or the `Locals` when it is done: Actix changes the request on its way in, and panics
-    /// if somebody else has it.
+    /// If `run` fails, its error is the response, and no inner handler runs. `run` is not called
+    /// for requests that may not use the browser's session: state-changing requests of another
+    /// origin, and requests with a bearer token. Neither `run` nor anything it starts may keep the
+    /// request or the `Locals` after it returns: Actix modifies the request on its way in, and
+    /// panics if it is still in use.
     pub fn before_request<F>(&self, run: F) -> BeforeRequest<F>
     where
         F: AsyncFn(&HttpRequest, &Locals) -> actix_web::Result<()> + 'static,
@@ -136,7 +136,7 @@ where
         let auth = self.auth.clone();
         let (run, inner) = (Rc::clone(&self.run), Rc::clone(&self.inner));
         Box::pin(async move {
-            let Some(request_session) = begin(&auth, &request) else {
+            let Some(request_session) = request_session_of(&auth, &request) else {
                 return Ok(inner.call(request).await?.map_into_boxed_body());
             };
             let result = {
@@ -149,7 +149,7 @@ where
             let response = match result {
                 Ok(()) => {
                     let acting = Arc::clone(&request_session.impersonation);
-                    // What is inside takes the request, and gives none back if it fails.
+                    // The inner service consumes the request and does not return it if it fails.
                     let head = RequestHead::of(request.request());
                     match impersonation_guard::scope(acting, inner.call(request)).await {
                         Ok(response) => response.map_into_boxed_body(),
@@ -172,9 +172,9 @@ where
     }
 }
 
-/// The session of a request that may act in its name. The others are for whatever is inside, which
-/// refuses them or knows what it does.
-fn begin(auth: &ErasedAuth, request: &ServiceRequest) -> Option<Rc<RequestSession>> {
+/// Returns the session of a request that may use its session cookie. Other requests are left to the
+/// inner service, which refuses or handles them.
+fn request_session_of(auth: &ErasedAuth, request: &ServiceRequest) -> Option<Rc<RequestSession>> {
     let requirements = Requirements { later: true, ..Requirements::default() };
     let begun = RequestSession::of_request(request.request(), auth, requirements, false).ok();
     begun.filter(|request_session| request_session.carrier == Carrier::Cookie)

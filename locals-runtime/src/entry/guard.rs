@@ -1,4 +1,4 @@
-//! The guard of `#[require_user]` around a whole scope, as middleware.
+//! Middleware that applies `#[require_user]` to a whole scope.
 
 use std::{
     fmt,
@@ -34,8 +34,8 @@ use crate::{
     sessions::impersonation_guard,
 };
 
-/// Lets only logged-in users into a scope, a resource or a service of files. Made by
-/// [`Auth::require_user`]; its options and its answers are those of `#[require_user]`.
+/// Lets only logged-in users into a scope, a resource or a file service. Made by
+/// [`Auth::require_user`]; its options and responses are those of `#[require_user]`.
 ///
 /// ```
 /// use std::time::Duration;
@@ -54,7 +54,8 @@ use crate::{
 /// # Ok::<(), locals::ConfigError>(())
 /// ```
 ///
-/// The handlers inside share what it has read: an annotated one costs no further query.
+/// Handlers inside share the session and user that the guard has read: a handler with an attribute
+/// needs no further query.
 #[must_use = "a guard does nothing until it is given to `.wrap(..)`"]
 pub struct Guard<T, C = ()> {
     auth: ErasedAuth,
@@ -63,16 +64,16 @@ pub struct Guard<T, C = ()> {
 }
 
 impl<T: AuthUser> Auth<T> {
-    /// A guard for a whole scope, for `web::scope("/admin").wrap(auth.require_user())`: everything
-    /// inside is for logged-in users alone, also what has no attribute, such as the files of
-    /// `actix-files`.
+    /// Returns a guard for a whole scope: `web::scope("/admin").wrap(auth.require_user())`.
+    /// Everything inside is for logged-in users only, including services without an attribute, such
+    /// as the files of `actix-files`.
     pub fn require_user(&self) -> Guard<T> {
         Guard::new(self.erased(), RequireUser::new())
     }
 }
 
 impl<T: AuthUser> Guard<T> {
-    /// Lets in only the users of whom `check` says yes; others are answered 403. As
+    /// Lets in only users for whom `check` returns `true`; others get 403. Like
     /// `#[require_user(check = ..)]`.
     pub fn check<F: Fn(&T) -> bool + Clone>(self, check: F) -> Guard<T, Checked<T, F>> {
         Guard::new(self.auth, self.attribute.check_by(check))
@@ -84,17 +85,17 @@ impl<T, C> Guard<T, C> {
         Self { auth, attribute, user: PhantomData }
     }
 
-    /// Where a browser is sent that asks for a page and has no session. As
+    /// Sets where a browser is redirected that requests a page without a session. Like
     /// `#[require_user(redirect = "/login")]`.
     ///
     /// # Panics
-    /// When the app starts, if it is not a path of this app or has a `next` in its query.
+    /// When the app starts, if `page` is not a path of this app or has a `next` in its query.
     pub fn redirect(self, page: &'static str) -> Self {
         check_page(page).unwrap_or_else(|error| panic!("{error}"));
         Self::new(self.auth, self.attribute.redirect(page))
     }
 
-    /// Lets in only users who have proved who they are within this time. As
+    /// Lets in only users who have authenticated within this time. Like
     /// `#[require_user(recent = "10m")]`.
     pub fn recent(self, within: Duration) -> Self {
         Self::new(self.auth, self.attribute.recent(within))
@@ -152,9 +153,9 @@ where
                     return Ok(with_headers(response, request_session).await);
                 }
             };
-            request_session.guarded_by(Rc::new(move |found| attribute.authorize(found)));
+            request_session.add_guard(Rc::new(move |found| attribute.authorize(found)));
             request_session.share(&request);
-            // What is inside takes the request, and gives none back if it fails.
+            // The inner service consumes the request and does not return it if it fails.
             let head = RequestHead::of(request.request());
             let refused = late_body::watch(&mut request, &request_session);
             let inside = impersonation_guard::scope(
@@ -164,7 +165,8 @@ where
             let mut response = match inside.await {
                 Ok(response) => response.map_into_boxed_body(),
                 Err(error) => {
-                    // Of a body that came late the refusal says more than what it made of the rest.
+                    // The refusal of a late body is more precise than the error that followed from
+                    // it.
                     let error = match refused.take() {
                         Some(Refusal::Error(refusal, _)) => refusal.into(),
                         Some(Refusal::LoggedIn(_)) | None => error,
@@ -182,9 +184,9 @@ where
     }
 }
 
-/// Reads the session and its user, which the handlers inside may ask for, and asks the guard.
+/// Reads the session and its user, which the handlers inside may need, and applies the guard.
 ///
-/// Nothing of it holds the request when it returns: Actix changes it on its way in.
+/// Nothing holds the request when this returns, since Actix modifies it on its way in.
 async fn authorize(
     auth: &ErasedAuth,
     attribute: &impl Attribute,
@@ -204,7 +206,7 @@ async fn authorize(
     }
 }
 
-/// A response, with what the session asks for.
+/// Adds the headers that the session requires to a response.
 pub(crate) async fn with_headers(
     mut response: ServiceResponse<BoxBody>,
     request_session: Option<Rc<RequestSession>>,

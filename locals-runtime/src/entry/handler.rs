@@ -1,5 +1,4 @@
-//! The pipeline that every annotated handler runs through. Generated code calls it and nothing
-//! else.
+//! The pipeline of every handler with an attribute. Generated code calls only this module.
 
 use std::{
     future::{Future, Ready, ready},
@@ -35,7 +34,7 @@ use crate::{
     sessions::{impersonation_guard, session::Session, verified::Verified},
 };
 
-/// Runs an annotated handler with what the attribute gives it and what is extracted.
+/// Runs a handler with the parameters that its attribute provides and those that are extracted.
 pub async fn handle<A, G, X, H, F>(
     request: HttpRequest,
     payload: Payload,
@@ -66,12 +65,12 @@ where
     let work = async {
         let mut values = authorize(&locals, &attribute, requirements, &given).await?;
         let seen = request_session.resolved();
-        // Only now is the body touched: nothing is read for a stranger.
+        // The body is read only after the guard: nothing is read for a request that is refused.
         let extracted = match extracted.extract(&request, &mut payload.into_inner()).await {
             Ok(extracted) => extracted,
             Err(error) => return Ok(HttpResponse::from_error(error)),
         };
-        // While a body arrives, a session may end, and a user lose a right.
+        // While the body arrives, the session may end, or the user may lose a right.
         if request_session.has_changed_since(seen).await? {
             values = authorize(&locals, &attribute, requirements, &given).await?;
         }
@@ -87,7 +86,7 @@ where
     response
 }
 
-/// The guard: reads what it must, and takes what the handler is given.
+/// Applies the guard: reads what it needs, and returns the handler's parameters.
 async fn authorize<G: SessionParameters>(
     locals: &Locals,
     attribute: &impl Attribute,
@@ -97,26 +96,26 @@ async fn authorize<G: SessionParameters>(
     if requirements.session {
         locals.request_session.resolve().await?;
     }
-    // Where nothing was asked, the attribute lets everybody in.
+    // If nothing was required, the attribute admits every request.
     attribute.authorize(&locals.request_session.resolved().unwrap_or_default())?;
     given.take(locals).map_err(|error| attribute.refuse(error))
 }
 
-/// What a handler returns, as its own `Responder` makes it.
+/// Converts the return value of a handler by its own `Responder`.
 pub fn respond(value: impl Responder, request: &HttpRequest) -> HttpResponse {
     value.respond_to(request).map_into_boxed_body()
 }
 
-/// Never implemented: `Session`, `User<T>`, `Verified<T, C>` and `Locals` are no ordinary
-/// extractors, because what they need is done before and after all extractors run.
+/// Never implemented: `Session`, `User<T>`, `Verified<T, C>` and `Locals` are not ordinary
+/// extractors, because they need work before and after all extractors run.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` reaches a handler only through `#[with_session]` or `#[require_user]`",
+    message = "`{Self}` can be a parameter only under `#[with_session]` or `#[require_user]`",
     label = "this handler has neither attribute, or hides this type from it behind an alias or a wrapper",
-    note = "write `#[locals::with_session]` above the function if anybody may come, `#[locals::require_user]` if only logged-in users may"
+    note = "write `#[locals::with_session]` above the function, or `#[locals::require_user]` if only logged-in users may call it"
 )]
 pub trait ThroughAttribute<'a> {}
 
-macro_rules! only_through_attribute {
+macro_rules! requires_attribute {
     ($($given:ty $(, of $user:ident $(and $condition:ident)?)?;)+) => {$(
         impl $(<$user: AuthUser $(, $condition: 'static)?>)? FromRequest for $given
         where
@@ -132,7 +131,7 @@ macro_rules! only_through_attribute {
     )+};
 }
 
-only_through_attribute! {
+requires_attribute! {
     Session;
     Locals;
     User<T>, of T;

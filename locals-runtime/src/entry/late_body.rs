@@ -1,5 +1,5 @@
-//! Bodies that arrive so late that what was found of the session no longer counts, for handlers
-//! behind a guard that have no attribute to ask again themselves.
+//! Bodies that arrive late: applies the guards again, since the session may have ended in the
+//! meantime. For handlers behind a guard that have no attribute, which would do this itself.
 
 use std::{
     cell::RefCell,
@@ -21,7 +21,7 @@ use futures_core::Stream;
 
 use crate::request::{error_responder::Refusal, request_session::RequestSession};
 
-/// Why a body was broken off at its end, if it was.
+/// Why a body was aborted, if it was.
 #[derive(Clone, Default)]
 pub(crate) struct Refused(Rc<RefCell<Option<Refusal>>>);
 
@@ -31,11 +31,12 @@ impl Refused {
     }
 }
 
-/// Asks the guards once more when a piece of the body of a request, or its end, comes late. Where they
-/// refuse, an error takes its place.
+/// Applies the guards again when a piece of a request body, or its end, comes late. If they refuse,
+/// the body ends with an error.
 pub(crate) fn watch(request: &mut ServiceRequest, request_session: &Rc<RequestSession>) -> Refused {
     let refused = Refused::default();
-    // What follows an upgrade is no body; but any client can ask for one, and send a body all the same.
+    // After an upgrade there is no body. But any client can request one and send a body all the
+    // same.
     let headers = request.headers();
     let has_body = headers.contains_key(CONTENT_LENGTH) || headers.contains_key(TRANSFER_ENCODING);
     if request.head().upgrade() && !has_body {
@@ -47,7 +48,7 @@ pub(crate) fn watch(request: &mut ServiceRequest, request_session: &Rc<RequestSe
             payload: Box::pin(Watched {
                 body,
                 request_session: Rc::clone(request_session),
-                asking: None,
+                recheck: None,
                 held: None,
                 refused: refused.clone(),
             }) as Pin<Box<dyn Stream<Item = _>>>,
@@ -60,15 +61,15 @@ pub(crate) fn watch(request: &mut ServiceRequest, request_session: &Rc<RequestSe
 /// A piece of a body, or its end.
 type Item = Option<Result<Bytes, PayloadError>>;
 
-/// A question to the guards.
-type Asking = dyn Future<Output = Result<(), Refusal>>;
+/// A second application of the guards.
+type Recheck = dyn Future<Output = Result<(), Refusal>>;
 
 /// A body that is watched.
 struct Watched {
     body: Payload,
     request_session: Rc<RequestSession>,
-    asking: Option<Pin<Box<Asking>>>,
-    /// What came late, and is given on when the guards have agreed.
+    recheck: Option<Pin<Box<Recheck>>>,
+    /// The late piece, which is passed on when the guards have admitted it.
     held: Option<Item>,
     refused: Refused,
 }
@@ -77,21 +78,22 @@ impl Stream for Watched {
     type Item = Result<Bytes, PayloadError>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Item> {
-        let Some(asking) = &mut self.asking else {
+        let Some(recheck) = &mut self.recheck else {
             let next = ready!(Pin::new(&mut self.body).poll_next(context));
             if !self.request_session.is_stale() {
                 return Poll::Ready(next);
             }
-            // Before it is given on: who reads may stop at any piece, and take the body for whole.
+            // Before it is passed on: the reader may stop at any piece, and take the body for
+            // complete.
             self.held = Some(next);
             let request_session = Rc::clone(&self.request_session);
-            self.asking = Some(Box::pin(async move { request_session.read_again().await }));
+            self.recheck = Some(Box::pin(async move { request_session.reread().await }));
             return self.poll_next(context);
         };
-        let answer = ready!(asking.as_mut().poll(context));
-        self.asking = None;
+        let outcome = ready!(recheck.as_mut().poll(context));
+        self.recheck = None;
         let held = self.held.take();
-        Poll::Ready(match answer {
+        Poll::Ready(match outcome {
             Ok(()) => held.flatten(),
             Err(refusal) => {
                 self.refused.0.replace(Some(refusal));

@@ -1,8 +1,8 @@
-//! The parameters of an annotated handler: what the attribute gives, and what is extracted.
+//! The parameters of a handler with an attribute: those that the attribute provides, and those that
+//! are extracted.
 //!
-//! Generated code names each parameter's type in a call of its own, [`given`] or [`extracted`],
-//! so that the compiler underlines the one that is wrong. What comes back needs no bounds any
-//! more.
+//! Generated code names each parameter's type in a call of its own, [`given`] or [`extracted`], so
+//! that the compiler underlines the wrong one. The results have no bounds.
 
 use std::{future::Future, pin::Pin};
 
@@ -21,17 +21,17 @@ use crate::{
     },
 };
 
-/// A type of parameter that the attribute `A` gives to a handler.
+/// A parameter type that the attribute `A` provides.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is not what the attribute gives to a handler",
+    message = "`{Self}` is not a parameter that the attribute provides",
     label = "not `locals::Session`, `locals::User<..>`, `locals::Verified<..>` or `locals::Locals`",
-    note = "a parameter whose type is named `Session`, `User`, `Verified` or `Locals` must be the one of `locals`: rename the other"
+    note = "a parameter type named `Session`, `User`, `Verified` or `Locals` must be the one of `locals`: rename the other type"
 )]
 pub trait FromSession<A>: Sized {
-    /// What it asks.
+    /// What must be read for it.
     fn requirements() -> Requirements;
 
-    /// Takes it from what has been read, or says why this request has none.
+    /// Returns it from what has been read, or the error if this request has none.
     fn take(locals: &Locals) -> Result<Self, Refused>;
 }
 
@@ -89,27 +89,27 @@ impl<P: FromSession<RequireUser>> FromSession<WithSession> for Option<P> {
     }
 }
 
-/// A parameter that is given.
+/// A parameter that the attribute provides.
 #[derive(Debug)]
 pub struct SessionParameter<P> {
     requirements: Requirements,
     take: fn(&Locals) -> Result<P, Refused>,
 }
 
-/// The parameter `P`, as the attribute `A` gives it.
+/// Returns the parameter `P`, as the attribute `A` provides it.
 pub fn given<A, P: FromSession<A>>() -> SessionParameter<P> {
     SessionParameter { requirements: P::requirements(), take: P::take }
 }
 
-/// All that are given.
+/// All parameters that the attribute provides.
 pub trait SessionParameters {
-    /// What the handler gets.
+    /// The values that the handler receives.
     type Values;
 
-    /// What they ask together.
+    /// What must be read for all of them.
     fn requirements(&self) -> Requirements;
 
-    /// Takes them all, or says why this request does not have one.
+    /// Returns them all, or the error if this request does not have one.
     fn take(&self, locals: &Locals) -> Result<Self::Values, Refused>;
 }
 
@@ -136,10 +136,10 @@ parts! { () (A 0) (A 0, B 1) (A 0, B 1, C 2) (A 0, B 1, C 2, D 3) }
 #[derive(Debug)]
 pub struct ExtractedParameter<P>(fn(&HttpRequest, &mut Payload) -> Extraction<P>);
 
-/// Boxed, because the future's own type would bring back the bound and its error.
+/// Boxed, because the type of the future would bring back the bound and its error.
 type Extraction<P> = Pin<Box<dyn Future<Output = Result<P, Error>>>>;
 
-/// The parameter `P`, extracted by its own `FromRequest`.
+/// Returns the parameter `P`, extracted by its own `FromRequest`.
 pub fn extracted<P: FromRequest + 'static>() -> ExtractedParameter<P> {
     ExtractedParameter(|request, payload| {
         let future = P::from_request(request, payload);
@@ -147,13 +147,13 @@ pub fn extracted<P: FromRequest + 'static>() -> ExtractedParameter<P> {
     })
 }
 
-/// All that are extracted.
+/// All parameters that are extracted.
 pub trait ExtractedParameters {
-    /// What the handler gets.
+    /// The values that the handler receives.
     type Values;
 
-    /// Extracts them side by side, in the manner of Actix: each looks at the request in the
-    /// order in which they are written, and the first error ends it.
+    /// Extracts them concurrently, as Actix does: they see the request in the order in which they
+    /// are written, and the first error ends the extraction.
     fn extract(
         self,
         request: &HttpRequest,

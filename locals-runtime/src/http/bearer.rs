@@ -1,19 +1,20 @@
-//! What `Authorization` says of a bearer token. Pure.
+//! Reads a bearer token from `Authorization`. Pure functions.
 
 /// The bearer token of a request.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Bearer<'a> {
-    /// Nothing here is a bearer token; other schemes are the app's.
+    /// There is no bearer token. Other schemes are left to the app.
     None,
     /// The text that should be a token.
     One(&'a [u8]),
-    /// A bearer token beside other credentials. Which of them counts would be a guess, and a proxy
-    /// before the app might guess another way.
+    /// A bearer token and other credentials. Which of them counts is ambiguous, and a proxy in
+    /// front of the app may choose another one.
     Several,
 }
 
-/// Reads all `Authorization` headers of a request. RFC 9110 §11.6.2 allows one; several, or several
-/// credentials that a proxy has joined by commas (§5.3), are a bearer token only if all are the same.
+/// Reads all `Authorization` headers of a request. RFC 9110 §11.6.2 allows one. Several headers, or
+/// several credentials that a proxy has joined by commas (§5.3), are a bearer token only if all of
+/// them are equal.
 pub(crate) fn read<'a>(headers: impl Iterator<Item = &'a [u8]>) -> Bearer<'a> {
     let mut headers = headers.peekable();
     let Some(first) = headers.peek().copied() else { return Bearer::None };
@@ -31,19 +32,19 @@ pub(crate) fn read<'a>(headers: impl Iterator<Item = &'a [u8]>) -> Bearer<'a> {
     }
 }
 
-/// Whether an element of a list is more than a parameter of the one before.
+/// Whether an element of a list is a credential, and not a parameter of the previous one.
 fn is_credential(element: &[u8]) -> bool {
     element.contains(&b' ') || bearer_token(element).is_some()
 }
 
-/// What follows the scheme, if that is `Bearer`.
+/// Returns the text after the scheme, if that is `Bearer`.
 fn bearer_token(credential: &[u8]) -> Option<&[u8]> {
     let scheme_ends = credential.iter().position(|byte| *byte == b' ').unwrap_or(credential.len());
     let (scheme, token) = credential.split_at(scheme_ends);
     scheme.eq_ignore_ascii_case(b"Bearer").then(|| token.trim_ascii())
 }
 
-/// The elements of a list (RFC 9110 §5.6.1): a comma within quotes separates nothing.
+/// Returns the elements of a list (RFC 9110 §5.6.1). A comma in quotes does not separate elements.
 fn elements(header: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
     let (mut is_quoted, mut is_escaped) = (false, false);
     let is_comma = move |byte: &u8| {
@@ -64,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn one_token_is_read_also_if_it_is_said_twice() {
+    fn a_token_is_read_even_if_it_is_repeated() {
         for headers in [
             &["Bearer a"][..],
             &["bearer   a "],
@@ -76,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_token_is_read_as_it_stands() {
+    fn a_malformed_token_is_returned_unchanged() {
         for (header, token) in [
             ("Bearer", &b""[..]),
             ("Bearer ", b""),
@@ -90,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_beside_another_credential_is_a_guess() {
+    fn a_token_with_another_credential_is_ambiguous() {
         for headers in [
             &["Bearer a", "Bearer b"][..],
             &["Bearer a", "Bearer"],
@@ -117,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn other_schemes_are_none_of_our_business() {
+    fn other_schemes_are_ignored() {
         for headers in [
             &[][..],
             &[""],

@@ -1,13 +1,13 @@
-//! What becomes of the cookie when a request ends: a pure decision.
+//! What happens to the cookie at the end of a request: a pure decision.
 
 use crate::{http::cookie::Presented, model::session_id::SessionId};
 
-/// What the handler has decided. The last decision wins.
+/// The decision of the handler. The last one wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Choice {
     Nothing,
     Set(SessionId),
-    /// `after_set`: a cookie that this request had set before.
+    /// `after_set`: whether this request had set a cookie before.
     Clear {
         after_set: bool,
     },
@@ -17,29 +17,29 @@ pub(crate) enum Choice {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Opened {
     pub id: SessionId,
-    /// Neither idle nor with a token to exchange.
+    /// Neither to be renewed nor to be given another token.
     pub is_unchanged: bool,
 }
 
-/// What is done about the cookie.
+/// What is done with the cookie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CookieAction {
     Keep,
     Remove,
-    /// The session that was set is a new one: its cookie is written.
+    /// A new session was set: its cookie is written.
     Store,
-    /// The presented session is idle, or its token old: it is renewed, and its cookie written if
-    /// that succeeds.
+    /// The presented session is idle, or its token is due for rotation or has been rotated: it is
+    /// renewed, and its cookie is written if that succeeds.
     Renew,
-    /// The presented session was set again: its cookie is written if it still lives, so that one
-    /// that was ended while the handler ran is not sent back to the browser.
+    /// The presented session was set again: its cookie is written if it has not ended, so that the
+    /// cookie of a session that ended while the handler ran is not sent to the browser.
     Confirm,
 }
 
-/// `opened`: none as well if nobody has asked.
+/// Returns what to do with the cookie. `opened` is also `None` if the session was not read.
 ///
-/// A cookie that opens nothing is kept: the browser may have another one by now, of a login that
-/// was answered meanwhile, and a removal would be of that.
+/// A cookie that opens nothing is kept: the browser may have a newer one by now, from a login whose
+/// response came in the meantime, and a removal would delete that one.
 pub(crate) fn cookie_action(
     choice: Choice,
     presented: &Presented,
@@ -52,7 +52,7 @@ pub(crate) fn cookie_action(
             CookieAction::Remove
         }
         (Choice::Nothing, Some(Opened { is_unchanged: false, .. })) => CookieAction::Renew,
-        // There is no cookie to remove, or nothing to do about it.
+        // There is no cookie to remove, or nothing to do.
         (Choice::Clear { .. } | Choice::Nothing, _) => CookieAction::Keep,
     }
 }
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_case_has_its_outcome() {
+    fn every_combination_has_its_action() {
         let id = |byte| SessionId::from_bytes([byte; 16]);
         let token = Presented::Token("a".repeat(64).parse().unwrap());
         let opened = |is_unchanged| Some(Opened { id: id(1), is_unchanged });

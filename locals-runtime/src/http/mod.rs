@@ -1,4 +1,4 @@
-//! Pure HTTP: bytes of a request in, decisions and header values out.
+//! Pure functions of HTTP: from the bytes of a request to decisions and header values.
 
 pub(crate) mod bearer;
 pub(crate) mod cookie;

@@ -1,7 +1,7 @@
-//! Cross-origin requests: a pure decision of (method, headers, policy).
+//! The check of cross-origin requests: a pure function of (method, headers, policy).
 //!
-//! The order is that of Go's `net/http.CrossOriginProtection`: `Sec-Fetch-Site` decides where
-//! a browser sent it, `Origin` where it did not.
+//! It follows Go's `net/http.CrossOriginProtection`: `Sec-Fetch-Site` decides if the browser sent
+//! it, otherwise `Origin`.
 
 use actix_web::http::{
     Method,
@@ -12,14 +12,14 @@ use crate::model::error::ConfigError;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Which origins may send requests that change something.
+/// Which origins may send state-changing requests.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct OriginPolicy {
-    /// The app's own public origins. While empty, `Host` stands in for them.
+    /// The app's own public origins. If there are none, `Host` is used instead.
     own: Vec<String>,
-    /// Other origins that are let in.
+    /// Other origins that are allowed.
     trusted: Vec<String>,
-    /// Whether a request that names no origin at all is refused.
+    /// Whether a request that names no origin is refused.
     strict: bool,
 }
 
@@ -33,7 +33,7 @@ impl OriginPolicy {
         Ok(Self { own, trusted, strict })
     }
 
-    /// Whether a request may act in the name of its session; if not, what decided.
+    /// Whether a request may use its session; if not, which header decided.
     pub(crate) fn check(
         &self,
         method: &Method,
@@ -71,18 +71,18 @@ impl OriginPolicy {
     }
 }
 
-/// The one value of a header; an error if there are several, or one that is not text.
+/// Returns the only value of a header; an error if there are several, or if it is not text.
 fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, &'static str> {
     let mut values = headers.get_all(name);
     match (values.next(), values.next()) {
         (None, _) => Ok(None),
         (Some(value), None) => value.to_str().map(Some).map_err(|_| "a header that is not text"),
-        (Some(_), Some(_)) => Err("a header that stands twice"),
+        (Some(_), Some(_)) => Err("a header that is sent twice"),
     }
 }
 
-/// A WebSocket is opened by GET, and browsers let any page open one. Actix opens one wherever the
-/// word stands in the header (`websocket/13`, `xwebsocket`), so that is where it is looked for.
+/// A WebSocket is opened by GET, and browsers let any page open one. Actix opens one if the header
+/// contains the word anywhere (`websocket/13`, `xwebsocket`), so this does the same.
 fn is_websocket(headers: &HeaderMap) -> bool {
     const WORD: &[u8] = b"websocket";
     headers.get_all(header::UPGRADE).any(|value| {
@@ -90,7 +90,7 @@ fn is_websocket(headers: &HeaderMap) -> bool {
     })
 }
 
-/// An origin is exactly what a browser writes: `scheme://host` or `scheme://host:port`.
+/// An origin must be written exactly as browsers do: `scheme://host` or `scheme://host:port`.
 fn check_origin(origin: &str) -> Result<(), ConfigError> {
     let refuse = |reason| {
         Err(ConfigError(format!(
@@ -105,9 +105,9 @@ fn check_origin(origin: &str) -> Result<(), ConfigError> {
         |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "+-.".contains(c);
     if !scheme.starts_with(|c: char| c.is_ascii_lowercase()) || !scheme.chars().all(is_scheme_char)
     {
-        return refuse("its scheme is not one");
+        return refuse("its scheme is not valid");
     }
-    // An IPv6 address keeps its colons in brackets.
+    // The colons of an IPv6 address are in brackets.
     let (host, port) = match authority.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
         _ => (authority, None),
@@ -118,14 +118,14 @@ fn check_origin(origin: &str) -> Result<(), ConfigError> {
         .and_then(|host| host.strip_suffix(']'))
         .is_some_and(|address| address.parse::<std::net::Ipv6Addr>().is_ok());
     if !is_ipv6 && (host.is_empty() || !host.chars().all(is_name_char)) {
-        return refuse("its host is not one, or not in lower case, or more follows it");
+        return refuse("its host is not valid, or not in lower case, or followed by more");
     }
     match (port, scheme) {
         (Some("443"), "https") | (Some("80"), "http") => {
-            refuse("browsers leave out the scheme's own port")
+            refuse("browsers omit the default port of the scheme")
         }
         (Some(port), _) if port.starts_with('0') || port.parse::<u16>().is_err() => {
-            refuse("its port is not one")
+            refuse("its port is not valid")
         }
         _ => Ok(()),
     }
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn sec_fetch_site_decides_where_it_is_sent() {
+    fn sec_fetch_site_decides_if_it_is_sent() {
         let policy = OriginPolicy::default();
         for (site, expected) in [
             ("same-origin", true),
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn without_it_the_origin_must_be_the_host() {
+    fn without_sec_fetch_site_the_origin_must_match_the_host() {
         let policy = OriginPolicy::default();
         for (origin, expected) in [
             ("https://app.example", true),
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_configured_origin_takes_the_place_of_the_host() {
+    fn a_configured_origin_replaces_the_host() {
         let own = vec!["https://public.example".to_owned()];
         let policy = OriginPolicy::build(own, vec![], false).unwrap();
         assert!(passes(&policy, "POST", &[("origin", "https://public.example")]));
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_actix_opens_as_a_websocket_is_not_safe() {
+    fn a_request_that_actix_opens_as_a_websocket_is_not_safe() {
         let policy = OriginPolicy::default();
         for upgrade in ["websocket", "WebSocket", "h2c, websocket", "websocket/13", "xWebSocket"] {
             let evil = [("upgrade", upgrade), ("origin", "https://evil.example")];
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_exactly_an_origin_is_refused() {
+    fn a_text_that_is_not_exactly_an_origin_is_refused() {
         for origin in [
             "https://app.example",
             "http://localhost:8080",

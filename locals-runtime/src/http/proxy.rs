@@ -1,8 +1,9 @@
-//! Who the client is, where proxies stand before the app: a pure decision of (peer, headers).
+//! The address of the client behind proxies: a pure function of (peer, headers).
 //!
-//! Anybody may write `X-Forwarded-For` and `Forwarded`. They count only from a peer that the app
-//! has named, and only back to the first address that it has not (OWASP ASVS 5.0 §4.1.3, §15.3.4).
-//! So both are read from the right, where the nearest proxy has added what it saw.
+//! Any client can send `X-Forwarded-For` and `Forwarded`. They count only if the peer is a proxy
+//! that the app trusts, and only back to the first address that it does not trust (OWASP ASVS 5.0
+//! §4.1.3, §15.3.4). So both are read from the right, where the nearest proxy has added the address
+//! it saw.
 
 use std::net::IpAddr;
 
@@ -11,23 +12,24 @@ use ipnet::{IpNet, Ipv4Net};
 
 use crate::model::error::ConfigError;
 
-/// The peers that are believed when they say for whom they ask. None by default.
+/// The proxies whose information about the client is trusted. None by default.
 ///
-/// A proxy in this list must add to `X-Forwarded-For` or overwrite it. One that writes only
-/// `Forwarded`, and lets the client's own `X-Forwarded-For` through, lets the client choose.
+/// A proxy in this list must append to `X-Forwarded-For` or overwrite it. If it writes only
+/// `Forwarded`, and passes on the client's own `X-Forwarded-For`, the client can choose its
+/// address.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct TrustedProxies {
     ranges: Vec<IpNet>,
 }
 
 impl TrustedProxies {
-    /// From addresses (`127.0.0.1`, `::1`) and ranges (`10.0.0.0/8`, `fd00::/8`).
+    /// Builds the list from addresses (`127.0.0.1`, `::1`) and ranges (`10.0.0.0/8`, `fd00::/8`).
     pub(crate) fn build(entries: Vec<String>) -> Result<Self, ConfigError> {
         let ranges = entries.into_iter().map(|entry| range(&entry)).collect::<Result<_, _>>()?;
         Ok(Self { ranges })
     }
 
-    /// The address of the client. `None` where the peer has none, as on a Unix socket.
+    /// Returns the address of the client. `None` if the peer has none, as on a Unix socket.
     pub(crate) fn client(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Option<IpAddr> {
         let mut nearest = peer?.to_canonical();
         for hop in hops(headers) {
@@ -36,7 +38,7 @@ impl TrustedProxies {
             }
             match hop {
                 Some(address) => nearest = address,
-                // Nothing left of an entry that cannot be read is worth more than the entry.
+                // The entries to the left of an invalid one are no more reliable than it.
                 None => break,
             }
         }
@@ -48,7 +50,8 @@ impl TrustedProxies {
     }
 }
 
-/// For whom each proxy has asked, the nearest first; `None` where an entry names no address.
+/// Returns the client that each proxy reports, the nearest proxy first; `None` if an entry has no
+/// address.
 fn hops(headers: &HeaderMap) -> Box<dyn Iterator<Item = Option<IpAddr>> + '_> {
     if headers.contains_key(X_FORWARDED_FOR) {
         Box::new(entries(headers, &X_FORWARDED_FOR).map(|entry| address(entry?)))
@@ -57,11 +60,12 @@ fn hops(headers: &HeaderMap) -> Box<dyn Iterator<Item = Option<IpAddr>> + '_> {
     }
 }
 
-/// The entries of a list header, from the last of the last field to the first of the first.
+/// Returns the entries of a list header, from the last of the last header to the first of the
+/// first.
 ///
-/// Quoted strings are cut too, where they hold a comma: `forwarded_for` refuses the pieces. To
-/// read them from the left instead would let a client's open quotation mark swallow what the
-/// proxies have added.
+/// A quoted string is also split at its commas; `forwarded_for` refuses the pieces. If it were
+/// parsed from the left instead, an open quotation mark of the client could swallow the entries
+/// that the proxies have added.
 fn entries<'a>(
     headers: &'a HeaderMap,
     name: &HeaderName,
@@ -73,7 +77,7 @@ fn entries<'a>(
         .map(|entry| str::from_utf8(entry).ok().map(trim))
 }
 
-/// The node of the one `for=` of an element of `Forwarded` (RFC 7239 §4).
+/// Returns the node of the only `for=` of an element of `Forwarded` (RFC 7239 §4).
 fn forwarded_for(element: &str) -> Option<&str> {
     let mut node = None;
     for pair in element.split(';').map(trim).filter(|pair| !pair.is_empty()) {
@@ -86,8 +90,9 @@ fn forwarded_for(element: &str) -> Option<&str> {
     node
 }
 
-/// A token, or what stands between quotation marks. Escapes are refused, since no address needs
-/// one, and with them every part of a quoted string that was cut at a comma or semicolon.
+/// Returns a token, or the text between quotation marks. Escapes are refused, since no address
+/// needs one. That also refuses every part of a quoted string that was split at a comma or
+/// semicolon.
 fn unquoted(value: &str) -> Option<&str> {
     let inner = match value.strip_prefix('"') {
         Some(rest) => rest.strip_suffix('"')?,
@@ -96,8 +101,8 @@ fn unquoted(value: &str) -> Option<&str> {
     (!inner.contains(['"', '\\'])).then_some(inner)
 }
 
-/// `192.0.2.7`, `2001:db8::7` or `[2001:db8::7]`, with or without a port, which may be hidden
-/// (RFC 7239 §6). `unknown` and `_hidden` are no addresses.
+/// Parses `192.0.2.7`, `2001:db8::7` or `[2001:db8::7]`, with or without a port, which may be
+/// obfuscated (RFC 7239 §6). `unknown` and `_hidden` are not addresses.
 fn address(node: &str) -> Option<IpAddr> {
     let address = if let Some(rest) = node.strip_prefix('[') {
         let (host, port) = rest.split_once(']')?;
@@ -118,7 +123,7 @@ fn is_port(port: &str) -> bool {
     port.parse::<u16>().is_ok() || port.strip_prefix('_').is_some_and(is_hidden)
 }
 
-/// Optional white space is SP and HTAB (RFC 9110 §5.6.3).
+/// Trims optional white space, which is SP and HTAB (RFC 9110 §5.6.3).
 fn trim(text: &str) -> &str {
     text.trim_matches([' ', '\t'])
 }
@@ -135,19 +140,19 @@ fn range(entry: &str) -> Result<IpNet, ConfigError> {
         Err(_) => entry.parse::<IpNet>(),
     };
     let Ok(range) = parsed else {
-        return refuse("it is neither an IP address nor a range of them");
+        return refuse("it is neither an IP address nor a range of addresses");
     };
     if range.trunc() != range {
-        return refuse(&format!("the range that holds it is `{}`", range.trunc()));
+        return refuse(&format!("the range that contains it is `{}`", range.trunc()));
     }
     if range.prefix_len() == 0 {
-        return refuse("it holds all addresses, so that anybody could say who they are");
+        return refuse("it contains all addresses, so that any client could choose its address");
     }
     Ok(canonical(range))
 }
 
-/// A range of IPv4 addresses that is written as one of IPv6 (`::ffff:10.0.0.0/104`) is one of
-/// IPv4, as the addresses that it is asked for are.
+/// Converts a range of IPv4 addresses in IPv6 form (`::ffff:10.0.0.0/104`) to IPv4, as the
+/// addresses that it is compared with are.
 fn canonical(range: IpNet) -> IpNet {
     let IpNet::V6(v6) = range else {
         return range;
@@ -179,7 +184,7 @@ mod tests {
         text.parse().unwrap()
     }
 
-    /// The client, as a proxy tells a server that trusts proxies of these ranges.
+    /// The client that a proxy reports to a server that trusts these ranges.
     fn client(headers: &HeaderMap) -> String {
         let proxies = proxies(&["10.0.0.0/8", "fd00::/8"]);
         proxies.client(Some(ip("10.0.0.1")), headers).unwrap().to_string()
@@ -194,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn the_peer_is_the_client_where_nobody_is_trusted() {
+    fn without_trusted_proxies_the_peer_is_the_client() {
         let forged = headers(&X_FORWARDED_FOR, &["192.0.2.7"]);
         let nobody = TrustedProxies::default();
         assert_eq!(nobody.client(Some(ip("10.0.0.1")), &forged), Some(ip("10.0.0.1")));
@@ -206,19 +211,19 @@ mod tests {
     }
 
     #[test]
-    fn a_trusted_peer_is_the_client_where_it_says_nothing() {
+    fn a_trusted_peer_without_headers_is_the_client() {
         assert_eq!(client(&HeaderMap::new()), "10.0.0.1");
     }
 
     #[test]
-    fn the_last_address_that_is_no_proxy_is_the_client() {
+    fn the_last_address_that_is_not_a_proxy_is_the_client() {
         for (fields, expected) in [
             (&["192.0.2.7"][..], "192.0.2.7"),
             (&["192.0.2.7, 10.0.0.2"], "192.0.2.7"),
             (&["192.0.2.7,10.0.0.2 ,\t10.9.9.9"], "192.0.2.7"),
             (&["203.0.113.9, 192.0.2.7, 10.0.0.2"], "192.0.2.7"),
             (&["10.0.0.3, 192.0.2.7, 10.0.0.2"], "192.0.2.7"),
-            // Fields count in their order.
+            // The order of the headers counts.
             (&["203.0.113.9", "192.0.2.7", "10.0.0.2"], "192.0.2.7"),
             (&["203.0.113.9, 192.0.2.7", "10.0.0.3, 10.0.0.2"], "192.0.2.7"),
             // IPv6, in brackets or not, with a port or not.
@@ -234,13 +239,13 @@ mod tests {
     }
 
     #[test]
-    fn the_first_is_the_client_where_all_are_trusted() {
+    fn the_first_address_is_the_client_if_all_are_trusted() {
         assert_eq!(by_x_forwarded_for(&["10.0.0.3, 10.0.0.2"]), "10.0.0.3");
         assert_eq!(by_x_forwarded_for(&["fd00::9", "10.0.0.2"]), "fd00::9");
     }
 
     #[test]
-    fn what_cannot_be_read_hides_all_that_stands_before_it() {
+    fn an_invalid_entry_hides_those_before_it() {
         for entry in [
             "",
             "unknown",
@@ -283,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn forwarded_is_read_as_its_rfc_writes_it() {
+    fn forwarded_is_parsed_as_its_rfc_says() {
         for (fields, expected) in [
             (&["for=192.0.2.7"][..], "192.0.2.7"),
             (&["For=\"192.0.2.7:4711\""], "192.0.2.7"),
@@ -295,7 +300,8 @@ mod tests {
             (&["for=203.0.113.9, for=192.0.2.7, for=10.0.0.2"], "192.0.2.7"),
             (&["for=203.0.113.9,for=192.0.2.7", "for=\"[fd00::2]\""], "192.0.2.7"),
             (&["for=\"[::ffff:192.0.2.7]\""], "192.0.2.7"),
-            // Not by the RFC, but seen: an IPv6 address without quotation marks.
+            // Not allowed by the RFC, but used in practice: an IPv6 address without quotation
+            // marks.
             (&["for=[2001:db8::7]:80"], "2001:db8::7"),
             (&["for=2001:db8::7"], "2001:db8::7"),
         ] {
@@ -304,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn an_element_of_forwarded_that_names_no_address_hides_those_before_it() {
+    fn an_element_of_forwarded_without_an_address_hides_those_before_it() {
         for element in [
             "",
             "for",
@@ -333,7 +339,7 @@ mod tests {
 
     #[test]
     fn quotation_marks_of_a_client_neither_hide_nor_forge_an_entry() {
-        // The client's part stands before what the proxy has added.
+        // The client's part comes before the part that the proxy has added.
         for part in ["for=\"", "for=203.0.113.9;by=\"", "x=\"\\", "\"", "for=1.2.3.4, x=\"a"] {
             for added in ["for=192.0.2.7", "for=\"[2001:db8::7]\";proto=https"] {
                 let field = format!("{part}, {added}");
@@ -341,7 +347,7 @@ mod tests {
                 assert_eq!(by_forwarded(&[&field]), expected, "{field}");
             }
         }
-        // The proxy quotes what the client has sent as its host.
+        // The proxy quotes the host that the client has sent.
         for host in [
             "a, for=203.0.113.9",
             "a, for=203.0.113.9;x=",
@@ -367,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_trusted_in_whatever_form_it_is_written() {
+    fn an_address_is_trusted_in_every_notation() {
         for (entry, trusted, other) in [
             ("127.0.0.1", "127.0.0.1", "127.0.0.2"),
             ("127.0.0.1", "::ffff:127.0.0.1", "::1"),
@@ -386,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_or_range_is_an_error_that_says_how_to_write_one() {
+    fn the_error_for_an_invalid_address_or_range_says_how_to_write_one() {
         for entry in [
             "",
             "*",
@@ -413,10 +419,10 @@ mod tests {
             assert!(message.contains("such as `10.0.0.0/8`"), "{message}");
         }
         let message = TrustedProxies::build(vec!["10.1.2.3/8".to_owned()]).unwrap_err().to_string();
-        assert!(message.contains("the range that holds it is `10.0.0.0/8`"), "{message}");
+        assert!(message.contains("the range that contains it is `10.0.0.0/8`"), "{message}");
     }
 
-    /// Bytes that look like the headers, so that chance finds its way into the parsers.
+    /// Bytes that resemble the headers, so that random ones reach deep into the parsers.
     fn field() -> impl Strategy<Value = Vec<u8>> {
         let piece = prop::sample::select(vec![
             "192.0.2.7",
@@ -463,7 +469,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_an_untrusted_peer_sends_never_matters(
+        fn headers_of_an_untrusted_peer_are_ignored(
             peer in any::<IpAddr>(),
             headers in any_headers(),
         ) {
@@ -475,7 +481,7 @@ mod tests {
         }
 
         #[test]
-        fn what_stands_before_the_client_never_matters(forged in any_headers()) {
+        fn entries_before_the_client_are_ignored(forged in any_headers()) {
             for (name, added) in [
                 (X_FORWARDED_FOR, "192.0.2.7, 10.0.0.2"),
                 (FORWARDED, "for=192.0.2.7;proto=https, for=10.0.0.2"),
@@ -496,7 +502,7 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_have_an_answer(headers in any_headers(), entry in any::<String>()) {
+        fn arbitrary_bytes_do_not_panic(headers in any_headers(), entry in any::<String>()) {
             client(&headers);
             let _ = TrustedProxies::build(vec![entry]);
         }

@@ -1,7 +1,7 @@
-//! Where to send a browser next: a local path, or nowhere.
+//! `SafeRedirect`: a local path to which a browser can be redirected.
 //!
-//! Open redirects are OWASP ASVS 5.0 §3.7.2. The cheat sheet "Unvalidated Redirects and Forwards"
-//! and the six bypasses that Django's helper has had are the cases of the tests.
+//! Prevents open redirects (OWASP ASVS 5.0 §3.7.2). The tests cover the cheat sheet "Unvalidated
+//! Redirects and Forwards" and the six known bypasses of Django's helper.
 
 use std::{
     convert::Infallible,
@@ -18,24 +18,24 @@ use serde::{Deserialize, Deserializer, Serialize, de::IgnoredAny};
 
 use crate::model::error::ConfigError;
 
-/// What is longer is no address of a page, and would not fit into the header of some servers.
+/// The maximum length. No page has a longer path, and some servers would not accept it in a header.
 const MAX_LENGTH: usize = 2_048;
 
-/// How often a path is looked at after decoding: once for the app that reads it, and once more
-/// for the one that decodes twice.
+/// How often a path is checked after decoding: once for an app that decodes it once, and again for
+/// one that decodes it twice.
 const ROUNDS: u8 = 2;
 
 /// A path of this app that a browser can safely be sent to, such as `/orders/7?page=2`.
 ///
-/// Whoever writes a link to a login page chooses its `next`. If the app followed it anywhere, the
-/// link would lead through your login page to a copy of it (an *open redirect*, OWASP ASVS 5.0
-/// §3.7.2). A value of this type never leaves the app: not for another host, however disguised,
-/// and not after being decoded once or twice.
+/// Whoever writes a link to a login page chooses its `next`. If the app redirected to any address,
+/// an attacker could send users through the app's own login page to a copy of it (an *open
+/// redirect*, OWASP ASVS 5.0 §3.7.2). A value of this type always stays in the app: it never leads
+/// to another host, however disguised, not even after being decoded once or twice.
 ///
-/// What is missing or unsafe becomes the default, `/`, and is never an error: a hostile link does
-/// not break the login. It may be a field of a form or a query, with no attribute; it may be
-/// taken by a handler, and is then the `next` of the query string; and it may be returned, as
-/// 303 See Other.
+/// A missing or unsafe value becomes the default, `/`, and is never an error, so a hostile link
+/// does not break the login. Use it as a field of a form or query, without an attribute; as a
+/// parameter of a handler, which is the `next` of the query string; and as the return value of a
+/// handler, which responds with 303 See Other.
 ///
 /// ```
 /// use actix_web::{HttpResponse, Responder, post, web};
@@ -63,19 +63,19 @@ const ROUNDS: u8 = 2;
 #[serde(transparent)]
 pub struct SafeRedirect(String);
 
-/// A text that is no [`SafeRedirect`].
+/// The error for a text that is not a [`SafeRedirect`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a local path: it starts with one `/` and stays in this app, as `/orders/7?page=2`")]
+#[error("not a local path: write one that starts with a single `/`, such as `/orders/7?page=2`")]
 #[non_exhaustive]
 pub struct UnsafeRedirect;
 
 impl SafeRedirect {
-    /// Takes a local path with or without a query, written as browsers write it; `None` for
+    /// Parses a local path, with or without a query, as browsers write it. Returns `None` for
     /// anything else.
     ///
-    /// Refused are whole URLs, `//host`, backslashes, fragments, spaces and other characters that
-    /// an address holds only percent-encoded, dot segments, and what is longer than 2,048 bytes;
-    /// and a path that is any of these after being decoded.
+    /// It refuses absolute URLs, `//host`, backslashes, fragments, spaces and other characters that
+    /// must be percent-encoded, dot segments, and more than 2,048 bytes. It also refuses a path
+    /// that is any of these after decoding.
     ///
     /// ```
     /// use locals::SafeRedirect;
@@ -89,15 +89,15 @@ impl SafeRedirect {
         is_local(text).then(|| Self(text.to_owned()))
     }
 
-    /// The path and query, as they were given.
+    /// Returns the path and query, as they were given.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Leads to `path` if this leads nowhere in particular, which is to `/`.
+    /// Replaces the default, `/`, by `path`.
     ///
-    /// So a browser that was sent to the login page goes back to where it came from, and one that
-    /// came by itself goes to `path`. If `path` is no local path either, it stays at `/`.
+    /// So a browser that was redirected to the login page returns to the page it wanted, and any
+    /// other goes to `path`. If `path` is not a local path, the result is `/`.
     ///
     /// ```
     /// use locals::SafeRedirect;
@@ -111,13 +111,16 @@ impl SafeRedirect {
             return self;
         }
         Self::parse(path).unwrap_or_else(|| {
-            tracing::debug!(path, "`SafeRedirect::or` was given no local path; `/` is used");
+            tracing::debug!(
+                path,
+                "the argument of `SafeRedirect::or` is not a local path; `/` is used"
+            );
             self
         })
     }
 
-    /// The `next` of a query string. Two of them count as none: which one another reader would
-    /// take is anybody's guess.
+    /// Returns the `next` of a query string. Two of them count as none, because other parsers may
+    /// choose a different one.
     pub(crate) fn from_query(query: &str) -> Self {
         let mut given = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == "next");
         match (given.next(), given.next()) {
@@ -127,8 +130,8 @@ impl SafeRedirect {
     }
 }
 
-/// The address of the login page, with `wanted` as its `next` where that is safe. `login` has
-/// neither a `next` of its own nor a fragment.
+/// Returns the URL of the login page, with `wanted` as its `next` if that is safe. `login` has
+/// neither a `next` nor a fragment.
 pub(crate) fn with_next(login: &str, wanted: &str) -> String {
     let Some(next) = SafeRedirect::parse(wanted) else {
         return login.to_owned();
@@ -140,19 +143,20 @@ pub(crate) fn with_next(login: &str, wanted: &str) -> String {
 
 fn is_local(text: &str) -> bool {
     let path = text.split_once('?').map_or(text, |(path, _)| path);
-    text.len() <= MAX_LENGTH && text.bytes().all(is_plain) && stays_local(path, ROUNDS)
+    text.len() <= MAX_LENGTH && text.bytes().all(is_unencoded) && stays_local(path, ROUNDS)
 }
 
 /// Browsers percent-encode all other bytes (WHATWG URL, the path and query percent-encode sets),
-/// and read `\` as `/`. A fragment is the browser's own: no request brings one.
-fn is_plain(byte: u8) -> bool {
+/// and treat `\` as `/`. They never send a fragment.
+fn is_unencoded(byte: u8) -> bool {
     byte.is_ascii_graphic() && !b"\"#<>\\".contains(&byte)
 }
 
-/// Whether a path leads to no other host, neither as it stands nor after decoding.
+/// Whether a path never leads to another host, neither as it is nor after decoding.
 ///
-/// Dot segments are refused wherever they stand (`/.//evil`, `/a/..//evil`): browsers resolve
-/// them before they ask. So are control characters, some of which they drop (`/%09/evil`).
+/// Dot segments are refused everywhere (`/.//evil`, `/a/..//evil`), because browsers resolve them
+/// before they send the request. Control characters are refused too, because browsers remove some
+/// of them (`/%09/evil`).
 fn stays_local(path: &str, rounds: u8) -> bool {
     path.starts_with('/')
         && !path.starts_with("//")
@@ -164,7 +168,8 @@ fn stays_local(path: &str, rounds: u8) -> bool {
                 .is_ok_and(|decoded| stays_local(&decoded, rounds - 1)))
 }
 
-/// As browsers know them: `%2e` is a dot to them, too, also in what has been decoded before.
+/// As browsers define them: they treat `%2e` as a dot, even in a path that has already been
+/// decoded.
 fn is_dot_segment(segment: &str) -> bool {
     matches!(&*segment.to_ascii_lowercase().replace("%2e", "."), "." | "..")
 }
@@ -191,8 +196,8 @@ impl FromStr for SafeRedirect {
 }
 
 impl<'de> Deserialize<'de> for SafeRedirect {
-    /// Takes anything: what is no safe path is `/`. Asking for an `Option` lets the field be
-    /// missing without an attribute.
+    /// Accepts any value: if it is not a safe path, the result is `/`. Deserializing an `Option`
+    /// allows a missing field without an attribute.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         #[serde(untagged)]
@@ -217,9 +222,9 @@ impl FromRequest for SafeRedirect {
     }
 }
 
-/// 303 See Other, so that the browser asks with GET, whatever it has sent.
+/// Responds with 303 See Other, so that the browser continues with GET, whatever the method was.
 ///
-/// For a handler that gives back a redirect in one case and a page in another.
+/// For a handler that returns a redirect in one case and a page in another.
 impl From<SafeRedirect> for HttpResponse {
     fn from(redirect: SafeRedirect) -> Self {
         see_other(&redirect.0)
@@ -231,18 +236,18 @@ pub(crate) fn see_other(page: &str) -> HttpResponse {
     HttpResponse::SeeOther().insert_header((header::LOCATION, page)).finish()
 }
 
-/// Refuses what is not a page of this app, where the app names one; and a page with a `next` of its
-/// own, beside which the one that is added would count for nothing.
+/// Refuses a page that is not one of this app, or that has a `next` in its query: the `next` that
+/// is added would be a second one, and be ignored.
 pub(crate) fn check_page(page: &str) -> Result<(), ConfigError> {
-    let complaint = if !is_local(page) {
+    let reason = if !is_local(page) {
         "is not a page of this app: write a path such as `/login`"
     } else if has_next(page) {
-        "has a `next` in its query, but that is where the page the browser wanted is added: leave \
-         it out"
+        "has a `next` in its query, but `next` is added to it for the page the user wanted: remove \
+         it"
     } else {
         return Ok(());
     };
-    Err(ConfigError(format!("`{page}` {complaint}")))
+    Err(ConfigError(format!("`{page}` {reason}")))
 }
 
 /// Whether the query of a page has a `next`, however it is written.
@@ -251,23 +256,25 @@ fn has_next(page: &str) -> bool {
     form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "next")
 }
 
-/// Whether a browser that asks for `wanted` and is sent to `page` would ask for the same again.
+/// Whether a browser that requests `wanted` and is redirected to `page` would request the same
+/// again.
 /// `page` and `wanted` are paths with or without a query.
 pub(crate) fn leads_back(page: &str, wanted: &str) -> bool {
     let path = |text: &str| {
         let path = text.split_once('?').map_or(text, |(path, _)| path);
         percent_decode_str(path).collect::<Vec<_>>()
     };
-    let (there, here) = (path(page), path(wanted));
-    // Middleware may take a slash from the end, or add one. Who comes again has a `next`.
+    let (page, requested) = (path(page), path(wanted));
+    // Middleware may remove or add a trailing slash. A browser that was redirected before has a
+    // `next`.
     let without_slash = |path: &[u8]| path.strip_suffix(b"/").unwrap_or(path).to_vec();
-    there == here || (has_next(wanted) && without_slash(&there) == without_slash(&here))
+    page == requested || (has_next(wanted) && without_slash(&page) == without_slash(&requested))
 }
 
 impl Responder for SafeRedirect {
     type Body = BoxBody;
 
-    /// 303 See Other, so that the browser asks with GET, whatever it has sent.
+    /// Responds with 303 See Other, so that the browser continues with GET, whatever the method was.
     fn respond_to(self, _: &HttpRequest) -> HttpResponse {
         self.into()
     }
@@ -313,7 +320,7 @@ mod tests {
     ];
 
     const BAD: &[&str] = &[
-        // Nothing, and what does not start with a slash.
+        // Empty, or without a leading slash.
         "",
         " ",
         "?",
@@ -369,7 +376,7 @@ mod tests {
         "//evil.example/..",
         "//evil%2Eexample",
         "//\u{435}vil.example",
-        // What browsers drop before they read: tabs, newlines, spaces at the ends.
+        // Characters that browsers remove before parsing: tabs, newlines, spaces at the ends.
         "\t//evil.example",
         "\n//evil.example",
         " //evil.example",
@@ -392,7 +399,7 @@ mod tests {
         "/%250d%250aSet-Cookie:%20a=b",
         "/\"onmouseover=alert(1)",
         "/<script>",
-        // What is hostile after one round of decoding, or two.
+        // Hostile after being decoded once or twice.
         "/%2f/evil.example",
         "/%2Fevil.example",
         "/%2f%2fevil.example",
@@ -413,7 +420,7 @@ mod tests {
         "%2f%2fevil.example",
         "%68ttps://evil.example",
         "/a%5cb",
-        // Slashes in overlong UTF-8, and other bytes that are no text.
+        // Slashes in overlong UTF-8, and other invalid UTF-8.
         "/%c0%afevil.example",
         "/%e0%80%afevil.example",
         "/%ff/evil.example",
@@ -451,7 +458,7 @@ mod tests {
     ];
 
     #[test]
-    fn a_local_path_is_kept_as_it_is() {
+    fn a_local_path_is_kept_unchanged() {
         assert!(GOOD.len() >= 20);
         for text in GOOD {
             assert_eq!(SafeRedirect::parse(text).as_ref().map(SafeRedirect::as_str), Some(*text));
@@ -459,7 +466,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_lead_elsewhere_is_refused() {
+    fn a_path_that_may_lead_to_another_host_is_refused() {
         assert!(BAD.len() >= 80);
         for text in BAD {
             assert_eq!(SafeRedirect::parse(text), None, "{text:?}");
@@ -468,18 +475,18 @@ mod tests {
     }
 
     #[test]
-    fn a_dot_that_only_the_browser_decodes_is_a_dot() {
+    fn a_dot_that_only_browsers_decode_counts_as_a_dot() {
         for dots in [".", "..", "%2e", "%2E", ".%2e", "%2e.", "%2E%2e"] {
-            // Decoded twice, it reads as above.
+            // Decoded twice, it is as above.
             let dots = dots.replace('%', "%2525");
             let hostile = format!("/a/{dots}//evil.example");
             assert_eq!(SafeRedirect::parse(&hostile), None, "{hostile}");
         }
-        assert!(SafeRedirect::parse("/a/...%25252e").is_some(), "three dots are a name");
+        assert!(SafeRedirect::parse("/a/...%25252e").is_some(), "three dots are not a dot segment");
     }
 
     #[test]
-    fn what_is_hostile_is_hostile_in_any_case_and_with_a_query() {
+    fn a_hostile_path_is_refused_in_any_case_and_with_a_query() {
         for text in BAD.iter().filter(|text| !text.contains('?')) {
             for text in [format!("{text}?page=2"), text.to_uppercase(), text.to_lowercase()] {
                 assert_eq!(SafeRedirect::parse(&text), None, "{text:?}");
@@ -495,18 +502,18 @@ mod tests {
     }
 
     #[test]
-    fn the_path_of_the_app_stands_in_where_none_was_given() {
+    fn the_path_of_the_app_replaces_the_default() {
         let or = |next: SafeRedirect, path| next.or(path).to_string();
         assert_eq!(or(SafeRedirect("/orders".to_owned()), "/start"), "/orders");
         assert_eq!(or(SafeRedirect::default(), "/start?new"), "/start?new");
-        // A form that was given none shows `/` in its hidden field, and brings that back.
+        // A form without a `next` has `/` in its hidden field, and sends that.
         assert_eq!(or(SafeRedirect::from_query("next=%2F"), "/start"), "/start");
         assert_eq!(or(SafeRedirect::default(), "https://elsewhere.example"), "/");
         assert_eq!(or(SafeRedirect::default(), ""), "/");
     }
 
     #[test]
-    fn the_query_is_asked_for_exactly_one_next() {
+    fn a_query_must_have_exactly_one_next() {
         for (query, expected) in [
             ("", "/"),
             ("next", "/"),
@@ -530,13 +537,9 @@ mod tests {
     }
 
     #[test]
-    fn the_log_in_page_is_told_what_was_wanted() {
+    fn the_login_page_gets_the_requested_page_as_next() {
         assert_eq!(with_next("/login", "/orders"), "/login?next=%2Forders");
-        assert_eq!(
-            with_next("/login", "/a?b=c d"),
-            "/login",
-            "what cannot be followed is not passed on"
-        );
+        assert_eq!(with_next("/login", "/a?b=c d"), "/login", "an unsafe path is not passed on");
         assert_eq!(
             with_next("/login?lang=en", "/a?b=c+d&e=%20"),
             "/login?lang=en&next=%2Fa%3Fb%3Dc%2Bd%26e%3D%2520"
@@ -547,7 +550,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_has_no_next_of_its_own_and_no_fragment_and_any_other_query() {
+    fn a_page_may_have_a_query_without_next_and_no_fragment() {
         for page in [
             "/",
             "/login",
@@ -583,7 +586,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_leads_back_to_itself_whatever_its_query_and_spelling() {
+    fn a_redirect_loop_is_found_whatever_the_query_and_encoding() {
         for (page, wanted, expected) in [
             ("/login", "/login", true),
             ("/login", "/login?next=%2F", true),
@@ -631,7 +634,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn a_handler_takes_it_from_the_query_and_sends_the_browser_there() {
+    async fn a_handler_takes_next_from_the_query_and_redirects_to_it() {
         let request = TestRequest::post().uri("/login?next=%2Forders%3Fpage%3D2").to_http_request();
         let next = SafeRedirect::extract(&request).await.unwrap();
         let response = next.respond_to(&request);
@@ -644,7 +647,7 @@ mod tests {
     }
 
     #[test]
-    fn what_holds_for_every_path_holds_for_these() {
+    fn the_fuzzed_properties_hold_for_all_examples() {
         for text in GOOD.iter().chain(BAD) {
             crate::fuzzing::next(text.as_bytes());
         }

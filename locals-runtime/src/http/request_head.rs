@@ -1,4 +1,5 @@
-//! What a request says of the cookies that its browser holds, kept for when the request is gone.
+//! The parts of a request that show which cookies its browser holds, kept after the request is
+//! gone.
 
 use actix_web::{
     HttpRequest,
@@ -12,10 +13,10 @@ use crate::http::cookie::CookieContext;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// What a request tells of the cookies that its browser holds, for a response that is made when the
-/// request is gone.
+/// The parts of a request that show which cookies its browser holds, for a response that is made
+/// after the request is gone.
 pub(crate) struct RequestHead {
-    /// Those that matter.
+    /// Only the headers that are needed.
     headers: HeaderMap,
     host: Option<String>,
     path: String,
@@ -37,14 +38,14 @@ impl RequestHead {
         self.headers.get(SEC_FETCH_SITE).is_some_and(|site| site.as_bytes() == b"cross-site")
     }
 
-    pub(crate) fn holder(&self, may_withhold: bool) -> CookieContext<'_> {
+    pub(crate) fn cookie_context(&self, may_withhold: bool) -> CookieContext<'_> {
         let host = self.host.as_deref();
         CookieContext { headers: &self.headers, host, path: &self.path, may_withhold }
     }
 }
 
-/// The host the client asked for, as HTTP/1 and HTTP/2 say it. Forwarded headers do not count:
-/// anybody can send them.
+/// Returns the host that the client requested, by HTTP/1 or HTTP/2. Forwarded headers do not count,
+/// since any client can send them.
 pub(crate) fn host(request: &HttpRequest) -> Option<&str> {
     request
         .uri()

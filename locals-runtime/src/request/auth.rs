@@ -1,4 +1,4 @@
-//! `Auth<T>`: the app's sessions and the type of its users, built once and shared by all.
+//! `Auth<T>`: the sessions of an app and the type of its users. Built once and shared.
 
 use std::{
     fmt,
@@ -28,9 +28,9 @@ use crate::{
     store::SessionUserStore,
 };
 
-/// The sessions of an app whose users are of type `T`. Built once; clones share everything.
+/// The sessions of an app whose users are of type `T`. It is built once; clones share everything.
 ///
-/// It derefs to [`SessionManager`], where the verbs of the server stand. Handlers can take it as a
+/// It derefs to [`SessionManager`], which has the server-side methods. A handler can take it as a
 /// parameter like any other extractor.
 ///
 /// ```
@@ -51,7 +51,7 @@ pub struct Auth<T> {
     pub(super) web: Arc<Web>,
 }
 
-/// What concerns requests and responses alone.
+/// The part of the configuration that concerns only requests and responses.
 #[derive(Debug)]
 pub(crate) struct Web {
     pub cookie: SessionCookie,
@@ -73,7 +73,7 @@ impl<T: AuthUser> Auth<T> {
         Self { sessions, users, rules, web: Arc::new(web) }
     }
 
-    /// A session and its user, and what the one says of the other.
+    /// Returns a session with the status of its account, and its user.
     pub(super) async fn find_with_user(
         &self,
         id: SessionId,
@@ -85,8 +85,9 @@ impl<T: AuthUser> Auth<T> {
         }))
     }
 
-    /// The session that a token opens, and its user; as
-    /// [`validate_session`](SessionManager::validate_session), with the user by the same query.
+    /// Returns the session that a token opens, and its user. Works as
+    /// [`validate_session`](SessionManager::validate_session) does, and reads the user by the same
+    /// query.
     ///
     /// ```
     /// # use locals::{Auth, AuthUser, Error};
@@ -161,7 +162,7 @@ impl<T> fmt::Debug for Auth<T> {
     }
 }
 
-/// Takes the registered `Auth<T>`; 500 if there is none.
+/// Extracts the registered `Auth<T>`. Responds with 500 if there is none.
 impl<T: AuthUser> FromRequest for Auth<T> {
     type Error = Error;
     type Future = Ready<Result<Self, Error>>;

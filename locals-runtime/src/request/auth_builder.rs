@@ -1,4 +1,4 @@
-//! How an app says what it wants of its sessions, and what is refused.
+//! `AuthBuilder`: the settings of an app's sessions.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -33,13 +33,13 @@ use crate::{
 };
 
 impl<T> Auth<T> {
-    /// Starts to configure the sessions that `store` keeps.
+    /// Returns a builder for the sessions that `store` keeps.
     pub fn builder(store: impl SessionUserStore<T>) -> AuthBuilder<T> {
         AuthBuilder::new(Arc::new(store))
     }
 }
 
-/// How long an exchanged token still opens its session, unless the app says otherwise.
+/// The default of [`AuthBuilder::rotation_overlap`].
 const OVERLAP: Duration = Duration::from_mins(1);
 
 /// Configures an [`Auth`]. Every setting has a safe default.
@@ -102,65 +102,69 @@ impl<T> AuthBuilder<T> {
 }
 
 impl<T: AuthUser> AuthBuilder<T> {
-    /// How long sessions live. By default a day active, 14 days idle, 30 days in all.
+    /// Sets how long sessions live. By default the active period is a day, the idle timeout 14
+    /// days, and the absolute timeout 30 days.
     pub fn lifetime(mut self, lifetime: Lifetime) -> Self {
         self.settings.lifetime = lifetime;
         self
     }
 
-    /// The session cookie's name and attributes. By default `__Host-session`, for HTTPS only.
+    /// Sets the name and attributes of the session cookie. By default it is `__Host-session`, for
+    /// HTTPS only.
     pub fn cookie(mut self, cookie: CookieConfig) -> Self {
         self.cookie = cookie;
         self
     }
 
-    /// The app's own public origin, such as `https://app.example`; call it again for each
-    /// further one. By default the `Host` header stands in for it: give it where a proxy
-    /// changes that header.
+    /// Adds a public origin of the app, such as `https://app.example`. Call it once for each
+    /// origin. By default the `Host` header is used instead. Set the origin if a proxy changes that
+    /// header.
     pub fn origin(mut self, origin: impl Into<String>) -> Self {
         self.own_origins.push(origin.into());
         self
     }
 
-    /// Lets another origin send requests that change something, with the user's session. Call
-    /// it again for each further one. None by default.
+    /// Allows another origin to send state-changing requests with the user's session. Call it once
+    /// for each origin. None by default.
     pub fn trusted_origin(mut self, origin: impl Into<String>) -> Self {
         self.trusted_origins.push(origin.into());
         self
     }
 
-    /// Refuses requests that change something and name no origin at all: neither
-    /// `Sec-Fetch-Site` nor `Origin`. Every browser of the last years sends one; programs send
+    /// Refuses state-changing requests that name no origin, neither in `Sec-Fetch-Site` nor in
+    /// `Origin`. All browsers of recent years send one of these headers; other programs send
     /// neither. Off by default.
     pub fn strict_origins(mut self, strict: bool) -> Self {
         self.strict_origins = strict;
         self
     }
 
-    /// The page where people log in, as a path of this app; it may have a query, without a `next`.
+    /// Sets the page where users log in, as a path of this app. It may have a query, but no `next`
+    /// in it.
     ///
-    /// A browser that asks for a page and has no session is sent there with 303, and with the page
-    /// it wanted as `?next=`; see [`Locals::return_to`](crate::Locals::return_to). Everything else
-    /// is answered 401. None by default. `#[require_user(redirect = "..")]` names another one for
+    /// A browser that requests a page without a session is redirected there with 303. The requested
+    /// page is passed as `?next=`; see [`Locals::return_to`](crate::Locals::return_to). All other
+    /// requests get 401. None by default. `#[require_user(redirect = "..")]` sets another page for
     /// one handler.
     pub fn login_page(mut self, path: impl Into<String>) -> Self {
         self.error_responder.login_page = Some(path.into());
         self
     }
 
-    /// The page where people give their password again, for what asks for a recent login. The
-    /// login page by default.
+    /// Sets the page where users re-authenticate when a handler requires a recent login. The login
+    /// page by default.
     pub fn reauthentication_page(mut self, path: impl Into<String>) -> Self {
         self.error_responder.reauthentication_page = Some(path.into());
         self
     }
 
-    /// The app's own answers to what `locals` refuses: the one place to change their form.
+    /// Replaces the responses to the errors of `locals`.
     ///
-    /// The function is asked for every [`Error`] that an annotated handler or a guard answers.
-    /// What it gives is sent: with its status, or with that of the error where it says 200. With
-    /// `None` it leaves the answer to `locals`: a redirect or a small page for people, a problem of
-    /// RFC 9457 for programs.
+    /// The function is called for every [`Error`] that a handler with an attribute, or a guard,
+    /// responds with. If it returns a response, that is sent; where its status is 200, the status
+    /// of the error is used instead. If it returns `None`, `locals` responds itself: with a
+    /// redirect or a small page to a browser, and with a problem document (RFC 9457) to other
+    /// clients.
     ///
     /// ```
     /// use actix_web::HttpResponse;
@@ -176,109 +180,118 @@ impl<T: AuthUser> AuthBuilder<T> {
     ///     .build()?;
     /// # Ok::<(), locals::ConfigError>(())
     /// ```
-    pub fn error_response<F>(mut self, answer: F) -> Self
+    pub fn error_response<F>(mut self, respond: F) -> Self
     where
         F: Fn(&HttpRequest, &Error) -> Option<HttpResponse> + Send + Sync + 'static,
     {
-        self.error_responder.own = Some(Arc::new(answer));
+        self.error_responder.custom = Some(Arc::new(respond));
         self
     }
 
-    /// A proxy in front of the app, by its address or range, such as `10.0.0.0/8`; call it again for
-    /// each further one. What it says of the client's address (`X-Forwarded-For`, or else
-    /// `Forwarded`) is then kept with the session. None by default: anybody can send these headers.
+    /// Adds a proxy in front of the app, by its address or range, such as `10.0.0.0/8`. Call it
+    /// once for each proxy. The client address that a trusted proxy reports (in `X-Forwarded-For`,
+    /// or else `Forwarded`) is kept with the session. None by default, since any client can send
+    /// these headers.
     pub fn trusted_proxy(mut self, address: impl Into<String>) -> Self {
         self.trusted_proxies.push(address.into());
         self
     }
 
-    /// How many sessions a user has at most; the oldest end when there are more. Of logins at once
-    /// exactly the newest remain, so that one may find its own session ended. For that each login reads
-    /// the ids and times of its user's sessions, before and after it. 100 by default
-    /// (OWASP ASVS 5.0 §7.1.2 asks for a limit that is written down).
-    pub fn max_sessions(mut self, most: usize) -> Self {
-        self.settings.max_sessions = Some(most);
+    /// Limits the number of sessions of a user. 100 by default; OWASP ASVS 5.0 §7.1.2 asks for a
+    /// documented limit.
+    ///
+    /// If a login exceeds the limit, the oldest sessions end. After several logins at the same time
+    /// exactly the newest sessions remain, so one of these logins may find that its own session has
+    /// ended. Each login reads the ids and times of its user's sessions, before and after it
+    /// creates its own.
+    pub fn max_sessions(mut self, limit: usize) -> Self {
+        self.settings.max_sessions = Some(limit);
         self
     }
 
     /// Accepts `Authorization: Bearer <token>` from native clients, which have no cookies. Off by
     /// default.
     ///
-    /// For such a request no cookie is read or written, and its origin does not matter: no browser
-    /// sends this header by itself. One that brings a session cookie too, or another `Authorization`, is
-    /// refused with 400. The token is that of [`Session::token`](crate::Session::token); its client gets it from the app, in the answer to a
-    /// login for example.
+    /// For such a request no cookie is read or written, and its origin is not checked, because
+    /// browsers do not send this header by themselves. A request that also has a session cookie, or
+    /// another `Authorization` header, is refused with 400. The token is
+    /// [`Session::token`](crate::Session::token); the app passes it to the client, for example in
+    /// the response to a login.
     pub fn bearer(mut self, accept: bool) -> Self {
         self.bearer = accept;
         self
     }
 
-    /// Exchanges the token of a session after this time, with one of the next requests. Off by
-    /// default: the token changes at login and when a user proves again who they are.
+    /// Rotates the token of a session after this time, at one of its next requests. Off by default:
+    /// the token is then replaced only at login and when the user re-authenticates.
     ///
-    /// For a minute after the exchange the old token still opens the session, and every request
-    /// that brings it is given the same new one. So the parallel requests of a page all succeed,
-    /// and an answer that is lost is made up for by the next request. Requests with a bearer token exchange nothing.
+    /// For a minute after the rotation the old token still opens the session, and every request
+    /// that presents it gets the same new token. So the parallel requests of a page all succeed,
+    /// and if a response is lost, the next request gets the new token. Requests with a bearer token
+    /// rotate nothing.
     pub fn rotate_every(mut self, time: Duration) -> Self {
         self.rotate_every = Some(time);
         self
     }
 
-    /// What happens when a token comes back that was exchanged before, after the overlap.
+    /// Sets what happens when a rotated token is presented after the overlap.
     /// [`TokenReuse::EndSession`] by default.
     ///
-    /// The browser that was given the new token sends the old one no more, so there are two who have
-    /// the session, and nobody can say which of them is the user. RFC 9700 §4.14.2 therefore ends
-    /// it, for refresh tokens: both have to log in, and only the user can. The price: a browser that
-    /// never heard the answer with its new token, or restores an old state of its cookies, ends its
-    /// session when it comes back after the overlap. With [`TokenReuse::Log`] it only has to log in
-    /// again, and so does not notice that somebody else has its session.
+    /// A browser that has received the new token no longer sends the old one. So two clients have
+    /// the session, and it is not known which of them is the user's. RFC 9700 §4.14.2 therefore
+    /// requires, for refresh tokens, that the session ends: both clients must log in again, and
+    /// only the user can. The drawback: a browser that did not receive the response with its new
+    /// token, or that restores old cookies, ends its session when it returns after the overlap.
+    /// With [`TokenReuse::Log`] it only has to log in again, but then the user does not notice if
+    /// somebody else has the session.
     ///
-    /// The row knows the last exchange alone: a token from before the one before is a wrong one,
-    /// which is logged as `secret_wrong` and ends nothing; nor does one that a new proof, such as
-    /// [`reauthenticate`](crate::Locals::reauthenticate), has replaced.
-    pub fn on_token_reuse(mut self, then: TokenReuse) -> Self {
-        self.settings.token_reuse = then;
+    /// The row records only the last rotation. An older token counts as a wrong one: it is logged
+    /// as `secret_wrong` and ends nothing. The same is true of a token that was replaced, for
+    /// example by [`reauthenticate`](crate::Locals::reauthenticate).
+    pub fn on_token_reuse(mut self, reaction: TokenReuse) -> Self {
+        self.settings.token_reuse = reaction;
         self
     }
 
-    /// For how long after an exchange the old token still opens the session. A minute by default; a
-    /// millisecond at least.
+    /// Sets how long the old token still opens the session after a rotation. A minute by default;
+    /// at least a millisecond.
     pub fn rotation_overlap(mut self, overlap: Duration) -> Self {
         self.rotation_overlap = Some(overlap);
         self
     }
 
-    /// How long the data of a [guest](crate::Locals::guest) are kept after they were last written.
-    /// 7 days by default.
+    /// Sets how long the data of a [guest](crate::Locals::guest) are kept after the last write. 7
+    /// days by default.
     pub fn guest_lifetime(mut self, time: Duration) -> Self {
         self.settings.guest_lifetime = time;
         self
     }
 
-    /// How many bytes of JSON are kept of a [guest](crate::Locals::guest), from 1 to 65,536. 8,192 by
-    /// default: anybody can be a guest. More is refused with
-    /// [`Error::TooMuchData`](crate::Error::TooMuchData). Guests who have more already, from before the
-    /// limit was lowered, keep it, and may write what is not more than that.
+    /// Limits the data of a [guest](crate::Locals::guest), in bytes of JSON: from 1 to 65,536.
+    /// 8,192 by default, since anybody can be a guest. Larger data are refused with
+    /// [`Error::TooMuchData`](crate::Error::TooMuchData). Guests who have more from before the
+    /// limit was lowered keep it, and may write data of up to that size.
     pub fn guest_data_limit(mut self, bytes: usize) -> Self {
         self.settings.guest_data_limit = bytes;
         self
     }
 
-    /// How many [guests](crate::Locals::guest) the store holds at most. 100,000 by default, which is up
-    /// to 800 MB at 8,192 bytes each.
+    /// Limits the number of [guests](crate::Locals::guest) in the store. 100,000 by default, which
+    /// is up to 800 MB at 8,192 bytes each.
     ///
-    /// New ones are refused then, with [`Error::TooManyGuests`](crate::Error::TooManyGuests), until some
-    /// have ended; who is a guest already goes on. The guests are counted about once a minute. In
-    /// between each process adds those that it has written itself, so that with several there may for
-    /// that minute be more, by as many as the others write. What shares a store shares the count.
-    pub fn max_guests(mut self, most: u64) -> Self {
-        self.settings.max_guests = most;
+    /// At the limit new guests are refused with
+    /// [`Error::TooManyGuests`](crate::Error::TooManyGuests) until some have ended; existing guests
+    /// are not affected. The guests are counted about once a minute. Between two counts each
+    /// process adds only the guests that it has written itself, so with several processes the limit
+    /// may be exceeded for that minute by as many as the others write. Apps that share a store
+    /// share the count.
+    pub fn max_guests(mut self, limit: u64) -> Self {
+        self.settings.max_guests = limit;
         self
     }
 
     /// Takes the data of a [guest](crate::Locals::guest) over into the session when they log in.
-    /// Without it they stay the guest's.
+    /// Without this function the data stay with the guest.
     ///
     /// ```
     /// use locals::{Auth, AuthUser, store::MemoryStore};
@@ -303,8 +316,8 @@ impl<T: AuthUser> AuthBuilder<T> {
         self
     }
 
-    /// What the browser is told to forget when a user logs out, by `Clear-Site-Data`. The cache by
-    /// default; nothing for an empty list.
+    /// Sets what the browser is told to delete when a user logs out, by `Clear-Site-Data`. The
+    /// cache by default; an empty list sends no header.
     ///
     /// ```
     /// use locals::{Auth, AuthUser, ClearSiteData, store::MemoryStore};
@@ -321,13 +334,14 @@ impl<T: AuthUser> AuthBuilder<T> {
         self
     }
 
-    /// Who may be logged in: the others are logged out at the next request, and their login is
-    /// refused with [`Error::InactiveUser`]. By default everybody whose row exists.
+    /// Sets which users may be logged in. Other users are logged out at their next request, and
+    /// their login is refused with [`Error::InactiveUser`]. By default every user whose row exists
+    /// may.
     ///
-    /// For accounts that are switched off, locked or deleted by a mark. Their sessions stay in the
-    /// store, and work again when the account does. The function is asked with the row of every
-    /// session that is read, so a session is always read with its user then, also where a handler asks
-    /// for the session alone.
+    /// Use it for accounts that are disabled, locked or marked as deleted. Their sessions stay in
+    /// the store, and work again once the account does. The function is called with the user's row
+    /// of every session that is read. So a session is then always read with its user, even if the
+    /// handler takes only the session.
     ///
     /// ```
     /// use locals::{Auth, AuthUser, store::MemoryStore};
@@ -345,9 +359,10 @@ impl<T: AuthUser> AuthBuilder<T> {
         self
     }
 
-    /// Who may [act as others](crate::Locals::impersonate). Asked when an impersonation begins, and
-    /// then of the row of the member of staff at each of its requests: one who may no longer do it is
-    /// logged out of it at the next. By default the app alone decides, when it calls `impersonate`.
+    /// Sets which users may [impersonate others](crate::Locals::impersonate). This is checked when
+    /// an impersonation begins, and again with the actor's row at each of its requests: an actor
+    /// who loses the right is logged out of the impersonation at the next one. By default the app
+    /// alone decides, by calling `impersonate`.
     ///
     /// ```
     /// use locals::{Auth, AuthUser, store::MemoryStore};
@@ -360,22 +375,22 @@ impl<T: AuthUser> AuthBuilder<T> {
     ///     .build()?;
     /// # Ok::<(), locals::ConfigError>(())
     /// ```
-    pub fn impersonators(mut self, may: impl Fn(&T) -> bool + Send + Sync + 'static) -> Self {
-        self.rules.impersonators = Some(Arc::new(may));
+    pub fn impersonators(mut self, allowed: impl Fn(&T) -> bool + Send + Sync + 'static) -> Self {
+        self.rules.impersonators = Some(Arc::new(allowed));
         self
     }
 
-    /// Where the time comes from. The system's clock by default.
+    /// Sets the source of the time. The system's clock by default.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
         self
     }
 
-    /// Checks the settings.
+    /// Checks the settings and builds the [`Auth`].
     ///
     /// # Errors
-    /// [`ConfigError`] says in one line which settings contradict each other. Let it end the
-    /// program: a browser would drop such a cookie in silence.
+    /// [`ConfigError`] says in one line which settings are invalid or contradict each other. Exit
+    /// the program on it: a browser would silently drop a cookie with such settings.
     pub fn build(self) -> Result<Auth<T>, ConfigError> {
         let rotation = match (self.rotate_every, self.rotation_overlap) {
             (Some(every), overlap) => {
@@ -383,7 +398,8 @@ impl<T: AuthUser> AuthBuilder<T> {
             }
             (None, None) => None,
             (None, Some(_)) => {
-                let reason = "AuthBuilder::rotation_overlap is set, but no rotate_every";
+                let reason =
+                    "AuthBuilder::rotation_overlap is set, but AuthBuilder::rotate_every is not";
                 return Err(ConfigError(reason.to_owned()));
             }
         };
@@ -404,7 +420,7 @@ impl<T: AuthUser> AuthBuilder<T> {
             origins,
             error_responder: ErrorResponder { accepts_bearer: self.bearer, ..self.error_responder },
             proxies: TrustedProxies::build(self.trusted_proxies)?,
-            clear_site_data: ClearSiteData::header(&self.clear_site_data),
+            clear_site_data: ClearSiteData::header_value(&self.clear_site_data),
             merge: self.merge,
         };
         Ok(Auth::new(sessions, self.store, self.rules, web))
@@ -420,26 +436,26 @@ impl<T> fmt::Debug for AuthBuilder<T> {
     }
 }
 
-/// What a browser can be told to forget (W3C Clear Site Data).
+/// What a browser can be told to delete (W3C Clear Site Data).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ClearSiteData {
-    /// The pages in its cache, so that "back" shows none of them to the next person.
+    /// The pages in its cache, so that "back" does not show them to the next person.
     Cache,
-    /// All cookies of this site and of all below its domain, the app's own too.
+    /// All cookies of this site and its subdomains, including those of the app.
     Cookies,
-    /// What scripts have stored: local storage, databases, service workers.
+    /// The storage of scripts: local storage, databases, service workers.
     Storage,
 }
 
 impl ClearSiteData {
-    fn header(all: &[Self]) -> Option<HeaderValue> {
-        let words = all.iter().map(|what| match what {
+    fn header_value(all: &[Self]) -> Option<HeaderValue> {
+        let directives = all.iter().map(|what| match what {
             Self::Cache => "\"cache\"",
             Self::Cookies => "\"cookies\"",
             Self::Storage => "\"storage\"",
         });
-        let words = words.collect::<Vec<_>>().join(", ");
-        HeaderValue::try_from(words).ok().filter(|value| !value.is_empty())
+        let directives = directives.collect::<Vec<_>>().join(", ");
+        HeaderValue::try_from(directives).ok().filter(|value| !value.is_empty())
     }
 }

@@ -1,8 +1,8 @@
-//! What a request presents besides the one session that it may have: several tokens at once.
+//! The tokens of a request that presents several.
 //!
-//! A browser does that when the scope of the cookie has changed between two versions of an app. Of
-//! several tokens none opens anything. But whoever has a token may end its session, and the response
-//! that writes the cookie removes it in the other scopes: the browser is left with one or none.
+//! A browser does so after the scope of the cookie has changed between two versions of an app. None
+//! of several tokens opens a session. But each of them may end its session, and a response that
+//! writes the cookie removes it in the other scopes, so that the browser has one cookie or none.
 
 use actix_web::http::header::HeaderMap;
 use tokio::sync::OnceCell;
@@ -21,13 +21,14 @@ pub(crate) struct Conflicting {
     pub(super) found: OnceCell<ConflictingSessions>,
 }
 
-/// What they open, each for itself.
+/// The sessions that these tokens open, each by itself.
 #[derive(Default)]
 pub(super) struct ConflictingSessions {
     pub sessions: Vec<Session>,
-    /// Those that they could end although they open none, see [`ResolvedSession`](crate::request::request_session::ResolvedSession).
+    /// The sessions that they can end although they do not open them, see
+    /// [`ResolvedSession`](crate::request::request_session::ResolvedSession).
     pub endable: Vec<SessionId>,
-    /// There is a row among theirs that cannot be read.
+    /// Whether one of their rows cannot be read.
     pub unreadable: bool,
 }
 
@@ -44,8 +45,8 @@ impl Conflicting {
         }
     }
 
-    /// The same for those inside, who ask again.
-    pub(crate) fn again(&self) -> Self {
+    /// Returns the same tokens, whose sessions have not been read.
+    pub(crate) fn unresolved(&self) -> Self {
         Self::of(self.tokens.clone())
     }
 
@@ -54,7 +55,7 @@ impl Conflicting {
     }
 }
 
-/// Sessions, each after the one from which it is an impersonation.
+/// Returns the ids of sessions, each after that of the actor's own session.
 pub(crate) fn with_actors<'a>(sessions: impl IntoIterator<Item = &'a Session>) -> Vec<SessionId> {
     let mut ids = Vec::new();
     for session in sessions {

@@ -1,4 +1,4 @@
-//! The token that a request presents, and what carries it.
+//! The token that a request presents, and how it is sent.
 
 use actix_web::{
     HttpRequest,
@@ -15,20 +15,21 @@ use crate::{
     request::erased_auth::ErasedAuth,
 };
 
-/// How a request brings its session.
+/// How a request presents its session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Carrier {
     /// By cookie, as browsers do.
     Cookie,
-    /// Not at all: it comes from another origin, and its cookies are not looked at. They may be
-    /// set, as by the answer to an identity provider.
+    /// Not at all: the request comes from another origin, and its cookies are ignored. Cookies may
+    /// be set, as by the callback of an identity provider.
     CrossOrigin,
-    /// By a bearer token, as native clients do: no cookie is read or written.
+    /// By a bearer token, as native clients do. No cookie is read or written.
     Bearer,
 }
 
-/// What a native client presents, where the app lets them. No browser sends this header by
-/// itself, so the origin is nobody's business (OWASP CSRF Prevention, "Custom Request Headers").
+/// Returns what a native client presents, if the app accepts bearer tokens. Browsers do not send
+/// this header by themselves, so the origin is not checked (OWASP CSRF Prevention, "Custom Request
+/// Headers").
 pub(super) fn from_bearer(
     auth: &ErasedAuth,
     headers: &HeaderMap,
@@ -47,7 +48,7 @@ pub(super) fn from_bearer(
     Ok(Some(SessionToken::parse(token).map_or(Presented::Malformed, Presented::Token)))
 }
 
-/// What a browser presents, and whether it may.
+/// Returns what a browser presents, if its origin allows it.
 pub(super) fn from_cookie(
     auth: &ErasedAuth,
     request: &HttpRequest,

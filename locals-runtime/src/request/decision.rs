@@ -1,4 +1,4 @@
-//! What a handler has decided about its session and its guest.
+//! The decisions of a request about its session and its guest.
 
 use std::rc::Rc;
 
@@ -10,26 +10,26 @@ use crate::{
     sessions::{guests::Guest, session::Session},
 };
 
-/// What the request has decided about its cookie. The last decision wins.
+/// The decision of a request about its session cookie. The last one wins.
 #[derive(Clone, Default)]
 pub(crate) enum Decision {
     #[default]
     None,
     Set(Rc<ChosenSession>),
-    /// `after_set`: a cookie that this request had set before.
+    /// `after_set`: whether this request had set a cookie before.
     Clear {
         after_set: bool,
     },
 }
 
-/// What the request has done about the guest.
+/// What a request has done with the guest.
 #[derive(Clone, Default)]
 pub(crate) enum GuestDecision {
     #[default]
     None,
     Written(Rc<Guest>),
-    /// Their data are those of a session now, and their token leads to who follows. Another request may
-    /// have begun that one since, whose cookie is not to be removed.
+    /// A session has taken the data over, and the token leads to the guest's successor. Another
+    /// request may have created the successor since, whose cookie must not be removed.
     TakenOver(SessionToken),
     Ended,
 }

@@ -38,7 +38,7 @@ impl<T: AuthUser> Auth<T> {
 #[derive(Clone)]
 pub(crate) struct ErasedAuth(Arc<dyn DynAuth>);
 
-/// An [`Auth`] whose type of user is not known where it is used.
+/// An [`Auth`] without the type of its users.
 trait DynAuth: Send + Sync {
     fn sessions(&self) -> &SessionManager;
     fn web(&self) -> &Web;
@@ -109,12 +109,12 @@ impl ErasedAuth {
         &self.0.web().error_responder
     }
 
-    /// Whether both are of one `Auth`.
+    /// Whether both belong to the same `Auth`.
     pub(crate) fn is(&self, other: &Self) -> bool {
         std::ptr::eq(self.0.web(), other.0.web())
     }
 
-    /// Refuses a type of user that is not the registered one.
+    /// Refuses a user type other than the registered one.
     pub(crate) fn expect(&self, asked: UserType) -> Result<(), Error> {
         let registered = self.0.user_type();
         if asked.id == registered.id {

@@ -1,4 +1,5 @@
-//! How a refused request is answered: a redirect or a page for people, a problem for programs.
+//! The responses to refused requests: a redirect or a page for browsers, a problem document for
+//! other clients.
 
 use std::{fmt, sync::Arc};
 
@@ -22,9 +23,9 @@ use crate::{
 /// Why a request does not reach its handler.
 #[derive(Debug)]
 pub enum Refusal {
-    /// Refused. A browser that asks for a page is sent to this one, if there is one.
+    /// Refused. A browser that requests a page is redirected to this one, if it is set.
     Error(Error, Option<&'static str>),
-    /// Logged in already: sent on to this page.
+    /// The user is already logged in: redirected to this page.
     LoggedIn(&'static str),
 }
 
@@ -34,18 +35,18 @@ impl From<Error> for Refusal {
     }
 }
 
-/// An app's own answer to an error; `None` leaves it to `locals`.
+/// An app's own response to an error. `None` leaves it to `locals`.
 pub(crate) type CustomResponse = dyn Fn(&HttpRequest, &Error) -> Option<HttpResponse> + Send + Sync;
 
-/// The answers of an app, as its `Auth` was built.
+/// The settings of an app for responses to errors.
 #[derive(Clone, Default)]
 pub(crate) struct ErrorResponder {
-    /// Where a browser is sent that needs to log in.
+    /// Where browsers are redirected to log in.
     pub login_page: Option<String>,
-    /// Where a browser is sent whose user logged in too long ago.
+    /// Where browsers are redirected when the login is not recent.
     pub reauthentication_page: Option<String>,
-    pub own: Option<Arc<CustomResponse>>,
-    /// Whether a native client may log in by a bearer token.
+    pub custom: Option<Arc<CustomResponse>>,
+    /// Whether the app accepts bearer tokens.
     pub accepts_bearer: bool,
 }
 
@@ -56,7 +57,7 @@ impl ErrorResponder {
         pages.into_iter().flatten().try_for_each(|page| redirect::check_page(page))
     }
 
-    /// The answer to a request that does not reach its handler.
+    /// Returns the response to a request that does not reach its handler.
     pub(crate) fn refuse(
         &self,
         request: &HttpRequest,
@@ -65,19 +66,20 @@ impl ErrorResponder {
     ) -> HttpResponse {
         match refusal {
             Refusal::LoggedIn(page) if leads_back(request, page) => {
-                let answer = self.response_for(request, &Error::Forbidden, None);
-                apply(HttpResponse::from_error(Error::Forbidden), answer)
+                let custom = self.response_for(request, &Error::Forbidden, None);
+                apply(HttpResponse::from_error(Error::Forbidden), custom)
             }
             Refusal::LoggedIn(page) => see_other(page),
             Refusal::Error(error, page) => {
                 log_refusal(request, session, &error);
-                let answer = self.response_for(request, &error, page);
-                self.challenge(apply(HttpResponse::from_error(error), answer))
+                let custom = self.response_for(request, &error, page);
+                self.challenge(apply(HttpResponse::from_error(error), custom))
             }
         }
     }
 
-    /// What a handler gave back; if it is an error of ours, answered as a refusal is.
+    /// Returns the response of a handler. If it is an error of `locals`, it is handled like a
+    /// refusal.
     pub(crate) fn negotiate(
         &self,
         request: &HttpRequest,
@@ -88,11 +90,11 @@ impl ErrorResponder {
             return response;
         };
         log_refusal(request, session, error);
-        let answer = self.response_for(request, error, None);
-        self.challenge(apply(response, answer))
+        let custom = self.response_for(request, error, None);
+        self.challenge(apply(response, custom))
     }
 
-    /// Says that a bearer token would do, where it would.
+    /// Adds the `Bearer` challenge to a 401, if the app accepts bearer tokens.
     fn challenge(&self, mut response: HttpResponse) -> HttpResponse {
         if self.accepts_bearer && response.status() == StatusCode::UNAUTHORIZED {
             let bearer = header::HeaderValue::from_static("Bearer");
@@ -101,17 +103,17 @@ impl ErrorResponder {
         response
     }
 
-    /// `None`: the problem that the error is by itself.
+    /// Returns `None` if the error's own problem document is to be sent.
     fn response_for(
         &self,
         request: &HttpRequest,
         error: &Error,
         page: Option<&str>,
     ) -> Option<HttpResponse> {
-        if let Some(answer) = self.own.as_ref().and_then(|own| own(request, error)) {
-            return Some(answer);
+        if let Some(custom) = self.custom.as_ref().and_then(|custom| custom(request, error)) {
+            return Some(custom);
         }
-        if !is_person(request.headers()) {
+        if !is_navigation(request.headers()) {
             return None;
         }
         let is_read = is_read(request);
@@ -126,7 +128,7 @@ impl ErrorResponder {
         })
     }
 
-    /// Where a person can do something about the error.
+    /// Returns the page where the user can resolve the error.
     fn page<'a>(&'a self, error: &Error, page: Option<&'a str>) -> Option<&'a str> {
         let login = page.or(self.login_page.as_deref());
         match error {
@@ -141,8 +143,7 @@ fn is_read(request: &HttpRequest) -> bool {
     matches!(*request.method(), Method::GET | Method::HEAD)
 }
 
-/// Whether this request would be sent to the page that it asks for, for ever. Says so to those who
-/// read the logs.
+/// Whether redirecting this request to `page` would be a loop. Records an event if so.
 fn leads_back(request: &HttpRequest, page: &str) -> bool {
     let wanted = request.uri().path_and_query().map_or("/", |wanted| wanted.as_str());
     let leads_back = is_read(request) && redirect::leads_back(page, wanted);
@@ -172,23 +173,24 @@ fn log_refusal(request: &HttpRequest, session: Option<&Session>, error: &Error) 
     event.record();
 }
 
-/// Whether a browser shows the answer to a person, as it says itself (W3C Fetch Metadata §2), or
-/// as an older one asks for.
-fn is_person(headers: &HeaderMap) -> bool {
-    let says = |name, value: &str| headers.get(name).map(|found| found == value);
-    says("sec-fetch-mode", "navigate")
-        .or_else(|| says("sec-fetch-dest", "document"))
-        .unwrap_or_else(|| {
+/// Whether a browser will show the response as a page, by its Fetch Metadata (W3C Fetch Metadata
+/// §2), or by `Accept` in older browsers.
+fn is_navigation(headers: &HeaderMap) -> bool {
+    let has = |name, value: &str| headers.get(name).map(|found| found == value);
+    has("sec-fetch-mode", "navigate").or_else(|| has("sec-fetch-dest", "document")).unwrap_or_else(
+        || {
             let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
             accept.is_some_and(|accept| accept.contains("text/html"))
-        })
+        },
+    )
 }
 
-/// A small page, in place of one of the app's own.
+/// A small page, used when the app has none of its own.
 fn html(error: &Error, page: Option<&str>) -> HttpResponse {
     let (_, _, title) = error.problem();
-    let what = if matches!(error, Error::NotRecent) { "Confirm that it is you" } else { "Log in" };
-    let link = page.map(|page| format!("<p><a href=\"{page}\">{what}</a>")).unwrap_or_default();
+    let action =
+        if matches!(error, Error::NotRecent) { "Confirm that it is you" } else { "Log in" };
+    let link = page.map(|page| format!("<p><a href=\"{page}\">{action}</a>")).unwrap_or_default();
     let body = format!(
         "<!doctype html><html lang=en><meta charset=utf-8>\
          <meta name=viewport content=\"width=device-width\"><title>{title}</title>\
@@ -197,24 +199,24 @@ fn html(error: &Error, page: Option<&str>) -> HttpResponse {
     HttpResponse::Ok().content_type("text/html; charset=utf-8").body(body)
 }
 
-/// Puts an answer on a response that keeps its error, which middleware may log.
+/// Applies a custom response to one that carries the error, which middleware may log.
 ///
-/// The status of the error stands, unless the answer has one of its own; so do its headers that the
-/// answer does not have.
-fn apply(mut response: HttpResponse, answer: Option<HttpResponse>) -> HttpResponse {
-    let Some(answer) = answer else { return response };
-    if answer.status() != StatusCode::OK {
-        *response.status_mut() = answer.status();
+/// The status of the error is kept, unless the custom response has another one than 200. So are the
+/// error's headers that the custom response does not have.
+fn apply(mut response: HttpResponse, custom: Option<HttpResponse>) -> HttpResponse {
+    let Some(custom) = custom else { return response };
+    if custom.status() != StatusCode::OK {
+        *response.status_mut() = custom.status();
     }
     let headers = response.headers_mut();
     headers.remove(header::CONTENT_TYPE);
-    for name in answer.headers().keys() {
+    for name in custom.headers().keys() {
         headers.remove(name);
     }
-    for (name, value) in answer.headers() {
+    for (name, value) in custom.headers() {
         headers.append(name.clone(), value.clone());
     }
-    response.map_body(|_, _| answer.into_body())
+    response.map_body(|_, _| custom.into_body())
 }
 
 impl fmt::Debug for ErrorResponder {

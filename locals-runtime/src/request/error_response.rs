@@ -1,4 +1,4 @@
-//! How an error answers by itself, and what it logs.
+//! The default response to an error, and its log entry.
 
 use actix_web::{
     HttpResponse, ResponseError,
@@ -15,8 +15,9 @@ impl ResponseError for Error {
         self.problem().0
     }
 
-    /// The answer for programs: a problem of RFC 9457 that names no cause. In an annotated handler
-    /// people are answered otherwise, see [`AuthBuilder::error_response`](crate::AuthBuilder::error_response).
+    /// The response for programs: a problem document (RFC 9457) that does not name the cause. In a
+    /// handler with an attribute, browsers get another one, see
+    /// [`AuthBuilder::error_response`](crate::AuthBuilder::error_response).
     fn error_response(&self) -> HttpResponse {
         self.log();
         let (status, code, title) = self.problem();
@@ -40,7 +41,7 @@ impl ResponseError for Error {
 }
 
 impl Error {
-    /// Logs a fault. What is refused is logged with the request, see `ErrorResponder`.
+    /// Logs a fault. Refusals are logged with the request, see `ErrorResponder`.
     fn log(&self) {
         match self {
             Self::Store(error) => {
@@ -50,7 +51,7 @@ impl Error {
             Self::Query(error) => {
                 Event::QueryFailed { cause: &with_advice(error.as_ref()) }.record();
             }
-            // By who has counted them, once a minute.
+            // Logged once a minute, when the guests are counted.
             Self::TooManyGuests { .. } => {}
             Self::Random(error) | Self::UnwritableData(error) => {
                 tracing::error!(cause = %chain(error.as_ref()), "{self}");
@@ -61,7 +62,7 @@ impl Error {
     }
 }
 
-/// An error of a query in one line, for logs, with what the app can do about it.
+/// An error of a query in one line, for logs, with advice for the app.
 fn with_advice(error: &(dyn std::error::Error + 'static)) -> String {
     let cause = chain(error);
     #[cfg(feature = "sql")]

@@ -1,4 +1,4 @@
-//! One request: its session, its `Locals`, its response.
+//! A request: its session, its `Locals` and its response.
 
 pub(crate) mod auth;
 pub(crate) mod auth_builder;

@@ -1,5 +1,5 @@
-//! What one request presents, read once, and what it decides: shared by everything that handles
-//! the request.
+//! The session of a request: what it presents, read once, and what is decided. Everything that
+//! handles the request shares it.
 
 use std::{
     cell::{Cell, RefCell},
@@ -38,82 +38,83 @@ use crate::{
     },
 };
 
-/// For how long a session that was read counts as living while the request is still being received.
-/// When the body took longer, the session is read again before the handler runs: it may have been
-/// ended meanwhile.
+/// How long a session that was read counts as valid while the request is still being received. If
+/// the body takes longer, the session is read again before the handler runs, because it may have
+/// ended in the meantime.
 pub(crate) const STALE_AFTER: Duration = Duration::from_secs(1);
 
-/// One request's session: as it was presented, as it was found, and as the handler leaves it.
+/// The session of a request: as it was presented, as it was found, and as the handler leaves it.
 pub struct RequestSession {
     pub(crate) auth: ErasedAuth,
     pub(crate) presented: Presented,
     pub(crate) conflicting: Conflicting,
     scope: Scope,
-    /// When the request came. A token counts as it did then, however long the request takes.
+    /// When the request began. Its token is checked as of that time, however long the request
+    /// takes.
     began_at: Timestamp,
     resolved: OnceCell<Rc<ResolvedSession>>,
-    /// What was found when the presented session was read again.
-    read_again: RefCell<Option<Rc<ResolvedSession>>>,
+    /// The result of reading the presented session again.
+    reread: RefCell<Option<Rc<ResolvedSession>>>,
     /// When the presented session was last read.
     read_at: Cell<Option<Timestamp>>,
-    /// The guards that let the request in, to be asked again when it is read again.
+    /// The guards that admitted the request; they are applied again when the session is read again.
     guards: RefCell<Vec<Rc<Guard>>>,
-    /// Whether somebody acts as another user, for what is not given the request.
+    /// Whether the request is part of an impersonation, for code that does not have the request.
     pub(crate) impersonation: Arc<ImpersonationGuard>,
     pub(crate) decision: RefCell<Decision>,
-    /// The session's row after a write of this request.
+    /// The session's row as this request has written it.
     pub(crate) written: RefCell<Option<Box<SessionRecord>>>,
-    /// The guest as they were presented, once somebody has asked.
+    /// The guest that was presented, once it has been read.
     pub(crate) guest: OnceCell<Rc<FoundGuest>>,
     pub(crate) guest_decision: RefCell<GuestDecision>,
     pub(crate) carrier: Carrier,
-    /// Whether the session was ended by the user's wish, so that this browser is tidied up.
+    /// Whether the user has logged out, so that the browser's data are cleared.
     pub(crate) has_logged_out: Cell<bool>,
-    /// Whether the response has its cookie and its headers already.
+    /// Whether the cookie and the headers of the response have been written.
     pub(crate) is_response_started: Cell<bool>,
 }
 
-/// What is read when the session is first asked for.
+/// What is read when the session is first needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Scope {
-    /// The session alone: nothing in the handler's signature can ask for the user.
+    /// Only the session: nothing in the handler's signature needs the user.
     Session,
     /// The session and its user, by one query.
     SessionAndUser,
 }
 
-/// What the presented cookie turned out to be.
+/// The result of reading the presented session.
 #[derive(Default)]
 pub struct ResolvedSession {
     pub(crate) found_session: Option<FoundSession>,
     pub(crate) user: Option<AnyUser>,
-    /// There is a row, and it cannot be read.
+    /// Whether there is a row that cannot be read.
     pub(crate) unreadable: bool,
-    /// The sessions that the token could end although it opens none: of a user whose account is switched
-    /// off, or with another credential by now.
+    /// The sessions that the token can end although it does not open them: the user's account is
+    /// disabled, or their credential has changed.
     pub(crate) endable: Vec<SessionId>,
 }
 
 impl ResolvedSession {
-    /// The presented session, if it lives.
+    /// Returns the presented session, if it is valid.
     pub(crate) fn session(&self) -> Option<&Session> {
         self.found_session.as_ref().map(|found_session| &found_session.session)
     }
 
-    /// Its user.
+    /// Returns its user.
     pub(crate) fn user<T: AuthUser>(&self) -> Option<User<T>> {
         typed(self.user.clone()?)
     }
 }
 
-/// A guard around the handlers: whether what was found may go on.
+/// A guard around the handlers: whether the request may continue with the session that was found.
 type Guard = dyn Fn(&ResolvedSession) -> Result<(), Refusal>;
 
-/// The resolution that a guard around a scope has begun, among the extensions of the request.
+/// The session that an outer guard has begun, in the extensions of the request.
 struct SharedRequestSession(Rc<RequestSession>);
 
 impl RequestSession {
-    /// That of a request: begun here, or by a guard around for the same app.
+    /// Returns the session of a request: a new one, or that of an outer guard of the same app.
     pub(crate) fn of_request(
         request: &HttpRequest,
         auth: &ErasedAuth,
@@ -129,7 +130,8 @@ impl RequestSession {
         }
     }
 
-    /// Everything before the session: the origin and the cookie.
+    /// Does everything that comes before reading the session: checks the origin and reads the
+    /// token.
     fn begin(
         request: &HttpRequest,
         auth: ErasedAuth,
@@ -141,7 +143,7 @@ impl RequestSession {
             None => from_cookie(&auth, request, allows_cross_origin)?,
         };
         let conflicting = Conflicting::read(auth.cookie(), request.headers(), &presented, carrier);
-        // Without a token there is nothing to wait for.
+        // Without a token there is no session to read.
         let is_known = requirements.session && !matches!(presented, Presented::Token(_));
         let scope = if requirements.user.is_some() || requirements.later {
             Scope::SessionAndUser
@@ -160,7 +162,7 @@ impl RequestSession {
             conflicting,
             scope,
             resolved: OnceCell::new_with(is_known.then(Rc::default)),
-            read_again: RefCell::default(),
+            reread: RefCell::default(),
             read_at: Cell::default(),
             guards: RefCell::default(),
             decision: RefCell::default(),
@@ -173,7 +175,7 @@ impl RequestSession {
         }))
     }
 
-    /// The token that a guest presents.
+    /// Returns the token of the guest that the request presents.
     pub(crate) fn guest_token(&self, request: &HttpRequest) -> Option<SessionToken> {
         if self.carrier != Carrier::Cookie {
             return None;
@@ -184,19 +186,19 @@ impl RequestSession {
         }
     }
 
-    /// Whether there is a cookie of a guest, whatever it holds.
+    /// Whether the request has a guest cookie, whatever its value.
     pub(crate) fn presents_guest(&self, request: &HttpRequest) -> bool {
         self.carrier == Carrier::Cookie
             && self.auth.guest_cookie().read(request.headers()) != Presented::Nothing
     }
 
-    /// Lets the handlers inside find it.
+    /// Shares it with the inner handlers.
     pub(crate) fn share(self: &Rc<Self>, request: &impl HttpMessage) {
         request.extensions_mut().insert(SharedRequestSession(Rc::clone(self)));
     }
 
-    /// The same request for those inside, after what has been decided on its way in: a session that
-    /// was set is the one it presents, and one that was cleared is none.
+    /// Returns the session for the inner handlers, after the decisions so far: a session that was
+    /// set counts as presented, and after a cleared one there is none.
     pub(crate) fn as_decided(self: Rc<Self>) -> Rc<Self> {
         let (presented, decision) = match self.decision() {
             Decision::None => return self,
@@ -210,9 +212,9 @@ impl RequestSession {
         };
         let conflicting = match &decision {
             Decision::Clear { .. } => Conflicting::default(),
-            Decision::None | Decision::Set(_) => self.conflicting.again(),
+            Decision::None | Decision::Set(_) => self.conflicting.unresolved(),
         };
-        // Whoever has begun the other must not write its cookie over that of this one.
+        // The holder of the old value must not overwrite the cookie of the new one.
         self.is_response_started.set(true);
         Rc::new(Self {
             auth: self.auth.clone(),
@@ -221,7 +223,7 @@ impl RequestSession {
             scope: Scope::SessionAndUser,
             began_at: self.began_at,
             resolved: OnceCell::new(),
-            read_again: RefCell::default(),
+            reread: RefCell::default(),
             read_at: Cell::default(),
             guards: self.guards.clone(),
             impersonation: Arc::clone(&self.impersonation),
@@ -239,75 +241,79 @@ impl RequestSession {
         self.decision.borrow().clone()
     }
 
-    /// Refuses what needs a cookie that can no longer be written.
-    pub(crate) fn refuse_if_response_started(&self, verb: &'static str) -> Result<(), Error> {
-        if self.is_response_started.get() { Err(Error::ResponseStarted { verb }) } else { Ok(()) }
+    /// Refuses a method that needs to write the cookie after the response has started.
+    pub(crate) fn refuse_if_response_started(&self, method: &'static str) -> Result<(), Error> {
+        if self.is_response_started.get() {
+            Err(Error::ResponseStarted { verb: method })
+        } else {
+            Ok(())
+        }
     }
 
-    /// Notes that a decision about the cookie comes too late.
-    pub(crate) fn warn_if_response_started(&self, verb: &'static str) {
-        if let Err(error) = self.refuse_if_response_started(verb) {
+    /// Logs a warning if a decision about the cookie comes too late.
+    pub(crate) fn warn_if_response_started(&self, method: &'static str) {
+        if let Err(error) = self.refuse_if_response_started(method) {
             tracing::warn!("{error}");
         }
     }
 
-    /// Decides what becomes of the cookie. The last decision wins.
+    /// Decides what happens to the cookie. The last decision wins.
     pub(crate) fn decide(&self, decision: Decision) {
-        let is_acting = match &decision {
+        let is_impersonating = match &decision {
             Decision::Set(chosen) => chosen.session.actor().is_some(),
             Decision::None | Decision::Clear { .. } => false,
         };
-        self.impersonation.set_session_is_acting(is_acting);
+        self.impersonation.set_session_is_impersonating(is_impersonating);
         self.decision.replace(decision);
     }
 
-    /// What has been read, if somebody has asked.
+    /// Returns what has been read, if anything.
     pub(crate) fn resolved(&self) -> Option<Rc<ResolvedSession>> {
-        self.read_again.borrow().as_ref().or(self.resolved.get()).cloned()
+        self.reread.borrow().as_ref().or(self.resolved.get()).cloned()
     }
 
-    /// The presented session, where it has been read already.
+    /// Returns the presented session, if it has been read.
     pub(crate) fn session(&self) -> Option<Session> {
         self.resolved()?.session().cloned()
     }
 
-    /// Reads the presented session, once in a request.
+    /// Reads the presented session, once per request.
     pub(crate) async fn resolve(&self) -> Result<Rc<ResolvedSession>, Error> {
         if let Some(resolved) = self.resolved() {
             return Ok(resolved);
         }
-        // In a box: this future is large, and part of that of every handler.
+        // Boxed: this future is large, and part of the future of every handler.
         let read = self.resolved.get_or_try_init(|| async { Ok(Rc::new(self.read().await?)) });
         Box::pin(read).await.cloned()
     }
 
-    /// Asks this guard too when the session is read again.
-    pub(crate) fn guarded_by(&self, guard: Rc<Guard>) {
+    /// Adds a guard that is applied again when the session is read again.
+    pub(crate) fn add_guard(&self, guard: Rc<Guard>) {
         self.guards.borrow_mut().push(guard);
     }
 
-    /// Whether so much time has passed since the presented session was read that it may have ended
-    /// meanwhile. A clock that was set back says nothing of that time.
+    /// Whether the presented session was read so long ago that it may have ended in the meantime.
+    /// If the clock was set back, that time is unknown, and the session counts as stale.
     pub(crate) fn is_stale(&self) -> bool {
         let now = self.auth.sessions().now();
         self.read_at.get().is_some_and(|read| now < read || now.since(read) > STALE_AFTER)
     }
 
-    /// Reads the presented session and its user again, and asks the guards around once more.
-    pub(crate) async fn read_again(&self) -> Result<(), Refusal> {
+    /// Reads the presented session and its user again, and applies the outer guards again.
+    pub(crate) async fn reread(&self) -> Result<(), Refusal> {
         let read = Rc::new(Box::pin(self.read()).await?);
-        self.read_again.replace(Some(read));
-        self.ask_guards()
+        self.reread.replace(Some(read));
+        self.apply_guards()
     }
 
-    /// Whether the session has been read anew since it was seen as this, by a guard around or now, because
-    /// what was read is stale. The guards around are asked again then.
+    /// Whether the session has been read again since `seen`: earlier by an outer guard, or now
+    /// because it is stale. In both cases the outer guards are applied again.
     pub(crate) async fn has_changed_since(
         &self,
         seen: Option<Rc<ResolvedSession>>,
     ) -> Result<bool, Refusal> {
         if self.is_stale() {
-            self.read_again().await?;
+            self.reread().await?;
             return Ok(true);
         }
         let is_seen = match (&seen, &self.resolved()) {
@@ -315,13 +321,13 @@ impl RequestSession {
             (seen, now) => seen.is_none() && now.is_none(),
         };
         if !is_seen {
-            self.ask_guards()?;
+            self.apply_guards()?;
         }
         Ok(!is_seen)
     }
 
-    /// Asks the guards around of what has been read last.
-    fn ask_guards(&self) -> Result<(), Refusal> {
+    /// Applies the outer guards to what has been read last.
+    fn apply_guards(&self) -> Result<(), Refusal> {
         let guards = self.guards.borrow().clone();
         let found = self.resolved().unwrap_or_default();
         guards.iter().try_for_each(|guard| guard(&found))
@@ -331,19 +337,20 @@ impl RequestSession {
         if !matches!(self.presented, Presented::Token(_)) {
             return Ok(ResolvedSession::default());
         }
-        // Before the question: what happens while it is on its way counts as happened since.
-        let asked_at = self.auth.sessions().now();
+        // Taken before the query: a change during the query counts as a later one.
+        let queried_at = self.auth.sessions().now();
         let read = match self.read_row().await {
-            // One row is broken, not the store: its user is not logged in, and all others are.
+            // Only this row is broken, not the store: its user is not logged in, and others are
+            // unaffected.
             Err(Error::Store(StoreError::Corrupt(cause))) => {
                 Event::RowUnreadable { cause: &cause }.record();
                 ResolvedSession { unreadable: true, ..ResolvedSession::default() }
             }
             result => result?,
         };
-        let is_acting = read.session().is_some_and(|session| session.actor().is_some());
-        self.impersonation.presented_is_acting(is_acting);
-        self.read_at.set(Some(asked_at));
+        let is_impersonating = read.session().is_some_and(|session| session.actor().is_some());
+        self.impersonation.presented_is_impersonating(is_impersonating);
+        self.read_at.set(Some(queried_at));
         Ok(read)
     }
 
@@ -371,7 +378,7 @@ impl RequestSession {
     }
 }
 
-/// The user as the type it has.
+/// Returns the user as their own type.
 pub(crate) fn typed<T: AuthUser>(user: AnyUser) -> Option<User<T>> {
     Arc::downcast(user).ok().map(User::new)
 }

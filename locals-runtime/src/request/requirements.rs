@@ -1,13 +1,13 @@
-//! What must be read of the session before a handler runs.
+//! What must be read of a session before the handler runs.
 
 use crate::request::user_type::UserType;
 
-/// What a parameter asks of the session before the handler runs.
+/// What a parameter needs to have read before the handler runs.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Requirements {
     pub(crate) session: bool,
     pub(crate) user: Option<UserType>,
-    /// More may be asked while the handler runs.
+    /// Whether more may be needed while the handler runs.
     pub(crate) later: bool,
 }
 

@@ -1,4 +1,5 @@
-//! Everything after the handler, whatever came of it: the cookie and the cache headers.
+//! The headers of the response after the handler has run, whatever its result: cookies and cache
+//! headers.
 
 use std::fmt;
 
@@ -15,7 +16,7 @@ use crate::{
     request::{credentials::Carrier, decision::Decision, request_session::RequestSession},
 };
 
-/// What a response gets of the session: found out once, when everything has been decided.
+/// The headers that the session requires. Determined once, when everything has been decided.
 #[derive(Debug, Default)]
 pub(crate) struct ResponseHeaders {
     /// The headers of each cookie: that of the session, and that of the guest.
@@ -26,8 +27,8 @@ pub(crate) struct ResponseHeaders {
 }
 
 impl ResponseHeaders {
-    /// What the response to a request gets; nothing if it has been given before. `head` is asked only
-    /// if a cookie is written.
+    /// Returns the headers for the response to a request; none if they have been written already.
+    /// `head` is called only if a cookie is written.
     pub(crate) async fn of(
         request_session: &RequestSession,
         head: impl FnOnce() -> RequestHead,
@@ -36,16 +37,20 @@ impl ResponseHeaders {
             return Self::default();
         }
         let cookies = request_session.cookies(head).await;
-        // No other site may make a browser forget what is ours.
-        let is_tidied =
+        // Other sites must not make a browser delete the app's data.
+        let clears_data =
             request_session.has_logged_out.get() && request_session.carrier == Carrier::Cookie;
-        // Also where nothing was removed: it would have been for another visitor.
+        // Even if nothing was removed: for another visitor it would have been.
         let depends = request_session.resolved().is_some()
             || request_session.guest.initialized()
             || !matches!(request_session.decision(), Decision::None);
         Self {
             cookies,
-            clear_site_data: request_session.auth.clear_site_data().filter(|_| is_tidied).cloned(),
+            clear_site_data: request_session
+                .auth
+                .clear_site_data()
+                .filter(|_| clears_data)
+                .cloned(),
             vary: match (depends, request_session.auth.accepts_bearer()) {
                 (false, _) => &[],
                 (true, false) => &["Cookie"],
@@ -54,8 +59,8 @@ impl ResponseHeaders {
         }
     }
 
-    /// Puts it among the headers of the response.
-    pub(crate) fn put(&self, headers: &mut HeaderMap) {
+    /// Writes them to the headers of the response.
+    pub(crate) fn write_to(&self, headers: &mut HeaderMap) {
         for cookie in self.cookies.iter().filter(|cookie| !cookie.is_empty()) {
             replace_cookies(headers, cookie);
             never_store(headers);
@@ -72,18 +77,18 @@ impl ResponseHeaders {
     }
 }
 
-/// Gives a response what the session asks for, once.
+/// Writes the headers that the session requires, once.
 pub(crate) async fn write_headers(
     request_session: &RequestSession,
     request: &HttpRequest,
     headers: &mut HeaderMap,
 ) {
-    ResponseHeaders::of(request_session, || RequestHead::of(request)).await.put(headers);
+    ResponseHeaders::of(request_session, || RequestHead::of(request)).await.write_to(headers);
 }
 
-/// The error of a service inside, whose response gets what the session asks for.
+/// The error of an inner service, whose response gets the headers that the session requires.
 ///
-/// Middleware outside that looks for an error of the app finds it by [`error`](Self::error).
+/// Outer middleware that looks for an error of the app gets it from [`error`](Self::error).
 pub struct ErrorWithHeaders {
     error: actix_web::Error,
     headers: ResponseHeaders,
@@ -98,7 +103,7 @@ impl ErrorWithHeaders {
         Self { error, headers: ResponseHeaders::of(request_session, || head).await }.into()
     }
 
-    /// The error as the innermost service gave it.
+    /// Returns the error of the innermost service.
     pub fn error(&self) -> &actix_web::Error {
         self.error.as_error::<Self>().map_or(&self.error, Self::error)
     }
@@ -111,7 +116,7 @@ impl ResponseError for ErrorWithHeaders {
 
     fn error_response(&self) -> HttpResponse {
         let mut response = self.error.error_response();
-        self.headers.put(response.headers_mut());
+        self.headers.write_to(response.headers_mut());
         response
     }
 }
@@ -131,19 +136,19 @@ impl fmt::Debug for ErrorWithHeaders {
 /// `Set-Cookie` alone does not keep a shared cache from storing a response (RFC 9111 §7.3).
 fn never_store(headers: &mut HeaderMap) {
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    // These speak to some caches in its place (RFC 9213).
-    let speaks_to_caches = |name: &&HeaderName| {
+    // These override `Cache-Control` for some caches (RFC 9213).
+    let is_targeted = |name: &&HeaderName| {
         let name = name.as_str();
         name.ends_with("-cache-control") || ["surrogate-control", "x-accel-expires"].contains(&name)
     };
-    let targeted: Vec<_> = headers.keys().filter(speaks_to_caches).cloned().collect();
+    let targeted: Vec<_> = headers.keys().filter(is_targeted).cloned().collect();
     for name in targeted {
         headers.remove(name);
     }
 }
 
-/// Adds the headers of one cookie. Others of the same name, which the handler has set itself, give
-/// way: they would contradict each other (RFC 6265bis §4.1.1).
+/// Adds the headers of one cookie. Replaces others of the same name that the handler has set
+/// itself: they would contradict each other (RFC 6265bis §4.1.1).
 fn replace_cookies(headers: &mut HeaderMap, cookies: &[HeaderValue]) {
     let name = |value: &HeaderValue| {
         value.as_bytes().split(|byte| *byte == b'=').next().unwrap_or_default().to_vec()
@@ -156,7 +161,7 @@ fn replace_cookies(headers: &mut HeaderMap, cookies: &[HeaderValue]) {
     }
 }
 
-/// Adds a header of the request to what the response varies by.
+/// Adds a request header to `Vary`.
 fn vary_by(headers: &mut HeaderMap, name: &'static str) {
     let mut merged = Vec::new();
     for value in headers.get_all(VARY) {

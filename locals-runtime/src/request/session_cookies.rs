@@ -1,4 +1,4 @@
-//! The cookies that a response sets, and the renewal that goes with them.
+//! The cookies of a response, and the renewal that goes with them.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ use crate::{
 };
 
 impl RequestSession {
-    /// All headers that write cookies: those of the session, and those of the guest.
+    /// Returns all headers that write cookies: those of the session, and those of the guest.
     pub(super) async fn cookies(
         &self,
         head: impl FnOnce() -> RequestHead,
@@ -33,7 +33,7 @@ impl RequestSession {
             GuestDecision::Ended => Some(CookieWrite::Removal),
             GuestDecision::Written(guest) => {
                 let life = guest.record.expires_at.since(self.auth.sessions().now());
-                Some(CookieWrite::Of(guest.token.clone(), Some(life)))
+                Some(CookieWrite::Store(guest.token.clone(), Some(life)))
             }
         };
         if session.is_none() && guest.is_none() {
@@ -41,44 +41,44 @@ impl RequestSession {
         }
         let head = head();
         let left_to_guest = if guest.is_some() { REMOVAL_BYTES_LEFT_TO_GUEST } else { 0 };
-        let room = MAX_REMOVAL_BYTES - left_to_guest;
-        let session = self.in_all_scopes(self.auth.cookie(), &head, session, room);
-        let room = MAX_REMOVAL_BYTES.saturating_sub(session.iter().map(header_bytes).sum());
-        [session, self.in_all_scopes(self.auth.guest_cookie(), &head, guest, room)]
+        let budget = MAX_REMOVAL_BYTES - left_to_guest;
+        let session = self.in_all_scopes(self.auth.cookie(), &head, session, budget);
+        let budget = MAX_REMOVAL_BYTES.saturating_sub(session.iter().map(header_bytes).sum());
+        [session, self.in_all_scopes(self.auth.guest_cookie(), &head, guest, budget)]
     }
 
-    /// All headers that write a cookie: the removals in other scopes, which take no more than so many
-    /// bytes, and the cookie itself, last.
+    /// Returns all headers that write one cookie: the removals in other scopes, of at most
+    /// `max_bytes` in total, and the cookie itself, last.
     fn in_all_scopes(
         &self,
         cookie: &SessionCookie,
         head: &RequestHead,
         written: Option<CookieWrite>,
-        most_bytes: usize,
+        max_bytes: usize,
     ) -> Vec<HeaderValue> {
         let (token, header) = match written {
             None => return Vec::new(),
             Some(CookieWrite::Removal) => (None, cookie.remove()),
-            Some(CookieWrite::Of(token, life)) => {
+            Some(CookieWrite::Store(token, life)) => {
                 let header = cookie.store(&token, life);
                 (Some(token), header)
             }
         };
-        // A page of another site may not make the browser forget cookies that it has not sent; a login
-        // that comes from there may.
+        // A page of another site must not remove cookies that the browser has not sent. A login
+        // that comes from another site may.
         let may_withhold = token.is_some()
             && (self.carrier == Carrier::CrossOrigin
                 || (head.is_cross_site() && cookie.is_strict()));
-        let holder = head.holder(may_withhold);
-        let mut all = cookie.remove_elsewhere(holder, token.as_ref(), most_bytes);
+        let context = head.cookie_context(may_withhold);
+        let mut all = cookie.remove_elsewhere(context, token.as_ref(), max_bytes);
         all.push(header);
         all
     }
 
-    /// What is written of the session cookie by the request's decisions, if anything.
+    /// Returns what the decisions of the request write to the session cookie, if anything.
     ///
-    /// An idle session is renewed here, at the end, and a token exchanged: one that was ended while
-    /// the handler ran is not found any more, so neither its row nor its cookie comes back.
+    /// An idle session is renewed here, at the end, and its token is rotated. A session that ended
+    /// while the handler ran is no longer found, so neither its row nor its cookie returns.
     async fn session_cookie(&self) -> Option<CookieWrite> {
         let resolved = self.resolved();
         let found_session = resolved.as_ref().and_then(|resolved| resolved.found_session.as_ref());
@@ -90,15 +90,15 @@ impl RequestSession {
             CookieAction::Keep => None,
             CookieAction::Remove => return Some(CookieWrite::Removal),
             CookieAction::Store => chosen.map(|chosen| chosen.session.clone()),
-            // In boxes: these futures are large, and part of that of every handler.
-            CookieAction::Renew => Box::pin(self.used(found_session?)).await,
+            // Boxed: these futures are large, and part of the future of every handler.
+            CookieAction::Renew => Box::pin(self.after_use(found_session?)).await,
             CookieAction::Confirm => {
                 Box::pin(self.confirmed(found_session?, &chosen?.session)).await
             }
         }?;
         let life = session.idle_expires_at().since(self.auth.sessions().now());
         let life = session.is_persistent().then_some(life);
-        Some(CookieWrite::Of(session.token, life))
+        Some(CookieWrite::Store(session.token, life))
     }
 
     fn cookie_action(&self, found_session: Option<&FoundSession>) -> CookieAction {
@@ -115,55 +115,57 @@ impl RequestSession {
         cookie_action(choice, &self.presented, opened)
     }
 
-    /// The presented session after its use: renewed by this request, or with the token that it has
-    /// been exchanged for. `None` if the cookie is to stay as it is, or the session has ended.
-    /// A fault is logged, and the session is as valid as before.
-    async fn used(&self, found_session: &FoundSession) -> Option<Session> {
+    /// Returns the presented session after its use: renewed by this request, or with the token to
+    /// which it was rotated. `None` if the cookie stays as it is, or the session has ended. A fault
+    /// is logged, and the session is as valid as before.
+    async fn after_use(&self, found_session: &FoundSession) -> Option<Session> {
         let session = &found_session.session;
         let is_renewed = self.renewed(found_session, session).await;
         match found_session.token {
-            // A native client would not learn the new one.
+            // A native client would not receive the new token.
             TokenState::Due if self.carrier != Carrier::Bearer => {
                 match log_failure(self.auth.sessions().rotate(session).await) {
                     Some(rotated) => rotated,
                     None => is_renewed.then(|| session.clone()),
                 }
             }
-            TokenState::Exchanged(_) if !is_renewed => self.still_living(session).await,
+            TokenState::Exchanged(_) if !is_renewed => self.reread_session(session).await,
             _ => is_renewed.then(|| session.clone()),
         }
     }
 
-    /// The session that was set in place of itself, if it still lives.
+    /// Returns the session that was set in place of itself, if it has not ended.
     async fn confirmed(&self, found_session: &FoundSession, chosen: &Session) -> Option<Session> {
         if self.renewed(found_session, chosen).await {
             return Some(chosen.clone());
         }
-        match log_failure(self.auth.sessions().find_again(&chosen.token).await) {
+        match log_failure(self.auth.sessions().find_and_recheck(&chosen.token).await) {
             Some(found) => found.map(|found| found.session),
-            // If its token is a new one, the browser has no other that opens it.
+            // If its token is new, the browser has no other one that opens it.
             None => (chosen.token != found_session.session.token).then(|| chosen.clone()),
         }
     }
 
-    /// Whether this request has renewed the session, by the token that it is going to have.
+    /// Renews the session if it is due, for the token that it will have. Returns whether this
+    /// request did it.
     async fn renewed(&self, found_session: &FoundSession, session: &Session) -> bool {
         let Some(renewal) = found_session.renewal else { return false };
         let renewal = Renewal { secret_hash: session.record.secret_hash, ..renewal };
         log_failure(self.auth.sessions().renew(session, renewal).await).unwrap_or(false)
     }
 
-    async fn still_living(&self, session: &Session) -> Option<Session> {
-        let found = log_failure(self.auth.sessions().find_again(&session.token).await).flatten();
+    async fn reread_session(&self, session: &Session) -> Option<Session> {
+        let found =
+            log_failure(self.auth.sessions().find_and_recheck(&session.token).await).flatten();
         found.map(|found| found.session)
     }
 }
 
-/// What a response says of a cookie.
+/// What a response does with a cookie.
 enum CookieWrite {
     Removal,
-    /// The token, and how long the browser keeps it; until it is closed if nothing is said.
-    Of(SessionToken, Option<Duration>),
+    /// The token, and how long the browser keeps it. `None`: until the browser is closed.
+    Store(SessionToken, Option<Duration>),
 }
 
 fn log_failure<V, E: std::error::Error + 'static>(result: Result<V, E>) -> Option<V> {

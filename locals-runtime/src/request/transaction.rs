@@ -1,4 +1,4 @@
-//! The sessions of an app inside one of its own transactions.
+//! Sessions in a transaction of the app.
 
 use sqlx::Transaction;
 
@@ -10,8 +10,8 @@ use crate::{
 };
 
 impl<T: AuthUser> Auth<T> {
-    /// The same verbs inside a transaction, so that "change the password and end the sessions"
-    /// commits or rolls back as one.
+    /// Returns the same methods for use inside a transaction, so that "change the password and end
+    /// the sessions" commits or rolls back as a whole.
     ///
     /// ```
     /// # use locals::{Auth, AuthUser, Session, store::SqlStore};
@@ -35,8 +35,8 @@ impl<T: AuthUser> Auth<T> {
     /// ```
     ///
     /// # Errors
-    /// [`Error::WrongStore`] if the sessions are not kept by a [`SqlStore`] on the database of
-    /// the transaction, or by one inside a store of the app's own.
+    /// [`Error::WrongStore`] if the sessions are not kept by a [`SqlStore`] on the database of the
+    /// transaction, or are kept by one that is wrapped in a store of the app's own.
     pub fn within<'a, D: Dialect>(
         &'a self,
         transaction: &'a mut Transaction<'_, D>,

@@ -1,4 +1,4 @@
-//! The type of an app's users, where it is not known at compile time.
+//! The type of an app's users, for code that does not know it at compile time.
 
 use std::{
     any::{Any, TypeId, type_name},
@@ -7,10 +7,10 @@ use std::{
 
 use crate::model::user::AuthUser;
 
-/// A user whose type is known to the handler and the `Auth`, but not to what is between them.
+/// A user whose type is known to the handler and the `Auth`, but not to the code between them.
 pub(crate) type AnyUser = Arc<dyn Any + Send + Sync>;
 
-/// A type of user, to compare and to name.
+/// A user type, to compare and to name in errors.
 #[derive(Debug, Clone, Copy)]
 pub struct UserType {
     pub(super) id: TypeId,

@@ -1,4 +1,4 @@
-//! The accounts behind the sessions, read from the store without their type.
+//! The accounts of the users of sessions, read from the store without their type.
 
 use std::{any::Any, sync::Arc};
 
@@ -14,27 +14,28 @@ use crate::{
     store::{SessionUserStore, StoreFuture},
 };
 
-/// A stored session, and what its user's row says of it.
+/// A stored session, and the status of its user's account.
 #[derive(Debug)]
 pub(crate) struct StoredSession {
     pub record: SessionRecord,
     pub account: AccountStatus,
 }
 
-/// The accounts of an app whose type of user is not known where they are asked.
+/// The accounts of an app, for code that does not know the type of its users.
 pub(crate) trait Accounts: Send + Sync {
-    /// Reads a session, and asks its user's row.
+    /// Reads a session and its user's row, and returns both the session and the status of the
+    /// account.
     fn find(&self, id: SessionId) -> StoreFuture<'_, Option<StoredSession>>;
 
-    /// Asks the row of a user about sessions of theirs; those of a user who is gone are left out.
-    fn judge<'a>(
+    /// Returns the account status for each of a user's sessions; none if the user no longer exists.
+    fn check_all<'a>(
         &'a self,
         user: &'a UserId,
         sessions: Vec<SessionRecord>,
     ) -> StoreFuture<'a, Vec<StoredSession>>;
 
-    /// Whether this user may log in, by the row that logs in if it is of the app's own type, or
-    /// else by the stored one. Of a user who is gone the creation of the session complains.
+    /// Whether this user may log in, by the given row if it is of the app's user type, or else by
+    /// the stored one. If the user no longer exists, the creation of the session returns the error.
     fn may_log_in<'a>(
         &'a self,
         row: &(dyn Any + Send + Sync),
@@ -42,7 +43,7 @@ pub(crate) trait Accounts: Send + Sync {
     ) -> StoreFuture<'a, bool>;
 }
 
-/// Accounts in the store that holds the sessions, too.
+/// Accounts in the store that also holds the sessions.
 pub(crate) struct StoredAccounts<T> {
     pub users: Arc<dyn SessionUserStore<T>>,
     pub rules: AccountRules<T>,
@@ -59,18 +60,18 @@ impl<T: AuthUser> Accounts for StoredAccounts<T> {
         })
     }
 
-    fn judge<'a>(
+    fn check_all<'a>(
         &'a self,
         user: &'a UserId,
         sessions: Vec<SessionRecord>,
     ) -> StoreFuture<'a, Vec<StoredSession>> {
         Box::pin(async move {
             let Some(user) = self.users.find_user(user).await? else { return Ok(Vec::new()) };
-            let judged = sessions.into_iter().map(|record| {
+            let checked = sessions.into_iter().map(|record| {
                 let account = self.rules.status_of(&record, &user);
                 StoredSession { record, account }
             });
-            Ok(judged.collect())
+            Ok(checked.collect())
         })
     }
 
@@ -79,9 +80,9 @@ impl<T: AuthUser> Accounts for StoredAccounts<T> {
         row: &(dyn Any + Send + Sync),
         user: &'a UserId,
     ) -> StoreFuture<'a, bool> {
-        let own = row.downcast_ref().map(|row| self.rules.is_active(row));
+        let by_given_row = row.downcast_ref().map(|row| self.rules.is_active(row));
         Box::pin(async move {
-            match own {
+            match by_given_row {
                 Some(is_active) => Ok(is_active),
                 None if self.rules.active.is_none() => Ok(true),
                 None => {
@@ -93,7 +94,7 @@ impl<T: AuthUser> Accounts for StoredAccounts<T> {
     }
 }
 
-/// One row that cannot be read is as one that is not there: it harms nobody else.
+/// Treats a row that cannot be read as missing, so that it affects nobody else.
 pub(crate) fn readable<V>(read: Result<Option<V>, StoreError>) -> Result<Option<V>, StoreError> {
     match read {
         Err(StoreError::Corrupt(cause)) => {

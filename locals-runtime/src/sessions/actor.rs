@@ -1,4 +1,4 @@
-//! Who really acts in a session.
+//! The actor of a session.
 
 use crate::{
     model::{error::StoreError, events::Event, lifecycle, record::SessionRecord, user_id::UserId},
@@ -12,16 +12,16 @@ use crate::{
 /// Who really acts in a session.
 #[derive(Debug)]
 pub(crate) enum Actor {
-    /// Its user.
+    /// Its own user.
     TheUser,
-    /// The user of the session from which it was begun.
+    /// The member of staff whose session started the impersonation.
     Staff(UserId),
-    /// That session lives no more, and so this one does not either.
+    /// The actor's own session has ended, and so has this one.
     Gone,
 }
 
 impl SessionManager {
-    /// Who acts in a session. One query more where it is not its user, and none otherwise.
+    /// Returns who acts in a session. For an impersonation this needs one more query.
     pub(crate) async fn actor(&self, record: &SessionRecord) -> Result<Actor, StoreError> {
         let Some(own) = record.actor_session else {
             return Ok(Actor::TheUser);
@@ -33,7 +33,7 @@ impl SessionManager {
             return Ok(Actor::Gone);
         }
         if !account.may_impersonate {
-            // For good: it does not come back with the right.
+            // Deleted, so that it does not return if the actor gets the right again.
             self.delete(record.id).await?;
             let (session, user, actor) = (record.id, &record.user_id, &own.user_id);
             Event::ImpersonationEnded { session, user, actor }.record();
@@ -42,7 +42,7 @@ impl SessionManager {
         Ok(Actor::Staff(own.user_id))
     }
 
-    /// Whether the user of this session may act as others.
+    /// Whether the user of this session may impersonate others.
     pub(crate) async fn may_impersonate(&self, own: &Session) -> Result<bool, StoreError> {
         if !self.reads_users() {
             return Ok(true);
@@ -52,7 +52,7 @@ impl SessionManager {
     }
 }
 
-/// Notes that nobody acts in this session any more, if somebody did.
+/// Records that an impersonation has ended, if the session is one.
 pub(crate) fn impersonation_ended(session: &Session) {
     if let Some(actor) = session.actor() {
         let (session, user) = (session.id(), session.user_id());

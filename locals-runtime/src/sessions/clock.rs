@@ -1,4 +1,4 @@
-//! The clock of an app, and one that tests move by hand.
+//! The clock of an app, and a clock for tests.
 
 use std::{
     fmt,
@@ -15,12 +15,12 @@ use tokio::sync::Notify;
 
 use crate::model::time::Timestamp;
 
-/// Where the time comes from. The app's clock is [`SystemClock`]; tests move a [`ManualClock`].
+/// The source of the time. Apps use [`SystemClock`]; tests use [`ManualClock`].
 ///
 /// ```
 /// use locals::{Clock, SystemClock, Timestamp};
 ///
-/// /// A clock that is a minute ahead of that of the system, to try what that does.
+/// /// A clock that is a minute ahead of the system's clock.
 /// struct Fast;
 ///
 /// impl Clock for Fast {
@@ -30,17 +30,18 @@ use crate::model::time::Timestamp;
 /// }
 /// ```
 pub trait Clock: Send + Sync + 'static {
-    /// The time now.
+    /// Returns the current time.
     fn now(&self) -> Timestamp;
 
-    /// Waits until the clock shows `time` or later, or has been set back, so that whoever waits can
-    /// look again: it may never show `time`. Needs a Tokio runtime, as every Actix app has.
+    /// Waits until the clock shows `time` or later, or has been set back. In the second case the
+    /// caller must check the time again, since the clock may never show `time`. Needs a Tokio
+    /// runtime, which every Actix app has.
     fn wait_until(&self, time: Timestamp) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(async move {
             let mut last = self.now();
             loop {
                 let now = self.now();
-                let Some(pause) = next_look(time, last, now) else { return };
+                let Some(pause) = pause_until_next_check(time, last, now) else { return };
                 last = now;
                 tokio::time::sleep(pause).await;
             }
@@ -48,9 +49,9 @@ pub trait Clock: Send + Sync + 'static {
     }
 }
 
-/// How long to sleep until the clock is looked at again, which may be set meanwhile; `None` if the
-/// wait is over.
-fn next_look(until: Timestamp, last: Timestamp, now: Timestamp) -> Option<Duration> {
+/// Returns how long to sleep before the next check of the clock, which may be set in the meantime;
+/// `None` if the wait is over.
+fn pause_until_next_check(until: Timestamp, last: Timestamp, now: Timestamp) -> Option<Duration> {
     let is_over = now >= until || now < last;
     (!is_over).then(|| until.since(now).min(Duration::from_mins(1)))
 }
@@ -65,7 +66,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still until it is moved, so that tests never sleep.
+/// A clock that moves only when a test moves it, so that tests need not sleep.
 ///
 /// Clones share one time.
 ///
@@ -78,21 +79,21 @@ impl Clock for SystemClock {
 /// assert_eq!(clock.now().as_millis(), 60_000);
 /// ```
 #[derive(Debug, Clone)]
-pub struct ManualClock(Arc<Hands>);
+pub struct ManualClock(Arc<Shared>);
 
 #[derive(Debug)]
-struct Hands {
+struct Shared {
     time: AtomicI64,
     moved: Notify,
 }
 
 impl ManualClock {
-    /// A clock that shows `time`.
+    /// Returns a clock that shows `time`.
     pub fn at(time: Timestamp) -> Self {
-        Self(Arc::new(Hands { time: AtomicI64::new(time.as_millis()), moved: Notify::new() }))
+        Self(Arc::new(Shared { time: AtomicI64::new(time.as_millis()), moved: Notify::new() }))
     }
 
-    /// Sets the clock to `time`, which may lie in its past.
+    /// Sets the clock to `time`, which may be in the past.
     pub fn set(&self, time: Timestamp) {
         self.0.time.store(time.as_millis(), Ordering::SeqCst);
         self.0.moved.notify_waiters();
@@ -114,7 +115,7 @@ impl Clock for ManualClock {
             let mut last = self.now();
             loop {
                 let mut moved = std::pin::pin!(self.0.moved.notified());
-                // A move counts from here, so that none is missed after looking at the time.
+                // Enabled before the time is read, so that no move is missed.
                 moved.as_mut().enable();
                 let now = self.now();
                 if now >= time || now < last {
@@ -143,7 +144,7 @@ mod tests {
 
     use super::*;
 
-    /// Counts how often a future asks to be looked at.
+    /// Counts how often a future is woken.
     #[derive(Default)]
     struct Woken(AtomicUsize);
 
@@ -154,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_moved_wakes_those_who_wait_for_what_it_shows_then() {
+    fn a_clock_that_reaches_the_time_ends_the_wait() {
         let clock = ManualClock::at(Timestamp::from_millis(10));
         let woken = Arc::new(Woken::default());
         let waker = Waker::from(Arc::clone(&woken));
@@ -174,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_set_back_wakes_those_who_wait_so_that_they_look_again() {
+    fn a_clock_that_is_set_back_ends_the_wait() {
         let clock = ManualClock::at(Timestamp::from_millis(10));
         let mut context = Context::from_waker(Waker::noop());
         let mut waiting = pin!(clock.wait_until(Timestamp::from_millis(20)));
@@ -186,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_is_looked_at_once_a_minute_until_it_shows_the_time_or_was_set_back() {
+    fn the_clock_is_checked_each_minute_until_the_time_is_reached_or_it_is_set_back() {
         let at = Timestamp::from_millis;
         let minute = Duration::from_mins(1);
         for (last, now, expected) in [
@@ -199,25 +200,29 @@ mod tests {
             (5, 4, None),
             (i64::MAX, i64::MIN, None),
         ] {
-            assert_eq!(next_look(at(90_000), at(last), at(now)), expected, "{last} {now}");
+            assert_eq!(
+                pause_until_next_check(at(90_000), at(last), at(now)),
+                expected,
+                "{last} {now}"
+            );
         }
     }
 
     #[test]
-    fn the_clock_of_the_system_shows_the_time_of_the_system() {
+    fn the_system_clock_shows_the_system_time() {
         let before: Timestamp = SystemTime::now().into();
         let shown = SystemClock.now();
         assert!(before <= shown && shown <= SystemTime::now().into());
     }
 
     #[test]
-    fn a_clock_says_of_itself_that_it_is_one() {
+    fn a_clock_has_a_debug_representation() {
         let clock: &dyn Clock = &SystemClock;
         assert_eq!(format!("{clock:?}"), "Clock");
     }
 
     #[test]
-    fn the_clock_of_the_system_has_passed_what_is_past() {
+    fn waiting_for_a_past_time_ends_immediately() {
         let mut context = Context::from_waker(Waker::noop());
         let past = SystemClock.now();
         assert!(pin!(SystemClock.wait_until(past)).poll(&mut context).is_ready());

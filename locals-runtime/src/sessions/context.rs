@@ -1,4 +1,4 @@
-//! What all sessions of an app share.
+//! The state that all sessions of an app share.
 
 use std::sync::Arc;
 
@@ -11,16 +11,16 @@ use crate::{
     store::SessionStore,
 };
 
-/// The store, the settings and the state in memory that all sessions of an app share.
+/// The store, the settings and the in-memory state that all sessions of an app share.
 pub(crate) struct Context {
     pub store: Arc<dyn SessionStore>,
-    /// Where the rows of users are asked; `None` if they never are.
+    /// Checks the accounts of users; `None` if the app has no rules about them.
     pub accounts: Option<Arc<dyn Accounts>>,
     pub clock: Arc<dyn Clock>,
     pub settings: Settings,
-    /// The users these sessions belong to.
+    /// The users to whom these sessions belong.
     pub users: UserTable,
-    /// That of their tokens.
+    /// The domain of their tokens.
     pub domain: TokenDomain,
     pub end_notifier: EndNotifier,
     pub write_permits: WritePermits,

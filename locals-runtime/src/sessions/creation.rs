@@ -1,4 +1,4 @@
-//! Creating a session, and ending those above the maximum of its user.
+//! Creating sessions, and ending those above the user's limit.
 
 use std::time::Duration;
 
@@ -18,20 +18,20 @@ use crate::{
     store::Ends,
 };
 
-/// How many of a user's surplus sessions a login ends at most; the next one goes on.
+/// The maximum number of surplus sessions that one login ends. The next login ends further ones.
 const TRIM_BATCH: usize = 100;
 
-/// A session on its way into the store.
+/// A session to create.
 #[derive(Debug, Default)]
 pub(crate) struct NewSession<'a> {
     pub client: Client,
     pub options: LogInOptions,
-    /// The session of the member of staff who will act in this one.
+    /// The actor's own session, for an impersonation.
     pub actor: Option<&'a Session>,
     pub data: Option<String>,
 }
 
-/// Who logs in, as far as the request tells.
+/// The client that logs in, as described by its request.
 #[derive(Debug, Default)]
 pub(crate) struct Client {
     pub user_agent: Option<String>,
@@ -39,7 +39,7 @@ pub(crate) struct Client {
 }
 
 impl SessionManager {
-    /// Creates a session for a user: a row with a new token. No cookie is written; see
+    /// Creates a session for a user: a row with a new token. Writes no cookie; see
     /// [`set_session`](crate::Locals::set_session) and [`log_in`](crate::Locals::log_in).
     ///
     /// `user` may be any [`AuthUser`] of the app's table, such as a row that also holds the
@@ -57,28 +57,30 @@ impl SessionManager {
     /// ```
     ///
     /// # Errors
-    /// [`Error::UserGone`] for a user who is not there any more; [`Error::InactiveUser`] for one whose
-    /// account is switched off; [`Error::WrongUser`] for a user of another table;
-    /// [`Error::WrongUserId`] for one whose id is a `u64` beyond `i64::MAX`;
-    /// [`Error::Impersonating`] in the handler of a request in which staff
-    /// [act as a user](crate::Locals::impersonate); [`Error::Store`] if the store fails.
+    /// - [`Error::UserGone`] if the user no longer exists.
+    /// - [`Error::InactiveUser`] if the account is disabled.
+    /// - [`Error::WrongUser`] if the user is from another table.
+    /// - [`Error::WrongUserId`] if the user's id is a `u64` above `i64::MAX`.
+    /// - [`Error::Impersonating`] in the handler of a request that is part of an
+    ///   [impersonation](crate::Locals::impersonate).
+    /// - [`Error::Store`] if the store fails.
     pub async fn create_session<U: AuthUser>(&self, user: &U) -> Result<Session, Error> {
         self.create(user, NewSession::default()).await
     }
 
-    /// Creates a session, with which no other ends.
+    /// Creates a session and ends no other.
     pub(crate) async fn create<U: AuthUser>(
         &self,
         user: &U,
         new: NewSession<'_>,
     ) -> Result<Session, Error> {
         let created = self.create_unless_changed(user, new, Ends::default()).await?;
-        // Where nothing is to end, nothing can have changed.
+        // Nothing ends, so nothing can have changed.
         created.ok_or_else(data::too_busy)
     }
 
-    /// Creates a session, with which others end; `None` if one whose data are taken over has changed
-    /// since they were read.
+    /// Creates a session and ends others. Returns `None` if a row whose data are taken over has
+    /// changed since it was read.
     pub(crate) async fn create_unless_changed<U: AuthUser>(
         &self,
         user: &U,
@@ -104,7 +106,7 @@ impl SessionManager {
         Ok(Some(session))
     }
 
-    /// A new session that is not stored yet.
+    /// Returns a new session that is not stored yet.
     pub(crate) fn new_session<U: AuthUser>(
         &self,
         user: &U,
@@ -113,7 +115,7 @@ impl SessionManager {
         let token = SessionToken::generate()?;
         let credential = self.context().users.bind(token.id(), user)?;
         let now = self.now();
-        // Who acts as somebody else does so no longer than they are logged in themselves.
+        // An impersonation lasts no longer than the actor's own session.
         let latest = new.actor.map(Session::idle_expires_at);
         let expiries = Expiries::new(self.context().settings.lifetime, &new.options, now, latest)?;
         let proved_at = new.options.proved_at(now);
@@ -143,14 +145,14 @@ impl SessionManager {
         Ok(self.session(record, token, SessionState::Active, true, now, actor))
     }
 
-    /// How many sessions the user of this new one may have, where it counts among them.
+    /// Returns the session limit of this user, if the new session counts towards it.
     fn max_sessions_for(&self, new: &Session) -> Option<usize> {
         self.context().settings.max_sessions.filter(|_| new.actor().is_none())
     }
 
-    /// Puts the creation of a new session after those of its user's others, which a node may have
-    /// noted whose clock is a little ahead. Else the new one, although nobody logged in after it, might
-    /// not be among the newest and end itself. Where they cannot be read, this node's clock decides.
+    /// Makes the new session the newest of its user's sessions. A node whose clock is slightly
+    /// ahead may have created one with a later time; the new session could then count as an older
+    /// one and end immediately. If the sessions cannot be read, this node's clock decides.
     async fn order_after_existing(&self, new: &mut Session) {
         if self.max_sessions_for(new).is_none() {
             return;
@@ -170,16 +172,15 @@ impl SessionManager {
         }
     }
 
-    /// Ends the oldest sessions of a user who has more than they may, which the new one may be among
-    /// if others have been created at the same time. It is housekeeping: if it fails, the next login
-    /// does it.
+    /// Ends the oldest sessions of a user above the limit. If others were created at the same time,
+    /// the new one may be among them. A fault is only logged, since the next login does it again.
     async fn enforce_max_sessions(&self, new: &Session) {
         let (user, now) = (new.user_id(), self.now());
-        let Some(most) = self.max_sessions_for(new) else { return };
+        let Some(limit) = self.max_sessions_for(new) else { return };
         let trimmed = async {
             let sessions = self.context().store.list_times_by_user(user).await?;
-            for session in surplus(sessions, new.id(), most, now).into_iter().take(TRIM_BATCH) {
-                // Another login may have ended it a moment ago.
+            for session in surplus(sessions, new.id(), limit, now).into_iter().take(TRIM_BATCH) {
+                // Another login may just have ended it.
                 if self.delete(session).await? {
                     Event::SessionTrimmed { session, user }.record();
                 }
@@ -192,7 +193,7 @@ impl SessionManager {
         }
     }
 
-    /// Refuses a user whose account is switched off.
+    /// Refuses a user whose account is disabled.
     pub(crate) async fn expect_active<U: AuthUser>(&self, user: &U) -> Result<(), Error> {
         let Some(accounts) = &self.context().accounts else { return Ok(()) };
         let is_active = accounts.may_log_in(user, &user.id().to_user_id()).await?;

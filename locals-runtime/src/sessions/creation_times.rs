@@ -1,4 +1,4 @@
-//! When the sessions of this process were created: each of a user's later than the one before.
+//! The creation times of the sessions of this process, which increase for each user.
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
@@ -11,39 +11,39 @@ use crate::model::{
     user_id::UserId,
 };
 
-/// How many users' times of creation are told apart.
-const PLACES: usize = 256;
+/// The number of separate creation times; users with the same hash share one.
+const SLOTS: usize = 256;
 
-/// The times at which this process has created sessions, so that of two sessions of a user the later
-/// one is the newer one also within one millisecond, and where the clock has gone back a little.
+/// The times at which this process has created sessions. Of two sessions of a user the later one
+/// has the later time, even within a millisecond, and even if the clock has gone back slightly.
 #[derive(Debug)]
 pub(crate) struct CreationTimes {
-    /// The latest time for the users with each hash.
-    latest: [AtomicI64; PLACES],
+    /// The latest time of the users with each hash.
+    latest: [AtomicI64; SLOTS],
 }
 
 impl Default for CreationTimes {
     fn default() -> Self {
-        Self { latest: [const { AtomicI64::new(i64::MIN) }; PLACES] }
+        Self { latest: [const { AtomicI64::new(i64::MIN) }; SLOTS] }
     }
 }
 
 impl CreationTimes {
-    /// The time of creation of a session of this user that is created now.
+    /// Returns the creation time of a session of this user that is created now.
     pub(crate) fn next(&self, user: &UserId, now: Timestamp) -> Timestamp {
         let mut hasher = DefaultHasher::new();
         user.hash(&mut hasher);
-        let place = usize::try_from(hasher.finish() % PLACES as u64).unwrap_or(0);
+        let slot = usize::try_from(hasher.finish() % SLOTS as u64).unwrap_or(0);
         let next = |latest| Some(after(Timestamp::from_millis(latest), now).as_millis());
-        let place = &self.latest[place];
-        let before = place.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
-        // It always gives the next one, and so is never refused.
+        let slot = &self.latest[slot];
+        let before = slot.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
+        // The closure always returns a value, so the update never fails.
         let (Ok(before) | Err(before)) = before;
         after(Timestamp::from_millis(before), now)
     }
 }
 
-/// The time of what is created now, after something that was created at `latest`.
+/// Returns the time of a session that is created now, after one that was created at `latest`.
 pub(super) fn after(latest: Timestamp, now: Timestamp) -> Timestamp {
     if latest >= now && latest <= now + TOLERANCE { latest + Duration::from_millis(1) } else { now }
 }
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_goes_back_a_minute_or_stands_still_makes_no_session_older() {
+    fn a_new_session_is_the_newest_even_if_the_clock_goes_back_up_to_a_minute() {
         for (latest, now, expected) in [
             (i64::MIN, 5, 5),
             (4, 5, 5),
@@ -76,7 +76,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn of_a_users_sessions_the_later_one_is_the_newer_one(
+        fn the_creation_times_of_a_user_increase(
             steps in prop::collection::vec(-60_000_i64..2_000, 1..50),
         ) {
             let creation_times = CreationTimes::default();

@@ -1,4 +1,4 @@
-//! Waiting for the end of a session.
+//! `Session::ended`: waits for the end of a session.
 
 use std::{
     future::Future,
@@ -19,31 +19,34 @@ use crate::{
     sessions::{accounts::StoredSession, actor::Actor, manager::SessionManager, session::Session},
 };
 
-/// How often the store is asked whether a session lives, while somebody waits for its end.
-const ASK_AGAIN: Duration = Duration::from_mins(1);
+/// How often the store is checked while somebody waits for the end of a session.
+const CHECK_INTERVAL: Duration = Duration::from_mins(1);
 
-/// When the store is asked next about a session: once a minute, and at another moment of it for each
-/// session, so that those who wait do not ask all at once.
-fn next_question(id: SessionId, now: Timestamp) -> Timestamp {
+/// Returns when the store is checked next for a session: once a minute, at a different moment for
+/// each session, so that the queries do not all come at the same time.
+fn next_check(id: SessionId, now: Timestamp) -> Timestamp {
     let mut hasher = DefaultHasher::new();
     id.hash(&mut hasher);
-    let minute = time::millis(ASK_AGAIN);
+    let minute = time::millis(CHECK_INTERVAL);
     let offset = i64::try_from(hasher.finish() % minute.unsigned_abs()).unwrap_or_default();
     let since_last = (now.as_millis() - offset).rem_euclid(minute);
     Timestamp::from_millis(now.as_millis().saturating_add(minute - since_last))
 }
 
 impl Session {
-    /// Waits for the end of this session: by its user logging out, by whoever ends it, by its time,
-    /// or by a new token in place of the one that opened it, as after a change of password: who has
-    /// the new one connects again. For connections that last, such as a `WebSocket` or server-sent
-    /// events, which are answered once and then go on.
+    /// Waits for the end of this session. Use it for connections that last, such as a `WebSocket`
+    /// or server-sent events.
     ///
-    /// An end in this process is known at once; one in another process, or by a statement of
-    /// the app's own, within a minute, for which the store is asked when the wait begins and then once a minute, for each
-    /// session at another moment of it; also when the clock is set back. Renewals by other requests count. While
-    /// the store fails nothing ends. A token that is exchanged twice between two questions, where
-    /// [`rotate_every`](crate::AuthBuilder::rotate_every) is below a minute, counts as replaced.
+    /// A session ends when its user logs out, when it is ended elsewhere, when it expires, or when
+    /// its token is replaced, as after a change of password: the holder of the new token must
+    /// connect again.
+    ///
+    /// An end in this process is noticed immediately. An end in another process, or by a statement
+    /// of the app's own, is noticed within a minute: the store is read when the wait begins and
+    /// then once a minute, at a different moment for each session, and also when the clock is set
+    /// back. Renewals by other requests are taken into account. While the store fails, no session
+    /// counts as ended. If [`rotate_every`](crate::AuthBuilder::rotate_every) is below a minute, a
+    /// token that is rotated twice between two checks counts as replaced.
     ///
     /// ```
     /// # use actix_web::HttpResponse;
@@ -63,24 +66,24 @@ impl Session {
         let actor = self.record.actor_session.zip(self.actor.clone());
         let mut hash = self.record.secret_hash;
         async move {
-            let ending = manager.end_notifier().of(id, user, actor);
+            let ending = manager.end_notifier().watch(id, user, actor);
             loop {
-                let again = next_question(id, manager.now());
+                let next = next_check(id, manager.now());
                 let until = match manager.end_of(id, hash).await {
                     Ok(None) => return,
                     Ok(Some((end, current))) => {
                         hash = current;
-                        end.min(again)
+                        end.min(next)
                     }
                     Err(error) => {
                         let cause = &chain(&error);
-                        let doing = "asking whether a session lives";
+                        let doing = "checking whether a session has ended";
                         Event::StoreFailed { cause, doing }.record();
-                        again
+                        next
                     }
                 };
                 tokio::select! {
-                    () = ending.come() => return,
+                    () = ending.wait() => return,
                     () = manager.clock().wait_until(until) => {}
                 }
             }
@@ -89,9 +92,9 @@ impl Session {
 }
 
 impl SessionManager {
-    /// When a living session ends if it is not used, and the hash of its token by now; `None` if it
-    /// has ended, or the token with this hash was replaced. One that was exchanged goes on: its
-    /// holder has been given the new one.
+    /// Returns when a session expires if it is not used, and the current hash of its token. Returns
+    /// `None` if it has ended, or if the token with this hash was replaced. A rotated token counts
+    /// as valid, since its holder has received the new one.
     async fn end_of(
         &self,
         id: SessionId,
@@ -100,13 +103,14 @@ impl SessionManager {
         let Some(StoredSession { record, account }) = self.look_up(id).await? else {
             return Ok(None);
         };
-        // A session whose token was replaced and then exchanged is not that of this one's holder.
-        let is_exchanged = record.rotation.is_some_and(|rotation| rotation.previous == hash);
-        let is_living = lifecycle::state(&record, self.now()).is_some()
+        // After a replacement and then a rotation, the session is no longer that of this token's
+        // holder.
+        let is_rotated = record.rotation.is_some_and(|rotation| rotation.previous == hash);
+        let is_valid = lifecycle::state(&record, self.now()).is_some()
             && account.denial.is_none()
-            && (record.secret_hash == hash || is_exchanged)
+            && (record.secret_hash == hash || is_rotated)
             && !matches!(self.actor(&record).await?, Actor::Gone);
-        Ok(is_living.then_some((record.idle_expires_at, record.secret_hash)))
+        Ok(is_valid.then_some((record.idle_expires_at, record.secret_hash)))
     }
 }
 
@@ -121,22 +125,22 @@ mod tests {
     }
 
     #[test]
-    fn every_session_is_asked_about_once_a_minute_at_a_moment_of_its_own() {
-        let minute = time::millis(ASK_AGAIN);
+    fn every_session_is_checked_once_a_minute_at_a_moment_of_its_own() {
+        let minute = time::millis(CHECK_INTERVAL);
         let mut seconds = [0_u32; 60];
         for number in 0..20_000 {
             for begun in [0, 1, 59_999, 1_800_000_000_123, -1] {
                 let begun = Timestamp::from_millis(begun);
-                let first = next_question(id(number), begun);
-                assert!(begun < first && first <= begun + ASK_AGAIN, "{number}");
-                for before in [Duration::from_millis(1), ASK_AGAIN] {
+                let first = next_check(id(number), begun);
+                assert!(begun < first && first <= begun + CHECK_INTERVAL, "{number}");
+                for before in [Duration::from_millis(1), CHECK_INTERVAL] {
                     let before = time::millis(before);
                     let before = Timestamp::from_millis(first.as_millis() - before);
-                    assert_eq!(next_question(id(number), before), first);
+                    assert_eq!(next_check(id(number), before), first);
                 }
-                assert_eq!(next_question(id(number), first), first + ASK_AGAIN);
+                assert_eq!(next_check(id(number), first), first + CHECK_INTERVAL);
             }
-            let first = next_question(id(number), Timestamp::from_millis(0)).as_millis();
+            let first = next_check(id(number), Timestamp::from_millis(0)).as_millis();
             seconds[usize::try_from(first % minute / 1_000).unwrap()] += 1;
         }
         // 333 in each second; 100 is five standard deviations.

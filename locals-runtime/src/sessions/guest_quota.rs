@@ -1,4 +1,4 @@
-//! Whether a store has room for one more guest, without a question for each of them.
+//! Whether a store has room for one more guest, without a query for each of them.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -6,55 +6,56 @@ use tokio::sync::{Notify, futures::Notified};
 
 use crate::model::{settings::GUEST_COUNT_LASTS, time::Timestamp};
 
-/// How many guests there are, as far as this process knows: those that were counted, with those that
-/// it has added since and without those that it has ended.
+/// The number of guests, as far as this process knows it: those of the last count, plus those that
+/// it has added since, minus those that it has ended.
 ///
-/// Within a process there are never more than there may be. Others may add as many more as they do
-/// between two counts.
+/// A single process never exceeds the limit. Several processes may exceed it by as many as the
+/// others add between two counts.
 #[derive(Debug, Default)]
 pub(crate) struct GuestQuota {
     state: Mutex<State>,
-    /// Told when the first count is over, in whatever way.
+    /// Notified when the first count is over, whether it succeeded or not.
     counted: Notify,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// When the last count was asked for; `None` if there is to be another.
+    /// When the last count was started; `None` if the next check must count.
     counted_at: Option<Timestamp>,
-    /// Whether the first count is under way.
+    /// Whether the first count is running.
     is_first_count: bool,
     /// How many first counts have failed.
     failures: u64,
     /// `None` before the first count.
     guests: Option<u64>,
-    /// Those that are being written: a count may or may not find them.
+    /// Guests that are being written; a count may or may not include them.
     pending: u64,
-    /// All that were ever given a place here.
-    found_session: u64,
-    /// There may be fewer than `guests`, because it is not known whether all of them were written or
-    /// seen twice: a full store is counted once more before it is said to be.
-    may_be_fewer: bool,
-    /// When it was last counted once more for that.
-    counted_more_at: Option<Timestamp>,
+    /// The total number of guests admitted by this process.
+    admitted: u64,
+    /// Whether there may be fewer than `guests`, because some may not have been written, or may
+    /// have been counted twice. A store that seems full is then counted again before it counts as
+    /// full.
+    may_overcount: bool,
+    /// When it was last counted again for that reason.
+    recounted_at: Option<Timestamp>,
     warned_at: Option<Timestamp>,
 }
 
-/// Whether one more may come.
+/// Whether one more guest is admitted.
 #[derive(Debug)]
 pub(crate) enum QuotaCheck<'a> {
     Free(GuestSlot<'a>),
-    /// `is_news`: nobody has been told for a while.
+    /// `should_warn`: whether no warning has been logged for a minute.
     Full {
-        is_news: bool,
+        should_warn: bool,
     },
-    /// The guests are to be counted.
+    /// The caller must count the guests.
     Unknown(Count<'a>),
-    /// Somebody else counts them for the first time: to be asked again after that.
+    /// Another request makes the first count: try again after that.
     BeingCounted(FirstCount<'a>),
 }
 
-/// Waits for the first count, which somebody else makes.
+/// Waits for the first count, which another request makes.
 #[derive(Debug)]
 pub(crate) struct FirstCount<'a> {
     quota: &'a GuestQuota,
@@ -63,8 +64,8 @@ pub(crate) struct FirstCount<'a> {
 }
 
 impl FirstCount<'_> {
-    /// Waits until it is over; `false` if it has failed. Where it was given up by who has gone away, the
-    /// next one counts.
+    /// Waits until it is over. Returns `false` if it has failed. If the request that counts is
+    /// canceled, this returns `true`, and the next request counts.
     pub(crate) async fn has_not_failed(self) -> bool {
         self.is_over.await;
         self.quota.state().failures == self.failures
@@ -72,24 +73,24 @@ impl FirstCount<'_> {
 }
 
 impl GuestQuota {
-    /// Gives a place to one more guest, if there are fewer than `most`.
-    pub(crate) fn enter(&self, now: Timestamp, most: u64) -> QuotaCheck<'_> {
+    /// Admits one more guest, if there are fewer than `limit`.
+    pub(crate) fn reserve(&self, now: Timestamp, limit: u64) -> QuotaCheck<'_> {
         let mut state = self.state();
         match state.guests.filter(|_| is_within(state.counted_at, now)) {
-            Some(guests) if guests < most => {
+            Some(guests) if guests < limit => {
                 state.guests = Some(guests + 1);
-                state.found_session += 1;
+                state.admitted += 1;
                 state.pending += 1;
                 QuotaCheck::Free(GuestSlot { quota: self, is_taken: false })
             }
-            Some(_) if !state.may_be_fewer || is_within(state.counted_more_at, now) => {
-                let is_news = !is_within(state.warned_at, now);
-                if is_news {
+            Some(_) if !state.may_overcount || is_within(state.recounted_at, now) => {
+                let should_warn = !is_within(state.warned_at, now);
+                if should_warn {
                     state.warned_at = Some(now);
                 }
-                QuotaCheck::Full { is_news }
+                QuotaCheck::Full { should_warn }
             }
-            // Created while the state is locked, it misses no end.
+            // Created while the state is locked, so it misses no notification.
             _ if state.is_first_count => QuotaCheck::BeingCounted(FirstCount {
                 quota: self,
                 is_over: self.counted.notified(),
@@ -97,17 +98,17 @@ impl GuestQuota {
             }),
             known => {
                 if known.is_some() {
-                    state.counted_more_at = Some(now);
+                    state.recounted_at = Some(now);
                 }
-                // Meanwhile the others go by the last count, if there is one.
+                // Meanwhile other requests use the last count, if there is one.
                 state.counted_at = state.guests.map(|_| now);
                 state.is_first_count = state.guests.is_none();
-                state.may_be_fewer = false;
-                let (found_session, pending) = (state.found_session, state.pending);
+                state.may_overcount = false;
+                let (admitted, pending) = (state.admitted, state.pending);
                 QuotaCheck::Unknown(Count {
                     quota: self,
-                    asked_at: now,
-                    found_session,
+                    started_at: now,
+                    admitted,
                     pending,
                     is_done: false,
                 })
@@ -115,20 +116,20 @@ impl GuestQuota {
         }
     }
 
-    /// Notes that a guest who was there has ended. A count that is under way may have seen them, and
-    /// holds for its minute.
+    /// Records that a guest has ended. A running count may still have included them, and is valid
+    /// for its minute.
     pub(crate) fn release_one(&self) {
         let mut state = self.state();
         state.guests = state.guests.map(|guests| guests.saturating_sub(1));
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Numbers are never left half-way.
+        // No operation leaves the numbers inconsistent.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A place for a guest who is about to be written.
+/// A reserved slot for a guest that is about to be written.
 #[derive(Debug)]
 pub(crate) struct GuestSlot<'a> {
     quota: &'a GuestQuota,
@@ -136,7 +137,7 @@ pub(crate) struct GuestSlot<'a> {
 }
 
 impl GuestSlot<'_> {
-    /// The guest is there.
+    /// Records that the guest has been written.
     pub(crate) fn take(mut self) {
         self.is_taken = true;
     }
@@ -146,36 +147,36 @@ impl Drop for GuestSlot<'_> {
     fn drop(&mut self) {
         let mut state = self.quota.state();
         state.pending -= 1;
-        // It is not known whether one whose writing failed is there: the next count tells.
-        state.may_be_fewer |= !self.is_taken;
+        // If the write failed, it is not known whether the guest exists: the next count decides.
+        state.may_overcount |= !self.is_taken;
     }
 }
 
-/// A count of the guests that is under way. One that fails or is dropped is asked for again.
+/// A running count of the guests. If it fails or is dropped, the next request counts again.
 #[derive(Debug)]
 pub(crate) struct Count<'a> {
     quota: &'a GuestQuota,
-    asked_at: Timestamp,
-    /// As they were when it was asked for.
-    found_session: u64,
+    started_at: Timestamp,
+    /// The numbers when it was started.
+    admitted: u64,
     pending: u64,
     is_done: bool,
 }
 
 impl Count<'_> {
-    /// What the store has counted.
+    /// Records the number that the store has counted.
     pub(crate) fn finish(mut self, counted: u64) {
         let mut state = self.quota.state();
-        let unseen = self.pending + (state.found_session - self.found_session);
+        let unseen = self.pending + (state.admitted - self.admitted);
         state.guests = Some(counted.saturating_add(unseen));
-        state.counted_at = Some(self.asked_at);
-        state.may_be_fewer |= unseen > 0;
+        state.counted_at = Some(self.started_at);
+        state.may_overcount |= unseen > 0;
         drop(state);
         self.is_done = true;
     }
 
-    /// The store could not say. Those who wait for the first count are not to ask it one after the
-    /// other.
+    /// Records that the count failed. Requests that wait for the first count then fail too, instead
+    /// of counting one after the other.
     pub(crate) fn fail(self) {
         self.quota.state().failures += 1;
     }
@@ -193,7 +194,7 @@ impl Drop for Count<'_> {
     }
 }
 
-/// Whether a time lies less than a minute back. One that lies ahead, on a clock that was set back, does
+/// Whether a time is less than a minute ago. A time in the future, after the clock was set back, is
 /// not.
 fn is_within(time: Option<Timestamp>, now: Timestamp) -> bool {
     time.is_some_and(|time| time <= now && now < time + GUEST_COUNT_LASTS)
@@ -228,53 +229,53 @@ mod tests {
     }
 
     #[test]
-    fn a_count_is_good_for_a_minute_and_goes_on_by_what_is_added() {
+    fn a_count_is_valid_for_a_minute_and_includes_the_guests_added_since() {
         let quota = GuestQuota::default();
-        unknown(quota.enter(at(0), 3)).finish(1);
-        free(quota.enter(at(0), 3)).take();
-        free(quota.enter(at(59), 3)).take();
-        assert!(is_full(&quota.enter(at(59), 3)));
-        unknown(quota.enter(at(60), 3)).finish(2);
-        free(quota.enter(at(60), 3)).take();
-        assert!(is_full(&quota.enter(at(119), 3)));
+        unknown(quota.reserve(at(0), 3)).finish(1);
+        free(quota.reserve(at(0), 3)).take();
+        free(quota.reserve(at(59), 3)).take();
+        assert!(is_full(&quota.reserve(at(59), 3)));
+        unknown(quota.reserve(at(60), 3)).finish(2);
+        free(quota.reserve(at(60), 3)).take();
+        assert!(is_full(&quota.reserve(at(119), 3)));
     }
 
     #[test]
-    fn a_count_of_a_time_ahead_is_none() {
+    fn a_count_from_the_future_is_not_valid() {
         let quota = GuestQuota::default();
-        unknown(quota.enter(at(1_000), 3)).finish(0);
-        drop(unknown(quota.enter(at(999), 3)));
+        unknown(quota.reserve(at(1_000), 3)).finish(0);
+        drop(unknown(quota.reserve(at(999), 3)));
     }
 
     #[test]
-    fn a_full_store_is_news_once_a_minute() {
+    fn a_full_store_should_warn_once_a_minute() {
         let quota = GuestQuota::default();
-        let is_news = |now| loop {
-            match quota.enter(now, 1) {
+        let should_warn = |now| loop {
+            match quota.reserve(now, 1) {
                 QuotaCheck::Unknown(count) => count.finish(1),
-                QuotaCheck::Full { is_news } => break is_news,
+                QuotaCheck::Full { should_warn } => break should_warn,
                 other => panic!("not full: {other:?}"),
             }
         };
-        let news = [0, 1, 59, 60, 61, 119, 120].map(|second| is_news(at(second)));
-        assert_eq!(news, [true, false, false, true, false, false, true]);
+        let warned = [0, 1, 59, 60, 61, 119, 120].map(|second| should_warn(at(second)));
+        assert_eq!(warned, [true, false, false, true, false, false, true]);
     }
 
     #[test]
-    fn a_guest_who_has_ended_leaves_room_without_another_count() {
+    fn a_guest_that_ends_makes_room_without_another_count() {
         let quota = GuestQuota::default();
-        unknown(quota.enter(at(0), 2)).finish(2);
+        unknown(quota.reserve(at(0), 2)).finish(2);
         for second in 1..59 {
-            assert!(is_full(&quota.enter(at(second), 2)));
+            assert!(is_full(&quota.reserve(at(second), 2)));
             quota.release_one();
-            free(quota.enter(at(second), 2)).take();
-            assert!(is_full(&quota.enter(at(second), 2)));
+            free(quota.reserve(at(second), 2)).take();
+            assert!(is_full(&quota.reserve(at(second), 2)));
         }
-        unknown(quota.enter(at(60), 2)).finish(0);
+        unknown(quota.reserve(at(60), 2)).finish(0);
         quota.release_one();
-        free(quota.enter(at(60), 2)).take();
-        free(quota.enter(at(60), 2)).take();
-        assert!(is_full(&quota.enter(at(60), 2)), "none that was not counted leaves room");
+        free(quota.reserve(at(60), 2)).take();
+        free(quota.reserve(at(60), 2)).take();
+        assert!(is_full(&quota.reserve(at(60), 2)), "a guest that was not counted makes no room");
     }
 
     fn first_count(quota: QuotaCheck<'_>) -> FirstCount<'_> {
@@ -284,7 +285,7 @@ mod tests {
         }
     }
 
-    /// What those who wait for a count find once it is over.
+    /// The result for a request that waits for a count.
     fn found(count: FirstCount<'_>) -> Option<bool> {
         let waiting = std::pin::pin!(count.has_not_failed());
         match waiting.poll(&mut Context::from_waker(Waker::noop())) {
@@ -294,108 +295,108 @@ mod tests {
     }
 
     #[test]
-    fn one_counts_first_and_the_others_wait_for_it() {
+    fn one_request_makes_the_first_count_and_the_others_wait() {
         let quota = GuestQuota::default();
-        let count = unknown(quota.enter(at(0), 3));
-        let [early, late] = [0, 1].map(|second| first_count(quota.enter(at(second), 3)));
+        let count = unknown(quota.reserve(at(0), 3));
+        let [early, late] = [0, 1].map(|second| first_count(quota.reserve(at(second), 3)));
         assert_eq!(found(early), None);
         count.finish(1);
         assert_eq!(found(late), Some(true));
-        free(quota.enter(at(1), 3)).take();
-        // Later ones go by the last count meanwhile.
-        let count = unknown(quota.enter(at(60), 3));
-        free(quota.enter(at(60), 3)).take();
+        free(quota.reserve(at(1), 3)).take();
+        // During later counts the last one is used.
+        let count = unknown(quota.reserve(at(60), 3));
+        free(quota.reserve(at(60), 3)).take();
         drop(count);
     }
 
     #[test]
-    fn who_goes_away_during_the_first_count_leaves_it_to_the_next_one() {
+    fn if_the_first_count_is_canceled_the_next_request_counts() {
         let quota = GuestQuota::default();
-        let count = unknown(quota.enter(at(0), 1));
-        let waiting = first_count(quota.enter(at(0), 1));
+        let count = unknown(quota.reserve(at(0), 1));
+        let waiting = first_count(quota.reserve(at(0), 1));
         drop(count);
         assert_eq!(found(waiting), Some(true));
-        let count = unknown(quota.enter(at(0), 1));
-        drop(first_count(quota.enter(at(0), 1)));
+        let count = unknown(quota.reserve(at(0), 1));
+        drop(first_count(quota.reserve(at(0), 1)));
         count.finish(1);
-        assert!(is_full(&quota.enter(at(0), 1)));
+        assert!(is_full(&quota.reserve(at(0), 1)));
     }
 
     #[test]
-    fn those_who_wait_for_a_first_count_that_fails_do_not_count_one_after_the_other() {
+    fn requests_that_wait_for_a_failed_first_count_do_not_count_again() {
         let quota = GuestQuota::default();
-        let count = unknown(quota.enter(at(0), 1));
-        let waiting = first_count(quota.enter(at(0), 1));
+        let count = unknown(quota.reserve(at(0), 1));
+        let waiting = first_count(quota.reserve(at(0), 1));
         count.fail();
         assert_eq!(found(waiting), Some(false));
-        drop(unknown(quota.enter(at(0), 1)));
+        drop(unknown(quota.reserve(at(0), 1)));
     }
 
     #[test]
     fn places_that_were_not_taken_have_a_full_store_counted_once_more_in_a_minute() {
         let quota = GuestQuota::default();
-        unknown(quota.enter(at(0), 1)).finish(0);
-        drop(free(quota.enter(at(1), 1)));
-        unknown(quota.enter(at(2), 1)).finish(0);
+        unknown(quota.reserve(at(0), 1)).finish(0);
+        drop(free(quota.reserve(at(1), 1)));
+        unknown(quota.reserve(at(2), 1)).finish(0);
         for second in 3..60 {
-            if let QuotaCheck::Free(slot) = quota.enter(at(second), 1) {
+            if let QuotaCheck::Free(slot) = quota.reserve(at(second), 1) {
                 drop(slot);
             }
-            assert!(is_full(&quota.enter(at(second), 1)), "at {second}");
+            assert!(is_full(&quota.reserve(at(second), 1)), "at {second}");
         }
     }
 
     #[test]
-    fn those_that_are_being_written_are_counted_whether_the_count_has_found_them_or_not() {
+    fn pending_guests_count_whether_the_store_has_counted_them_or_not() {
         for found in [0, 1] {
             let quota = GuestQuota::default();
-            unknown(quota.enter(at(0), 2)).finish(0);
-            let slot = free(quota.enter(at(0), 2));
-            unknown(quota.enter(at(60), 2)).finish(found);
+            unknown(quota.reserve(at(0), 2)).finish(0);
+            let slot = free(quota.reserve(at(0), 2));
+            unknown(quota.reserve(at(60), 2)).finish(found);
             slot.take();
-            let mut found_session = 1;
+            let mut admitted = 1;
             for _ in 0..4 {
-                match quota.enter(at(60), 2) {
+                match quota.reserve(at(60), 2) {
                     QuotaCheck::Free(slot) => {
                         slot.take();
-                        found_session += 1;
+                        admitted += 1;
                     }
-                    QuotaCheck::Unknown(count) => count.finish(found_session),
+                    QuotaCheck::Unknown(count) => count.finish(admitted),
                     QuotaCheck::Full { .. } => {}
                     QuotaCheck::BeingCounted(count) => panic!("counted already: {count:?}"),
                 }
             }
-            assert_eq!(found_session, 2, "neither one more nor one less, where {found} was found");
+            assert_eq!(admitted, 2, "neither one more nor one less, where {found} was found");
         }
     }
 
     #[test]
-    fn those_who_come_during_a_count_go_by_the_last_one_and_are_added_to_the_next() {
+    fn guests_during_a_count_use_the_last_one_and_are_added_to_the_next() {
         let quota = GuestQuota::default();
-        unknown(quota.enter(at(0), 4)).finish(1);
-        let count = unknown(quota.enter(at(60), 4));
-        free(quota.enter(at(60), 4)).take();
-        free(quota.enter(at(60), 4)).take();
+        unknown(quota.reserve(at(0), 4)).finish(1);
+        let count = unknown(quota.reserve(at(60), 4));
+        free(quota.reserve(at(60), 4)).take();
+        free(quota.reserve(at(60), 4)).take();
         count.finish(1);
-        free(quota.enter(at(60), 4)).take();
-        drop(unknown(quota.enter(at(60), 4)));
+        free(quota.reserve(at(60), 4)).take();
+        drop(unknown(quota.reserve(at(60), 4)));
     }
 
     #[test]
-    fn a_count_that_fails_is_asked_for_again_by_the_next() {
+    fn after_a_failed_count_the_next_request_counts() {
         let quota = GuestQuota::default();
-        drop(unknown(quota.enter(at(0), 1)));
-        unknown(quota.enter(at(0), 1)).finish(0);
-        drop(unknown(quota.enter(at(60), 1)));
-        drop(unknown(quota.enter(at(60), 1)));
+        drop(unknown(quota.reserve(at(0), 1)));
+        unknown(quota.reserve(at(0), 1)).finish(0);
+        drop(unknown(quota.reserve(at(60), 1)));
+        drop(unknown(quota.reserve(at(60), 1)));
     }
 
     #[test]
-    fn a_place_that_is_not_taken_has_a_full_store_counted_again() {
+    fn a_slot_that_is_not_taken_makes_a_full_store_be_counted_again() {
         let quota = GuestQuota::default();
-        unknown(quota.enter(at(0), 1)).finish(0);
-        drop(free(quota.enter(at(0), 1)));
-        unknown(quota.enter(at(0), 1)).finish(0);
-        free(quota.enter(at(0), 1)).take();
+        unknown(quota.reserve(at(0), 1)).finish(0);
+        drop(free(quota.reserve(at(0), 1)));
+        unknown(quota.reserve(at(0), 1)).finish(0);
+        free(quota.reserve(at(0), 1)).take();
     }
 }

@@ -1,4 +1,4 @@
-//! Guests in the store: finding one by its token, and the limit of their number.
+//! Guests in the store: finding one by its token, and limiting their number.
 
 use std::rc::Rc;
 
@@ -18,14 +18,14 @@ use crate::{
     },
 };
 
-/// A guest of this request, as the store has them.
+/// A guest of this request, as it is stored.
 pub(crate) struct Guest {
     pub record: GuestRecord,
     pub token: SessionToken,
 }
 
 impl Guest {
-    /// The guest with what the one who wrote before has left, if that is newer.
+    /// Returns the guest with the data that the previous writer has left, if they are newer.
     pub(crate) fn after(self: Rc<Self>, permit: Option<&mut WritePermit>) -> Rc<Self> {
         let newest = permit.and_then(|permit| permit.newer_than(self.record.data_revision));
         let Some(newest) = newest else { return self };
@@ -35,28 +35,29 @@ impl Guest {
     }
 }
 
-/// How many logins in a row, each of which has taken the guest over, a token is followed through.
+/// The maximum number of logins through which a guest's token is followed, each of which has taken
+/// the guest over.
 const MAX_MOVES: usize = 8;
 
-/// What the token of a guest leads to.
+/// The result of looking up a guest's token.
 #[derive(Default)]
 pub(crate) struct FoundGuest {
-    /// The guest, if they are there.
+    /// The guest, if there is one.
     pub guest: Option<Rc<Guest>>,
-    /// The token of one who is yet to come, and who follows a guest that a login has taken over.
+    /// The token of the next guest, who is not stored yet, after a login has taken this one over.
     pub successor: Option<SessionToken>,
-    /// The rows of those whom a login has taken over, each of which names the next.
+    /// The rows of guests that a login has taken over, each of which leads to the next.
     moved: Vec<SessionId>,
 }
 
 impl FoundGuest {
-    /// Whom others may write to as well.
+    /// Returns the id of the row that other requests may write too.
     pub(crate) fn id(&self) -> Option<SessionId> {
         let guest = self.guest.as_ref().map(|guest| guest.record.id);
         guest.or_else(|| self.successor.as_ref().map(SessionToken::id))
     }
 
-    /// The token of the guest, or of the one who begins now.
+    /// Returns the token of the guest, or of a new one.
     pub(crate) fn token(&self) -> Result<SessionToken, Error> {
         match (&self.guest, &self.successor) {
             (Some(guest), _) => Ok(guest.token.clone()),
@@ -65,7 +66,7 @@ impl FoundGuest {
         }
     }
 
-    /// All rows, in an order in which whatever is left of them leads to the rest.
+    /// Returns all rows, in an order in which the remaining rows always lead to each other.
     pub(crate) fn rows(&self) -> impl Iterator<Item = SessionId> {
         let guest = self.guest.iter().map(|guest| guest.record.id);
         guest.chain(self.moved.iter().rev().copied())
@@ -79,18 +80,18 @@ impl From<Rc<Guest>> for FoundGuest {
 }
 
 impl SessionManager {
-    /// A place in the store for a new guest, if it has one.
+    /// Reserves a slot for a new guest, if the store has room.
     pub(crate) async fn reserve_guest_slot(&self) -> Result<GuestSlot<'_>, Error> {
-        let most = self.context().settings.max_guests;
+        let limit = self.context().settings.max_guests;
         loop {
             let now = self.now();
-            match self.context().guest_quota.enter(now, most) {
-                QuotaCheck::Free(place) => return Ok(place),
-                QuotaCheck::Full { is_news } => {
-                    if is_news {
-                        Event::GuestsFull { most }.record();
+            match self.context().guest_quota.reserve(now, limit) {
+                QuotaCheck::Free(slot) => return Ok(slot),
+                QuotaCheck::Full { should_warn } => {
+                    if should_warn {
+                        Event::GuestsFull { most: limit }.record();
                     }
-                    return Err(Error::TooManyGuests { most });
+                    return Err(Error::TooManyGuests { most: limit });
                 }
                 QuotaCheck::Unknown(count) => match self.context().store.count_guests(now).await {
                     Ok(counted) => count.finish(counted),
@@ -118,7 +119,7 @@ impl SessionManager {
 }
 
 impl SessionManager {
-    /// Whom a token leads to: the guest whose it is, or the one who follows them.
+    /// Returns the guest to which a token leads: its own, or the successor of that.
     pub(crate) async fn find_guest(&self, token: &SessionToken) -> Result<FoundGuest, Error> {
         let mut found = FoundGuest::default();
         let mut token = token.clone();
@@ -127,8 +128,8 @@ impl SessionManager {
                 found.successor = (!found.moved.is_empty()).then_some(token);
                 return Ok(found);
             };
-            let is_living = self.now() < record.expires_at;
-            if !is_living || record.secret_hash != self.hash(&token) {
+            let is_valid = self.now() < record.expires_at;
+            if !is_valid || record.secret_hash != self.hash(&token) {
                 return Ok(found);
             }
             let Some(successor) = Successor::read(&record.data) else {

@@ -1,5 +1,5 @@
-//! Whether a member of staff acts as another user in the request that is being handled, for what
-//! is not given the request: the verbs of `Auth` and of a transaction.
+//! Whether the current request is part of an impersonation, for code that does not have the
+//! request: the methods of `Auth` and of a transaction.
 
 use std::{
     future::Future,
@@ -18,11 +18,11 @@ use crate::{
 };
 
 tokio::task_local! {
-    /// That of the request whose handler runs in this task.
+    /// The scope of the request whose handler runs in this task.
     static CURRENT: Arc<Scope>;
 }
 
-/// What is known of a request, for one `Auth` of the app, and for those of the guards around.
+/// The guard of a request, for one `Auth` of the app, and those of outer guards.
 struct Scope {
     guard: Arc<ImpersonationGuard>,
     outer: Option<Arc<Scope>>,
@@ -30,13 +30,13 @@ struct Scope {
 
 /// The presented session has not been read yet.
 const UNKNOWN: u8 = 0;
-/// The session is its user's own, or there is none.
+/// The session is not an impersonation, or there is none.
 const NO: u8 = 1;
-/// Somebody acts in it.
+/// The session is an impersonation.
 const YES: u8 = 2;
 
-/// Whether somebody acts as another user in one request: in the session that it presented, unless
-/// it has ended that, or in one that it has set.
+/// Whether a request is part of an impersonation: in the session that it presented, unless it has
+/// ended it, or in one that it has set.
 pub(crate) struct ImpersonationGuard {
     sessions: SessionManager,
     token: Option<SessionToken>,
@@ -50,24 +50,24 @@ impl ImpersonationGuard {
         Self { sessions, token, in_presented, in_set: AtomicBool::new(false) }
     }
 
-    /// What has been found of the presented session.
-    pub(crate) fn presented_is_acting(&self, is_acting: bool) {
-        self.in_presented.store(if is_acting { YES } else { NO }, Ordering::Relaxed);
+    /// Records whether the presented session is an impersonation.
+    pub(crate) fn presented_is_impersonating(&self, is_impersonating: bool) {
+        self.in_presented.store(if is_impersonating { YES } else { NO }, Ordering::Relaxed);
     }
 
-    /// What is known of the session that the request has set, if any.
-    pub(crate) fn set_session_is_acting(&self, is_acting: bool) {
-        self.in_set.store(is_acting, Ordering::Relaxed);
+    /// Records whether the session that the request has set, if any, is an impersonation.
+    pub(crate) fn set_session_is_impersonating(&self, is_impersonating: bool) {
+        self.in_set.store(is_impersonating, Ordering::Relaxed);
     }
 
-    /// The request has ended the impersonation.
+    /// Records that the request has ended the impersonation.
     pub(crate) fn impersonation_ended(&self) {
-        self.presented_is_acting(false);
-        self.set_session_is_acting(false);
+        self.presented_is_impersonating(false);
+        self.set_session_is_impersonating(false);
     }
 
-    /// Asks the store if nobody has asked yet.
-    async fn is_acting(&self) -> Result<bool, StoreError> {
+    /// Reads the presented session if it has not been read yet.
+    async fn is_impersonating(&self) -> Result<bool, StoreError> {
         if self.in_set.load(Ordering::Relaxed) {
             return Ok(true);
         }
@@ -75,28 +75,28 @@ impl ImpersonationGuard {
         let Some(token) = self.token.as_ref().filter(|_| presented == UNKNOWN) else {
             return Ok(presented == YES);
         };
-        let found = self.sessions.find_again(token).await?;
-        let is_acting = found.is_some_and(|found| found.session.actor().is_some());
-        self.presented_is_acting(is_acting);
-        Ok(is_acting)
+        let found = self.sessions.find_and_recheck(token).await?;
+        let is_impersonating = found.is_some_and(|found| found.session.actor().is_some());
+        self.presented_is_impersonating(is_impersonating);
+        Ok(is_impersonating)
     }
 
-    /// Refuses what would give a member of staff more than the impersonation does.
+    /// Refuses an action that would give an actor more than the impersonation allows.
     ///
     /// # Errors
-    /// [`Error::Impersonating`] while somebody acts as another user.
+    /// [`Error::Impersonating`] in an impersonation.
     pub(crate) async fn refuse(&self) -> Result<(), Error> {
-        if self.is_acting().await? { Err(Error::Impersonating) } else { Ok(()) }
+        if self.is_impersonating().await? { Err(Error::Impersonating) } else { Ok(()) }
     }
 }
 
-/// Runs what belongs to a request, so that what it calls knows of the request.
+/// Runs the work of a request, so that the functions it calls know the request.
 pub(crate) fn scope<F: Future>(
     guard: Arc<ImpersonationGuard>,
     work: F,
 ) -> impl Future<Output = F::Output> + use<F> {
     let outer = CURRENT.try_with(Arc::clone).ok();
-    // That of the same request is known already, as where a guard is around the handler.
+    // The scope of the same request is set already, as when a guard is around the handler.
     let is_known = outer.as_ref().is_some_and(|scope| Arc::ptr_eq(&scope.guard, &guard));
     let scope = match outer {
         Some(scope) if is_known => scope,
@@ -105,7 +105,7 @@ pub(crate) fn scope<F: Future>(
     CURRENT.scope(scope, work)
 }
 
-/// As [`ImpersonationGuard::refuse`], for the request that is being handled in this task, if one is.
+/// Like [`ImpersonationGuard::refuse`], for the request that is being handled in this task, if any.
 pub(crate) async fn refuse() -> Result<(), Error> {
     let mut next = CURRENT.try_with(Arc::clone).ok();
     while let Some(scope) = next {
@@ -115,7 +115,7 @@ pub(crate) async fn refuse() -> Result<(), Error> {
     Ok(())
 }
 
-/// As [`refuse`], and for a session in which somebody acts, wherever it is handled.
+/// Like [`refuse`], and also for a session that is an impersonation, wherever it is used.
 pub(crate) async fn refuse_in(session: &Session) -> Result<(), Error> {
     if session.actor().is_some() { Err(Error::Impersonating) } else { refuse().await }
 }

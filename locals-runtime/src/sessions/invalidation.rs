@@ -11,8 +11,8 @@ use crate::{
 };
 
 impl SessionManager {
-    /// Ends a session: its row is gone when this returns. No cookie is written. An unknown id
-    /// is no error.
+    /// Ends a session: its row is deleted when this returns. Writes no cookie. An unknown id is not
+    /// an error.
     ///
     /// ```
     /// # use locals::{Auth, AuthUser, Error, Session};
@@ -26,7 +26,7 @@ impl SessionManager {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Store`] if the store fails; the session then still lives.
+    /// [`Error::Store`] if the store fails; the session then has not ended.
     pub async fn invalidate_session(&self, id: SessionId) -> Result<(), Error> {
         if self.delete(id).await? {
             Event::SessionEnded { session: id }.record();
@@ -34,8 +34,8 @@ impl SessionManager {
         Ok(())
     }
 
-    /// Ends all sessions of a user; says how many there were. `user` is an id of the type that
-    /// the app's users have.
+    /// Ends all sessions of a user and returns their number. `user` is an id of the type that the
+    /// app's users have.
     ///
     /// ```
     /// # use locals::{Auth, AuthUser, Error, Session};
@@ -54,9 +54,9 @@ impl SessionManager {
         self.end_all(&user.into(), None).await
     }
 
-    /// Ends all other sessions of the user of this one; says how many there were. The session that is kept
-    /// is not bound to another [credential](AuthUser::CREDENTIAL): after a change of password use
-    /// [`reauthenticate`](Self::reauthenticate), which is.
+    /// Ends all other sessions of this session's user and returns their number. It does not bind
+    /// the remaining session to a changed [credential](AuthUser::CREDENTIAL); after a change of
+    /// password use [`reauthenticate`](Self::reauthenticate), which does.
     ///
     /// ```
     /// # use locals::{Auth, AuthUser, Error, Session};
@@ -89,7 +89,7 @@ impl SessionManager {
         Ok(deleted)
     }
 
-    /// Tells those who wait for it.
+    /// Notifies those who wait for the end of a session.
     pub(crate) fn notify_ended(&self, id: SessionId) {
         self.context().end_notifier.session_ended(id);
     }

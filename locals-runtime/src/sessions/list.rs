@@ -17,7 +17,7 @@ use crate::{
 };
 
 impl SessionManager {
-    /// The living sessions of a user, newest first.
+    /// Returns the valid sessions of a user, newest first.
     ///
     /// ```
     /// # use locals::{Auth, AuthUser, Error, Session};
@@ -37,20 +37,20 @@ impl SessionManager {
         let user = user.into();
         self.expect(&user)?;
         let now = self.now();
-        let mut living = Vec::new();
+        let mut valid = Vec::new();
         let mut list = self.context().store.list_by_user(&user).await?;
         if let Some(accounts) = &self.context().accounts {
-            let judged = readable(accounts.judge(&user, list).await.map(Some))?;
-            let judged = judged.unwrap_or_default().into_iter();
-            let opens = |found: &StoredSession| {
+            let checked = readable(accounts.check_all(&user, list).await.map(Some))?;
+            let checked = checked.unwrap_or_default().into_iter();
+            let is_usable = |found: &StoredSession| {
                 found.account.denial != Some(AccountDenial::CredentialChanged)
             };
-            list = judged.filter(opens).map(|found| found.record).collect();
+            list = checked.filter(is_usable).map(|found| found.record).collect();
         }
         for record in list {
             let Some(state) = lifecycle::state(&record, now) else { continue };
             let actor = match self.actor(&record).await {
-                // As one who asks with its token is told.
+                // A token of this session would be refused in the same way.
                 Err(StoreError::Corrupt(cause)) => {
                     Event::RowUnreadable { cause: &cause }.record();
                     continue;
@@ -58,11 +58,11 @@ impl SessionManager {
                 actor => actor?,
             };
             match actor {
-                Actor::TheUser => living.push(SessionInfo::new(record, state, None)),
-                Actor::Staff(actor) => living.push(SessionInfo::new(record, state, Some(actor))),
+                Actor::TheUser => valid.push(SessionInfo::new(record, state, None)),
+                Actor::Staff(actor) => valid.push(SessionInfo::new(record, state, Some(actor))),
                 Actor::Gone => {}
             }
         }
-        Ok(living)
+        Ok(valid)
     }
 }

@@ -22,7 +22,7 @@ use crate::{
     },
 };
 
-/// A living session, and what its use asks for.
+/// A valid session, the renewal that is due, and the state of the token.
 #[derive(Debug)]
 pub(crate) struct FoundSession {
     pub session: Session,
@@ -31,11 +31,11 @@ pub(crate) struct FoundSession {
 }
 
 impl SessionManager {
-    /// The session that a token opens, renewed if it was idle; `None` if the token is malformed
-    /// or unknown, or the session has ended. A malformed token costs no query.
+    /// Returns the session that a token opens, renewed if it was idle. Returns `None` if the token
+    /// is malformed or unknown, or if the session has ended. A malformed token costs no query.
     ///
-    /// For tokens that do not come with the session cookie; a handler names
-    /// [`Session`] instead.
+    /// Use it for tokens that do not come in the session cookie. A handler takes [`Session`] as a
+    /// parameter instead.
     ///
     /// ```
     /// # use locals::{Auth, AuthUser, Error, Session};
@@ -60,7 +60,8 @@ impl SessionManager {
         self.persist_renewal(found, &token).await
     }
 
-    /// A stored session, alive or not, and what its user's row says of it where that is asked.
+    /// Returns a stored session, valid or not, with the status of its account if the app has rules
+    /// about it.
     pub(crate) async fn look_up(&self, id: SessionId) -> Result<Option<StoredSession>, StoreError> {
         if let Some(accounts) = &self.context().accounts {
             return accounts.find(id).await;
@@ -69,7 +70,7 @@ impl SessionManager {
         Ok(record.map(|record| StoredSession { record, account: AccountStatus::GOOD }))
     }
 
-    /// What a session is bound to if its user proves now who they are.
+    /// Returns the user's current credential, to which the session is bound when they authenticate.
     pub(crate) async fn credential(
         &self,
         session: &SessionRecord,
@@ -81,8 +82,8 @@ impl SessionManager {
         Ok(found.and_then(|found| found.account.credential))
     }
 
-    /// The living session that a token opens. Writes nothing: an idle one is still to be
-    /// renewed. A row that cannot be read is none.
+    /// Returns the valid session that a token opens. Writes nothing: an idle session is not renewed
+    /// yet. A row that cannot be read counts as no session.
     pub(crate) async fn find(
         &self,
         token: &SessionToken,
@@ -93,8 +94,8 @@ impl SessionManager {
         }
     }
 
-    /// As [`find`](Self::find), for a token that this request or a connection has presented before.
-    pub(crate) async fn find_again(
+    /// Like [`find`](Self::find), for a token that this request or connection has presented before.
+    pub(crate) async fn find_and_recheck(
         &self,
         token: &SessionToken,
     ) -> Result<Option<FoundSession>, StoreError> {
@@ -104,7 +105,7 @@ impl SessionManager {
         }
     }
 
-    /// The session of a stored row, if the token that is presented opens it and it lives.
+    /// Returns the session of a stored row, if the presented token opens it and it has not ended.
     pub(crate) async fn check_token(
         &self,
         found: StoredSession,
@@ -113,8 +114,8 @@ impl SessionManager {
         self.check_token_with(self.context().settings.rotation, found, token).await
     }
 
-    /// As [`find_again`](Self::find_again), for a session that is about to be bound to the credential that
-    /// its user has now: that this is another one closes no session yet.
+    /// Like [`find_and_recheck`](Self::find_and_recheck), for a session that is about to be bound
+    /// to its user's current credential. A changed credential does not refuse the session here.
     pub(crate) async fn find_to_bind(
         &self,
         token: &SessionToken,
@@ -125,8 +126,8 @@ impl SessionManager {
         readable(self.recheck_token(found, token).await)
     }
 
-    /// As [`admit`](Self::admit), for a token that has been presented before: that another request has
-    /// exchanged it since, and it is old now, is no reuse of it.
+    /// Like [`check_token`](Self::check_token), for a token that this request has presented before.
+    /// If another request has rotated the token since, that is not a reuse.
     pub(crate) async fn recheck_token(
         &self,
         found: StoredSession,
@@ -141,25 +142,25 @@ impl SessionManager {
         }
     }
 
-    /// As [`admit`](Self::admit), for a token that was presented at `began_at`: it counts as it did then,
-    /// however long the request has taken since. So one that another request has exchanged meanwhile is
-    /// no reuse.
+    /// Like [`check_token`](Self::check_token), for a token that was presented at `began_at`. The
+    /// token is checked as of that time, however long the request has taken. So a rotation by
+    /// another request in the meantime is not a reuse.
     pub(crate) async fn check_token_since(
         &self,
         found: StoredSession,
         token: &SessionToken,
         began_at: Timestamp,
     ) -> Result<Option<FoundSession>, StoreError> {
-        let so_far = self.now().since(began_at);
+        let elapsed = self.now().since(began_at);
         let rotation = self.context().settings.rotation.map(|policy| {
-            let overlap = policy.overlap.saturating_add(so_far);
+            let overlap = policy.overlap.saturating_add(elapsed);
             RotationPolicy { overlap, ..policy }
         });
         self.check_token_with(rotation, found, token).await
     }
 
-    /// The sessions that a token could end, where it may be that it opens none because of the row of a
-    /// user: its own, and before it the one from which it is an impersonation.
+    /// Returns the sessions that a token can end if it opens none because of a user's account: its
+    /// own, preceded in an impersonation by the actor's own session.
     pub(crate) fn endable_sessions(
         &self,
         found: &StoredSession,
@@ -223,9 +224,9 @@ impl SessionManager {
         Ok(Some(FoundSession { session, renewal, token: admission.token }))
     }
 
-    /// A token opens nothing: says so to those who read the logs, and ends the session if that
-    /// shows that the token was copied. A fault changes nothing for who presents it, and the next
-    /// time it is tried again.
+    /// Records why a token opens nothing, and ends the session if the reason shows that the token
+    /// was copied. If ending it fails, the request is refused all the same, and the next use of the
+    /// token tries again.
     async fn denied(&self, record: &SessionRecord, denial: Denial) {
         let (session, user) = (record.id, &record.user_id);
         let event = match denial {
@@ -251,7 +252,7 @@ impl SessionManager {
     }
 }
 
-/// What a session that opens nothing because of its user tells those who read the logs.
+/// Records that a session is refused because of its user's account.
 fn account_denied(record: &SessionRecord, denial: AccountDenial) {
     let (session, user) = (record.id, &record.user_id);
     let event = match denial {

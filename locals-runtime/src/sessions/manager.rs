@@ -1,4 +1,4 @@
-//! The server's side of sessions: everything that needs no request and no type of user.
+//! `SessionManager`: the operations on sessions that need neither a request nor the type of user.
 
 use std::sync::Arc;
 
@@ -27,11 +27,11 @@ use crate::{
     store::SessionStore,
 };
 
-/// Creates, validates, lists and ends sessions, on the server's own account.
+/// Creates, validates, lists and ends sessions on the server.
 ///
-/// [`Auth<T>`](crate::Auth) derefs to it, and a handler has it as
-/// [`locals.auth()`](crate::Locals::auth). Nothing here reads or writes a cookie. Clones share
-/// one store.
+/// [`Auth<T>`](crate::Auth) derefs to it; a handler gets it from
+/// [`locals.auth()`](crate::Locals::auth). It neither reads nor writes cookies. Clones share one
+/// store.
 ///
 /// ```
 /// # use locals::{Auth, AuthUser, Error, store::MemoryStore};
@@ -83,18 +83,19 @@ impl SessionManager {
         Session { record, token, state, fresh, seen_at, actor, context: Arc::clone(&self.0) }
     }
 
-    /// The hash of a token's secret as the store keeps it for the users of these sessions.
+    /// Returns the hash of a token's secret, in the domain of the app's user table.
     pub(crate) fn hash(&self, token: &SessionToken) -> SecretHash {
         token.hash_in(self.0.domain)
     }
 
-    /// Refuses an id that no session of the app can have: with it nothing would be found, in silence.
+    /// Refuses an id of a type that no session of the app can have; the store would silently find
+    /// nothing.
     pub(crate) fn expect(&self, user: &UserId) -> Result<(), Error> {
         Ok(self.0.users.expect(user)?)
     }
 
-    /// The time by the clock of the app, which tests move: for what the app itself lets end, such as
-    /// a link in an e-mail.
+    /// Returns the time by the app's clock, which tests can move. Use it for what expires in the
+    /// app itself, such as a link in an e-mail.
     ///
     /// ```
     /// use std::time::Duration;
@@ -135,12 +136,13 @@ impl SessionManager {
         &self.0.end_notifier
     }
 
-    /// Whether a session is always read with its user, whose row is asked about it.
+    /// Whether sessions are always read with their users, because the app has rules about the
+    /// users' rows.
     pub(crate) fn reads_users(&self) -> bool {
         self.0.accounts.is_some()
     }
 
-    /// Waits for the turn to write the data of a session or a guest.
+    /// Waits for the permit to write the data of a session or a guest.
     pub(crate) async fn write_permit(&self, id: SessionId) -> Option<WritePermit> {
         self.0.write_permits.take(id, self.clock()).await
     }

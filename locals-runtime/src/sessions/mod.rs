@@ -1,4 +1,4 @@
-//! The server's side of sessions, without a request.
+//! Sessions on the server, without a request.
 
 pub(crate) mod accounts;
 pub(crate) mod actor;

@@ -1,4 +1,4 @@
-//! Renewing a session: one write.
+//! Renewal of a session, by one write.
 
 use crate::{
     model::{
@@ -11,8 +11,8 @@ use crate::{
 };
 
 impl SessionManager {
-    /// Starts both periods of a living session again, whether it is idle or not. `None` if it
-    /// has ended since. Sessions are renewed by their use; this is for use of another kind.
+    /// Starts both periods of a session again, whether it is idle or not. Returns `None` if it has
+    /// ended. Requests renew their sessions by themselves; call this for other kinds of use.
     ///
     /// ```
     /// # use locals::{Auth, AuthUser, Error, Session};
@@ -29,7 +29,7 @@ impl SessionManager {
     /// # Errors
     /// [`Error::Store`] if the store fails.
     pub async fn renew_session(&self, session: &Session) -> Result<Option<Session>, Error> {
-        let Some(found) = self.find_again(&session.token).await? else {
+        let Some(found) = self.find_and_recheck(&session.token).await? else {
             return Ok(None);
         };
         let renewal = match found.renewal {
@@ -44,7 +44,7 @@ impl SessionManager {
         self.persist_renewal(Some(found_session), &session.token).await
     }
 
-    /// Writes a renewal; `false` if the session is gone or somebody else has renewed it.
+    /// Writes a renewal. Returns `false` if the session is gone or another request has renewed it.
     pub(crate) async fn renew(
         &self,
         session: &Session,
@@ -57,7 +57,7 @@ impl SessionManager {
         Ok(is_renewed)
     }
 
-    /// Writes the renewal that a session found without a request asks for.
+    /// Writes the renewal of a session that was found without a request, if it is due.
     pub(crate) async fn persist_renewal(
         &self,
         found: Option<FoundSession>,
@@ -72,7 +72,7 @@ impl SessionManager {
         if self.renew(&session, renewal).await? {
             return Ok(Some(session));
         }
-        // Somebody else was faster: has it ended, or been renewed?
-        Ok(self.find_again(token).await?.map(|found| found.session))
+        // Another request was faster: the session has ended or been renewed.
+        Ok(self.find_and_recheck(token).await?.map(|found| found.session))
     }
 }

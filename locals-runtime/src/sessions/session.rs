@@ -1,4 +1,4 @@
-//! A session as a request holds it, and as a list shows it.
+//! `Session`, which a request holds, and `SessionInfo`, which a list shows.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -19,17 +19,17 @@ use crate::{
 };
 
 impl Session {
-    /// The app's data of this session, as they were when it was read; see [`SessionData`].
+    /// Returns the app's data of this session, as they were when it was read. See [`SessionData`].
     pub fn data<D: SessionData>(&self) -> D {
         read(self.record.data.as_deref())
     }
 }
 
-/// A validated session: one that this request presented or created.
+/// A validated session: one that a request has presented or created.
 ///
-/// It carries its token in memory, so that [`set_session`](crate::Locals::set_session) can
-/// write the cookie. `Debug` hides the token, and there is no `Serialize`: what a page may
-/// show of a session is a [`SessionInfo`].
+/// It holds its token in memory, so that [`set_session`](crate::Locals::set_session) can write the
+/// cookie. `Debug` hides the token, and `Serialize` is not implemented; to show a session on a
+/// page, use [`SessionInfo`].
 ///
 /// ```
 /// use locals::{Session, require_user};
@@ -48,30 +48,30 @@ pub struct Session {
     pub(crate) fresh: bool,
     /// When it was validated or created.
     pub(crate) seen_at: Timestamp,
-    /// Who really acts, if it is not the user.
+    /// The actor, in an impersonation.
     pub(crate) actor: Option<UserId>,
     pub(crate) context: Arc<Context>,
 }
 
 impl Session {
-    /// The public id, for lists, logs and revocation.
+    /// The public id, for lists, logs and ending the session.
     pub fn id(&self) -> SessionId {
         self.record.id
     }
 
-    /// Whose session it is.
+    /// The id of the user whose session it is.
     pub fn user_id(&self) -> &UserId {
         &self.record.user_id
     }
 
-    /// The state in which it was presented. [`Idle`](SessionState::Idle) means that this use
-    /// renews it; the expiries below are the new ones.
+    /// The state in which it was presented. [`Idle`](SessionState::Idle) means that this request
+    /// renews it; the expiry times below are the new ones.
     pub fn state(&self) -> SessionState {
         self.state
     }
 
-    /// Whether this request created it or found it idle, and so renews it. Its cookie is sent
-    /// again, unless another request has just renewed it.
+    /// Whether this request created the session, or found it idle and so renews it. Its cookie is
+    /// sent again, unless another request has just renewed it.
     pub fn is_fresh(&self) -> bool {
         self.fresh
     }
@@ -81,28 +81,28 @@ impl Session {
         self.record.created_at
     }
 
-    /// When the user last proved who they are.
+    /// When the user last authenticated.
     pub fn authenticated_at(&self) -> Timestamp {
         self.record.authenticated_at
     }
 
-    /// Whether the user has proved who they are within this time before the request, and acts in
-    /// their own name. The condition behind `#[require_user(recent = "10m")]`.
+    /// Whether the user has authenticated within this time before the request, and the session is
+    /// not an impersonation. This is the condition of `#[require_user(recent = "10m")]`.
     ///
-    /// A proof that lies more than a minute ahead of the clock, because the clock was wrong then, is
-    /// never recent.
+    /// An authentication more than a minute in the future, which was recorded while the clock was
+    /// wrong, is never recent.
     pub fn is_recent(&self, within: Duration) -> bool {
         let age = lifecycle::age_of_proof(&self.record, self.seen_at);
         self.actor.is_none() && age.is_some_and(|age| age <= within)
     }
 
-    /// The member of staff who really acts, in a session that
-    /// [`impersonate`](crate::Locals::impersonate) has begun.
+    /// The id of the member of staff who really acts, in a session that
+    /// [`impersonate`](crate::Locals::impersonate) has created.
     pub fn actor(&self) -> Option<&UserId> {
         self.actor.as_ref()
     }
 
-    /// When its periods last began: when it was created, or last renewed.
+    /// When its periods last began: when it was created or last renewed.
     pub fn renewed_at(&self) -> Timestamp {
         self.record.renewed_at
     }
@@ -113,27 +113,27 @@ impl Session {
         self.record.is_persistent
     }
 
-    /// Until when it is active.
+    /// When its active period ends.
     pub fn active_expires_at(&self) -> Timestamp {
         self.record.active_expires_at
     }
 
-    /// When it ends unless it is used before.
+    /// When it expires by the idle timeout, unless it is used before.
     pub fn idle_expires_at(&self) -> Timestamp {
         self.record.idle_expires_at
     }
 
-    /// When it ends however much it is used.
+    /// When it expires by the absolute timeout, however much it is used.
     pub fn absolute_expires_at(&self) -> Timestamp {
         lifecycle::absolute_end(&self.record)
     }
 
-    /// The browser that logged in, as it called itself.
+    /// The `User-Agent` of the browser that logged in.
     pub fn user_agent(&self) -> Option<&str> {
         self.record.user_agent.as_deref()
     }
 
-    /// The network address that logged in.
+    /// The network address from which the user logged in.
     pub fn address(&self) -> Option<&str> {
         self.record.address.as_deref()
     }
@@ -145,7 +145,7 @@ impl Session {
 }
 
 impl Session {
-    /// The session with the times that a renewal sets.
+    /// Returns the session with the times that a renewal sets.
     pub(super) fn renewed_by(mut self, renewal: &Renewal) -> Self {
         self.record.active_expires_at = renewal.active_expires_at;
         self.record.idle_expires_at = renewal.idle_expires_at;
@@ -154,7 +154,8 @@ impl Session {
         self
     }
 
-    /// Why a session that must be of a recent login is refused: an impersonation never is one.
+    /// Returns the error for a session without the required recent login. An impersonation never
+    /// has one.
     pub(crate) fn not_recent(&self) -> Error {
         if self.actor().is_some() { Error::Forbidden } else { Error::NotRecent }
     }
@@ -173,7 +174,7 @@ impl fmt::Debug for Session {
     }
 }
 
-/// One entry of a list of sessions. It has no token: it can be shown, and opens nothing.
+/// An entry in a list of sessions. It has no token, so it can be shown safely.
 ///
 /// ```
 /// use locals::{Error, Locals, require_user};
@@ -190,33 +191,33 @@ impl fmt::Debug for Session {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct SessionInfo {
-    /// The public id, to end the session by.
+    /// The public id, which ends the session.
     pub id: SessionId,
     /// When it was created.
     pub created_at: Timestamp,
-    /// When the user last proved who they are.
+    /// When the user last authenticated.
     pub authenticated_at: Timestamp,
-    /// When its periods last began: when it was created, or last renewed. It was used then, and
-    /// perhaps since.
+    /// When its periods last began: when it was created or last renewed. It was used then, and
+    /// perhaps later.
     pub renewed_at: Timestamp,
-    /// Until when it is active.
+    /// When its active period ends.
     pub active_expires_at: Timestamp,
-    /// When it ends unless it is used before.
+    /// When it expires by the idle timeout, unless it is used before.
     pub idle_expires_at: Timestamp,
-    /// When it ends however much it is used.
+    /// When it expires by the absolute timeout, however much it is used.
     pub absolute_expires_at: Timestamp,
     /// Whether the browser keeps its cookie when it is closed.
     pub is_persistent: bool,
-    /// The member of staff who acts as this user, in a session that
-    /// [`impersonate`](crate::Locals::impersonate) has begun.
+    /// The id of the member of staff who really acts, in a session that
+    /// [`impersonate`](crate::Locals::impersonate) has created.
     pub actor: Option<UserId>,
-    /// Active, or idle and waiting for its next use.
+    /// Active, or idle: an idle session is renewed at its next use.
     pub state: SessionState,
-    /// The browser that logged in, as it called itself.
+    /// The `User-Agent` of the browser that logged in.
     pub user_agent: Option<String>,
-    /// The network address that logged in.
+    /// The network address from which the user logged in.
     pub address: Option<String>,
-    /// Whether it is the session of the request that asks.
+    /// Whether it is the session of the current request.
     pub is_current: bool,
 }
 
@@ -239,7 +240,7 @@ impl SessionInfo {
         }
     }
 
-    /// A readable name of the device, such as "Firefox on Windows".
+    /// Returns a readable name of the device, such as "Firefox on Windows".
     #[cfg(feature = "device-names")]
     pub fn device(&self) -> String {
         crate::model::device_name::device_name(self.user_agent.as_deref().unwrap_or_default())
@@ -261,7 +262,7 @@ mod tests {
         Timestamp::from_millis(millis)
     }
 
-    /// A session each of whose values is another one.
+    /// A session in which every value differs.
     fn session() -> Session {
         let store = MemoryStore::<Account>::new();
         let clock = ManualClock::at(at(0));
@@ -293,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_says_what_its_row_says() {
+    fn a_session_returns_the_values_of_its_row() {
         let session = session();
         assert_eq!(session.id(), session.token().id());
         assert_eq!(session.token().expose_secret(), "a".repeat(64));
@@ -330,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_says_the_same_of_a_session() {
+    fn an_entry_in_a_list_has_the_values_of_the_row() {
         let record = session().record;
         let actor = Some(UserId::Integer(9));
         let info = SessionInfo::new(record.clone(), SessionState::Idle, actor.clone());
@@ -355,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proof_is_recent_to_the_millisecond_and_never_that_of_another() {
+    fn a_login_is_recent_to_the_millisecond_and_never_in_an_impersonation() {
         let session = session();
         assert!(session.is_recent(Duration::from_millis(1_500)));
         assert!(!session.is_recent(Duration::from_millis(1_499)));
@@ -368,7 +369,7 @@ mod tests {
 
     #[cfg(feature = "device-names")]
     #[test]
-    fn a_device_that_says_nothing_has_a_name_too() {
+    fn a_session_without_a_user_agent_has_a_device_name() {
         let info = |user_agent: Option<&str>| {
             let user_agent = user_agent.map(str::to_owned);
             let record = SessionRecord { user_agent, ..session().record };

@@ -1,4 +1,4 @@
-//! Deletes the rows of ended sessions, at an interval.
+//! The sweeper: deletes the rows of expired sessions at an interval.
 
 use std::time::{Duration, Instant};
 
@@ -15,13 +15,14 @@ use crate::{
     sessions::manager::SessionManager,
 };
 
-/// How many rows one statement of the sweeper deletes at most, so that it blocks nobody.
+/// The maximum number of rows that one statement deletes, so that it does not block others for
+/// long.
 pub(crate) const SWEEP_BATCH: u32 = 1_000;
 
 impl SessionManager {
-    /// Deletes the rows of all sessions that have ended, a thousand at a time; says how many.
+    /// Deletes the rows of all expired sessions, a thousand at a time, and returns their number.
     ///
-    /// Ended sessions are refused with or without it: it saves space, nothing else.
+    /// Expired sessions are refused in any case; deleting their rows only saves space.
     ///
     /// ```
     /// # use locals::{Auth, AuthUser, Error, Session};
@@ -35,7 +36,7 @@ impl SessionManager {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Store`] if the store fails. What was deleted until then stays deleted.
+    /// [`Error::Store`] if the store fails. Rows deleted before that stay deleted.
     pub async fn delete_expired_sessions(&self) -> Result<u64, Error> {
         let now = self.now();
         let mut total = 0;
@@ -48,20 +49,22 @@ impl SessionManager {
         }
     }
 
-    /// Deletes a batch of sessions that have ended at `now`; a smaller one is the last.
+    /// Deletes a batch of sessions that have expired at `now`. The last batch is smaller than the
+    /// others.
     pub(crate) async fn sweep_batch(&self, now: Timestamp) -> Result<u64, Error> {
         Ok(self.context().store.delete_expired(now, SWEEP_BATCH).await?)
     }
 }
 
-/// How long nothing is deleted after the clock has jumped.
+/// How long the sweeper pauses after the clock has jumped.
 const PAUSE_AFTER_JUMP: Duration = Duration::from_hours(1);
 
-/// How many times as long as a statement took the sweeper rests after it. So it works a twentieth
-/// of the time, and the few requests that meet it do not show in the 99th percentile.
+/// The pause after a statement, as a multiple of its duration. So the sweeper works a twentieth of
+/// the time, and the few requests that it slows down do not show in the 99th percentile.
 const PAUSE_FACTOR: u32 = 19;
 
-/// Sweeps in the background until it is dropped. Made by [`SessionManager::spawn_sweeper`].
+/// Deletes expired sessions in the background until it is dropped. Made by
+/// [`SessionManager::spawn_sweeper`].
 #[derive(Debug)]
 #[must_use = "the sweeper stops when it is dropped"]
 pub struct Sweeper(JoinHandle<()>);
@@ -73,13 +76,14 @@ impl Drop for Sweeper {
 }
 
 impl SessionManager {
-    /// Starts to delete the rows of ended sessions, every `interval`, at most a thousand in one
-    /// statement and with a pause nineteen times as long as the statement took after each, so
-    /// that requests hardly notice. Stops when the [`Sweeper`] is dropped. Any number of nodes may
-    /// sweep at once.
+    /// Starts a task that deletes the rows of expired sessions every `interval`. It stops when the
+    /// [`Sweeper`] is dropped. Any number of nodes may run one at the same time.
     ///
-    /// When the clock has jumped, it deletes nothing for an hour: the time may be wrong, and
-    /// what is deleted does not come back.
+    /// Each statement deletes at most a thousand rows and is followed by a pause of nineteen times
+    /// its duration, so that requests hardly slow down.
+    ///
+    /// After the clock has jumped it deletes nothing for an hour, because the time may be wrong and
+    /// deleted rows cannot be restored.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -96,11 +100,11 @@ impl SessionManager {
     /// [`ConfigError`] if `interval` is zero.
     ///
     /// # Panics
-    /// Outside a Tokio runtime, which Actix's `main` is.
+    /// Outside a Tokio runtime. Actix's `main` macro provides one.
     pub fn spawn_sweeper(&self, interval: Duration) -> Result<Sweeper, ConfigError> {
         if interval.is_zero() {
-            let reason = "the interval of `spawn_sweeper` is zero, but it must rest between sweeps: \
-                          give it ten minutes, for example";
+            let reason = "the interval of `spawn_sweeper` is zero, but it must be longer: \
+                          use ten minutes, for example";
             return Err(ConfigError(reason.to_owned()));
         }
         Ok(Sweeper(tokio::spawn(sweep_forever(self.clone(), interval))))
@@ -110,20 +114,23 @@ impl SessionManager {
 async fn sweep_forever(sessions: SessionManager, every: Duration) {
     let mut ticks = interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut watch = Watch::new(sessions.now(), Instant::now());
+    let mut watch = ClockWatch::new(sessions.now(), Instant::now());
     loop {
         ticks.tick().await;
         if let Err(error) = sweep(&sessions, &mut watch).await {
-            tracing::warn!(cause = chain(&error), "the sweeper met a fault; it goes on later");
+            tracing::warn!(
+                cause = chain(&error),
+                "the sweeper failed; it will try again at the next interval"
+            );
         }
     }
 }
 
-async fn sweep(sessions: &SessionManager, watch: &mut Watch) -> Result<(), Error> {
+async fn sweep(sessions: &SessionManager, watch: &mut ClockWatch) -> Result<(), Error> {
     loop {
         let start = Instant::now();
         if !watch.is_steady(sessions.now(), start) {
-            tracing::warn!("the clock has jumped: no session is swept for {PAUSE_AFTER_JUMP:?}");
+            tracing::warn!("the clock has jumped: no session is deleted for {PAUSE_AFTER_JUMP:?}");
             return Ok(());
         }
         if sessions.sweep_batch(sessions.now()).await? < u64::from(SWEEP_BATCH) {
@@ -133,27 +140,28 @@ async fn sweep(sessions: &SessionManager, watch: &mut Watch) -> Result<(), Error
     }
 }
 
-/// Compares the clock with the time that really passes.
-struct Watch {
+/// Compares the wall clock with the monotonic clock.
+struct ClockWatch {
     wall: Timestamp,
-    passed: Instant,
-    respite: Option<Instant>,
+    monotonic: Instant,
+    paused_until: Option<Instant>,
 }
 
-impl Watch {
-    fn new(wall: Timestamp, passed: Instant) -> Self {
-        Self { wall, passed, respite: None }
+impl ClockWatch {
+    fn new(wall: Timestamp, monotonic: Instant) -> Self {
+        Self { wall, monotonic, paused_until: None }
     }
 
-    /// Whether the clock has gone on as time has since the last look, and for a while before.
-    fn is_steady(&mut self, wall: Timestamp, passed: Instant) -> bool {
+    /// Whether the clock has advanced as real time has since the last check, and for an hour
+    /// before.
+    fn is_steady(&mut self, wall: Timestamp, monotonic: Instant) -> bool {
         let by_clock = wall.since(self.wall);
-        let really = passed.saturating_duration_since(self.passed);
-        if by_clock > really + TOLERANCE || wall < self.wall {
-            self.respite = Some(passed + PAUSE_AFTER_JUMP);
+        let elapsed = monotonic.saturating_duration_since(self.monotonic);
+        if by_clock > elapsed + TOLERANCE || wall < self.wall {
+            self.paused_until = Some(monotonic + PAUSE_AFTER_JUMP);
         }
-        (self.wall, self.passed) = (wall, passed);
-        self.respite.is_none_or(|respite| passed >= respite)
+        (self.wall, self.monotonic) = (wall, monotonic);
+        self.paused_until.is_none_or(|until| monotonic >= until)
     }
 }
 
@@ -168,14 +176,14 @@ mod tests {
         Timestamp::from_millis(time.as_millis() + millis)
     }
 
-    /// A watch that has just looked, and what it saw.
-    fn watch() -> (Watch, Timestamp, Instant) {
+    /// A new watch, and its two start times.
+    fn watch() -> (ClockWatch, Timestamp, Instant) {
         let (wall, start) = (Timestamp::from_millis(1_800_000_000_000), Instant::now());
-        (Watch::new(wall, start), wall, start)
+        (ClockWatch::new(wall, start), wall, start)
     }
 
     #[test]
-    fn a_clock_that_goes_on_as_time_does_is_believed() {
+    fn a_clock_that_advances_with_real_time_is_steady() {
         let (mut watch, wall, start) = watch();
         for minutes in 1..100 {
             assert!(watch.is_steady(wall + minutes * MINUTE, start + minutes * MINUTE));
@@ -183,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_jumps_forward_or_back_is_not_believed_for_an_hour() {
+    fn a_clock_that_jumps_forward_or_back_is_not_steady_for_an_hour() {
         for jump in [86_400_000 * 3_650, -3_600_000] {
             let (mut watch, wall, start) = watch();
             let jumped = at(wall, jump);
@@ -196,18 +204,18 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_may_gain_a_minute_between_two_looks_and_not_a_millisecond_more() {
+    fn a_clock_may_gain_a_minute_between_two_checks_and_not_a_millisecond_more() {
         for (gained, is_steady) in
             [(MINUTE.checked_sub(TICK).unwrap(), true), (MINUTE, true), (MINUTE + TICK, false)]
         {
             let (mut watch, wall, start) = watch();
-            let (later, passed) = (wall + 10 * MINUTE + gained, start + 10 * MINUTE);
-            assert_eq!(watch.is_steady(later, passed), is_steady, "{gained:?}");
+            let (later, monotonic) = (wall + 10 * MINUTE + gained, start + 10 * MINUTE);
+            assert_eq!(watch.is_steady(later, monotonic), is_steady, "{gained:?}");
         }
     }
 
     #[test]
-    fn a_clock_may_stand_still_and_lose_and_not_go_back_by_a_millisecond() {
+    fn a_clock_may_stand_still_but_not_go_back_by_a_millisecond() {
         for (millis, is_steady) in [(1, true), (0, true), (-1, false)] {
             let (mut watch, wall, start) = watch();
             assert_eq!(
@@ -219,14 +227,14 @@ mod tests {
     }
 
     #[test]
-    fn the_respite_is_over_at_the_hour_to_the_millisecond_and_begins_anew_at_each_jump() {
+    fn the_pause_lasts_exactly_an_hour_and_restarts_at_each_jump() {
         let (mut watch, wall, start) = watch();
         let jumped = at(wall, -1);
         assert!(!watch.is_steady(jumped, start));
         let nearly = PAUSE_AFTER_JUMP.checked_sub(TICK).unwrap();
         assert!(!watch.is_steady(jumped + nearly, start + nearly));
         assert!(watch.is_steady(jumped + PAUSE_AFTER_JUMP, start + PAUSE_AFTER_JUMP));
-        assert!(!watch.is_steady(jumped, start + PAUSE_AFTER_JUMP), "back again");
+        assert!(!watch.is_steady(jumped, start + PAUSE_AFTER_JUMP), "set back again");
         assert!(!watch.is_steady(jumped + PAUSE_AFTER_JUMP, start + PAUSE_AFTER_JUMP + nearly));
         assert!(watch.is_steady(jumped + PAUSE_AFTER_JUMP, start + 2 * PAUSE_AFTER_JUMP));
     }

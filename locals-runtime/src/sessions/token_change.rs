@@ -1,4 +1,4 @@
-//! New tokens for sessions that go on: replaced at once, or exchanged with an overlap.
+//! New tokens for existing sessions: replaced immediately, or rotated with an overlap.
 
 use crate::{
     model::{
@@ -19,9 +19,9 @@ use crate::{
 };
 
 impl SessionManager {
-    /// Gives a session a new token, because its user has just proved again who they are: the old
-    /// token is dead, and the login is a recent one. It is bound to the
-    /// [credential](AuthUser::CREDENTIAL) that its user has now. `None` if the session has ended since.
+    /// Replaces the token of a session whose user has just re-authenticated: the old token opens
+    /// nothing from now on, and the login is a recent one. The session is bound to the user's
+    /// current [credential](AuthUser::CREDENTIAL). Returns `None` if the session has ended.
     ///
     /// In a handler use [`Locals::reauthenticate`](crate::Locals::reauthenticate), which also sets
     /// the cookie.
@@ -39,9 +39,9 @@ impl SessionManager {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Impersonating`] for a session in which staff [act as a
-    /// user](crate::Locals::impersonate), and in the handler of a request that has such a one;
-    /// [`Error::Store`] if the store fails.
+    /// [`Error::Impersonating`] for a session that is an
+    /// [impersonation](crate::Locals::impersonate), and in the handler of a request with such a
+    /// session; [`Error::Store`] if the store fails.
     pub async fn reauthenticate(&self, session: &Session) -> Result<Option<Session>, Error> {
         impersonation_guard::refuse_in(session).await?;
         self.replace_token(session, self.now()).await
@@ -49,7 +49,7 @@ impl SessionManager {
 }
 
 impl SessionManager {
-    /// Gives a session a new token, for which its user has proved who they are at this time.
+    /// Replaces the token of a session whose user authenticated at this time.
     pub(crate) async fn replace_token(
         &self,
         session: &Session,
@@ -59,10 +59,10 @@ impl SessionManager {
         loop {
             let (token, mut change) = self.new_token(&session.record, authenticated_at)?;
             change.credential = self.credential(&session.record).await?;
-            if self.put_token(&session.record, &change).await? {
+            if self.store_token(&session.record, &change).await? {
                 return Ok(Some(with_token(session, token, &change, true)));
             }
-            // It has ended, or another request was faster.
+            // The session has ended, or another request was faster.
             match self.find_to_bind(&session.token).await? {
                 Some(found) => session = found.session,
                 None => return Ok(None),
@@ -70,14 +70,14 @@ impl SessionManager {
         }
     }
 
-    /// Gives the session with this id, from which `acting` was begun, a new token, whoever has the
-    /// old one. `None` if one of the two has ended: who has the token of an impersonation that is
-    /// over has no way back by it.
+    /// Replaces the token of the actor's own session, which has this id and started the
+    /// impersonation `acting`, whoever has the old token. Returns `None` if one of the two sessions
+    /// has ended: the token of an ended impersonation does not lead back.
     ///
-    /// The new token is made of the acting one and a salt in the row, as at an exchange. So two
-    /// requests at once are given the same one, and it does not matter which answer the browser
-    /// hears, or hears last. `presented` is what this request came with, which the other one may
-    /// have come with, too, if it has just been exchanged.
+    /// The new token is derived from that of the impersonation and a salt in the row, as in a
+    /// rotation. So two requests at the same time get the same token, and it does not matter which
+    /// response the browser receives last. `presented` is the token of this request; the other
+    /// request may have presented it too, if it has just been rotated.
     pub(crate) async fn resume(
         &self,
         id: SessionId,
@@ -95,9 +95,10 @@ impl SessionManager {
             }
             let Some(state) = lifecycle::state(&record, now) else { return Ok(None) };
             if let Some(Rotation { salt, .. }) = record.rotation {
-                let made = [presented, &acting.token].map(|acting| acting.exchanged_for(id, &salt));
-                let fits = |token: &SessionToken| self.hash(token) == record.secret_hash;
-                if let Some(token) = made.into_iter().find(fits) {
+                let candidates =
+                    [presented, &acting.token].map(|acting| acting.exchanged_for(id, &salt));
+                let is_current = |token: &SessionToken| self.hash(token) == record.secret_hash;
+                if let Some(token) = candidates.into_iter().find(is_current) {
                     return Ok(Some(self.session(record, token, state, true, now, None)));
                 }
             }
@@ -107,7 +108,7 @@ impl SessionManager {
             let row = self.store().find(acting.id()).await?;
             is_over = row.is_none_or(|row| lifecycle::state(&row, now).is_none());
             if is_over {
-                // Perhaps by another request, a moment ago, which has made a token then.
+                // Another request may have just ended it, and made a token.
                 continue;
             }
             let salt = token::salt()?;
@@ -116,32 +117,35 @@ impl SessionManager {
             let change = TokenChange {
                 replaces: record.secret_hash,
                 secret_hash,
-                // No token of this session leads to the new one.
+                // No token of this session can be exchanged for the new one.
                 rotation: Some(Rotation { previous: secret_hash, salt, rotated_at: now }),
                 authenticated_at: lifecycle::kept_proof(&record, now),
                 credential: None,
             };
-            if self.put_token(&record, &change).await? {
+            if self.store_token(&record, &change).await? {
                 let session = self.session(record, token.clone(), state, true, now, None);
                 return Ok(Some(with_token(session, token, &change, true)));
             }
         }
     }
 
-    /// Puts a new token in place of a session's own; `false` if another request was faster.
-    async fn put_token(&self, record: &SessionRecord, change: &TokenChange) -> Result<bool, Error> {
+    /// Replaces the token in a session's row. Returns `false` if another request was faster.
+    async fn store_token(
+        &self,
+        record: &SessionRecord,
+        change: &TokenChange,
+    ) -> Result<bool, Error> {
         if !self.store().change_token(record.id, change).await? {
             return Ok(false);
         }
         Event::TokenReplaced { session: record.id, user: &record.user_id }.record();
-        // What was opened with the old token ends with it.
+        // Connections that were opened with the old token end with it.
         self.notify_ended(record.id);
         Ok(true)
     }
 
-    /// Exchanges the token of a session, while the old one goes on to open it for a moment. If
-    /// another request was faster, the token is the one that it has made. `None` if the session
-    /// has ended.
+    /// Rotates the token of a session; the old one works during the overlap. If another request was
+    /// faster, the token is that of the other request. Returns `None` if the session has ended.
     pub(crate) async fn rotate(&self, session: &Session) -> Result<Option<Session>, Error> {
         let salt = token::salt()?;
         let token = session.token.exchanged(&salt);
@@ -159,10 +163,10 @@ impl SessionManager {
             Event::TokenRotated { session: id, user }.record();
             return Ok(Some(with_token(session.clone(), token, &change, session.fresh)));
         }
-        Ok(self.find_again(&session.token).await?.map(|found| found.session))
+        Ok(self.find_and_recheck(&session.token).await?.map(|found| found.session))
     }
 
-    /// A new token for a session, and the change that makes it the one.
+    /// Returns a new token for a session, and the change that stores it.
     pub(crate) fn new_token(
         &self,
         record: &SessionRecord,
@@ -180,7 +184,7 @@ impl SessionManager {
     }
 }
 
-/// A session after this change, with its new token.
+/// Returns a session after this change, with its new token.
 pub(crate) fn with_token(
     mut session: Session,
     token: SessionToken,
@@ -232,7 +236,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn every_exchange_has_a_salt_of_its_own_that_the_new_token_is_made_of() {
+    async fn every_rotation_derives_the_new_token_from_its_own_salt() {
         let (sessions, clock) = sessions();
         let mut session = sessions.create_session(&STAFF).await.unwrap();
         let (mut salts, mut tokens) = (HashSet::from([[0; 32]]), HashSet::new());
@@ -247,7 +251,7 @@ mod tests {
             assert_eq!(rotation.previous, sessions.hash(&old.token));
             assert_eq!(rotation.rotated_at, clock.now());
             assert_eq!(row(&sessions, &session).await.secret_hash, sessions.hash(&session.token));
-            // Who has the old token, and not the row, finds the new one by no salt that is known.
+            // Without the row, the new token cannot be derived from the old one by a known salt.
             for salt in salts.iter().filter(|salt| **salt != rotation.salt) {
                 assert_ne!(old.token.exchanged(salt), session.token);
             }
@@ -255,7 +259,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn every_return_from_an_impersonation_has_a_salt_of_its_own_too() {
+    async fn every_return_from_an_impersonation_has_its_own_salt() {
         let (sessions, _) = sessions();
         let own = sessions.create_session(&STAFF).await.unwrap();
         let mut salts = HashSet::from([[0; 32]]);
@@ -274,7 +278,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn every_session_and_every_proof_has_a_token_of_its_own() {
+    async fn every_session_and_every_reauthentication_has_its_own_token() {
         let (sessions, _) = sessions();
         let (mut ids, mut secrets) = (HashSet::new(), HashSet::new());
         for _ in 0..20 {
@@ -282,12 +286,12 @@ mod tests {
             assert!(ids.insert(session.id()));
             assert!(secrets.insert(*session.record.secret_hash.as_bytes()));
             for _ in 0..3 {
-                let proved = sessions.reauthenticate(&session).await.unwrap();
+                let renewed = sessions.reauthenticate(&session).await.unwrap();
                 // The first has replaced it: the token of `session` opens nothing any more.
-                let Some(proved) = proved else { continue };
-                assert_eq!(proved.id(), session.id());
-                assert!(secrets.insert(*proved.record.secret_hash.as_bytes()));
-                assert_eq!(proved.record.secret_hash, sessions.hash(&proved.token));
+                let Some(renewed) = renewed else { continue };
+                assert_eq!(renewed.id(), session.id());
+                assert!(secrets.insert(*renewed.record.secret_hash.as_bytes()));
+                assert_eq!(renewed.record.secret_hash, sessions.hash(&renewed.token));
             }
         }
     }

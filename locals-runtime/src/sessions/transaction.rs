@@ -1,4 +1,4 @@
-//! Sessions inside the app's own transaction: done with it, or not at all.
+//! Sessions inside a transaction of the app: they change with it, or not at all.
 
 use std::{any::Any, fmt};
 
@@ -20,14 +20,14 @@ use crate::{
     store::{Dialect, Ends, ReadRow, SessionUserStore, SqlStore},
 };
 
-/// The verbs of [`SessionManager`](crate::SessionManager) inside a transaction of the app.
+/// The methods of [`SessionManager`](crate::SessionManager) inside a transaction of the app.
 ///
-/// Made by [`Auth::within`]. What is done here counts when the app commits, and never if it does
-/// not. Write a cookie, with [`set_session`](crate::Locals::set_session), only after the commit.
+/// Made by [`Auth::within`]. Changes take effect when the app commits, and are lost if it does not.
+/// Write a cookie, with [`set_session`](crate::Locals::set_session), only after the commit.
 ///
-/// It is not known here whether the app commits. So nothing of it is logged, and whoever waits for the
-/// [end](crate::Session::ended) of a session that is ended here learns of it within a minute, and
-/// not at once.
+/// Whether the app commits is not known here. So these methods log nothing, and those who wait for
+/// the [end](crate::Session::ended) of a session that is ended here are notified within a minute
+/// instead of immediately.
 pub struct SessionTransaction<'a, D: Dialect, T> {
     sessions: &'a SessionManager,
     users: &'a dyn SessionUserStore<T>,
@@ -52,17 +52,18 @@ impl<'a, D: Dialect, T: AuthUser> SessionTransaction<'a, D, T> {
 }
 
 impl<D: Dialect, T: AuthUser> SessionTransaction<'_, D, T> {
-    /// As [`SessionManager::create_session`](crate::SessionManager::create_session). It ends no
-    /// other session: what the user has above
-    /// [`max_sessions`](crate::AuthBuilder::max_sessions) ends at their next login, for which the
-    /// clock of this node alone says how new this one is.
+    /// Like [`SessionManager::create_session`](crate::SessionManager::create_session), but ends no
+    /// other session. Sessions above [`max_sessions`](crate::AuthBuilder::max_sessions) end at the
+    /// user's next login, and only the clock of this node determines how new this session is.
     ///
     /// # Errors
-    /// [`Error::UserGone`] for a user who is not there any more; [`Error::InactiveUser`] for one whose
-    /// account is switched off; [`Error::WrongUser`] for a user of another table;
-    /// [`Error::WrongUserId`] for one whose id is a `u64` beyond `i64::MAX`;
-    /// [`Error::Impersonating`] in the handler of a request in which staff
-    /// [act as a user](crate::Locals::impersonate); [`Error::Store`] if the database fails.
+    /// - [`Error::UserGone`] if the user no longer exists.
+    /// - [`Error::InactiveUser`] if the account is disabled.
+    /// - [`Error::WrongUser`] if the user is from another table.
+    /// - [`Error::WrongUserId`] if the user's id is a `u64` above `i64::MAX`.
+    /// - [`Error::Impersonating`] in the handler of a request that is part of an
+    ///   [impersonation](crate::Locals::impersonate).
+    /// - [`Error::Store`] if the database fails.
     pub async fn create_session<U: AuthUser>(&mut self, user: &U) -> Result<Session, Error> {
         impersonation_guard::refuse().await?;
         let session = self.sessions.new_session(user, NewSession::default())?;
@@ -71,10 +72,10 @@ impl<D: Dialect, T: AuthUser> SessionTransaction<'_, D, T> {
         Ok(session)
     }
 
-    /// As [`SessionManager::reauthenticate`](crate::SessionManager::reauthenticate): gives a session
-    /// a new token, because its user has just proved again who they are. `None` if the session has
-    /// ended since it was read, or another request has given it a new token: roll back then, and let
-    /// the user try again.
+    /// Like [`SessionManager::reauthenticate`](crate::SessionManager::reauthenticate): replaces the
+    /// token of a session whose user has just re-authenticated. Returns `None` if the session has
+    /// ended since it was read, or if another request has replaced its token: roll back then, and
+    /// let the user try again.
     ///
     /// ```
     /// # use actix_web::HttpResponse;
@@ -99,9 +100,9 @@ impl<D: Dialect, T: AuthUser> SessionTransaction<'_, D, T> {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Impersonating`] for a session in which staff [act as a
-    /// user](crate::Locals::impersonate), and in the handler of a request that has such a one;
-    /// [`Error::Store`] if the database fails.
+    /// [`Error::Impersonating`] for a session that is an
+    /// [impersonation](crate::Locals::impersonate), and in the handler of a request with such a
+    /// session; [`Error::Store`] if the database fails.
     pub async fn reauthenticate(&mut self, session: &Session) -> Result<Option<Session>, Error> {
         impersonation_guard::refuse_in(session).await?;
         let (token, mut change) = self.sessions.new_token(&session.record, self.sessions.now())?;
@@ -110,9 +111,10 @@ impl<D: Dialect, T: AuthUser> SessionTransaction<'_, D, T> {
         Ok(is_changed.then(|| with_token(session.clone(), token, &change, true)))
     }
 
-    /// As [`SessionManager::invalidate_other_sessions`](crate::SessionManager::invalidate_other_sessions).
-    /// The session that is kept is bound to what its user has now as their
-    /// [credential](AuthUser::CREDENTIAL), so that it outlives a change of password in the same
+    /// Like
+    /// [`SessionManager::invalidate_other_sessions`](crate::SessionManager::invalidate_other_sessions),
+    /// but also binds the remaining session to its user's current
+    /// [credential](AuthUser::CREDENTIAL). So the session survives a change of password in the same
     /// transaction.
     ///
     /// # Errors
@@ -127,7 +129,7 @@ impl<D: Dialect, T: AuthUser> SessionTransaction<'_, D, T> {
         Ok(ended)
     }
 
-    /// The row of a user as this transaction sees it.
+    /// Returns the user's row as this transaction sees it.
     async fn find_user(&mut self, id: &UserId) -> Result<Option<T>, Error> {
         let read = self.users.row_reader();
         let read = read.and_then(|read| read.downcast::<ReadRow<D, T>>().ok());
@@ -135,7 +137,7 @@ impl<D: Dialect, T: AuthUser> SessionTransaction<'_, D, T> {
         Ok(self.store.find_user_on(self.connection, id, *read).await?)
     }
 
-    /// What the session is bound to from now on, by the row as this transaction sees it.
+    /// Returns the hash of the user's current credential, from the row as this transaction sees it.
     async fn credential(&mut self, session: &Session) -> Result<Option<CredentialHash>, Error> {
         if T::CREDENTIAL.is_empty() {
             return Ok(None);
@@ -144,7 +146,7 @@ impl<D: Dialect, T: AuthUser> SessionTransaction<'_, D, T> {
         Ok(user.and_then(|user| credential_hash(session.id(), &user)))
     }
 
-    /// Refuses a user whose account is switched off, by their row as this transaction sees it.
+    /// Refuses a user whose account is disabled, by their row as this transaction sees it.
     async fn expect_active<U: AuthUser>(&mut self, user: &U) -> Result<(), Error> {
         let rules = self.rules;
         if rules.active.is_none() {
@@ -160,7 +162,7 @@ impl<D: Dialect, T: AuthUser> SessionTransaction<'_, D, T> {
         if is_active { Ok(()) } else { Err(Error::InactiveUser) }
     }
 
-    /// As [`SessionManager::invalidate_session`](crate::SessionManager::invalidate_session).
+    /// Like [`SessionManager::invalidate_session`](crate::SessionManager::invalidate_session).
     ///
     /// # Errors
     /// [`Error::Store`] if the database fails.
@@ -169,7 +171,8 @@ impl<D: Dialect, T: AuthUser> SessionTransaction<'_, D, T> {
         Ok(())
     }
 
-    /// As [`SessionManager::invalidate_user_sessions`](crate::SessionManager::invalidate_user_sessions).
+    /// Like
+    /// [`SessionManager::invalidate_user_sessions`](crate::SessionManager::invalidate_user_sessions).
     ///
     /// # Errors
     /// [`Error::WrongUserId`] for an id of another type; [`Error::Store`] if the database fails.

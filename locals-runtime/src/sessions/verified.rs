@@ -1,4 +1,4 @@
-//! Proofs by type: a condition that a user meets, and a value that only such a user has.
+//! Conditions on a user, and a type that proves that a user meets one.
 
 use std::{fmt, marker::PhantomData, ops::Deref, time::Duration};
 
@@ -10,11 +10,12 @@ use crate::{
     sessions::session::Session,
 };
 
-/// A condition on the user of a session: a role, a confirmed address, a recent login.
+/// A condition on the user of a session, such as a role, a confirmed e-mail address or a recent
+/// login.
 ///
-/// It is a type without values. A handler that takes [`Verified<Account, IsAdmin>`](Verified) runs
-/// only for users who meet it, and so does every function that asks for a
-/// `&Verified<Account, IsAdmin>`, however deep in the app.
+/// It is implemented for a type without values. A handler that takes
+/// [`Verified<Account, IsAdmin>`](Verified) runs only for users who meet the condition. So does
+/// every function of the app that takes a `&Verified<Account, IsAdmin>`.
 ///
 /// ```
 /// use actix_web::{HttpResponse, post};
@@ -44,31 +45,32 @@ use crate::{
 /// }
 /// ```
 ///
-/// Several conditions are a tuple: `Verified<Account, (IsAdmin, Recent<10>)>`.
+/// To combine conditions, use a tuple: `Verified<Account, (IsAdmin, Recent<10>)>`.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no condition on `{T}`",
+    message = "`{Self}` is not a condition on `{T}`",
     label = "not a `Check<{T}>`",
     note = "write `impl Check<{T}> for {Self} {{ fn check(user: &{T}, session: &Session) -> bool {{ .. }} }}`"
 )]
 pub trait Check<T>: 'static {
-    /// Whether the user of this session meets it.
+    /// Whether the user of this session meets the condition.
     fn check(user: &T, session: &Session) -> bool;
 
-    /// What a user is answered who does not: 403, unless the condition says otherwise.
+    /// Returns the error for a user who does not meet the condition: 403 by default.
     fn refusal() -> Error {
         Error::Forbidden
     }
 
-    /// Nothing if the user meets it, the refusal otherwise.
+    /// Checks the condition and returns the refusal if the user does not meet it.
     ///
     /// # Errors
-    /// What [`refusal`](Self::refusal) gives, if [`check`](Self::check) says no.
+    /// The result of [`refusal`](Self::refusal) if [`check`](Self::check) returns `false`.
     fn verify(user: &T, session: &Session) -> Result<(), Error> {
         if Self::check(user, session) { Ok(()) } else { Err(Self::refusal()) }
     }
 }
 
-/// All of several: the first that is not met says what is answered.
+/// Implements a condition on tuples: all must be met, and the first that is not determines the
+/// error.
 macro_rules! all_of {
     ($($condition:ident),+) => {
         impl<T, $($condition: Check<T>),+> Check<T> for ($($condition,)+) {
@@ -88,11 +90,11 @@ all_of!(A, B);
 all_of!(A, B, C);
 all_of!(A, B, C, D);
 
-/// A condition that every user meets whose login is at most so many minutes old, and who acts in
-/// their own name.
+/// A condition that a user meets if their login is at most this many minutes old and the session is
+/// not an impersonation.
 ///
-/// Others are asked to log in again, as with `#[require_user(recent = "10m")]`; who acts as the user
-/// is answered 403.
+/// Other users are asked to log in again, as with `#[require_user(recent = "10m")]`. An
+/// impersonation is refused with 403.
 ///
 /// ```
 /// use locals::{AuthUser, Recent, Verified};
@@ -121,10 +123,11 @@ impl<const MINUTES: u64> fmt::Debug for Recent<MINUTES> {
     }
 }
 
-/// A user who meets the condition `C`: only a handler is given one, and only after the check.
+/// A user who meets the condition `C`. Only a handler receives one, and only after the check.
 ///
-/// It derefs to the user. Under `#[require_user]` it is `Verified<T, C>`, and whoever does not meet
-/// `C` is refused; under `#[with_session]` it is `Option<Verified<T, C>>`. See [`Check`].
+/// It derefs to the user. Under `#[require_user]` the parameter is `Verified<T, C>`, and users who
+/// do not meet `C` are refused. Under `#[with_session]` it is `Option<Verified<T, C>>`. See
+/// [`Check`].
 pub struct Verified<T, C> {
     user: User<T>,
     condition: PhantomData<fn() -> C>,
@@ -138,7 +141,7 @@ impl<T: AuthUser, C: Check<T>> Verified<T, C> {
 }
 
 impl<T, C> Verified<T, C> {
-    /// The user, as a handler holds one.
+    /// Returns the user, as a handler receives it.
     pub fn user(&self) -> &User<T> {
         &self.user
     }

@@ -1,8 +1,8 @@
-//! Those who write the data of one session, or one guest, in this process take turns.
+//! Permits that let the writers of one session's or guest's data in this process take turns.
 //!
-//! The revision that a write names keeps writes from being lost, also between processes. Alone, it lets
-//! all but one of those who write at once try again, and again. So within a process each waits for the one
-//! before, and is told what that has left.
+//! The revision that a write names prevents lost writes, even between processes. But with the
+//! revision alone, all concurrent writers except one must try again, repeatedly. So within a
+//! process each writer waits for the previous one, and receives the data that it has written.
 
 use std::{
     collections::{HashMap, VecDeque, hash_map::Entry},
@@ -18,58 +18,60 @@ use crate::{
     sessions::clock::{Clock, SystemClock},
 };
 
-/// How long one may have the turn while others wait. Then the first of those goes on, and the revision
-/// decides between the two: a store may not answer, or a handler not go on.
+/// How long a writer may hold the permit while others wait. After that the first of those gets one
+/// too, and the revision decides between the two. This covers a store that does not respond, and a
+/// handler that does not finish.
 ///
-/// It is no limit of the whole wait. Were those at the end of a long queue to write without a turn, they
-/// would all write at once.
+/// It does not limit the whole wait: if the writers at the end of a long queue wrote without a
+/// permit, they would all write at the same time.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Who writes, and who waits for it. Clones share one state.
+/// The writers and the queues of those that wait. Clones share one state.
 #[derive(Clone, Default)]
 pub(crate) struct WritePermits(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
     queues: HashMap<SessionId, Queue>,
-    /// How many turns there were, of all queues.
+    /// The number of permits given so far, in all queues.
     count: u64,
 }
 
-/// Who writes the data of one session or guest, and who waits for it.
+/// The writer of one session's or guest's data, and those that wait.
 struct Queue {
-    /// The number of the turn that counts.
+    /// The number of the current permit.
     permit: u64,
-    /// Those who wait, in the order in which they came.
+    /// The waiting writers, in order.
     waiting: VecDeque<oneshot::Sender<WritePermit>>,
 }
 
-/// Data as the last who had the turn has written them.
+/// The data that the last writer has written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LatestData {
     pub data: String,
     pub revision: i64,
 }
 
-/// The turn of one who writes. When it is dropped, the next one has it.
+/// The permit to write. When it is dropped, the next writer gets it.
 pub(crate) struct WritePermit {
     permits: WritePermits,
     id: SessionId,
-    /// Another one counts once this was held for too long.
+    /// The permit is no longer the current one after it was held for too long.
     number: u64,
     latest: Option<LatestData>,
-    /// Whether it was refused, and handed on already.
+    /// Whether the receiver was gone, and the permit has been passed on already.
     is_over: bool,
 }
 
 impl WritePermits {
-    /// Waits for the turn to write to this session or guest.
+    /// Waits for the permit to write to this session or guest.
     pub(crate) async fn take(&self, id: SessionId, clock: &dyn Clock) -> Option<WritePermit> {
-        // Also where the clock of the app stands still nobody waits for ever.
+        // With the system's clock too, so that nobody waits forever if the app's clock stands
+        // still.
         self.take_by(id, [clock, &SystemClock]).await
     }
 
-    /// The same, with a patience that is over by the first of two clocks.
+    /// Does the same with two clocks; the timeout is over when the first of them reaches it.
     async fn take_by(&self, id: SessionId, clocks: [&dyn Clock; 2]) -> Option<WritePermit> {
         let mut waiting = match self.enter(id) {
             Ok(permit) => return Some(permit),
@@ -84,16 +86,16 @@ impl WritePermits {
                 () = clocks[0].wait_until(until[0]) => {}
                 () = clocks[1].wait_until(until[1]) => {}
             }
-            // A clock that was set back ends the waiting, too.
+            // A clock that was set back ends the wait, too.
             let is_over = clocks.iter().zip(until).any(|(clock, until)| clock.now() >= until);
             if let Some(current) = current.filter(|_| is_over) {
-                // Does nothing if the turn has moved meanwhile.
-                self.hand_on(id, current, None);
+                // Does nothing if the permit has been passed on in the meantime.
+                self.pass_on(id, current, None);
             }
         }
     }
 
-    /// The turn, if nobody has it, or else a place in the queue.
+    /// Returns the permit if it is free, or else a place in the queue.
     fn enter(&self, id: SessionId) -> Result<WritePermit, oneshot::Receiver<WritePermit>> {
         let mut state = self.state();
         let State { queues, count } = &mut *state;
@@ -112,24 +114,24 @@ impl WritePermits {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // No operation leaves it half-changed.
+        // No operation leaves it inconsistent.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The number of the turn that counts.
+    /// The number of the current permit.
     fn current(&self, id: SessionId) -> Option<u64> {
         self.state().queues.get(&id).map(|queue| queue.permit)
     }
 
-    /// Gives the turn after this one to the first who waits, with what was written, unless this one does
-    /// not count any more.
-    fn hand_on(&self, id: SessionId, mut number: u64, mut latest: Option<LatestData>) {
+    /// Passes the permit, and the data that were written, to the first waiting writer, unless this
+    /// permit is no longer the current one.
+    fn pass_on(&self, id: SessionId, mut number: u64, mut latest: Option<LatestData>) {
         while let Some((next, following)) = self.next(id, number) {
             let mut permit = self.permit(id, following);
             permit.latest = latest.take();
             match next.send(permit) {
                 Ok(()) => return,
-                // Whoever waited has gone away.
+                // The waiting writer is gone.
                 Err(mut unwanted) => {
                     latest = unwanted.latest.take();
                     unwanted.is_over = true;
@@ -139,8 +141,8 @@ impl WritePermits {
         }
     }
 
-    /// Who is next after the turn of this number, and the number of theirs; `None`, and nobody has the
-    /// turn any more, if nobody waits.
+    /// Returns the next writer after the permit of this number, with the number of the new permit.
+    /// If nobody waits, returns `None`, and the permit is free.
     fn next(&self, id: SessionId, number: u64) -> Option<(oneshot::Sender<WritePermit>, u64)> {
         let mut state = self.state();
         let State { queues, count } = &mut *state;
@@ -156,7 +158,7 @@ impl WritePermits {
 }
 
 fn wait(queue: &mut VecDeque<oneshot::Sender<WritePermit>>) -> oneshot::Receiver<WritePermit> {
-    // Those who have gone away leave their place when there is no room for others.
+    // Canceled writers are removed before the queue grows.
     if queue.len() == queue.capacity() {
         queue.retain(|waiting| !waiting.is_closed());
     }
@@ -166,12 +168,13 @@ fn wait(queue: &mut VecDeque<oneshot::Sender<WritePermit>>) -> oneshot::Receiver
 }
 
 impl WritePermit {
-    /// What the one before has left, if that is newer than this revision.
+    /// Returns the data that the previous writer has left, if they are newer than this revision.
     pub(crate) fn newer_than(&mut self, revision: i64) -> Option<LatestData> {
         self.latest.take().filter(|latest| latest.revision > revision)
     }
 
-    /// Hands on what was written, if somebody waits for it and it is still the same session or guest.
+    /// Keeps the written data for the next writer, if one waits and it is still the same session or
+    /// guest.
     pub(crate) fn has_written(&mut self, id: SessionId, data: &str, revision: i64) {
         if id != self.id {
             return;
@@ -189,7 +192,7 @@ impl WritePermit {
 impl Drop for WritePermit {
     fn drop(&mut self) {
         if !self.is_over {
-            self.permits.hand_on(self.id, self.number, self.latest.take());
+            self.permits.pass_on(self.id, self.number, self.latest.take());
         }
     }
 }
@@ -234,7 +237,7 @@ mod tests {
         Box::pin(permits.take_by(id, [clock, clock]))
     }
 
-    /// Whose turn it is at once.
+    /// A permit that is free.
     fn permit(permits: &WritePermits, id: SessionId, clock: &ManualClock) -> WritePermit {
         let Poll::Ready(Some(permit)) = poll(&mut take(permits, id, clock)) else {
             panic!("somebody has the permit")
@@ -247,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn each_waits_for_the_one_before_and_is_told_what_that_has_left() {
+    fn each_writer_waits_for_the_previous_one_and_receives_its_data() {
         let (permits, clock) = (WritePermits::default(), clock());
         let mut current = permit(&permits, ONE, &clock);
         drop(permit(&permits, TWO, &clock));
@@ -257,31 +260,31 @@ mod tests {
             assert!(poll(&mut next).is_pending());
             current.has_written(ONE, &revision.to_string(), revision);
             drop(current);
-            let Poll::Ready(Some(permit)) = poll(&mut next) else { panic!("it is its permit") };
+            let Poll::Ready(Some(permit)) = poll(&mut next) else { panic!("it has the permit") };
             current = permit;
             assert_eq!(current.newer_than(revision - 1), Some(latest(revision)));
             assert_eq!(current.newer_than(revision - 1), None);
         }
         current.has_written(ONE, "9", 9);
-        assert_eq!(current.latest, None, "nobody waits for it");
+        assert_eq!(current.latest, None, "no writer waits for them");
         drop(current);
         assert!(permits.state().queues.is_empty());
     }
 
     #[test]
-    fn who_has_newer_data_than_the_one_before_keeps_them() {
+    fn a_writer_with_newer_data_keeps_them() {
         let (permits, clock) = (WritePermits::default(), clock());
         let mut first = permit(&permits, ONE, &clock);
         let mut next = take(&permits, ONE, &clock);
         assert!(poll(&mut next).is_pending());
         first.has_written(ONE, "3", 3);
         drop(first);
-        let Poll::Ready(Some(mut next)) = poll(&mut next) else { panic!("it is its permit") };
+        let Poll::Ready(Some(mut next)) = poll(&mut next) else { panic!("it has the permit") };
         assert_eq!(next.newer_than(3), None);
     }
 
     #[test]
-    fn who_goes_away_while_they_wait_or_have_the_turn_keeps_nobody_waiting() {
+    fn a_writer_that_is_canceled_while_waiting_or_writing_blocks_nobody() {
         for gone in 0..1 << 4 {
             for is_given in [false, true] {
                 let (permits, clock) = (WritePermits::default(), clock());
@@ -294,7 +297,7 @@ mod tests {
                 first.has_written(ONE, "1", 1);
                 let mut first = Some(first);
                 if is_given {
-                    // The first of them has been given the turn, and has not seen it yet.
+                    // The first of them has received the permit, but has not been polled yet.
                     first = None;
                 }
                 for (number, waiting) in waiting.iter_mut().enumerate() {
@@ -305,7 +308,7 @@ mod tests {
                 drop(first);
                 for waiting in waiting.iter_mut().flatten() {
                     let Poll::Ready(Some(permit)) = poll(waiting) else {
-                        panic!("{gone:b} {is_given}: it waits for nobody")
+                        panic!("{gone:b} {is_given}: nothing blocks it")
                     };
                     drop(permit);
                 }
@@ -317,13 +320,13 @@ mod tests {
 
     fn is_ready(waiting: &mut Waiting<'_>) -> Option<WritePermit> {
         match poll(waiting) {
-            Poll::Ready(permit) => Some(permit.expect("nobody writes beside the queue")),
+            Poll::Ready(permit) => Some(permit.expect("nobody writes outside of the queue")),
             Poll::Pending => None,
         }
     }
 
     #[test]
-    fn a_queue_that_moves_is_waited_for_however_long_it_is() {
+    fn a_writer_waits_for_a_moving_queue_however_long_it_is() {
         let (permits, clock) = (WritePermits::default(), clock());
         let mut current = permit(&permits, ONE, &clock);
         let mut waiting: Vec<_> = (0..100).map(|_| take(&permits, ONE, &clock)).collect();
@@ -332,34 +335,34 @@ mod tests {
             clock.advance(TIMEOUT.checked_sub(Duration::from_millis(1)).unwrap());
             assert!(waiting.iter_mut().all(|waiting| poll(waiting).is_pending()));
             drop(current);
-            current = is_ready(&mut waiting.remove(0)).expect("it is its permit");
+            current = is_ready(&mut waiting.remove(0)).expect("it has the permit");
         }
         drop(current);
     }
 
     #[test]
-    fn behind_one_who_does_not_go_on_they_go_on_one_at_a_time() {
+    fn behind_a_blocked_writer_the_others_continue_one_at_a_time() {
         let (permits, clock) = (WritePermits::default(), clock());
         let hung = permit(&permits, ONE, &clock);
         let mut waiting: Vec<_> = (0..5).map(|_| take(&permits, ONE, &clock)).collect();
         assert!(waiting.iter_mut().all(|waiting| poll(waiting).is_pending()));
         clock.advance(TIMEOUT);
-        // Whoever looks first: it is the first in the queue who goes on.
+        // Whichever is polled first, only the first in the queue continues.
         assert!(waiting.iter_mut().rev().take(4).all(|waiting| poll(waiting).is_pending()));
         let first = is_ready(&mut waiting.remove(0)).expect("it has waited long enough");
         assert!(waiting.iter_mut().all(|waiting| poll(waiting).is_pending()));
-        // What was held up has no turn to hand on any more.
+        // The blocked writer has no permit to pass on any more.
         drop(hung);
         assert!(waiting.iter_mut().all(|waiting| poll(waiting).is_pending()));
         drop(first);
         for mut next in waiting {
-            drop(is_ready(&mut next).expect("the one before has written"));
+            drop(is_ready(&mut next).expect("the previous one has written"));
         }
         drop(permit(&permits, ONE, &clock));
     }
 
     #[test]
-    fn where_one_clock_stands_still_or_is_set_back_the_other_ends_the_wait() {
+    fn if_one_clock_stands_still_or_is_set_back_the_other_ends_the_wait() {
         for moved in [0, 1] {
             let permits = WritePermits::default();
             let clocks = [clock(), clock()];
@@ -375,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_gone_away_takes_no_room() {
+    fn canceled_writers_take_no_memory() {
         let (permits, clock) = (WritePermits::default(), clock());
         let first = permit(&permits, ONE, &clock);
         for _ in 0..10_000 {

@@ -1,4 +1,4 @@
-//! The cookies that responses have set.
+//! `Jar`: the cookies that responses have set.
 
 use actix_web::{
     body::MessageBody,
@@ -10,11 +10,11 @@ use actix_web::{
     http::header::{HeaderMap, SET_COOKIE},
 };
 
-/// The cookies that an app has set, as a browser keeps them between requests: for tests that log
+/// Keeps the cookies that an app sets, as a browser does between requests. Use it in tests that log
 /// in by the app's own login.
 ///
-/// It is one browser on one site: it knows removal, and takes no notice of paths, domains and
-/// lives.
+/// It stands for one browser on one site. It handles removals, and ignores paths, domains and
+/// lifetimes.
 ///
 /// ```
 /// use actix_web::{App, Responder, post, test::{TestRequest, call_service, init_service}};
@@ -57,13 +57,13 @@ use actix_web::{
 pub struct Jar(Vec<Cookie<'static>>);
 
 impl Jar {
-    /// A jar without cookies.
+    /// Returns an empty jar.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Takes over what a response does with cookies: those that it sets, and those that it
-    /// removes. What is no cookie is left out, as browsers do.
+    /// Applies the cookies of a response: those that it sets, and those that it removes. Like
+    /// browsers, it ignores `Set-Cookie` headers that contain no valid cookie.
     pub fn keep<B: MessageBody>(&mut self, response: &ServiceResponse<B>) {
         for cookie in cookies(response.headers()) {
             self.0.retain(|kept| kept.name() != cookie.name());
@@ -73,7 +73,7 @@ impl Jar {
         }
     }
 
-    /// The value of the cookie of this name, if there is one.
+    /// Returns the value of the cookie with this name, if there is one.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.cookies().find(|cookie| cookie.name() == name).map(Cookie::value)
     }
@@ -88,8 +88,7 @@ fn cookies(headers: &HeaderMap) -> impl Iterator<Item = Cookie<'static>> {
     texts.filter_map(|text| Cookie::parse_encoded(text.to_owned()).ok())
 }
 
-/// Whether a browser that is sent this cookie deletes it (RFC 6265bis §5.6: `Max-Age` decides where
-/// it is given).
+/// Whether this cookie makes a browser delete it (RFC 6265bis §5.6: `Max-Age` takes precedence).
 pub(super) fn is_removal(cookie: &Cookie<'_>) -> bool {
     match cookie.max_age() {
         Some(age) => age <= Duration::ZERO,
@@ -118,14 +117,14 @@ mod tests {
     }
 
     #[test]
-    fn a_later_cookie_of_the_same_name_takes_the_place_of_the_earlier() {
+    fn a_later_cookie_replaces_an_earlier_one_of_the_same_name() {
         let jar = jar(&[&["a=1; Path=/", "b=2"], &["a=3"]]);
         assert_eq!((jar.get("a"), jar.get("b"), jar.get("c")), (Some("3"), Some("2"), None));
         assert_eq!(jar.cookies().count(), 2);
     }
 
     #[test]
-    fn a_removed_cookie_is_gone() {
+    fn a_removed_cookie_is_deleted() {
         for removal in [
             "a=; Max-Age=0",
             "a=x; Max-Age=-1",
@@ -137,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cookie_that_will_end_later_is_kept() {
+    fn a_cookie_that_has_not_expired_is_kept() {
         for cookie in [
             "a=1",
             "a=1; Max-Age=60",
@@ -149,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_cookie_is_left_out() {
+    fn an_invalid_cookie_is_ignored() {
         assert_eq!(jar(&[&["", "=1", "a"]]).cookies().count(), 0);
     }
 }

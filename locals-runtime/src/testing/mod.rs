@@ -1,13 +1,13 @@
-//! For tests of apps that use `locals`: requests of logged-in users, and a test of the app's
-//! hygiene (feature `testing`).
+//! Helpers for tests of apps that use `locals`: requests of logged-in users, and a check of the
+//! app's session hygiene (feature `testing`).
 //!
-//! Turn the feature on where it is needed, in `[dev-dependencies]`:
+//! Enable the feature in `[dev-dependencies]`:
 //!
 //! ```toml
 //! locals = { version = "0.1", features = ["testing"] }
 //! ```
 //!
-//! A test as a logged-in user takes three lines:
+//! A test with a logged-in user takes three lines:
 //!
 //! ```
 //! use actix_web::{App, test::{TestRequest, call_service, init_service}};
@@ -36,12 +36,12 @@
 //! # }).unwrap();
 //! ```
 //!
-//! | for | there is |
+//! | to test | use |
 //! |---|---|
-//! | requests of a user who is logged in | [`Auth::test_session`](crate::Auth::test_session), [`logged_in`](TestRequestExt::logged_in) |
-//! | requests that follow a login of the app's own | [`Jar`], [`cookies_of`](TestRequestExt::cookies_of) |
-//! | the life of a session, without waiting | [`ManualClock`] |
-//! | whether the app handles sessions as it should | [`assert_hygiene`] |
+//! | requests of a logged-in user | [`Auth::test_session`](crate::Auth::test_session), [`logged_in`](TestRequestExt::logged_in) |
+//! | requests after the app's own login | [`Jar`], [`cookies_of`](TestRequestExt::cookies_of) |
+//! | the expiry of a session, without waiting | [`ManualClock`] |
+//! | whether the app handles sessions correctly | [`assert_hygiene`] |
 
 mod hygiene;
 mod jar;

@@ -1,17 +1,18 @@
-//! What a test request is given, so that it comes from a browser of the app.
+//! `TestRequestExt`: test requests that come from a browser of the app.
 
 use actix_web::{cookie::Cookie, test::TestRequest};
 
 use super::{jar::Jar, session::TestSession};
 
-/// Requests of logged-in users, for [`TestRequest`]. Both methods say what a page of the app would
-/// say of itself, `Sec-Fetch-Site: same-origin`, so that no check of the origin stands in the way.
-/// A test of that check sets the header once more, after them.
+/// Makes a [`TestRequest`] one of a logged-in user.
 ///
-/// Cookies given by [`TestRequest::cookie`] stay. A `Cookie` header written by hand does not:
-/// [`TestRequest`] replaces it as soon as it knows a cookie.
+/// Both methods also set `Sec-Fetch-Site: same-origin`, as for a request from a page of the app, so
+/// that it passes the check of the origin. To test that check, set the header again after them.
+///
+/// Cookies set by [`TestRequest::cookie`] stay. A `Cookie` header that was set directly does not:
+/// [`TestRequest`] replaces it once it has a cookie.
 pub trait TestRequestExt: Sized + sealed::Sealed {
-    /// Sends the request as the user of this session, with its cookie.
+    /// Sends the request with the cookie of this session.
     ///
     /// ```
     /// use actix_web::test::TestRequest;
@@ -39,17 +40,17 @@ pub trait TestRequestExt: Sized + sealed::Sealed {
 impl TestRequestExt for TestRequest {
     fn logged_in(self, session: &TestSession) -> Self {
         let (name, token) = (session.cookie_name().to_owned(), session.token().expose_secret());
-        from_a_page(self).cookie(Cookie::new(name, token.to_owned()))
+        with_same_origin(self).cookie(Cookie::new(name, token.to_owned()))
     }
 
     fn cookies_of(self, jar: &Jar) -> Self {
-        jar.cookies().fold(from_a_page(self), |request, cookie| {
+        jar.cookies().fold(with_same_origin(self), |request, cookie| {
             request.cookie(Cookie::new(cookie.name().to_owned(), cookie.value().to_owned()))
         })
     }
 }
 
-fn from_a_page(request: TestRequest) -> TestRequest {
+fn with_same_origin(request: TestRequest) -> TestRequest {
     request.insert_header(("Sec-Fetch-Site", "same-origin"))
 }
 

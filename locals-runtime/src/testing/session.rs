@@ -1,4 +1,4 @@
-//! A session of a user who has not had to log in.
+//! `TestSession`: a session of a user who has not logged in by the app's login.
 
 use std::{fmt::Display, future::Future, ops::Deref, panic::Location};
 
@@ -12,7 +12,7 @@ use crate::{
     sessions::session::Session,
 };
 
-/// A session for tests, which knows the cookie that presents it. Made by [`Auth::test_session`];
+/// A session for tests, with the name of its cookie. Made by [`Auth::test_session`];
 /// [`logged_in`](super::TestRequestExt::logged_in) adds it to a request.
 ///
 /// It derefs to its [`Session`].
@@ -23,7 +23,7 @@ pub struct TestSession {
 }
 
 impl TestSession {
-    /// The name of the session cookie, as the app has configured it.
+    /// Returns the name of the session cookie, as the app has configured it.
     pub fn cookie_name(&self) -> &str {
         &self.cookie_name
     }
@@ -38,7 +38,7 @@ impl Deref for TestSession {
 }
 
 impl<T: AuthUser> Auth<T> {
-    /// A new session of a user, for tests (feature `testing`).
+    /// Creates a session of a user, for tests (feature `testing`).
     ///
     /// `user` may be any [`AuthUser`] of the app's table, and must be in the store already.
     ///
@@ -61,8 +61,8 @@ impl<T: AuthUser> Auth<T> {
     /// ```
     ///
     /// # Panics
-    /// If the store fails, if it has no such user, or if `user` is of another table: the message
-    /// says which, and names the line that called.
+    /// If the store fails, if it has no such user, or if `user` is from another table. The message
+    /// says which, and names the calling line.
     #[track_caller]
     pub fn test_session<U: AuthUser>(&self, user: &U) -> impl Future<Output = TestSession> {
         let caller = Location::caller();

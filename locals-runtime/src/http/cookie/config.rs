@@ -1,32 +1,32 @@
-//! How the session cookie is configured.
+//! The configuration of the session cookie.
 
 use crate::{
     http::cookie::scopes::{domain_fault, path_fault},
     model::error::ConfigError,
 };
 
-/// When a browser sends the cookie with requests that start on other sites.
+/// Whether a browser sends the cookie with requests that start on other sites.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SameSite {
-    /// Never, not even when somebody follows a link to the app.
+    /// Never, not even when the user follows a link to the app.
     Strict,
-    /// Only when somebody follows a link or types the address.
+    /// Only when the user follows a link or types the address.
     Lax,
-    /// Always. For apps that live in other sites' frames; browsers demand `Secure` with it.
+    /// Always. For apps that are embedded in frames of other sites. Browsers require `Secure` with
+    /// it.
     None,
 }
 
-/// The session cookie's name and attributes.
+/// The name and attributes of the session cookie.
 ///
-/// The default is `__Host-session`, with `HttpOnly; Secure; SameSite=Lax; Path=/`: no script
-/// reads it, no plain connection carries it, no sibling domain can set it (RFC 6265bis
-/// §4.1.3.2; OWASP ASVS 5.0 §3.3). Settings that contradict each other, which browsers punish
-/// by dropping the cookie in silence, are an error of
-/// [`AuthBuilder::build`](crate::AuthBuilder::build).
+/// The default is `__Host-session`, with `HttpOnly; Secure; SameSite=Lax; Path=/`: scripts cannot
+/// read it, browsers do not send it over plain HTTP, and sibling domains cannot set it (RFC 6265bis
+/// §4.1.3.2; OWASP ASVS 5.0 §3.3). If settings contradict each other, so that browsers would
+/// silently drop the cookie, [`AuthBuilder::build`](crate::AuthBuilder::build) returns an error.
 ///
-/// Another domain, path or partition in a later version of the app is another cookie for browsers;
-/// `locals::guide::log_in` says what becomes of the old one.
+/// If a later version of the app changes the domain, path or partition, browsers treat the result
+/// as another cookie. `locals::guide::log_in` explains what happens to the old one.
 ///
 /// ```
 /// use locals::CookieConfig;
@@ -58,42 +58,43 @@ impl Default for CookieConfig {
 }
 
 impl CookieConfig {
-    /// The name. `__Host-session` by default, or `session` without `Secure`.
+    /// Sets the name. `__Host-session` by default, or `session` without `Secure`.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
     }
 
-    /// Sends the cookie to all hosts below this domain too. None by default.
+    /// Sends the cookie to all hosts under this domain. None by default.
     ///
-    /// A host name of two labels or more, in ASCII (`xn--..` for others), without scheme, port or `*`;
-    /// a leading dot means nothing. The domain is this host or one above it, and no public suffix such
-    /// as `co.uk`: browsers refuse those.
+    /// It is a host name of two labels or more, in ASCII (`xn--..` for others), without scheme,
+    /// port or `*`; a leading dot is ignored. It must be this host or a parent domain, and not a
+    /// public suffix such as `co.uk`, which browsers refuse.
     pub fn domain(mut self, domain: impl Into<String>) -> Self {
         self.domain = Some(domain.into());
         self
     }
 
-    /// Sends the cookie only below this path, written as in the URLs of browsers. `/` by default.
+    /// Sends the cookie only under this path, written as in the URLs of browsers. `/` by default.
     pub fn path(mut self, path: impl Into<String>) -> Self {
         self.path = path.into();
         self
     }
 
-    /// [`SameSite::Lax`] by default.
+    /// Sets `SameSite`. [`SameSite::Lax`] by default.
     pub fn same_site(mut self, same_site: SameSite) -> Self {
         self.same_site = same_site;
         self
     }
 
-    /// `secure(false)` lets the cookie travel over plain HTTP, for development, and drops the
-    /// prefix of the default name, which demands `Secure`.
+    /// Sets `Secure`. `secure(false)` is for development: browsers then send the cookie over plain
+    /// HTTP, and the default name has no prefix, since the prefix requires `Secure`.
     pub fn secure(mut self, secure: bool) -> Self {
         self.secure = secure;
         self
     }
 
-    /// Keeps one cookie for each site that embeds the app (CHIPS). Off by default.
+    /// Sets `Partitioned` (CHIPS): the browser keeps a separate cookie for each site that embeds
+    /// the app. Off by default.
     pub fn partitioned(mut self, partitioned: bool) -> Self {
         self.partitioned = partitioned;
         self
@@ -116,15 +117,16 @@ impl CookieConfig {
     }
 
     fn contradiction(&self, name: &str) -> Option<&'static str> {
-        // Browsers compare the prefixes without regard to case (RFC 6265bis §5.7).
+        // Browsers compare the prefixes case-insensitively (RFC 6265bis §5.7).
         let prefixed = |prefix: &str| {
             name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
         };
         let host = prefixed("__Host-");
-        // Browsers count the bytes of name and value (RFC 6265bis §5.6), the guest's name too.
+        // Browsers count the bytes of name and value (RFC 6265bis §5.6). The name of the guest
+        // cookie must fit too.
         let is_too_long = name.len() + "-guest".len() + 64 > 4096;
         if name.is_empty() || !name.bytes().all(is_token_char) {
-            Some("a name is made of letters, digits and !#$%&'*+-.^_`|~")
+            Some("a name consists of letters, digits and !#$%&'*+-.^_`|~")
         } else if is_too_long {
             Some("browsers refuse a cookie whose name and value have more than 4096 bytes")
         } else if let Some(fault) = path_fault(&self.path) {
@@ -132,15 +134,15 @@ impl CookieConfig {
         } else if let Some(fault) = self.domain.as_deref().and_then(domain_fault) {
             Some(fault)
         } else if (host || prefixed("__Secure-") || prefixed("__Http-")) && !self.secure {
-            Some("this prefix demands `secure(true)`; without it use a name without prefix")
+            Some("this prefix requires `secure(true)`; without it use a name without a prefix")
         } else if host && self.domain.is_some() {
-            Some("`__Host-` allows no domain; give a name such as `__Secure-session`")
+            Some("`__Host-` does not allow a domain; use a name such as `__Secure-session`")
         } else if host && self.path != "/" {
-            Some("`__Host-` demands the path `/`; give a name such as `__Secure-session`")
+            Some("`__Host-` requires the path `/`; use a name such as `__Secure-session`")
         } else if self.same_site == SameSite::None && !self.secure {
-            Some("`SameSite::None` demands `secure(true)`")
+            Some("`SameSite::None` requires `secure(true)`")
         } else if self.partitioned && !self.secure {
-            Some("`partitioned(true)` demands `secure(true)`")
+            Some("`partitioned(true)` requires `secure(true)`")
         } else {
             None
         }

@@ -1,4 +1,4 @@
-//! The session cookie: configured, read and written.
+//! The session cookie: its configuration, reading and writing.
 
 mod config;
 mod presented;

@@ -1,40 +1,41 @@
-//! Where else a browser may hold the cookie that a response is about. Pure.
+//! The other scopes in which a browser may hold the cookie of a response. Pure functions.
 //!
-//! A browser keeps cookies of one name apart by their domain, their path and their partition
-//! (RFC 6265bis §5.7; CHIPS). So an app that is deployed with another [`CookieConfig`] leaves the old
-//! cookie where it is, and the browser presents both. What is listed here is removed along with a
-//! new cookie.
+//! A browser keeps cookies of one name apart by domain, path and partition (RFC 6265bis §5.7;
+//! CHIPS). So after an app is deployed with another [`CookieConfig`], the browser still holds the
+//! old cookie, and presents both. The response that writes the new cookie removes it in the scopes
+//! listed here.
 //!
 //! [`CookieConfig`]: crate::CookieConfig
 
 use std::net::IpAddr;
 
-/// How many paths and how many domains are looked at.
+/// The maximum number of paths and of domains that are considered.
 const MAX_SCOPES: usize = 8;
 
-/// What tells a cookie from others of its name.
+/// What distinguishes a cookie from others of its name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct CookieScope {
-    /// In lower case and without a leading dot; `None`: only the host that has set it.
+    /// In lower case and without a leading dot. `None`: only the host that has set it.
     pub domain: Option<String>,
     pub path: String,
     pub is_partitioned: bool,
 }
 
-/// The other scopes in which a browser that asks `host` for `path` may hold a cookie of this name, the
-/// likeliest first: those that differ from `own` in one respect before those that differ in two, and
-/// later those of a path that few apps would choose.
+/// Returns the other scopes in which a browser that requests `path` from `host` may hold a cookie
+/// of this name, the likeliest first. Scopes that differ from `own` in one respect come before
+/// those that differ in two, and paths that few apps would choose come later.
 ///
-/// `is_bound`: the name begins with `__Host-`, so that domain and path cannot be others.
+/// `has_host_prefix`: whether the name begins with `__Host-`, so that domain and path cannot
+/// differ.
 pub(crate) fn other_scopes(
     own: &CookieScope,
-    is_bound: bool,
+    has_host_prefix: bool,
     host: Option<&str>,
     path: &str,
 ) -> Vec<CookieScope> {
     let (mut domains, mut paths) = (vec![own.domain.clone()], vec![own.path.clone()]);
     let mut likely_paths = 1;
-    if !is_bound {
+    if !has_host_prefix {
         add(&mut domains, None);
         for domain in domains_of(host) {
             add(&mut domains, Some(domain));
@@ -74,8 +75,9 @@ fn add<T: PartialEq>(list: &mut Vec<T>, item: T) {
     }
 }
 
-/// The domains for which a host may set a cookie: itself and those above, down to two labels. Which
-/// of them are public suffixes, browsers know. None for an address, and for a name of one label.
+/// Returns the domains for which a host may set a cookie: itself and its parents, down to two
+/// labels. Only browsers know which of them are public suffixes. None for an address, and for a
+/// name of one label.
 fn domains_of(host: Option<&str>) -> Vec<String> {
     let Some(name) = host.map(without_port).map(str::to_ascii_lowercase) else { return Vec::new() };
     if domain_fault(&name).is_some() {
@@ -96,8 +98,9 @@ fn without_port(host: &str) -> &str {
     }
 }
 
-/// The paths whose cookies are sent with a request for `path` (RFC 6265bis §5.1.4), from the root: those
-/// above it, `/`, `/a` and `/a/b` for `/a/b/c`; then itself, and those that end with a slash.
+/// Returns the paths whose cookies are sent with a request for `path` (RFC 6265bis §5.1.4), from
+/// the root: first its parents, such as `/`, `/a` and `/a/b` for `/a/b/c`; then the path itself,
+/// and the parents with a trailing slash.
 fn paths_of(path: &str) -> [Vec<String>; 2] {
     let ends: Vec<_> = path.match_indices('/').map(|(slash, _)| slash).take(MAX_SCOPES).collect();
     let above = ends.iter().map(|end| &path[..*end]);
@@ -108,11 +111,12 @@ fn paths_of(path: &str) -> [Vec<String>; 2] {
     [named(&mut ["/"].into_iter().chain(above)), named(&mut [path].into_iter().chain(with_slash))]
 }
 
-/// Why browsers do not take this `Domain` of a cookie: a host name of at least two labels, in ASCII
-/// (RFC 6265bis §5.7; RFC 1123 §2.1). Whether it is a public suffix, browsers alone know.
+/// Returns why browsers refuse this `Domain` of a cookie: it must be a host name of at least two
+/// labels, in ASCII (RFC 6265bis §5.7; RFC 1123 §2.1). Only browsers know whether it is a public
+/// suffix.
 pub(crate) fn domain_fault(domain: &str) -> Option<&'static str> {
     if !domain.is_ascii() {
-        return Some("a domain is written in ASCII: the form that begins with `xn--`");
+        return Some("a domain must be in ASCII: use the form with `xn--`");
     }
     if domain.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() || ends_in_number(domain) {
         return Some("a cookie for an IP address has no domain; leave it out");
@@ -129,11 +133,11 @@ pub(crate) fn domain_fault(domain: &str) -> Option<&'static str> {
         );
     }
     (!domain.contains('.')).then_some(
-        "browsers refuse a domain of one label; leave it out for a cookie of this host alone",
+        "browsers refuse a domain of one label; leave it out for a cookie of this host only",
     )
 }
 
-/// Whether browsers read a host as an IPv4 address, right or wrong (WHATWG URL, "ends in a number").
+/// Whether browsers parse a host as an IPv4 address, valid or not (WHATWG URL, "ends in a number").
 fn ends_in_number(host: &str) -> bool {
     let last = host.rsplit('.').next().unwrap_or_default();
     let hex = last.strip_prefix("0x").or_else(|| last.strip_prefix("0X"));
@@ -141,9 +145,9 @@ fn ends_in_number(host: &str) -> bool {
     is_decimal || hex.is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
-/// Why no request of a browser is below this `Path` of a cookie, or why browsers leave it out.
+/// Returns why no request of a browser matches this `Path` of a cookie, or why browsers ignore it.
 pub(crate) fn path_fault(path: &str) -> Option<&'static str> {
-    /// RFC 6265bis §5.6: what is longer is left out.
+    /// Browsers ignore a longer path (RFC 6265bis §5.6).
     const MAX_LENGTH: usize = 1024;
 
     let is_dots = |segment: &str| {
@@ -151,11 +155,13 @@ pub(crate) fn path_fault(path: &str) -> Option<&'static str> {
         segment == "." || segment == ".."
     };
     if !path.starts_with('/') || !path.bytes().all(is_path_char) {
-        Some("a path starts with `/` and holds only what the path of a URL does, and no `;`")
+        Some("a path starts with `/` and contains only characters of a URL path, without `;`")
     } else if path.split('/').any(is_dots) {
-        Some("a path holds no segments `.` and `..`: browsers resolve them before they ask")
+        Some(
+            "a path has no segments `.` and `..`: browsers resolve them before they send a request",
+        )
     } else if path.len() > MAX_LENGTH {
-        Some("a path has at most 1024 bytes: browsers leave out a longer one")
+        Some("a path has at most 1024 bytes: browsers ignore a longer one")
     } else {
         None
     }
@@ -177,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cookie_bound_to_its_host_differs_only_by_its_partition() {
+    fn a_cookie_with_the_host_prefix_differs_only_by_its_partition() {
         let own = scope(None, "/", false);
         let others = other_scopes(&own, true, Some("app.example.com"), "/a/b");
         assert_eq!(others, [scope(None, "/", true)]);
@@ -201,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_sets_cookies_for_itself_and_the_domains_above_of_two_labels_or_more() {
+    fn a_host_may_set_cookies_for_itself_and_parent_domains_of_two_labels_or_more() {
         for (host, expected) in [
             ("a.b.example.com", &["a.b.example.com", "b.example.com", "example.com"][..]),
             ("example.com:8443", &["example.com"]),
@@ -222,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn the_paths_are_those_whose_cookies_come_with_the_request() {
+    fn the_paths_are_those_whose_cookies_are_sent_with_the_request() {
         for (path, likely, odd) in [
             ("/", &["/"][..], &["/", "/"][..]),
             ("/in", &["/"], &["/in", "/"]),
@@ -291,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_is_one_that_the_url_of_a_request_can_have() {
+    fn a_path_must_be_possible_in_the_url_of_a_request() {
         let longest = format!("/{}", "a".repeat(1023));
         for right in ["/", "/app", "/app/", "/a/b.c/~d", "/a%20b", "/.a/..b", "/a:b@c", &longest] {
             assert_eq!(path_fault(right), None, "{right}");
@@ -323,14 +329,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_is_asked_the_scopes_are_others_distinct_few_and_can_stand_in_a_header(
+        fn the_scopes_are_different_distinct_few_and_valid_in_a_header(
             host in proptest::option::of("(([a-zA-Z0-9-]{1,9}[.]){0,12}[a-z]{1,5}(:[0-9]{1,5})?)|.{0,40}"),
             path in "(/[a-z]{0,3}){0,20}|/.{0,60}",
             is_partitioned: bool,
-            is_bound: bool,
+            has_host_prefix: bool,
         ) {
             let own = scope(None, "/", is_partitioned);
-            let others = other_scopes(&own, is_bound, host.as_deref(), &path);
+            let others = other_scopes(&own, has_host_prefix, host.as_deref(), &path);
             prop_assert!(!others.contains(&own));
             let distinct: std::collections::HashSet<_> = others.iter().collect();
             prop_assert_eq!(distinct.len(), others.len());

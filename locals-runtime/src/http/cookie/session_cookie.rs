@@ -1,4 +1,4 @@
-//! The session cookie: how it is configured, read and written. Pure: headers in, headers out.
+//! The session cookie: reads and writes it as configured. Pure functions of headers.
 
 use std::time::Duration;
 
@@ -13,23 +13,24 @@ use crate::{
     model::{error::ConfigError, token::SessionToken},
 };
 
-/// How many different tokens of one request are looked at where all of them count, as at a logout.
+/// The maximum number of different tokens that are read from one request when all of them count, as
+/// at a logout.
 const MAX_TOKENS: usize = 8;
 
-/// Browsers cap a cookie's life at 400 days (RFC 6265bis §5.5).
+/// The maximum lifetime that browsers allow for a cookie, 400 days (RFC 6265bis §5.5).
 const MAX_AGE_LIMIT: Duration = Duration::from_hours(400 * 24);
 
-/// How many bytes of a response's header the removals of cookies in other scopes may take in all, and
-/// how many of them the session's cookie leaves to that of a guest who is written too. Proxies take a
-/// header of 4 KiB at least (nginx: `proxy_buffer_size`), and answer 502 to a larger one.
+/// How many bytes of a response's headers the removals of cookies in other scopes may take in
+/// total, and how many of these are reserved for the guest cookie if that is written too. Proxies
+/// accept at least 4 KiB of headers (nginx: `proxy_buffer_size`), and respond with 502 to more.
 pub(crate) const MAX_REMOVAL_BYTES: usize = 3072;
 pub(crate) const REMOVAL_BYTES_LEFT_TO_GUEST: usize = 1536;
 
-/// What a request tells of the cookies that its browser holds.
+/// The parts of a request that show which cookies its browser holds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CookieContext<'a> {
     pub headers: &'a HeaderMap,
-    /// With its port, if it has one.
+    /// With the port, if there is one.
     pub host: Option<&'a str>,
     pub path: &'a str,
     /// Whether the browser may hold cookies that it has not sent with this request.
@@ -49,7 +50,7 @@ impl SessionCookie {
         Ok(Self { name, config })
     }
 
-    /// The cookie of guests: the same, by another name.
+    /// Returns the guest cookie: the same cookie with another name.
     pub(crate) fn of_guests(&self) -> Self {
         Self { name: format!("{}-guest", self.name), config: self.config.clone() }
     }
@@ -64,16 +65,16 @@ impl SessionCookie {
         self.config.secure
     }
 
-    /// Whether browsers send it with no request that another site has caused.
+    /// Whether browsers never send it with a request that another site has caused.
     pub(crate) fn is_strict(&self) -> bool {
         self.config.same_site == SameSite::Strict
     }
 
     /// Reads the cookie from the raw bytes of the headers.
     ///
-    /// Names are compared byte for byte and nothing is decoded: a name that only *reads* as
-    /// `__Host-session` may have been set by a sibling domain (as in CVE-2020-8184). Bytes of
-    /// other cookies do not matter, whatever they are.
+    /// Names are compared byte for byte, and nothing is decoded: a name that only decodes to
+    /// `__Host-session` may have been set by a sibling domain (as in CVE-2020-8184). The bytes of
+    /// other cookies do not matter.
     pub(crate) fn read(&self, headers: &HeaderMap) -> Presented {
         let mut values = self.values(headers);
         let Some(value) = values.next() else {
@@ -85,7 +86,7 @@ impl SessionCookie {
         SessionToken::parse(value).map_or(Presented::Malformed, Presented::Token)
     }
 
-    /// All tokens, where it does not matter that there are several.
+    /// Reads all tokens, for cases in which several are allowed.
     pub(crate) fn read_all(&self, headers: &HeaderMap) -> AllPresented {
         let mut all = AllPresented::default();
         for token in self.values(headers).filter_map(|value| SessionToken::parse(value).ok()) {
@@ -108,40 +109,43 @@ impl SessionCookie {
             .filter_map(move |pair| value_of(pair, self.name.as_bytes()))
     }
 
-    /// The header that stores the token in the browser for `life`, or until it is closed.
+    /// Returns the header that stores the token in the browser for `life`, or until the browser is
+    /// closed.
     pub(crate) fn store(&self, token: &SessionToken, life: Option<Duration>) -> HeaderValue {
         self.header(token.expose_secret(), life.map(|life| life.min(MAX_AGE_LIMIT)))
     }
 
-    /// The header that removes the cookie from the browser.
+    /// Returns the header that removes the cookie from the browser.
     pub(crate) fn remove(&self) -> HeaderValue {
         self.header("", Some(Duration::ZERO))
     }
 
-    /// The headers that remove the cookie in the other scopes in which this browser may hold it,
-    /// such as those of an earlier configuration. They stand before the header that stores the new
-    /// one: a browser that knows no partitions takes a removal in another for one of this cookie.
+    /// Returns the headers that remove the cookie in the other scopes in which this browser may
+    /// hold it, such as those of an earlier configuration. They come before the header that stores
+    /// the new one: a browser without support for partitions applies a removal in another partition
+    /// to this cookie.
     ///
-    /// None if all that the browser has presented is `written`, or nothing; and no more than take
-    /// `most_bytes` of the header.
+    /// Returns none if the browser has presented only `written`, or nothing. Returns no more than
+    /// fit in `max_bytes` of the headers.
     pub(crate) fn remove_elsewhere(
         &self,
-        holder: CookieContext<'_>,
+        context: CookieContext<'_>,
         written: Option<&SessionToken>,
-        most_bytes: usize,
+        max_bytes: usize,
     ) -> Vec<HeaderValue> {
         let written = written.map(|token| token.expose_secret().as_bytes());
-        let mut values = self.values(holder.headers);
-        if !holder.may_withhold && values.all(|value| Some(value) == written) {
+        let mut values = self.values(context.headers);
+        if !context.may_withhold && values.all(|value| Some(value) == written) {
             return Vec::new();
         }
-        let others = other_scopes(&self.scope(), self.is_bound(), holder.host, holder.path);
+        let others =
+            other_scopes(&self.scope(), self.has_host_prefix(), context.host, context.path);
         let removals = others.iter().filter_map(|scope| self.removal_in(scope));
         let mut bytes = 0;
         removals
             .take_while(|removal| {
                 bytes += header_bytes(removal);
-                bytes <= most_bytes
+                bytes <= max_bytes
             })
             .collect()
     }
@@ -154,23 +158,24 @@ impl SessionCookie {
         }
     }
 
-    /// Whether its name allows no domain and no other path.
-    fn is_bound(&self) -> bool {
+    /// Whether its name begins with `__Host-`, which allows no domain and no other path.
+    fn has_host_prefix(&self) -> bool {
         const PREFIX: &str = "__Host-";
         let start = self.name.get(..PREFIX.len());
         start.is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
     }
 
-    /// With no attribute that browsers do not need to remove it: there may be many of these.
+    /// Returns the header that removes it in another scope. It has only the attributes that
+    /// browsers need for that, since there may be many such headers.
     fn removal_in(&self, scope: &CookieScope) -> Option<HeaderValue> {
         let mut cookie = Cookie::build((self.name.as_str(), ""))
             .path(scope.path.as_str())
-            // Browsers demand it with `Partitioned`.
+            // Browsers require it with `Partitioned`.
             .secure(self.config.secure || scope.is_partitioned)
             .partitioned(scope.is_partitioned)
             .max_age(cookie::time::Duration::ZERO);
         if self.config.same_site == SameSite::None {
-            // Inside of another site's frame nothing else is taken.
+            // In a frame of another site browsers accept nothing else.
             cookie = cookie.same_site(cookie::SameSite::None);
         }
         if let Some(domain) = &scope.domain {
@@ -202,12 +207,12 @@ impl SessionCookie {
     }
 }
 
-/// What a `Set-Cookie` takes of the header of a response.
+/// Returns the size of a `Set-Cookie` in the headers of a response.
 pub(crate) fn header_bytes(value: &HeaderValue) -> usize {
     "set-cookie: \r\n".len() + value.len()
 }
 
-/// A header of which `Debug` shows nothing, and which HTTP/2 keeps out of its table
+/// Returns a header that `Debug` does not show, and that HTTP/2 keeps out of its compression table
 /// (RFC 7541 §7.1.3).
 fn secret(text: &str) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_str(text).ok()?;
@@ -215,7 +220,7 @@ fn secret(text: &str) -> Option<HeaderValue> {
     Some(value)
 }
 
-/// The value of one `name=value` pair if the name is exactly `name`. Only SP and HTAB are
+/// Returns the value of a `name=value` pair if the name is exactly `name`. Only SP and HTAB are
 /// trimmed (RFC 6265bis §5.6).
 fn value_of<'a>(pair: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let equals = pair.iter().position(|byte| *byte == b'=')?;
@@ -264,14 +269,14 @@ mod tests {
     }
 
     #[test]
-    fn a_foreign_cookie_that_is_not_utf8_hides_nothing() {
+    fn another_cookie_that_is_not_utf8_does_not_matter() {
         let mut header = b"x=\xFF; ".to_vec();
         header.extend(with("__Host-session=TOKEN"));
         assert_eq!(read(&[&header]), token());
     }
 
     #[test]
-    fn a_name_that_only_reads_like_ours_is_another_cookie() {
+    fn a_name_that_only_resembles_ours_is_another_cookie() {
         for name in [
             "__%48ost-session",
             "__Host-session\u{a0}",
@@ -344,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn removal_repeats_every_attribute_that_names_the_cookie() {
+    fn a_removal_has_every_attribute_that_identifies_the_cookie() {
         let config = CookieConfig::default()
             .name("__Secure-id")
             .domain("example.com")
@@ -378,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn of_all_tokens_each_is_read_once_and_so_many_at_most() {
+    fn read_all_returns_each_token_once_and_a_limited_number() {
         let tokens = tokens(10);
         let all: Vec<_> = tokens.iter().map(String::as_str).collect();
         let read = |values: &[&str]| cookie().read_all(&cookies(values));
@@ -392,7 +397,7 @@ mod tests {
         assert_eq!(texts(read(&all)), (tokens[..MAX_TOKENS].to_vec(), 2));
     }
 
-    /// What is removed elsewhere, as text.
+    /// The removals in other scopes, as text.
     fn elsewhere(
         config: CookieConfig,
         presented: &[&str],
@@ -401,16 +406,16 @@ mod tests {
     ) -> Vec<String> {
         let headers = cookies(presented);
         let host = Some("app.example.com:8443");
-        let holder = CookieContext { headers: &headers, host, path: "/in", may_withhold };
+        let context = CookieContext { headers: &headers, host, path: "/in", may_withhold };
         let written = written.map(|token| token.parse().unwrap());
         let cookie = SessionCookie::build(config.name("__Host-session")).unwrap();
-        let removals = cookie.remove_elsewhere(holder, written.as_ref(), MAX_REMOVAL_BYTES);
+        let removals = cookie.remove_elsewhere(context, written.as_ref(), MAX_REMOVAL_BYTES);
         assert!(removals.iter().all(HeaderValue::is_sensitive));
         removals.iter().map(|removal| removal.to_str().unwrap().to_owned()).collect()
     }
 
     #[test]
-    fn a_cookie_is_removed_elsewhere_where_another_value_was_presented_or_may_be_held() {
+    fn a_cookie_is_removed_in_other_scopes_if_another_value_was_presented_or_may_be_held() {
         let removal = "__Host-session=; Partitioned; Secure; Path=/; Max-Age=0";
         let other = TOKEN.replace("AAEC", "BBBB");
         for (presented, written, may_withhold, is_removed) in [
@@ -437,7 +442,7 @@ mod tests {
     }
 
     #[test]
-    fn the_removals_of_a_cookie_are_few_and_those_of_one_change_are_among_them() {
+    fn the_removals_fit_the_limit_and_include_those_of_a_single_change() {
         let host = Some("shop.eu.app.example.com");
         let path = "/accounts/users/sessions/new";
         let cookie =
@@ -445,11 +450,11 @@ mod tests {
         let mut headers = HeaderMap::new();
         let pair = format!("__Secure-session={TOKEN}");
         headers.append(COOKIE, HeaderValue::from_str(&pair).unwrap());
-        let holder = CookieContext { headers: &headers, host, path, may_withhold: false };
-        for most_bytes in [MAX_REMOVAL_BYTES, REMOVAL_BYTES_LEFT_TO_GUEST] {
-            let removals = cookie.remove_elsewhere(holder, None, most_bytes);
+        let context = CookieContext { headers: &headers, host, path, may_withhold: false };
+        for max_bytes in [MAX_REMOVAL_BYTES, REMOVAL_BYTES_LEFT_TO_GUEST] {
+            let removals = cookie.remove_elsewhere(context, None, max_bytes);
             let bytes: usize = removals.iter().map(header_bytes).sum();
-            assert!((most_bytes - 150..=most_bytes).contains(&bytes), "{bytes}");
+            assert!((max_bytes - 150..=max_bytes).contains(&bytes), "{bytes}");
             for scope in [
                 "Partitioned; Secure; Path=/; Max",
                 "Path=/; Domain=shop.eu.app.example.com;",
@@ -464,7 +469,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_marked_as_a_secret() {
+    fn written_headers_are_marked_as_sensitive() {
         let token = TOKEN.parse().unwrap();
         for cookie in [cookie(), cookie().of_guests()] {
             for header in [cookie.store(&token, None), cookie.remove()] {
@@ -475,25 +480,25 @@ mod tests {
     }
 
     #[test]
-    fn a_domain_is_kept_as_browsers_read_it() {
+    fn a_domain_is_normalized_as_in_browsers() {
         let config = CookieConfig::default().name("__Secure-id").domain(".Example.COM");
         let header = SessionCookie::build(config).unwrap().remove();
         assert!(attributes(&header).contains(&"Domain=example.com".to_owned()));
     }
 
     #[test]
-    fn a_cookie_that_ends_with_the_browser_names_no_age() {
+    fn a_cookie_until_the_browser_is_closed_has_no_max_age() {
         let header = cookie().store(&TOKEN.parse().unwrap(), None);
         assert!(!header.to_str().unwrap().contains("Max-Age"));
     }
 
     #[test]
-    fn the_cookie_of_guests_is_named_after_that_of_sessions() {
+    fn the_guest_cookie_has_the_name_of_the_session_cookie_with_a_suffix() {
         assert_eq!(cookie().of_guests().name, "__Host-session-guest");
     }
 
     #[test]
-    fn no_cookie_outlives_what_a_browser_keeps() {
+    fn max_age_is_limited_to_400_days() {
         let header = cookie().store(&TOKEN.parse().unwrap(), Some(Duration::MAX));
         assert!(attributes(&header).contains(&"Max-Age=34560000".to_owned()));
     }

@@ -1,4 +1,4 @@
-//! Who sends the request: browser, address, and the page it came from.
+//! The client of a request: its browser, its address, and the page to return to.
 
 use std::net::IpAddr;
 
@@ -6,12 +6,12 @@ use actix_web::http::header::USER_AGENT;
 
 use crate::{http::redirect::SafeRedirect, request::locals::Locals, sessions::creation::Client};
 
-/// How much of a `User-Agent` header is kept, in characters.
+/// The maximum length of a stored `User-Agent` header, in characters.
 const USER_AGENT_CHARS: usize = 255;
 
 impl Locals {
-    /// Where the browser wanted to go before it was sent to log in: the `next` of this request's
-    /// query, if it is a path of this app, and `/` otherwise. Return it, and the browser goes there.
+    /// Redirects to the page that the user wanted before they were sent to log in: the `next` of
+    /// this request's query if it is a path of this app, otherwise `/`. Return it from the handler.
     ///
     /// ```
     /// # use actix_web::{Responder, post};
@@ -30,9 +30,10 @@ impl Locals {
         SafeRedirect::from_query(self.request.query_string())
     }
 
-    /// The network address of the client, for limits on tries and the app's own log. That is the
-    /// peer, or whom a [trusted proxy](crate::AuthBuilder::trusted_proxy) has named. `None` where the
-    /// peer has no address, as on a Unix socket.
+    /// Returns the network address of the client, for rate limits and the app's own log. This is
+    /// the address of the peer, or the one that a [trusted
+    /// proxy](crate::AuthBuilder::trusted_proxy) reports. `None` if the peer has no address, as on
+    /// a Unix socket.
     pub fn client_address(&self) -> Option<IpAddr> {
         let peer = self.request.peer_addr().map(|address| address.ip());
         self.request_session.auth.proxies().client(peer, self.request.headers())

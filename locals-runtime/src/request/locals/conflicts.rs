@@ -16,17 +16,17 @@ use crate::{
 };
 
 impl Locals {
-    /// The living sessions that a request with several tokens could end, each by its own token.
+    /// Returns the valid sessions of a request with several tokens, each by its own token.
     pub(crate) async fn conflicting_sessions(&self) -> Result<&[Session], Error> {
         Ok(&self.conflicting().await?.sessions)
     }
 
-    /// Whether one of them is there and cannot be read.
+    /// Whether one of them has a row that cannot be read.
     pub(crate) async fn has_unreadable_conflict(&self) -> Result<bool, Error> {
         Ok(self.conflicting().await?.unreadable)
     }
 
-    /// Those that could end although none of the tokens opens them.
+    /// Returns those that can be ended although none of the tokens opens them.
     pub(crate) async fn endable_conflicts(&self) -> Result<&[SessionId], Error> {
         Ok(&self.conflicting().await?.endable)
     }
@@ -59,11 +59,12 @@ impl Locals {
             }
             Ok(found)
         };
-        // In a box: this future is large, and hardly ever needed.
+        // Boxed: this future is large and rarely needed.
         Box::pin(found.get_or_try_init(find)).await
     }
 
-    /// Ends the guests of a request that presents several: it is not known which of them is the visitor's.
+    /// Ends the guests of a request that presents several, since it is not known which one is the
+    /// visitor's.
     pub(crate) async fn end_conflicting_guests(&self) -> Result<(), Error> {
         let (cookie, headers) = (self.request_session.auth.guest_cookie(), self.request.headers());
         let is_conflicting = self.request_session.carrier == Carrier::Cookie
@@ -79,7 +80,8 @@ impl Locals {
         Ok(())
     }
 
-    /// The same where a new guest has been written already: what stays ends by its time.
+    /// Does the same after a new guest has been written. A fault is only logged: the old guests
+    /// then end by time.
     pub(crate) async fn tidy_up_conflicting_guests(&self) {
         if let Err(error) = self.end_conflicting_guests().await {
             let cause = &chain(&error);

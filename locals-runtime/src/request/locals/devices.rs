@@ -1,4 +1,4 @@
-//! The user's sessions on all their devices.
+//! The user's sessions on all devices.
 
 use crate::{
     model::{error::Error, session_id::SessionId},
@@ -7,8 +7,8 @@ use crate::{
 };
 
 impl Locals {
-    /// The living sessions of this request's user, newest first, this one marked. Empty without
-    /// a session.
+    /// Returns the valid sessions of this request's user, newest first; the current one is marked.
+    /// Empty without a session.
     ///
     /// ```
     /// # use actix_web::{Responder, web};
@@ -32,8 +32,8 @@ impl Locals {
         Ok(list)
     }
 
-    /// Ends one of the sessions of this request's user; `false` if there is none with this id,
-    /// or it is another user's. Ending the current one logs out.
+    /// Ends one of the sessions of this request's user. Returns `false` if the user has no session
+    /// with this id. Ending the current session logs out.
     ///
     /// ```
     /// # use actix_web::{HttpResponse, Responder, web};
@@ -46,8 +46,8 @@ impl Locals {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Store`] if the store fails; [`Error::ResponseStarted`] for the current session, when its
-    /// cookie can no longer be removed.
+    /// [`Error::Store`] if the store fails; [`Error::ResponseStarted`] for the current session if
+    /// its cookie can no longer be removed.
     pub async fn end_session(&self, id: SessionId) -> Result<bool, Error> {
         let list = self.sessions().await?;
         let Some(info) = list.iter().find(|info| info.id == id) else {

@@ -24,13 +24,12 @@ use crate::{
 };
 
 impl Locals {
-    /// What the app keeps of this visitor; the default if that is nothing yet.
+    /// Returns the data that the app keeps for this visitor; the default if there are none.
     ///
-    /// A visitor has a cookie and a row of their own only once
-    /// [`update_guest`](Self::update_guest) has changed something, and apart from any session:
-    /// nobody is logged in by them. When they log in, the app's function
-    /// ([`AuthBuilder::merge_guest`](crate::AuthBuilder::merge_guest)) takes the data over, in one
-    /// step with the new session.
+    /// A visitor gets a cookie and a row only when [`update_guest`](Self::update_guest) changes
+    /// something. Both are separate from any session: they log nobody in. When the visitor logs in,
+    /// the app's function ([`AuthBuilder::merge_guest`](crate::AuthBuilder::merge_guest)) takes the
+    /// data over, in one step with the new session.
     ///
     /// ```
     /// use locals::{Error, Locals, with_session};
@@ -57,25 +56,31 @@ impl Locals {
         Ok(data::read(guest.as_ref().map(|guest| guest.record.data.as_str())))
     }
 
-    /// Changes what the app keeps of this visitor, and gives what `change` gives. It is kept for
-    /// 7 days from now, unless the app says
-    /// [otherwise](crate::AuthBuilder::guest_lifetime), or until they log out.
+    /// Changes the data that the app keeps for this visitor, and returns the result of `change`.
+    /// The data are kept for 7 days from now, unless
+    /// [`guest_lifetime`](crate::AuthBuilder::guest_lifetime) says otherwise, or until the visitor
+    /// logs out.
     ///
-    /// Of writes at once none is lost: those of one process take turns, and where another process has
-    /// written first, `change` is called again, with the newer data. So it may only change what it is
-    /// given.
+    /// No concurrent write is lost: writes in one process wait for each other, and if another
+    /// process has written first, `change` is called again with the newer data. So `change` must
+    /// have no effects beyond its argument.
     ///
-    /// A visitor of whom nothing is kept becomes no guest if `change` leaves the default as it is.
+    /// If nothing is kept for the visitor and `change` leaves the default as it is, no guest is
+    /// created.
     ///
     /// # Errors
-    /// [`Error::Forbidden`] for a request that has no cookies, because it brings a bearer token or
-    /// comes from another origin; [`Error::TooMuchData`] for more JSON than the
-    /// [limit](crate::AuthBuilder::guest_data_limit), 8 KiB by default, unless it is no more than there
-    /// was; [`Error::TooManyGuests`] for a new guest where the store holds as many as it
-    /// [may](crate::AuthBuilder::max_guests); [`Error::UnwritableData`] for what would not read back as
-    /// it is written; [`Error::GuestGone`] if another request has logged out or forgotten this guest
-    /// meanwhile; [`Error::ResponseStarted`] when no cookie can be written any more; [`Error::Store`]
-    /// if the store fails.
+    /// - [`Error::Forbidden`] if the request has no cookies, because it has a bearer token or comes
+    ///   from another origin.
+    /// - [`Error::TooMuchData`] if the JSON exceeds the
+    ///   [limit](crate::AuthBuilder::guest_data_limit), 8 KiB by default, and is longer than
+    ///   before.
+    /// - [`Error::TooManyGuests`] for a new guest if the store holds the
+    ///   [maximum](crate::AuthBuilder::max_guests).
+    /// - [`Error::UnwritableData`] if the data would not read back as they are written.
+    /// - [`Error::GuestGone`] if another request has logged out or forgotten this guest in the
+    ///   meantime.
+    /// - [`Error::ResponseStarted`] if the cookie can no longer be written.
+    /// - [`Error::Store`] if the store fails.
     pub async fn update_guest<G: GuestData, R>(
         &self,
         mut change: impl FnMut(&mut G) -> R,
@@ -87,11 +92,11 @@ impl Locals {
         let mut found = self.known_guest().await?;
         let (mut permit, mut permit_for) = (None, None);
         for _ in 0..data::MAX_WRITE_TRIES {
-            // One at a time: those who follow a guest come after those who have written to them.
+            // A guest and the guest that succeeds it are written in turn.
             if permit_for != found.id() {
                 drop(permit.take());
                 permit_for = found.id();
-                // Nobody else knows of one who is yet to come and follows nobody.
+                // A guest that is not stored yet and succeeds none is unknown to other requests.
                 permit = match permit_for {
                     Some(id) => self.auth().write_permit(id).await,
                     None => None,
@@ -99,8 +104,8 @@ impl Locals {
             }
             let guest = found.guest.clone().map(|guest| guest.after(permit.as_mut()));
             let before = guest.as_ref().map(|guest| guest.record.data.as_str());
-            let changed = data::changed(before, &mut change, self.most_guest_data(before));
-            let (data, result) = changed.map_err(|error| self.of_guests(error))?;
+            let changed = data::changed(before, &mut change, self.guest_data_limit_after(before));
+            let (data, result) = changed.map_err(|error| self.with_guest_limit(error))?;
             if guest.is_none() && data == data::default_text::<G>()? {
                 return Ok(result);
             }
@@ -124,17 +129,18 @@ impl Locals {
                 }
                 return Ok(result);
             }
-            // Written, taken over or ended meanwhile.
+            // Another request has written, taken over or ended the guest in the meantime.
             found = Rc::new(self.auth().find_guest(&token).await?);
             if replaces.is_some() && found.guest.is_none() && found.successor.is_none() {
-                // By a logout: a new guest would be found by the next person at this browser.
+                // It ended by a logout: the next person at this browser would find a new guest.
                 return Err(Error::GuestGone);
             }
         }
         Err(data::too_busy())
     }
 
-    /// Writes a guest, a new one if the limit allows it; `false` if another request was faster.
+    /// Writes a guest, subject to the limit if it is new. Returns `false` if another request wrote
+    /// first.
     async fn write_guest(
         &self,
         record: &GuestRecord,
@@ -145,7 +151,7 @@ impl Locals {
             None => Some(self.auth().reserve_guest_slot().await?),
         };
         match self.auth().store().write_guest(record, replaces).await {
-            // Another request has begun the guest who follows one that was taken over.
+            // Another request has created the successor of a guest that was taken over.
             Err(StoreError::Collision) => Ok(false),
             Ok(true) => {
                 slot.into_iter().for_each(GuestSlot::take);
@@ -155,10 +161,10 @@ impl Locals {
         }
     }
 
-    /// Forgets what the app keeps of this visitor, and removes their cookie.
+    /// Deletes the data that the app keeps for this visitor, and removes their cookie.
     ///
     /// # Errors
-    /// [`Error::ResponseStarted`] when the cookie can no longer be removed; [`Error::Store`] if the
+    /// [`Error::ResponseStarted`] if the cookie can no longer be removed; [`Error::Store`] if the
     /// store fails.
     pub async fn forget_guest(&self) -> Result<(), Error> {
         self.refuse_if_response_started("forget_guest")?;
@@ -173,16 +179,16 @@ impl Locals {
         Ok(())
     }
 
-    /// Ends the guest of a browser whose user logs out: the next person at it must not find what was
-    /// kept of this one. A stranger, who has no session to log out of, keeps theirs.
+    /// Ends the guest of a browser whose user logs out, so that the next person who uses it does
+    /// not find their data. A visitor without a session to log out of keeps their guest data.
     pub(crate) async fn end_guest(&self) -> Result<(), Error> {
-        let is_stranger = self.request_session.presented == Presented::Nothing
+        let has_no_session = self.request_session.presented == Presented::Nothing
             && !matches!(self.request_session.decision(), Decision::Set(_));
-        if is_stranger {
+        if has_no_session {
             return Ok(());
         }
         match self.forget_guest().await {
-            // Without its cookie the row is nobody's. It must keep nobody from logging out.
+            // Without its cookie nobody can reach the row. It must not prevent the logout.
             Err(Error::Store(StoreError::Corrupt(cause))) => {
                 Event::RowUnreadable { cause: &cause }.record();
                 self.request_session.guest_decision.replace(GuestDecision::Ended);
@@ -192,13 +198,14 @@ impl Locals {
         }
     }
 
-    /// How much JSON this guest may have, in bytes. Who has more already may write as much again.
-    fn most_guest_data(&self, before: Option<&str>) -> usize {
+    /// Returns the maximum size of this guest's JSON, in bytes. A guest that is already larger may
+    /// keep that size.
+    fn guest_data_limit_after(&self, before: Option<&str>) -> usize {
         self.auth().settings().guest_data_limit.max(before.map_or(0, str::len))
     }
 
-    /// An error of too much data, with the limit that the app has set.
-    fn of_guests(&self, error: Error) -> Error {
+    /// Puts the limit that the app has set into an error of too much data.
+    fn with_guest_limit(&self, error: Error) -> Error {
         match error {
             Error::TooMuchData { .. } => {
                 Error::TooMuchData { most: self.auth().settings().guest_data_limit }
@@ -207,12 +214,12 @@ impl Locals {
         }
     }
 
-    /// The guest as this request has written them, or else as they are stored.
+    /// Returns the guest as this request has written it, or else as it is stored.
     pub(crate) async fn current_guest(&self) -> Result<Option<Rc<Guest>>, Error> {
         Ok(self.known_guest().await?.guest.clone())
     }
 
-    /// The same, and who follows.
+    /// Returns the same, with its successor.
     async fn known_guest(&self) -> Result<Rc<FoundGuest>, Error> {
         let decision = self.request_session.guest_decision.borrow().clone();
         match decision {
@@ -232,11 +239,11 @@ impl Locals {
         found.await.cloned()
     }
 
-    /// All rows of this browser's guest.
+    /// Returns all rows of this browser's guest.
     async fn guest_rows(&self) -> Result<Vec<SessionId>, Error> {
         let was_read = self.request_session.guest.initialized();
         let mut rows: Vec<_> = self.known_guest().await?.rows().collect();
-        // Since it was read, the guest may have been taken over, and another have followed.
+        // Since it was read, the guest may have been taken over and have got a successor.
         let presented = self.request_session.guest_token(&self.request).filter(|_| was_read);
         if let Some(token) = presented {
             rows.extend(self.auth().find_guest(&token).await?.rows());

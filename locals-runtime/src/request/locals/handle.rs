@@ -1,4 +1,4 @@
-//! `Locals`: what one request knows of its session, and what it decides about the cookie.
+//! `Locals`: the session of a request, and the decision about its cookie.
 
 use std::{fmt, rc::Rc};
 
@@ -19,16 +19,15 @@ use crate::{
 };
 
 impl Locals {
-    pub(crate) fn refuse_if_response_started(&self, verb: &'static str) -> Result<(), Error> {
-        self.request_session.refuse_if_response_started(verb)
+    pub(crate) fn refuse_if_response_started(&self, method: &'static str) -> Result<(), Error> {
+        self.request_session.refuse_if_response_started(method)
     }
 }
 
-/// The request's handle on its session: reads it, and decides what becomes of the cookie.
+/// The request's handle on its session: reads the session and decides what happens to the cookie.
 ///
 /// A handler takes it as a parameter under `#[with_session]` or `#[require_user]`. Clones are
-/// handles on the same request. It belongs to the thread of its request and cannot be sent to
-/// another.
+/// handles on the same request. It is not `Send`: it stays on the thread of its request.
 ///
 /// ```
 /// # use actix_web::{Responder, post, web};
@@ -55,12 +54,11 @@ impl Locals {
         Self { request, request_session }
     }
 
-    /// The session of this request, if it has one.
+    /// Returns the session of this request, if it has one.
     ///
-    /// The store is asked once in a request, however often and by however many at once this is
-    /// called; without a cookie it is not asked at all. After
-    /// [`set_session`](Self::set_session) this is the session that was set, after
-    /// [`clear_session`](Self::clear_session) there is none.
+    /// The store is read once per request, however often this is called, even concurrently. Without
+    /// a cookie it is not read at all. After [`set_session`](Self::set_session) this returns the
+    /// session that was set; after [`clear_session`](Self::clear_session) it returns none.
     ///
     /// ```
     /// # use locals::{Error, Locals, with_session};
@@ -74,17 +72,19 @@ impl Locals {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Store`] if the store fails. That is not "no session": return it, and the
-    /// response is 503.
+    /// [`Error::Store`] if the store fails. This does not mean "no session": return the error, and
+    /// the response is 503.
     pub async fn get_session(&self) -> Result<Option<Session>, Error> {
         match self.request_session.decision() {
-            Decision::Set(chosen) => Ok(Some(self.as_written(chosen.session.clone()))),
+            Decision::Set(chosen) => Ok(Some(self.with_written_data(chosen.session.clone()))),
             Decision::Clear { .. } => Ok(None),
-            Decision::None => Ok(self.presented().await?.map(|session| self.as_written(session))),
+            Decision::None => {
+                Ok(self.presented().await?.map(|session| self.with_written_data(session)))
+            }
         }
     }
 
-    /// The session of this request and its user: both or neither, by one query.
+    /// Returns the session of this request and its user: both or neither, by one query.
     ///
     /// ```
     /// # use locals::{AuthUser, Error, Locals, with_session};
@@ -116,15 +116,14 @@ impl Locals {
                 resolved.session().cloned().zip(resolved.user.clone())
             }
         };
-        Ok(found.and_then(|(session, user)| Some((self.as_written(session), typed(user)?))))
+        Ok(found.and_then(|(session, user)| Some((self.with_written_data(session), typed(user)?))))
     }
 
     /// Makes `session` the session of this request and writes its cookie with the response,
-    /// whatever its status. The last call of this and [`clear_session`](Self::clear_session)
-    /// wins.
+    /// whatever its status. The last call of this or [`clear_session`](Self::clear_session) wins.
     ///
-    /// At login use [`log_in`](Self::log_in), which also ends the session that the browser had
-    /// before.
+    /// To log a user in, use [`log_in`](Self::log_in), which also ends the previous session of the
+    /// browser.
     ///
     /// ```
     /// # use locals::{AuthUser, Error, Locals, with_session};
@@ -145,10 +144,9 @@ impl Locals {
         self.request_session.has_logged_out.set(false);
     }
 
-    /// Removes the cookie with the response, whatever its status, if the request brought one. The
-    /// session itself lives on:
-    /// to end it, use [`log_out`](Self::log_out). The last call of this and
-    /// [`set_session`](Self::set_session) wins.
+    /// Removes the cookie with the response, whatever its status, if the request had one. The
+    /// session itself does not end; to end it, use [`log_out`](Self::log_out). The last call of
+    /// this or [`set_session`](Self::set_session) wins.
     ///
     /// ```
     /// # use locals::{Locals, with_session};
@@ -168,7 +166,7 @@ impl Locals {
         self.request_session.decide(Decision::Clear { after_set });
     }
 
-    /// The server's side: create, validate, list and end sessions of any user.
+    /// Returns the manager, which creates, validates, lists and ends sessions of any user.
     ///
     /// ```
     /// # use locals::{AuthUser, Error, Locals};
@@ -183,7 +181,7 @@ impl Locals {
         self.request_session.auth.sessions()
     }
 
-    /// The session that the request presented, whatever has been decided since.
+    /// Returns the session that the request presented, regardless of later decisions.
     pub(crate) async fn presented(&self) -> Result<Option<Session>, Error> {
         Ok(self.request_session.resolve().await?.session().cloned())
     }
@@ -194,8 +192,8 @@ impl Locals {
         Ok(readable(self.auth().recheck_token(found, &session.token).await)?.map(|_| user))
     }
 
-    /// A session as it is after what this request has written.
-    fn as_written(&self, mut session: Session) -> Session {
+    /// Returns the session with the data that this request has written.
+    fn with_written_data(&self, mut session: Session) -> Session {
         if let Some(written) = &*self.request_session.written.borrow()
             && written.id == session.id()
         {

@@ -11,16 +11,16 @@ use crate::{
 };
 
 impl Locals {
-    /// Lets the logged-in member of staff see the app as `user` does, to help them.
+    /// Lets the logged-in member of staff use the app as `user`, to help them.
     ///
-    /// The request, and those that follow from this browser, have a session of that user, in which
-    /// [`Session::actor`] says who really acts. It ends with
-    /// [`stop_impersonating`](Self::stop_impersonating), with any end of the session from which it
-    /// was begun, and when the browser is closed. It never counts as a recent login, so what asks
-    /// for one stays closed. The user sees it in the list of their sessions, with its actor.
+    /// This request and the following ones of this browser have a session of that user;
+    /// [`Session::actor`] returns the member of staff. The impersonation ends with
+    /// [`stop_impersonating`](Self::stop_impersonating), whenever the actor's own session ends, and
+    /// when the browser is closed. It never counts as a recent login, so actions that require one
+    /// are refused. The user sees it in the list of their sessions, with its actor.
     ///
-    /// Who may do this is for the app to check before, or to say once for all by
-    /// [`AuthBuilder::impersonators`](crate::AuthBuilder::impersonators).
+    /// The app decides who may impersonate: it checks this before each call, or sets a rule once
+    /// with [`AuthBuilder::impersonators`](crate::AuthBuilder::impersonators).
     ///
     /// ```
     /// # use actix_web::{Responder, post, web};
@@ -45,20 +45,22 @@ impl Locals {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Unauthenticated`] without a session; [`Error::Impersonating`] in a session that is
-    /// itself an impersonation; [`Error::Forbidden`] for who is none of the
-    /// [`impersonators`](crate::AuthBuilder::impersonators); [`Error::InactiveUser`] for a user whose
-    /// account is switched off; [`Error::WrongUser`] for a user of another table than the app's;
-    /// [`Error::ResponseStarted`] when no cookie can be written any more; [`Error::Store`] if the
-    /// store fails.
+    /// - [`Error::Unauthenticated`] without a session.
+    /// - [`Error::Impersonating`] in a session that is itself an impersonation.
+    /// - [`Error::Forbidden`] if [`impersonators`](crate::AuthBuilder::impersonators) does not
+    ///   allow it.
+    /// - [`Error::InactiveUser`] if the account of `user` is disabled.
+    /// - [`Error::WrongUser`] if `user` is from a table other than the app's.
+    /// - [`Error::ResponseStarted`] if the cookie can no longer be written.
+    /// - [`Error::Store`] if the store fails.
     pub async fn impersonate<U: AuthUser>(&self, user: &U) -> Result<Session, Error> {
         self.refuse_if_response_started("impersonate")?;
         let own = self.get_session().await?.ok_or(Error::Unauthenticated)?;
-        self.refuse_while_acting().await?;
+        self.refuse_while_impersonating().await?;
         if !self.auth().may_impersonate(&own).await? {
             return Err(Error::Forbidden);
         }
-        // The response sets another session, and so would not renew this one.
+        // The response sets another session, so it would not renew this one.
         let own = match own.state() {
             SessionState::Active => own,
             SessionState::Idle => {
@@ -80,9 +82,9 @@ impl Locals {
         Ok(session)
     }
 
-    /// Ends the impersonation: the member of staff is back in their own session, with a new token.
-    /// `None` if that or the impersonation has ended in the meantime; then nobody is logged in. In a
-    /// session that is no impersonation it changes nothing.
+    /// Ends the impersonation and returns the member of staff to their own session, with a new
+    /// token. Returns `None` if that session or the impersonation has ended in the meantime; then
+    /// no user is logged in. In a session that is not an impersonation it changes nothing.
     ///
     /// ```
     /// # use actix_web::{Responder, web};
@@ -95,8 +97,8 @@ impl Locals {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Unauthenticated`] without a session; [`Error::ResponseStarted`] when no cookie can be
-    /// written any more; [`Error::Store`] if the store fails.
+    /// [`Error::Unauthenticated`] without a session; [`Error::ResponseStarted`] if the cookie can
+    /// no longer be written; [`Error::Store`] if the store fails.
     pub async fn stop_impersonating(&self) -> Result<Option<Session>, Error> {
         self.refuse_if_response_started("stop_impersonating")?;
         let acting = self.get_session().await?.ok_or(Error::Unauthenticated)?;

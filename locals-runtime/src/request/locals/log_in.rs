@@ -18,18 +18,18 @@ use crate::{
 };
 
 impl Locals {
-    /// Logs a user in: creates a session with a new token, ends the one that the browser
-    /// presented, both in one transaction (in Redis: one after the other), and sets the cookie. Call
-    /// it again when a logged-in user
-    /// gains rights, such as by a second factor: the old token is dead then (OWASP ASVS 5.0
-    /// §7.2.4).
+    /// Logs a user in: creates a session with a new token, ends the session that the browser
+    /// presented, and sets the cookie. The two sessions change in one transaction (in Redis: one
+    /// after the other). Call it again when a logged-in user gains rights, such as by a second
+    /// factor: the old token then opens nothing (OWASP ASVS 5.0 §7.2.4).
     ///
-    /// What the app keeps of a [guest](Self::guest) becomes the session's, if the app has said how.
-    /// Who logs in again as the same user keeps their [session data](crate::SessionData). Exactly one
-    /// login takes data over: of several at once, the others begin without. What another request writes
-    /// in the very moment of the login is taken over as well, or that request finds the session ended, or
-    /// begins a new guest. The cookie of the old guest stays in the browser: for a minute it leads to the
-    /// new one, if there is one, and then nowhere.
+    /// The data of a [guest](Self::guest) become the session's if the app has set
+    /// [`merge_guest`](crate::AuthBuilder::merge_guest). A user who logs in again keeps their
+    /// [session data](crate::SessionData). Exactly one login takes the data over: of several at the
+    /// same time, the others begin without them. If another request writes data during the login,
+    /// either these data are taken over too, or that request finds that the session has ended, or
+    /// it begins a new guest. The cookie of the old guest stays in the browser: for a minute it
+    /// leads to the new guest, if there is one, and after that to nothing.
     ///
     /// ```
     /// # use actix_web::{Responder, post, web};
@@ -47,18 +47,20 @@ impl Locals {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Store`] if the store fails: nobody is logged in, and the browser keeps the session
-    /// it had. [`Error::UserGone`], likewise, for a user who is not there any more;
-    /// [`Error::InactiveUser`] for one whose account is
-    /// [switched off](crate::AuthBuilder::active_users); [`Error::WrongUser`] for one of another table
-    /// than the app's; [`Error::Impersonating`] while staff [act as a user](Self::impersonate): the new
-    /// session would outlive that; [`Error::ResponseStarted`] when no cookie can be written any more.
+    /// - [`Error::Store`] if the store fails: the user is not logged in, and the browser keeps its
+    ///   previous session.
+    /// - [`Error::UserGone`] if the user no longer exists; the browser keeps its session as well.
+    /// - [`Error::InactiveUser`] if the account is [disabled](crate::AuthBuilder::active_users).
+    /// - [`Error::WrongUser`] if the user is from a table other than the app's.
+    /// - [`Error::Impersonating`] during an [impersonation](Self::impersonate), since the new
+    ///   session would outlive it.
+    /// - [`Error::ResponseStarted`] if the cookie can no longer be written.
     pub async fn log_in<U: AuthUser>(&self, user: &U) -> Result<Session, Error> {
         self.log_in_with(user, LogInOptions::default()).await
     }
 
-    /// As [`log_in`](Self::log_in), with options: whether the browser keeps the session when it is
-    /// closed, and how long the session lives.
+    /// Like [`log_in`](Self::log_in), with options: whether the browser keeps the session when it
+    /// is closed, and how long the session lives.
     ///
     /// ```
     /// # use locals::{AuthUser, Error, Locals, LogInOptions};
@@ -71,14 +73,14 @@ impl Locals {
     /// ```
     ///
     /// # Errors
-    /// As [`log_in`](Self::log_in), and [`Error::Config`] for a lifetime that cannot be.
+    /// The errors of [`log_in`](Self::log_in), and [`Error::Config`] for an invalid lifetime.
     pub async fn log_in_with<U: AuthUser>(
         &self,
         user: &U,
         options: LogInOptions,
     ) -> Result<Session, Error> {
         self.refuse_if_response_started("log_in")?;
-        self.refuse_while_acting().await?;
+        self.refuse_while_impersonating().await?;
         let own = self.own_sessions().await?;
         let mut before = self.session_before(user).await?;
         let mut guest = match self.request_session.auth.merge() {
@@ -105,7 +107,7 @@ impl Locals {
                 Event::LogIn { session: session.id(), user: session.user_id() }.record();
                 return Ok(session);
             }
-            // Another request has written meanwhile, or has taken them over.
+            // Another request has written or taken over the data in the meantime.
             if let Some(read) = before {
                 before = self.auth().store().find(read.id).await?;
             }
@@ -116,9 +118,9 @@ impl Locals {
         Err(data::too_busy())
     }
 
-    /// Creates a session for a client that keeps its token itself, such as an app on a phone, and
-    /// notes its device as [`log_in`](Self::log_in) does. No cookie is written, and the session of this
-    /// request stays.
+    /// Creates a session for a client that keeps its token itself, such as a mobile app, and
+    /// records its device as [`log_in`](Self::log_in) does. No cookie is written, and the session
+    /// of this request is not changed.
     ///
     /// ```
     /// # use actix_web::{Responder, post, web};
@@ -136,31 +138,33 @@ impl Locals {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Impersonating`] while staff [act as a user](Self::impersonate) in this request, since
-    /// it would outlive that; [`Error::UserGone`] for a user who is not there any more;
-    /// [`Error::InactiveUser`] for one whose account is switched off; [`Error::WrongUser`] for a user of
-    /// another table than the app's;
-    /// [`Error::Store`] if the store fails.
+    /// - [`Error::Impersonating`] during an [impersonation](Self::impersonate), since the new
+    ///   session would outlive it.
+    /// - [`Error::UserGone`] if the user no longer exists.
+    /// - [`Error::InactiveUser`] if the account is disabled.
+    /// - [`Error::WrongUser`] if the user is from a table other than the app's.
+    /// - [`Error::Store`] if the store fails.
     pub async fn create_session<U: AuthUser>(&self, user: &U) -> Result<Session, Error> {
-        self.refuse_while_acting().await?;
+        self.refuse_while_impersonating().await?;
         let new = NewSession { client: self.client(), ..NewSession::default() };
         self.auth().create(user, new).await
     }
 
-    /// Ends a session that was created when its cookie could no longer be written.
+    /// Ends a newly created session if its cookie can no longer be written.
     pub(crate) async fn undo_if_response_started(
         &self,
-        verb: &'static str,
+        method: &'static str,
         session: &Session,
     ) -> Result<(), Error> {
-        let refused = self.refuse_if_response_started(verb);
+        let refused = self.refuse_if_response_started(method);
         if refused.is_err() {
             self.auth().delete(session.id()).await?;
         }
         refused
     }
 
-    /// The session of a user who is logged in already, as between two factors. They keep its data.
+    /// Returns the session of a user who is already logged in, for example between two factors. The
+    /// new session keeps its data.
     async fn session_before<U: AuthUser>(&self, user: &U) -> Result<Option<SessionRecord>, Error> {
         let session = self.get_session().await?;
         let same = session.filter(|session| {
@@ -169,8 +173,8 @@ impl Locals {
         Ok(same.map(|session| session.record))
     }
 
-    /// What the row of the guest who logs in becomes, if their data are taken over, and the data of the
-    /// new session.
+    /// Returns what replaces the guest's row, if their data are taken over, and the data of the new
+    /// session.
     fn data_to_take_over(
         &self,
         guest: Option<&Guest>,
@@ -185,13 +189,13 @@ impl Locals {
                 let successor = Successor::generate()?;
                 Ok((Some(successor.record_after(&guest.record, self.auth().now())), Some(data)))
             }
-            // Nobody is kept from logging in by what they have gathered: it stays the guest's.
+            // These errors must not prevent the login: the data stay with the guest.
             Err(Error::TooMuchData { most }) => {
-                tracing::warn!(most, "the data of a guest are too many to be taken over");
+                tracing::warn!(most, "the guest's data exceed the limit and are not taken over");
                 Ok((None, before))
             }
             Err(Error::UnwritableData(error)) => {
-                tracing::warn!(%error, "the data of a guest cannot be taken over");
+                tracing::warn!(%error, "the guest's data cannot be taken over");
                 Ok((None, before))
             }
             Err(error) => Err(error),
@@ -199,8 +203,8 @@ impl Locals {
     }
 }
 
-/// How one of this browser's sessions ends with a login: as it was read, where its data are taken
-/// over.
+/// Returns how a login ends one of the browser's sessions: only at the revision that was read, if
+/// its data are taken over.
 fn end(id: SessionId, before: Option<&SessionRecord>) -> End {
     match before {
         Some(before) if before.id == id => End::at_revision(id, before.data_revision),

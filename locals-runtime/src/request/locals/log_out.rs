@@ -12,15 +12,16 @@ use crate::{
 };
 
 impl Locals {
-    /// Logs out: ends the session of this request, and the one from which it is an
-    /// [impersonation](Self::impersonate), and removes the cookie. Without a session it ends none.
-    /// Where the browser presents several tokens, it ends the session of each, and removes them all.
-    /// The [guest](Self::guest) of this browser is ended, too: the next person who uses it must not find
-    /// what was kept of this one.
+    /// Logs out: ends the session of this request and removes its cookie.
     ///
-    /// If the browser had a session, the response also tells it to forget the pages it has in its cache
-    /// (`Clear-Site-Data`). Chromium may still show the page before by "back", from memory; the guide
-    /// says what a page does about it.
+    /// In an [impersonation](Self::impersonate) it also ends the actor's own session. If the
+    /// browser presents several tokens, it ends the session of each and removes them all. Without a
+    /// session it ends none. It also ends the [guest](Self::guest) of this browser, so that the
+    /// next person who uses it does not find this visitor's data.
+    ///
+    /// If the browser had a session, the response also tells it to delete the pages in its cache
+    /// (`Clear-Site-Data`). Chromium may still show the previous page from memory on "back"; the
+    /// guide shows how a page prevents that.
     ///
     /// ```
     /// # use actix_web::{Responder, post, web};
@@ -34,16 +35,16 @@ impl Locals {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Store`] if the store fails, or the row of the session cannot be read: the session lives
-    /// and the cookie stays, so that logging out can be tried again. [`Error::ResponseStarted`] when the cookie can no longer be
-    /// removed: then end the session by
-    /// [`invalidate_session`](crate::SessionManager::invalidate_session).
+    /// [`Error::Store`] if the store fails, or the session's row cannot be read: the session and
+    /// its cookie stay, so that the user can log out again. [`Error::ResponseStarted`] if the
+    /// cookie can no longer be removed: end the session with
+    /// [`invalidate_session`](crate::SessionManager::invalidate_session) instead.
     pub async fn log_out(&self) -> Result<(), Error> {
         self.refuse_if_response_started("log_out")?;
         self.refuse_unreadable().await?;
         let acting = self.get_session().await?.filter(|session| session.actor().is_some());
         let conflicting = self.conflicting_sessions().await?;
-        // First: once the session is gone, nobody would try again.
+        // First: once the session has ended, a failed logout would not be repeated.
         self.end_guest().await?;
         for id in self.own_sessions().await? {
             self.auth().invalidate_session(id).await?;
@@ -54,9 +55,11 @@ impl Locals {
         Ok(())
     }
 
-    /// Ends all sessions of this request's user but this one, which gets a new token and is bound to the
-    /// [credential](AuthUser::CREDENTIAL) that the user has now; says how many there were. Zero without a
-    /// session. Call it after a change of password (OWASP ASVS 5.0 §7.4.3).
+    /// Ends all other sessions of this request's user and returns their number, which is zero
+    /// without a session. The current session gets a new token and is bound to the user's current
+    /// [credential](AuthUser::CREDENTIAL).
+    ///
+    /// Call it after a change of password (OWASP ASVS 5.0 §7.4.3).
     ///
     /// ```
     /// # use locals::{Error, Locals};
@@ -70,15 +73,15 @@ impl Locals {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Store`] if the store fails: some or all may have ended; try again.
-    /// [`Error::ResponseStarted`] when no cookie can be written any more.
+    /// [`Error::Store`] if the store fails: some or all of the sessions may have ended; call it
+    /// again. [`Error::ResponseStarted`] if the cookie can no longer be written.
     pub async fn log_out_other_sessions(&self) -> Result<u64, Error> {
         self.refuse_if_response_started("log_out_other_sessions")?;
         let Some(session) = self.get_session().await? else {
             return Ok(0);
         };
         let ended = self.auth().invalidate_other_sessions(&session).await?;
-        // Where another request was faster, it has set the cookie of the new token.
+        // If another request has replaced the token first, it has set the cookie.
         if let Some(session) =
             self.auth().replace_token(&session, session.authenticated_at()).await?
         {
@@ -87,11 +90,12 @@ impl Locals {
         Ok(ended)
     }
 
-    /// Ends all sessions of this request's user, this one too, and removes the cookie; says how
-    /// many there were. Zero without a session. Where the browser presents several tokens, none of them
-    /// says who the user is: then it ends the sessions of these tokens. Who acts as this user is logged
-    /// out here as well, and the [guest](Self::guest) of this browser ends, as by
-    /// [`log_out`](Self::log_out).
+    /// Ends all sessions of this request's user, including the current one, removes the cookie, and
+    /// returns the number of sessions ended. That is zero without a session.
+    ///
+    /// If the browser presents several tokens, it is not known who the user is; it then ends the
+    /// sessions of these tokens. In an impersonation the actor is logged out as well. The
+    /// [guest](Self::guest) of this browser ends, as with [`log_out`](Self::log_out).
     ///
     /// ```
     /// # use locals::{Error, Locals, require_user};
@@ -103,7 +107,7 @@ impl Locals {
     ///
     /// # Errors
     /// [`Error::Store`] if the store fails, or the row of the presented session cannot be read;
-    /// [`Error::ResponseStarted`] when the cookie can no longer be removed.
+    /// [`Error::ResponseStarted`] if the cookie can no longer be removed.
     pub async fn log_out_everywhere(&self) -> Result<u64, Error> {
         self.refuse_if_response_started("log_out_everywhere")?;
         self.refuse_unreadable().await?;
@@ -112,13 +116,14 @@ impl Locals {
         self.end_guest().await?;
         let mut ended = 0;
         if let Some(session) = &session {
-            // Whoever acts as this user is logged out too, and first: with it ends what they act in.
+            // In an impersonation, the actor's own session ends first: the impersonation ends with
+            // it.
             if let Some(actor) = session.record.actor_session {
                 self.auth().invalidate_session(actor).await?;
             }
             ended = self.auth().invalidate_user_sessions(session.user_id().clone()).await?;
         }
-        // What this browser presents besides, such as several tokens.
+        // Other sessions that this browser presents, such as those of several tokens.
         for id in own {
             if self.auth().delete(id).await? {
                 Event::LogOut { session: id }.record();
@@ -139,8 +144,8 @@ impl Locals {
         }
     }
 
-    /// Whether somebody may have been logged in here: the browser presented a cookie of a session,
-    /// or this request has set one. A stranger's has nothing to forget.
+    /// Whether a user may have been logged in here: the browser presented a session cookie, or this
+    /// request has set one. Otherwise the browser has nothing to delete.
     fn is_known_browser(&self) -> bool {
         let has_cookie = match self.request_session.decision() {
             Decision::Set(_) | Decision::Clear { after_set: true } => true,
@@ -149,17 +154,18 @@ impl Locals {
         has_cookie || self.request_session.presented != Presented::Nothing
     }
 
-    /// Refuses to log out of a session that is there and cannot be read: it may be mended, and
-    /// then it would live.
+    /// Refuses to log out of a session whose row cannot be read: once the row is repaired, the
+    /// session would work again.
     async fn refuse_unreadable(&self) -> Result<(), Error> {
         let is_unreadable = self.request_session.resolve().await?.unreadable
             || self.has_unreadable_conflict().await?;
-        let complaint = || StoreError::Corrupt("the session that is to be ended".to_owned());
-        if is_unreadable { Err(complaint().into()) } else { Ok(()) }
+        let corrupt = || StoreError::Corrupt("the row of the session to end".to_owned());
+        if is_unreadable { Err(corrupt().into()) } else { Ok(()) }
     }
 
-    /// The sessions of this browser: the one that was presented, or all where it presents several, and
-    /// the one that was set since; and those from which they are impersonations, which come first.
+    /// Returns the sessions of this browser: the one that was presented (or all, if it presents
+    /// several tokens), the one that was set since, and the actors' own sessions of these, which
+    /// come first.
     pub(super) async fn own_sessions(&self) -> Result<Vec<SessionId>, Error> {
         let presented = self.presented().await?;
         let set = match self.request_session.decision() {

@@ -1,12 +1,12 @@
-//! Confirming who the user is.
+//! Re-authentication.
 
 use crate::{model::error::Error, request::locals::Locals, sessions::session::Session};
 
 impl Locals {
-    /// Notes that the user has proved again who they are, by their password for example, which the
-    /// app has just checked: the session gets a new token, the old one is dead, and the login is
-    /// a recent one for `#[require_user(recent = "..")]`. It is bound to the
-    /// [credential](AuthUser::CREDENTIAL) that the user has now.
+    /// Records that the user has re-authenticated, for example by their password, which the app has
+    /// just checked. The session gets a new token, and the old one opens nothing from now on. The
+    /// login is then a recent one for `#[require_user(recent = "..")]`. The session is bound to the
+    /// user's current [credential](AuthUser::CREDENTIAL).
     ///
     /// ```
     /// # use actix_web::{Responder, post};
@@ -24,22 +24,22 @@ impl Locals {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Unauthenticated`] if there is no session, or it has ended meanwhile;
+    /// [`Error::Unauthenticated`] if there is no session, or it has ended in the meantime;
     /// [`Error::Impersonating`] in an [impersonation](Self::impersonate), which never counts as a
-    /// recent login; [`Error::ResponseStarted`] when no cookie can be written any more;
-    /// [`Error::Store`] if the store fails, and the token is the old one.
+    /// recent login; [`Error::ResponseStarted`] if the cookie can no longer be written;
+    /// [`Error::Store`] if the store fails: the token is then not replaced.
     pub async fn reauthenticate(&self) -> Result<Session, Error> {
         self.refuse_if_response_started("reauthenticate")?;
         let session = self.get_session().await?.ok_or(Error::Unauthenticated)?;
-        self.refuse_while_acting().await?;
+        self.refuse_while_impersonating().await?;
         let session = self.auth().reauthenticate(&session).await?;
         let session = session.ok_or(Error::Unauthenticated)?;
         self.set_session(session.clone());
         Ok(session)
     }
 
-    /// Refuses what would give who acts as another user more than that.
-    pub(crate) async fn refuse_while_acting(&self) -> Result<(), Error> {
+    /// Refuses an action that would give an actor more than the impersonation allows.
+    pub(crate) async fn refuse_while_impersonating(&self) -> Result<(), Error> {
         self.presented().await?;
         self.request_session.impersonation.refuse().await
     }

@@ -10,12 +10,12 @@ use crate::{
 };
 
 impl Locals {
-    /// Changes the app's data of this request's session, and gives what `change` gives; see
+    /// Changes the app's data in this request's session, and returns the result of `change`. See
     /// [`SessionData`].
     ///
-    /// Of writes at once none is lost: those of one process take turns, and where another process has
-    /// written first, `change` is called again, with the newer data. So it may only change what it is
-    /// given. A session that has ended stays ended.
+    /// No concurrent write is lost: writes in one process wait for each other, and if another
+    /// process has written first, `change` is called again with the newer data. So `change` must
+    /// have no effects beyond its argument. A session that has ended stays ended.
     ///
     /// ```
     /// # use locals::{AuthUser, Error, Locals};
@@ -36,10 +36,11 @@ impl Locals {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Unauthenticated`] if there is no session, or it has ended meanwhile;
-    /// [`Error::WrongUser`] if the data are those of another type of user than the app's;
-    /// [`Error::TooMuchData`] for more than 64 KiB of JSON; [`Error::UnwritableData`] for what would
-    /// not read back as it is written; [`Error::Store`] if the store fails.
+    /// - [`Error::Unauthenticated`] if there is no session, or it has ended in the meantime.
+    /// - [`Error::WrongUser`] if `D` belongs to a user type other than the app's.
+    /// - [`Error::TooMuchData`] for more than 64 KiB of JSON.
+    /// - [`Error::UnwritableData`] if the data would not read back as they are written.
+    /// - [`Error::Store`] if the store fails.
     pub async fn update_session<D: SessionData, R>(
         &self,
         mut change: impl FnMut(&mut D) -> R,

@@ -1,5 +1,5 @@
-//! Those who wait for the end of a session, and those who bring it, in the orders in which their
-//! threads can run. Where somebody waits and nobody will tell them, the scheduler says so.
+//! Waiting for and ending sessions, in the orders in which threads can run. The scheduler reports
+//! if somebody waits and will never be notified.
 
 use shuttle::{
     Config, Runner,
@@ -8,7 +8,7 @@ use shuttle::{
     sync, thread,
 };
 
-#[allow(clippy::duplicate_mod, reason = "the same code on locks that the scheduler knows")]
+#[allow(clippy::duplicate_mod, reason = "the same code, with the locks of the scheduler")]
 #[path = "waiting.rs"]
 mod waiting;
 
@@ -21,8 +21,8 @@ use waiting::{EndNotifier, Ending};
 
 use crate::model::{session_id::SessionId, user_id::UserId};
 
-/// The scheduler does not know that of Tokio, whose operations are each one step: before one,
-/// others may run.
+/// The scheduler does not know Tokio's `Notify`, each of whose operations is a single step. Other
+/// threads may run before each of them.
 #[derive(Default)]
 struct Notify(tokio::sync::Notify);
 
@@ -42,7 +42,7 @@ impl Notify {
     }
 }
 
-/// The threads of this process, and what the store says.
+/// The state that the threads share: the notifier, and whether the store has ended the session.
 #[derive(Default)]
 struct Process {
     end_notifier: EndNotifier,
@@ -54,38 +54,38 @@ fn id(number: u8) -> SessionId {
 }
 
 impl Process {
-    fn of(&self, number: u8) -> Arc<Ending> {
-        self.end_notifier.of(id(number), UserId::Integer(1), None)
+    fn watch(&self, number: u8) -> Arc<Ending> {
+        self.end_notifier.watch(id(number), UserId::Integer(1), None)
     }
 
-    /// Waits as `Session::ended` does: first there, then the question, then the wait.
+    /// Waits as `Session::ended` does: registers first, then queries, then waits.
     fn wait(&self) {
-        let ending = self.of(1);
+        let ending = self.watch(1);
         if !self.has_ended.load(Ordering::SeqCst) {
-            block_on(ending.come());
+            block_on(ending.wait());
         }
     }
 
-    /// Leaves the same session, and others, for whose entries room is made.
-    fn come_and_go(&self) {
-        drop(self.of(1));
-        drop(self.of(2));
+    /// Drops waiters for the same session and for another one, which shrinks the maps.
+    fn watch_and_drop(&self) {
+        drop(self.watch(1));
+        drop(self.watch(2));
     }
 
-    /// Ends the session as `SessionManager` does: first in the store, then for those who wait.
+    /// Ends the session as `SessionManager` does: first in the store, then for the waiters.
     fn end(&self) {
         self.has_ended.store(true, Ordering::SeqCst);
         self.end_notifier.session_ended(id(1));
     }
 
-    /// Ends it with all of its user.
+    /// Ends it with all sessions of its user.
     fn end_all(&self) {
         self.has_ended.store(true, Ordering::SeqCst);
         self.end_notifier.sessions_of_user_ended(&UserId::Integer(1), None);
     }
 }
 
-/// Runs these beside each other.
+/// Runs these threads concurrently.
 fn run(scheduler: impl Scheduler + 'static, threads: &'static [fn(&Process)]) {
     Runner::new(scheduler, Config::new()).run(move || {
         let process = Arc::new(Process::default());
@@ -99,24 +99,24 @@ fn run(scheduler: impl Scheduler + 'static, threads: &'static [fn(&Process)]) {
     });
 }
 
-/// Some of the orders, which are too many, the same each time.
+/// A sample of the orders, of which there are too many; the same sample each time.
 fn some() -> impl Scheduler {
     RandomScheduler::new_from_seed(1, 2_000)
 }
 
 #[test]
-fn no_end_is_missed_whenever_it_comes() {
+fn no_end_is_missed_in_any_order() {
     let every = || DfsScheduler::new(None, false);
     run(every(), &[Process::wait, Process::end]);
     run(every(), &[Process::wait, Process::end_all]);
 }
 
 #[test]
-fn all_who_wait_are_told() {
+fn all_waiters_are_notified() {
     run(some(), &[Process::wait, Process::wait, Process::end]);
 }
 
 #[test]
-fn nobody_is_forgotten_with_those_who_leave() {
-    run(some(), &[Process::wait, Process::come_and_go, Process::end_all]);
+fn a_waiter_is_notified_while_others_are_dropped() {
+    run(some(), &[Process::wait, Process::watch_and_drop, Process::end_all]);
 }

@@ -1,4 +1,4 @@
-//! Who waits for the end of a session in this process.
+//! Notifies those in this process who wait for the end of a session.
 
 use std::sync;
 

@@ -1,5 +1,5 @@
-//! Who waits, and how they are told. `sync` and `Notify` are those of the module above: the usual
-//! ones, and in one test those of a scheduler that tries the orders in which threads can run.
+//! The waiters, and how they are notified. `sync` and `Notify` come from the parent module: the
+//! usual ones, or in one test those of a scheduler that tries the orders in which threads can run.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -16,17 +16,18 @@ use super::{
 };
 use crate::model::{session_id::SessionId, user_id::UserId};
 
-/// The sessions that somebody waits for.
+/// The sessions for whose end somebody waits.
 #[derive(Default)]
 pub(crate) struct EndNotifier(Arc<Mutex<Waiting>>);
 
-/// Those sessions, and which of them end together: an end costs what it ends, however many wait.
+/// These sessions, and which of them end together. The cost of an end depends on the sessions that
+/// it ends, not on how many are waited for.
 #[derive(Default)]
 pub(super) struct Waiting {
     sessions: HashMap<SessionId, Weak<Ending>>,
-    /// By the session from which they were begun.
+    /// By the actor's own session.
     by_actor: HashMap<SessionId, HashSet<SessionId>>,
-    /// By their user, and by that of the session from which they were begun.
+    /// By their user, and by the actor.
     by_user: HashMap<UserId, HashSet<SessionId>>,
 }
 
@@ -34,16 +35,16 @@ pub(super) struct Waiting {
 pub(crate) struct Ending {
     id: SessionId,
     user: UserId,
-    /// The session that must live as long as this one does, and its user.
+    /// The actor's own session, with which this one ends, and its user.
     actor: Option<(SessionId, UserId)>,
-    has_come: AtomicBool,
-    came: Notify,
+    is_ended: AtomicBool,
+    notify: Notify,
     waiting: Weak<Mutex<Waiting>>,
 }
 
 impl EndNotifier {
-    /// The end of a session, for as long as this is held.
-    pub(crate) fn of(
+    /// Watches for the end of a session, as long as the result is held.
+    pub(crate) fn watch(
         &self,
         id: SessionId,
         user: UserId,
@@ -57,41 +58,41 @@ impl EndNotifier {
             id,
             user,
             actor,
-            has_come: AtomicBool::new(false),
-            came: Notify::new(),
+            is_ended: AtomicBool::new(false),
+            notify: Notify::new(),
             waiting: Arc::downgrade(&self.0),
         });
         waiting.insert(&ending);
         ending
     }
 
-    /// A session has ended.
+    /// Notifies the waiters that a session has ended.
     pub(crate) fn session_ended(&self, ended: SessionId) {
         self.end(|waiting| waiting.with_session(ended), |_| true);
     }
 
-    /// The sessions of a user have ended, but the one that was kept.
+    /// Notifies the waiters that the sessions of a user have ended, except the one that was kept.
     pub(crate) fn sessions_of_user_ended(&self, user: &UserId, kept: Option<SessionId>) {
         self.end(|waiting| waiting.with_user(user), |ending| ending.ends_with_user(user, kept));
     }
 
     fn end(
         &self,
-        whom: impl FnOnce(&Waiting) -> Vec<Arc<Ending>>,
+        select: impl FnOnce(&Waiting) -> Vec<Arc<Ending>>,
         has_ended: impl Fn(&Ending) -> bool,
     ) {
-        // Those who leave take the lock: none is let go of while it is held.
+        // Dropping an `Ending` takes the lock, so none is dropped while the lock is held.
         let touched = {
             let mut waiting = self.waiting();
-            let touched = whom(&waiting);
+            let touched = select(&waiting);
             for ending in touched.iter().filter(|ending| has_ended(ending)) {
                 waiting.remove(ending);
             }
             touched
         };
         for ending in touched.iter().filter(|ending| has_ended(ending)) {
-            ending.has_come.store(true, Ordering::Release);
-            ending.came.notify_waiters();
+            ending.is_ended.store(true, Ordering::Release);
+            ending.notify.notify_waiters();
         }
     }
 
@@ -119,78 +120,79 @@ impl Waiting {
     fn remove(&mut self, ending: &Ending) {
         self.sessions.remove(&ending.id);
         if let Some((actor, _)) = &ending.actor {
-            leave(&mut self.by_actor, actor, &ending.id);
+            remove_from(&mut self.by_actor, actor, &ending.id);
         }
         for user in ending.users() {
-            leave(&mut self.by_user, user, &ending.id);
+            remove_from(&mut self.by_user, user, &ending.id);
         }
-        give_back(&mut self.sessions);
+        shrink(&mut self.sessions);
     }
 
-    /// Those who wait for this session, and for those that were begun from it.
+    /// Returns the waiters for this session, and for the impersonations that it has started.
     pub(super) fn with_session(&self, id: SessionId) -> Vec<Arc<Ending>> {
-        self.living(self.by_actor.get(&id).into_iter().flatten().chain([&id]))
+        self.upgrade(self.by_actor.get(&id).into_iter().flatten().chain([&id]))
     }
 
-    /// Those who wait for a session of this user, or for one that was begun from such.
+    /// Returns the waiters for a session of this user, or for an impersonation by this user.
     pub(super) fn with_user(&self, user: &UserId) -> Vec<Arc<Ending>> {
-        self.living(self.by_user.get(user).into_iter().flatten())
+        self.upgrade(self.by_user.get(user).into_iter().flatten())
     }
 
-    fn living<'a>(&self, ids: impl Iterator<Item = &'a SessionId>) -> Vec<Arc<Ending>> {
+    fn upgrade<'a>(&self, ids: impl Iterator<Item = &'a SessionId>) -> Vec<Arc<Ending>> {
         ids.filter_map(|id| self.sessions.get(id)?.upgrade()).collect()
     }
 
-    /// How many entries there are, and for how many there is room.
+    /// Returns the number of entries, and the capacity.
     #[cfg(test)]
     #[allow(
         dead_code,
-        reason = "this file is compiled twice, and one of the two tests has no need"
+        reason = "this file is compiled twice, and only one of the two tests uses it"
     )]
     pub(super) fn size(&self) -> (usize, usize) {
         let sets = self.by_actor.values().chain(self.by_user.values());
-        let (entries, room) =
-            sets.fold((0, 0), |(entries, room), set| (entries + set.len(), room + set.capacity()));
+        let (entries, capacity) = sets.fold((0, 0), |(entries, capacity), set| {
+            (entries + set.len(), capacity + set.capacity())
+        });
         let maps = self.sessions.capacity() + self.by_actor.capacity() + self.by_user.capacity();
-        (self.sessions.len() + entries, room + maps)
+        (self.sessions.len() + entries, capacity + maps)
     }
 }
 
-/// Takes a session out of the set of this key, and the set away with its last one.
-fn leave<K: Hash + Eq>(sets: &mut HashMap<K, HashSet<SessionId>>, key: &K, id: &SessionId) {
+/// Removes a session from the set of this key, and the set if it is then empty.
+fn remove_from<K: Hash + Eq>(sets: &mut HashMap<K, HashSet<SessionId>>, key: &K, id: &SessionId) {
     let Some(set) = sets.get_mut(key) else { return };
     set.remove(id);
     if set.is_empty() {
         sets.remove(key);
-        give_back(sets);
-    } else if has_much_room(set.len(), set.capacity()) {
+        shrink(sets);
+    } else if is_mostly_empty(set.len(), set.capacity()) {
         set.shrink_to_fit();
     }
 }
 
-fn give_back<K: Hash + Eq, V>(map: &mut HashMap<K, V>) {
-    if has_much_room(map.len(), map.capacity()) {
+fn shrink<K: Hash + Eq, V>(map: &mut HashMap<K, V>) {
+    if is_mostly_empty(map.len(), map.capacity()) {
         map.shrink_to_fit();
     }
 }
 
-/// Rarely enough that it costs little for each who leaves.
-fn has_much_room(used: usize, room: usize) -> bool {
-    room > 32 && used < room / 4
+/// Whether to shrink: rarely enough that the average cost of a removal is small.
+fn is_mostly_empty(used: usize, capacity: usize) -> bool {
+    capacity > 32 && used < capacity / 4
 }
 
 impl Ending {
-    /// Waits until the session is said to have ended.
-    pub(crate) async fn come(&self) {
-        let mut came = std::pin::pin!(self.came.notified());
-        // It counts from here, so that an end between the question and the wait is not missed.
-        came.as_mut().enable();
-        if !self.has_come.load(Ordering::Acquire) {
-            came.await;
+    /// Waits until the session has ended.
+    pub(crate) async fn wait(&self) {
+        let mut notified = std::pin::pin!(self.notify.notified());
+        // Enabled before the check, so that an end between the two is not missed.
+        notified.as_mut().enable();
+        if !self.is_ended.load(Ordering::Acquire) {
+            notified.await;
         }
     }
 
-    /// Whether it ends with the sessions of this user, but the one that is kept.
+    /// Whether it ends with the sessions of this user, except the one that is kept.
     fn ends_with_user(&self, user: &UserId, kept: Option<SessionId>) -> bool {
         let has_ended = |id, whose: &UserId| whose == user && Some(id) != kept;
         let actor = self.actor.as_ref();
@@ -202,12 +204,12 @@ impl Ending {
     }
 }
 
-/// Who waits no more leaves nothing behind.
+/// Removes the entries of a session for which nobody waits any longer.
 impl Drop for Ending {
     fn drop(&mut self) {
         let Some(waiting) = self.waiting.upgrade() else { return };
         let mut waiting = lock(&waiting);
-        // It may have ended, and somebody may wait for the same session again by now.
+        // The session may have ended, and somebody may wait for it again by now.
         if waiting.sessions.get(&self.id).is_some_and(|ending| ending.strong_count() == 0) {
             waiting.remove(self);
         }

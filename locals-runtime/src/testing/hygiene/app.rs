@@ -1,9 +1,9 @@
-//! The app that is examined.
+//! `Hygiene`: the requests and settings of the app under test.
 
 use super::Probe;
 use crate::{model::user::AuthUser, request::auth::Auth};
 
-/// What [`assert_hygiene`] needs to know of an app.
+/// What [`assert_hygiene`] must know about an app.
 ///
 /// ```
 /// use locals::testing::{Hygiene, Probe};
@@ -18,27 +18,27 @@ use crate::{model::user::AuthUser, request::auth::Auth};
 /// ```
 #[derive(Debug, Clone)]
 pub struct Hygiene {
-    /// The request that logs in a user who exists; the answer must set the session cookie.
-    /// `POST /login` by default. It is sent about ten times, and up to sixty times more for
-    /// a [`login_page`](Self::login_page): limits on tries must let that through.
+    /// The request that logs in an existing user; its response must set the session cookie.
+    /// `POST /login` by default. It is sent about ten times, and up to sixty times more for a
+    /// [`login_page`](Self::login_page): rate limits must allow that.
     pub log_in: Probe,
     /// The request that logs out. `POST /logout` by default.
     pub log_out: Probe,
-    /// A request that this user may send, and a stranger may not. `GET /me` by default.
+    /// A request that requires this user to be logged in. `GET /me` by default.
     pub protected: Probe,
-    /// The page that asks people to log in, if it is told where to go then by `?next=`. None by
-    /// default. With it, the same `next` is tried on the page, in the query of
-    /// [`log_in`](Self::log_in), and in its form or JSON.
+    /// The login page, if it takes the page to go to next by `?next=`. None by default. If it is
+    /// set, `next` is tested on this page, in the query of [`log_in`](Self::log_in), and in its
+    /// form or JSON.
     pub login_page: Option<String>,
     /// The name of the session cookie. `__Host-session` by default.
     pub cookie_name: String,
-    /// Whether the cookie must be `Secure`. It must by default.
+    /// Whether the cookie must be `Secure`. `true` by default.
     pub secure: bool,
 }
 
 impl Hygiene {
-    /// The defaults, with the cookie that this [`Auth`] is configured to set: its name, and
-    /// whether it is [`Secure`](crate::CookieConfig::secure).
+    /// Returns the defaults, with the name of the cookie that this [`Auth`] sets, and whether it is
+    /// [`Secure`](crate::CookieConfig::secure).
     ///
     /// ```
     /// use locals::{Auth, AuthUser, CookieConfig, store::MemoryStore, testing::Hygiene};

@@ -1,4 +1,4 @@
-//! Runs the examination.
+//! The entry points of the examination.
 
 use std::{future::Future, panic::Location};
 
@@ -10,11 +10,11 @@ use actix_web::{
 
 use super::{Hygiene, Report, examination::Examination};
 
-/// Tries the app over requests, as an attacker and as a cache would, and ends the test if it does
-/// not handle its sessions as it should. Every [`Rule`] is tried, and all faults are told together.
+/// Tests over requests, as an attacker or a cache would send them, whether the app handles its
+/// sessions correctly. Tests every [`Rule`], and reports all faults together.
 ///
-/// `app` is what [`actix_web::test::init_service`] gives. It should be the app as it goes into
-/// service, with its own routes and middleware, on a store for tests.
+/// `app` is the result of [`actix_web::test::init_service`]. It should be the complete app, with
+/// its own routes and middleware, on a store for tests.
 ///
 /// ```
 /// use actix_web::{App, Responder, post, test::init_service, web};
@@ -63,7 +63,8 @@ use super::{Hygiene, Report, examination::Examination};
 /// ```
 ///
 /// # Panics
-/// If a rule is broken. The message says of each fault what was sent, what came, and what to do.
+/// If a rule is broken. For each fault, the message says what was sent, what the app responded, and
+/// how to fix it.
 #[track_caller]
 pub fn assert_hygiene<S, B>(app: &S, hygiene: Hygiene) -> impl Future<Output = ()>
 where
@@ -77,8 +78,8 @@ where
     }
 }
 
-/// As [`assert_hygiene`], but gives the [`Report`] instead of ending the test: for an app that
-/// breaks a rule on purpose, or a test that is not to fail yet.
+/// Like [`assert_hygiene`], but returns the [`Report`] instead of panicking. For an app that breaks
+/// a rule on purpose, or a test that is not to fail yet.
 ///
 /// ```no_run
 /// # use actix_web::{App, test::init_service};
@@ -87,7 +88,7 @@ where
 /// # async fn example() {
 /// # let app = init_service(App::new()).await;
 /// let report = check_hygiene(&app, Hygiene::default()).await;
-/// // Native clients of this app get the token in the answer to their login.
+/// // Native clients of this app get the token in the response to their login.
 /// assert!(report.faults().iter().all(|fault| fault.rule == Rule::Secrecy), "{report}");
 /// # }
 /// ```

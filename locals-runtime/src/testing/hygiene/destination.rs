@@ -1,7 +1,7 @@
-//! Where a browser goes that is sent to an address. Pure.
+//! Where a browser goes when it is redirected to an address. Pure functions.
 
-/// What a hostile link gives as its `next`. Each leads to `evil.example` or to a script if it is
-/// followed as it stands, or after being decoded.
+/// Hostile values of `next`. Each leads to `evil.example` or to a script if it is followed as it
+/// is, or after being decoded.
 pub(super) const HOSTILE: &[&str] = &[
     "https://evil.example",
     "HTTPS://evil.example/",
@@ -36,22 +36,22 @@ pub(super) const HOSTILE: &[&str] = &[
 /// Where an address leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Destination {
-    /// To the host that gave it.
+    /// To the host of the app.
     Here,
     /// To the host of this name.
     Host(String),
-    /// To something of this scheme, which is no page of a host.
+    /// To a URL of this scheme that has no host.
     Scheme(String),
 }
 
 impl Destination {
-    /// Reads an address as browsers do (WHATWG URL): they drop tabs and newlines, take `\` for `/`,
-    /// and any number of slashes for two.
+    /// Reads an address as browsers do (WHATWG URL): they remove tabs and newlines, and treat `\`
+    /// as `/` and any number of slashes as two.
     pub(super) fn of(address: &str) -> Self {
         let address = address.trim_matches(|c: char| c <= ' ').replace(['\t', '\n', '\r'], "");
         let address = address.replace('\\', "/");
         match scheme(&address) {
-            Some((scheme, rest)) if is_of_hosts(&scheme) => Self::Host(host(rest)),
+            Some((scheme, rest)) if has_host(&scheme) => Self::Host(host(rest)),
             Some((scheme, _)) => Self::Scheme(scheme),
             None if address.starts_with("//") => Self::Host(host(&address)),
             None => Self::Here,
@@ -66,11 +66,11 @@ fn scheme(address: &str) -> Option<(String, &str)> {
     is_scheme.then(|| (scheme.to_ascii_lowercase(), rest))
 }
 
-fn is_of_hosts(scheme: &str) -> bool {
+fn has_host(scheme: &str) -> bool {
     matches!(scheme, "http" | "https")
 }
 
-/// The host of an address, from behind its scheme.
+/// Returns the host from the part of an address after its scheme.
 fn host(rest: &str) -> String {
     let rest = rest.trim_start_matches('/');
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
@@ -108,8 +108,8 @@ mod tests {
         assert_eq!(Destination::of("//app.example:8080/"), host("app.example:8080"));
     }
 
-    /// `None` for `///host`, which `url` refuses and browsers take for `//host`.
-    fn by_the_standard(address: &str) -> Option<Destination> {
+    /// Returns `None` for `///host`, which `url` refuses and browsers read as `//host`.
+    fn per_whatwg(address: &str) -> Option<Destination> {
         let page = Url::parse("https://app.example/login").unwrap();
         let url = page.join(address).ok()?;
         Some(match (url.scheme(), url.host_str()) {
@@ -120,9 +120,9 @@ mod tests {
     }
 
     #[test]
-    fn hostile_addresses_are_read_as_by_the_standard() {
+    fn hostile_addresses_are_read_as_the_url_standard_says() {
         for address in HOSTILE.iter().filter(|address| !address.contains("%2E")) {
-            match by_the_standard(address) {
+            match per_whatwg(address) {
                 Some(destination) => assert_eq!(Destination::of(address), destination),
                 None => assert!(address.starts_with("///"), "{address:?}"),
             }
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn hostile_addresses_lead_elsewhere_as_they_stand_or_decoded() {
+    fn hostile_addresses_lead_to_another_host_as_they_are_or_decoded() {
         let decode = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
         for address in HOSTILE.iter().filter(|address| !address.contains("/..")) {
             let readings = [(*address).to_owned(), decode(address), decode(&decode(address))];

@@ -1,4 +1,5 @@
-//! The examination: what is sent, in which order, and which rule each answer is held to.
+//! The examination: which requests are sent in which order, and which rule applies to each
+//! response.
 
 use actix_http::Request;
 use actix_web::{
@@ -21,12 +22,12 @@ use super::{
 pub(super) struct Examination<'a, S> {
     app: &'a S,
     pub(super) hygiene: Hygiene,
-    /// The tokens that the app has given.
+    /// The tokens that the app has issued.
     tokens: Vec<String>,
     pub(super) report: Report,
 }
 
-/// A login that has given a token.
+/// A login that has set a token.
 pub(super) struct LoggedIn {
     pub token: String,
     pub reply: Reply,
@@ -42,7 +43,7 @@ where
     }
 
     pub(super) async fn run(mut self) -> Report {
-        if self.is_set_up().await && self.refuses_strangers().await {
+        if self.is_set_up().await && self.requires_session().await {
             self.try_foreign_token().await;
             self.try_second_log_in().await;
             self.try_get().await;
@@ -53,43 +54,44 @@ where
         self.report
     }
 
-    /// Whether the two requests work with which everything else is tried. Their answers are looked
-    /// at too.
+    /// Whether the two requests on which the other tests depend work. Checks their responses, too.
     async fn is_set_up(&mut self) -> bool {
         let Some(LoggedIn { token, reply }) = self.log_in().await else { return false };
         let Hygiene { cookie_name, secure, .. } = &self.hygiene;
         self.add_all(cookie_faults(&reply, cookie_name, *secure));
         let page = self.protected(&token, " with the session of a login").await;
-        if page.lets_in() {
+        if page.is_allowed() {
             self.add_all(shared_page_faults(&page));
         } else {
             self.add(
                 Rule::SetUp,
                 &page,
                 page.status.to_string(),
-                "name in `Hygiene::protected` a request that is answered 2xx when the user of \
+                "set `Hygiene::protected` to a request that gets 2xx when the user of \
                  `Hygiene::log_in` sends it",
             );
         }
-        page.lets_in()
+        page.is_allowed()
     }
 
-    /// Whether the protected request is one: if anybody may send it, it tells nothing of sessions.
-    async fn refuses_strangers(&mut self) -> bool {
+    /// Whether the protected request requires a session. If anybody may send it, it says nothing
+    /// about sessions.
+    async fn requires_session(&mut self) -> bool {
         let probe = self.hygiene.protected.clone();
         let reply = self.send(Sending::of(&probe).without_cookie()).await;
-        if !reply.turns_away() {
-            let remedy = "refuse strangers with 401, or send them to the login page, as \
-                          `#[require_user]` does; a request that all may send is none for \
-                          `Hygiene::protected`";
+        if !reply.is_refused() {
+            let remedy = "refuse requests without a session with 401, or redirect them to the \
+                          login page, as `#[require_user]` does; a request that anybody may send \
+                          does not belong in `Hygiene::protected`";
             self.add(Rule::Strangers, &reply, reply.status.to_string(), remedy);
             return false;
         }
         let reply = self.send(Sending::of(&probe).flooded()).await;
-        if reply.has_read || !reply.turns_away() {
+        if reply.has_read || !reply.is_refused() {
             let read = if reply.has_read { ", after the body was read" } else { "" };
-            let remedy = "refuse strangers before the body is read, as `#[require_user]` does: a \
-                          guard among the extractors of a handler runs beside them";
+            let remedy = "refuse requests without a session before their body is read, as \
+                          `#[require_user]` does; a guard that is an extractor of the handler \
+                          runs at the same time as the others";
             self.add(Rule::Strangers, &reply, format!("{}{read}", reply.status), remedy);
         }
         true
@@ -112,8 +114,9 @@ where
             Rule::NewToken,
             &reply,
             came,
-            "make a new random token at each login, whatever the browser brings, as \
-             `locals.log_in(&user)` does; a chosen token lets its chooser in (session fixation)",
+            "create a new random token at each login, whatever token the browser presents, as \
+             `locals.log_in(&user)` does; otherwise whoever chose the token is logged in too \
+             (session fixation)",
         );
     }
 
@@ -124,29 +127,29 @@ where
         let reply = self.send(Sending::of(&probe).with(&token, with)).await;
         match self.token(&reply) {
             None if !reply.has_read || reply.status.is_client_error() => {
-                // Refused to those who are logged in.
+                // The app refuses logins of users who are logged in.
             }
             Some(given) if given != token => self.has_ended(&token).await,
             _ => self.add(
                 Rule::NewToken,
                 &reply,
                 format!("{}, and no new token", reply.status),
-                "make a new token at each login, as `locals.log_in(&user)` does",
+                "create a new token at each login, as `locals.log_in(&user)` does",
             ),
         }
     }
 
-    /// Holds a session that a login has replaced to its end.
+    /// Checks that a session that a login has replaced has ended.
     async fn has_ended(&mut self, token: &str) {
         let with = " with a session that a login has replaced";
         let page = self.protected(token, with).await;
-        if page.lets_in() {
+        if page.is_allowed() {
             self.add(
                 Rule::LogInEndsSession,
                 &page,
                 page.status.to_string(),
-                "end the session that the browser brings to a login, as `locals.log_in(&user)` \
-                 does; whoever has its cookie is logged in still",
+                "end the session that the browser presents at a login, as `locals.log_in(&user)` \
+                 does; otherwise whoever has its cookie stays logged in",
             );
         }
     }
@@ -159,7 +162,7 @@ where
                 Rule::SafeMethods,
                 &reply,
                 format!("{}, and a session", reply.status),
-                "route the login by POST alone: any link or image on any page sends a GET",
+                "route the login by POST only: any link or image on any page sends a GET",
             );
         }
         let log_out = Probe { method: Method::GET, ..self.hygiene.log_out.clone() };
@@ -170,13 +173,13 @@ where
                 Rule::SafeMethods,
                 &reply,
                 format!("{}, and the user is logged out", reply.status),
-                "route the logout by POST alone: any link or image on any page sends a GET",
+                "route the logout by POST only: any link or image on any page sends a GET",
             );
         }
     }
 
     async fn try_cross_site(&mut self) {
-        let remedy = "refuse with 403 what another site sends, by `Sec-Fetch-Site` and `Origin`, as \
+        let remedy = "refuse requests of other sites with 403, by `Sec-Fetch-Site` and `Origin`, as \
                       `#[with_session]` does";
         let log_in = self.hygiene.log_in.clone();
         let reply = self.send(Sending::of(&log_in).cross_site()).await;
@@ -199,18 +202,18 @@ where
         let reply = self.send(Sending::of(&probe).with(&token, " with a session")).await;
         self.add_all(removal_fault(&set, &reply, &self.hygiene.cookie_name));
         let page = self.protected(&token, " with a session that has been logged out").await;
-        if !page.turns_away() {
+        if !page.is_refused() {
             self.add(
                 Rule::LogOutEndsSession,
                 &page,
                 page.status.to_string(),
-                "end the session in the store before the logout is answered, as \
+                "end the session in the store before responding to the logout, as \
                  `locals.log_out()` does; the browser's cookie may not be the only copy",
             );
         }
     }
 
-    /// Logs in as a stranger; tells of it if that gives no session.
+    /// Logs in without a session; reports a fault if that gives no token.
     pub(super) async fn log_in(&mut self) -> Option<LoggedIn> {
         let probe = self.hygiene.log_in.clone();
         let reply = self.send(Sending::of(&probe)).await;
@@ -222,9 +225,9 @@ where
                 Rule::SetUp,
                 &reply,
                 came,
-                "say in `Hygiene::log_in` which request logs in a user who exists, and in \
-                 `Hygiene::cookie_name` what the session cookie is called; limits on tries must \
-                 let the requests of this test through",
+                "set `Hygiene::log_in` to a request that logs in an existing user, and \
+                 `Hygiene::cookie_name` to the name of the session cookie; rate limits must \
+                 allow the requests of this test",
             );
         }
         token.map(|token| LoggedIn { token, reply })
@@ -235,23 +238,23 @@ where
         self.send(Sending::of(&probe).with(token, with)).await
     }
 
-    /// Whether an answer has neither changed the browser's cookie nor ended its session.
+    /// Whether a response has neither changed the browser's cookie nor ended its session.
     async fn leaves_logged_in(&mut self, reply: &Reply, token: &str) -> bool {
         let cookies = reply.cookies(&self.hygiene.cookie_name);
         cookies.iter().all(|cookie| cookie.value() == token)
-            && self.protected(token, " with a session").await.lets_in()
+            && self.protected(token, " with a session").await.is_allowed()
     }
 
     fn token(&self, reply: &Reply) -> Option<String> {
         reply.token(&self.hygiene.cookie_name)
     }
 
-    /// Sends a request, and holds its answer to what every answer is held to.
+    /// Sends a request, and checks what must be true of every response.
     pub(super) async fn send(&mut self, sending: Sending<'_>) -> Reply {
         let (request, has_read) = sending.request(&self.hygiene.cookie_name);
         let (status, headers, body) = match self.app.call(request).await {
             Ok(response) => read(response.into_parts().1).await,
-            // What the server answers then.
+            // As the server would respond.
             Err(error) => read(HttpResponse::from_error(error)).await,
         };
         let reply = Reply { sent: sending.sent(), status, headers, body, has_read: has_read.get() };
@@ -259,7 +262,7 @@ where
         self.add_all(stored_cookie_fault(&reply, &self.hygiene.cookie_name));
         self.add_all(leak_faults(&reply, &self.tokens));
         if status == StatusCode::TOO_MANY_REQUESTS {
-            let remedy = "raise the limit on tries for this test, which logs in again and again";
+            let remedy = "raise the rate limit for this test, which logs in repeatedly";
             self.add(Rule::SetUp, &reply, status.to_string(), remedy);
         }
         reply
@@ -278,12 +281,12 @@ where
 
 async fn read<B: MessageBody>(response: HttpResponse<B>) -> (StatusCode, HeaderMap, Bytes) {
     let (status, headers) = (response.status(), response.headers().clone());
-    // A body that breaks off has been sent up to there, and holds no token that is not elsewhere.
+    // If the body fails, what was read until then cannot hold a token that is not elsewhere.
     let body = to_bytes(response.into_body()).await.unwrap_or_default();
     (status, headers, body)
 }
 
-/// A token of the form of this one, which the app has not issued.
+/// Returns a token of the same form that the app has not issued.
 fn foreign_token(token: &str) -> String {
     let other = |c: char| match c {
         'A' => 'B',

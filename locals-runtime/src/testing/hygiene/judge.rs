@@ -1,4 +1,4 @@
-//! Decisions about one answer. Pure: what came, and what is wrong with it.
+//! What is wrong with one response. Pure functions.
 
 use actix_web::{
     cookie::Cookie,
@@ -12,28 +12,28 @@ use actix_web::{
 use super::report::{Fault, Rule};
 use crate::testing::jar::is_removal;
 
-/// What is shorter may stand in a page by chance.
+/// The minimum length of a token to search for. A shorter one may be in a page by chance.
 const SHORTEST_TOKEN: usize = 16;
 
-/// An answer, read to its end.
+/// A complete response.
 #[derive(Debug, Clone)]
 pub(super) struct Reply {
-    /// What it is the answer to, in words.
+    /// The request, in words.
     pub sent: String,
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: Bytes,
-    /// Whether the app has begun to read what was sent.
+    /// Whether the app has begun to read the request's body.
     pub has_read: bool,
 }
 
 impl Reply {
-    pub(super) fn lets_in(&self) -> bool {
+    pub(super) fn is_allowed(&self) -> bool {
         self.status.is_success()
     }
 
-    /// As an app refuses a stranger: it says so, or sends them to a login page.
-    pub(super) fn turns_away(&self) -> bool {
+    /// Whether this refuses a request without a session: by an error or a redirect to a login page.
+    pub(super) fn is_refused(&self) -> bool {
         matches!(self.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
             || self.status.is_redirection()
     }
@@ -42,15 +42,15 @@ impl Reply {
         self.headers.get(LOCATION)?.to_str().ok()
     }
 
-    /// The cookies of this name that it sets, or removes.
+    /// Returns the cookies of this name that the response sets or removes.
     pub(super) fn cookies(&self, name: &str) -> Vec<Cookie<'static>> {
         let texts = self.headers.get_all(SET_COOKIE).filter_map(|header| header.to_str().ok());
         let cookies = texts.filter_map(|text| Cookie::parse(text.to_owned()).ok());
         cookies.filter(|cookie| cookie.name() == name).collect()
     }
 
-    /// Whether it sets a cookie of this name twice, or speaks twice of one that browsers keep apart from
-    /// others of its name. Removals in other scopes are none of that.
+    /// Whether the response sets a cookie of this name twice, or has two headers for one scope. A
+    /// removal in another scope is allowed.
     fn repeats(&self, name: &str) -> bool {
         let texts = self.headers.get_all(SET_COOKIE).filter_map(|header| header.to_str().ok());
         let mut seen = Vec::new();
@@ -74,20 +74,20 @@ impl Reply {
         false
     }
 
-    /// The token that it gives to the browser.
+    /// Returns the token that the response sets.
     pub(super) fn token(&self, name: &str) -> Option<String> {
         let cookie = self.cookies(name).pop()?;
         (!is_removal(&cookie) && !cookie.value().is_empty()).then(|| cookie.value().to_owned())
     }
 
-    /// All values of a header of lists, in lower case.
+    /// Returns all values of a list header, in lower case.
     fn list(&self, name: impl actix_web::http::header::AsHeaderName) -> Vec<String> {
         let values = self.headers.get_all(name).filter_map(|value| value.to_str().ok());
         let words = values.flat_map(|value| value.split(','));
         words.map(|word| word.trim().to_ascii_lowercase()).collect()
     }
 
-    fn is_kept_by_no_cache(&self) -> bool {
+    fn is_no_store(&self) -> bool {
         self.list(CACHE_CONTROL).iter().any(|word| word == "no-store")
     }
 
@@ -114,7 +114,7 @@ impl Reply {
     }
 }
 
-/// What is wrong with a cookie that a login has set.
+/// Returns what is wrong with a cookie that a login has set.
 pub(super) fn cookie_faults(reply: &Reply, name: &str, secure: bool) -> Vec<Fault> {
     let cookies = reply.cookies(name);
     let Some(cookie) = cookies.last() else { return Vec::new() };
@@ -123,40 +123,44 @@ pub(super) fn cookie_faults(reply: &Reply, name: &str, secure: bool) -> Vec<Faul
         is_wrong.then(|| Fault::new(Rule::Cookie, &reply.sent, came, remedy))
     };
     let faults = [
-        wrong(reply.repeats(name), "more than once", "set it once in an answer; browsers keep one"),
+        wrong(
+            reply.repeats(name),
+            "more than once",
+            "set it once per response; browsers keep only one",
+        ),
         wrong(
             cookie.http_only() != Some(true),
             "without `HttpOnly`",
-            "add `HttpOnly`, so that no script reads it",
+            "add `HttpOnly`, so that scripts cannot read it",
         ),
         wrong(
             secure && cookie.secure() != Some(true),
             "without `Secure`",
-            "add `Secure`, so that it travels over HTTPS only; for a test of an app that is \
-             configured for plain HTTP, say `secure: false` in the `Hygiene`, or use `Hygiene::of`",
+            "add `Secure`, so that it is sent over HTTPS only; for a test of an app that is \
+             configured for plain HTTP, set `secure: false` in the `Hygiene`, or use `Hygiene::of`",
         ),
         wrong(
             cookie.same_site().is_none(),
             "without `SameSite`",
-            "add `SameSite=Lax`, so that requests of other sites do not carry it in any browser",
+            "add `SameSite=Lax`, so that no browser sends it with requests of other sites",
         ),
         wrong(
             cookie.path().is_none(),
             "without `Path`",
-            "add `Path=/`; without it browsers send the cookie below the path of the login only",
+            "add `Path=/`; without it browsers send the cookie only under the path of the login",
         ),
     ];
     let faults: Vec<_> = faults.into_iter().flatten().collect();
     match ignored_by_browsers(cookie) {
         Some(reason) if faults.is_empty() => {
-            let remedy = format!("mend what contradicts its name: {reason}");
-            wrong(true, "which browsers drop in silence", &remedy).into_iter().collect()
+            let remedy = format!("fix what contradicts its name: {reason}");
+            wrong(true, "which browsers silently drop", &remedy).into_iter().collect()
         }
         _ => faults,
     }
 }
 
-/// Why browsers take no notice of a cookie of this name (RFC 6265bis §5.7).
+/// Returns why browsers ignore a cookie of this name (RFC 6265bis §5.7).
 fn ignored_by_browsers(cookie: &Cookie<'_>) -> Option<&'static str> {
     let is = |prefix: &str| {
         let start = cookie.name().get(..prefix.len());
@@ -164,17 +168,17 @@ fn ignored_by_browsers(cookie: &Cookie<'_>) -> Option<&'static str> {
     };
     let is_secure = cookie.secure() == Some(true);
     if (is("__Host-") || is("__Secure-")) && !is_secure {
-        Some("this prefix demands `Secure`")
+        Some("this prefix requires `Secure`")
     } else if is("__Host-") && cookie.path() != Some("/") {
-        Some("`__Host-` demands `Path=/`")
+        Some("`__Host-` requires `Path=/`")
     } else if is("__Host-") && cookie.domain().is_some() {
-        Some("`__Host-` allows no `Domain`")
+        Some("`__Host-` does not allow `Domain`")
     } else {
         None
     }
 }
 
-/// What is wrong with how a logout removes the cookie that a login has set.
+/// Returns what is wrong with how a logout removes the cookie that a login has set.
 pub(super) fn removal_fault(set: &Reply, reply: &Reply, name: &str) -> Option<Fault> {
     let (set, removal) = (set.cookies(name).pop()?, reply.cookies(name).pop());
     let came = match removal {
@@ -187,12 +191,12 @@ pub(super) fn removal_fault(set: &Reply, reply: &Reply, name: &str) -> Option<Fa
         }
         Some(cookie) if ignored_by_browsers(&set).is_none() => {
             let reason = ignored_by_browsers(&cookie)?;
-            format!("a removal of `{name}` that browsers drop in silence: {reason}")
+            format!("a removal of `{name}` that browsers silently drop: {reason}")
         }
         Some(_) => return None,
     };
-    let remedy = "send the cookie again with an empty value, `Max-Age=0`, and the `Path`, `Domain` \
-                  and `Secure` that it was set with";
+    let remedy = "send the cookie again with an empty value, with `Max-Age=0`, and the `Path`, `Domain` \
+                  and `Secure` with which it was set";
     Some(Fault::new(Rule::LogOutRemovesCookie, &reply.sent, came, remedy))
 }
 
@@ -200,18 +204,18 @@ fn is_same_cookie(one: &Cookie<'_>, other: &Cookie<'_>) -> bool {
     (one.path(), one.domain()) == (other.path(), other.domain())
 }
 
-/// Whether a cache may keep the cookie that comes with an answer.
+/// Returns a fault if a cache may store the cookie of a response.
 pub(super) fn stored_cookie_fault(reply: &Reply, name: &str) -> Option<Fault> {
-    if reply.cookies(name).is_empty() || reply.is_kept_by_no_cache() {
+    if reply.cookies(name).is_empty() || reply.is_no_store() {
         return None;
     }
     let came = format!("the cookie `{name}` with {}", reply.header_in_words("Cache-Control"));
-    let remedy = "add `Cache-Control: no-store`: a shared cache may keep `Set-Cookie` and hand it \
+    let remedy = "add `Cache-Control: no-store`: a shared cache may store `Set-Cookie` and send it \
                   to others (RFC 9111 §7.3)";
     Some(Fault::new(Rule::Caching, &reply.sent, came, remedy))
 }
 
-/// Whether a cache may give the page of one user to another.
+/// Returns the faults if a cache may send the page of one user to another.
 pub(super) fn shared_page_faults(reply: &Reply) -> Vec<Fault> {
     let fault =
         |name, remedy| Fault::new(Rule::Caching, &reply.sent, reply.header_in_words(name), remedy);
@@ -219,7 +223,7 @@ pub(super) fn shared_page_faults(reply: &Reply) -> Vec<Fault> {
     if !reply.is_private() {
         faults.push(fault(
             "Cache-Control",
-            "answer users with `private, no-store`, or at least `private`, and never with `public`",
+            "send `private, no-store`, or at least `private`, and never `public`",
         ));
     }
     if !reply.varies_by_cookie() {
@@ -228,10 +232,10 @@ pub(super) fn shared_page_faults(reply: &Reply) -> Vec<Fault> {
     faults
 }
 
-/// Where a token stands outside of its cookie.
+/// Returns where a token is outside of its cookie.
 pub(super) fn leak_faults(reply: &Reply, tokens: &[String]) -> Vec<Fault> {
     let fault = |place: String| {
-        let remedy = "leave the token out: pages, addresses and headers are kept and passed on";
+        let remedy = "remove the token: pages, URLs and headers are stored and passed on";
         Fault::new(Rule::Secrecy, &reply.sent, format!("the token {place}"), remedy)
     };
     let holds_token = |bytes: &[u8]| {
@@ -290,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn every_attribute_that_is_missing_is_named() {
+    fn every_missing_attribute_is_reported() {
         assert_eq!(
             of_cookie("a=1", "a", true),
             ["HttpOnly", "Secure", "SameSite", "Path"]
@@ -307,7 +311,7 @@ mod tests {
             ("__Secure-a=1; HttpOnly; SameSite=Lax; Path=/", "__Secure-a"),
         ] {
             let faults = of_cookie(header, name, false);
-            assert_eq!(faults, [format!("the cookie `{name}`, which browsers drop in silence")]);
+            assert_eq!(faults, [format!("the cookie `{name}`, which browsers silently drop")]);
         }
     }
 
@@ -317,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn a_removal_names_the_cookie_as_it_was_set() {
+    fn a_removal_must_have_the_path_and_domain_of_the_cookie() {
         let set = "a=1; Path=/; Domain=app.example";
         for removal in ["a=; Max-Age=0", "a=; Max-Age=0; Path=/", "a=; Max-Age=0; Path=/app"] {
             let came = of_removal(set, removal).unwrap();
@@ -345,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cookie_comes_with_no_store() {
+    fn a_response_with_a_cookie_must_be_no_store() {
         let fault = |cache| {
             stored_cookie_fault(&reply(&[("set-cookie", "a=1"), ("cache-control", cache)]), "a")
         };
@@ -355,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_found_wherever_it_stands() {
+    fn a_token_is_found_in_headers_and_body() {
         let tokens = [TOKEN.to_owned(), "7".to_owned()];
         let location = reply(&[("location", "/?t=0123456789abcdef"), ("x-user", "7")]);
         assert_eq!(came(leak_faults(&location, &tokens)), ["the token in the header `location`"]);
@@ -366,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_what_a_cookie_gives_and_not_its_removal() {
+    fn a_removal_gives_no_token() {
         let token = |header| reply(&[("set-cookie", header)]).token("a");
         assert_eq!(token("a=1; Path=/").as_deref(), Some("1"));
         for header in ["a=; Max-Age=0", "a=1; Max-Age=0", "a=", "b=1"] {

@@ -1,6 +1,6 @@
-//! Whether an app handles its sessions as it should: tried from outside, over requests.
+//! Tests over requests whether an app handles its sessions correctly.
 //!
-//! `examination` and `next` send requests, `judge` and `destination` decide about what came.
+//! `examination` and `next` send requests; `judge` and `destination` evaluate the responses.
 
 mod app;
 mod check;

@@ -1,4 +1,4 @@
-//! Whether `next` leads astray, wherever the app may read it from.
+//! Tests whether `next` can lead to another host, wherever the app reads it from.
 
 use actix_http::Request;
 use actix_web::{
@@ -15,13 +15,13 @@ use super::{
     sending::Sending,
 };
 
-/// A path of the app, as far as the app can tell, that no login goes to by itself.
+/// A path that looks like one of the app, but to which no login redirects by itself.
 const HARMLESS: &str = "/hygiene-check";
 
 /// Where an app may read `next` from.
 #[derive(Debug, Clone, Copy)]
 enum Place<'a> {
-    /// The query of the login page, when a user asks for it who is logged in.
+    /// The query of the login page, requested by a logged-in user.
     Page { page: &'a str, token: &'a str },
     /// The query of the login.
     Query,
@@ -35,7 +35,7 @@ impl Place<'_> {
         match self {
             Self::Page { page, .. } => format!("in the query of `GET {page}` with a session"),
             Self::Query => format!("in the query of `{method} {path}`"),
-            Self::Body => format!("in what `{method} {path}` sends"),
+            Self::Body => format!("in the body of `{method} {path}`"),
         }
     }
 }
@@ -68,27 +68,27 @@ where
         }
     }
 
-    /// Tells one fault for all values that lead astray.
+    /// Reports one fault for all values that lead to another host.
     async fn try_hostile(&mut self, place: Place<'_>, own: &Destination) {
-        let mut astray = Vec::new();
+        let mut followed = Vec::new();
         let mut first = None;
         for next in HOSTILE {
             let Some(reply) = self.send_next(place, next).await else { continue };
             let destination = reply.location().map_or(Destination::Here, Destination::of);
             if destination != Destination::Here && destination != *own {
-                astray.push(format!("{next:?}"));
+                followed.push(format!("{next:?}"));
                 first.get_or_insert(reply);
             }
         }
         let Some(reply) = first else { return };
         let location = reply.location().unwrap_or_default();
         let came = format!("{}, `Location: {location}` for the first of them", reply.status);
-        let sent = format!("{} as `next` {}", astray.join(", "), place.in_words(&self.hygiene));
+        let sent = format!("{} as `next` {}", followed.join(", "), place.in_words(&self.hygiene));
         let remedy = "follow `next` with `locals.return_to()`, or take it as a `SafeRedirect`";
         self.report.add(Fault::new(Rule::Next, sent, came, remedy));
     }
 
-    /// `None` if there is no such place.
+    /// Returns `None` if the request has no such place.
     async fn send_next(&mut self, place: Place<'_>, next: &str) -> Option<Reply> {
         let log_in = &self.hygiene.log_in;
         let probe = match place {

@@ -1,4 +1,4 @@
-//! A request that the examination sends, again and again.
+//! `Probe`: a request that the examination sends repeatedly.
 
 use actix_web::{
     http::{
@@ -10,10 +10,9 @@ use actix_web::{
 use serde::Serialize;
 use serde_json::Value;
 
-/// A request of the app, as [`Hygiene`](super::Hygiene) is told of it: its method and path, and
-/// what it sends.
+/// A request to the app, for [`Hygiene`](super::Hygiene): its method, path, headers and body.
 ///
-/// The requests come as from a page of the app, with `Sec-Fetch-Site: same-origin`.
+/// It is sent as from a page of the app, with `Sec-Fetch-Site: same-origin`.
 ///
 /// ```
 /// use locals::testing::Probe;
@@ -29,7 +28,7 @@ pub struct Probe {
     pub(super) body: Body,
 }
 
-/// What a request sends.
+/// The body of a request.
 #[derive(Debug, Clone)]
 pub(super) enum Body {
     Nothing,
@@ -38,32 +37,32 @@ pub(super) enum Body {
 }
 
 impl Probe {
-    /// A request of this method for this path, which may have a query.
+    /// Returns a request with this method and path. The path may have a query.
     pub fn new(method: Method, path: impl Into<String>) -> Self {
         Self { method, path: path.into(), headers: Vec::new(), body: Body::Nothing }
     }
 
-    /// A GET of this path.
+    /// Returns a GET request for this path.
     pub fn get(path: impl Into<String>) -> Self {
         Self::new(Method::GET, path)
     }
 
-    /// A POST to this path.
+    /// Returns a POST request for this path.
     pub fn post(path: impl Into<String>) -> Self {
         Self::new(Method::POST, path)
     }
 
-    /// A PUT to this path.
+    /// Returns a PUT request for this path.
     pub fn put(path: impl Into<String>) -> Self {
         Self::new(Method::PUT, path)
     }
 
-    /// A DELETE of this path.
+    /// Returns a DELETE request for this path.
     pub fn delete(path: impl Into<String>) -> Self {
         Self::new(Method::DELETE, path)
     }
 
-    /// Sends the fields of a form.
+    /// Sends a form with these fields.
     pub fn form<N: Into<String>, V: Into<String>>(
         self,
         fields: impl IntoIterator<Item = (N, V)>,
@@ -81,25 +80,25 @@ impl Probe {
         Self { body: Body::Json(data), ..self }
     }
 
-    /// Sends a header too, such as a token that the app demands.
+    /// Adds a header, such as a token that the app requires.
     ///
     /// # Panics
-    /// If it is no header.
+    /// If the name or the value is not valid in a header.
     pub fn header(mut self, name: &str, value: &str) -> Self {
-        let name = name.parse().expect("the name of a header of a `Probe` is one");
-        let value = value.parse().expect("the value of a header of a `Probe` is one");
+        let name = name.parse().expect("a header of a `Probe` has a valid name");
+        let value = value.parse().expect("a header of a `Probe` has a valid value");
         self.headers.push((name, value));
         self
     }
 
-    /// The same with `next` in its query.
+    /// Returns the same request with `next` in its query.
     pub(super) fn with_next_in_query(&self, next: &str) -> Self {
         let separator = if self.path.contains('?') { '&' } else { '?' };
         let path = format!("{}{separator}{}", self.path, encoded([("next", next)]));
         Self { path, ..self.clone() }
     }
 
-    /// The same with `next` among what it sends; `None` if there is no place for it.
+    /// Returns the same request with `next` in its body; `None` if the body has no fields.
     pub(super) fn with_next_in_body(&self, next: &str) -> Option<Self> {
         let mut probe = self.clone();
         match &mut probe.body {

@@ -1,20 +1,20 @@
-//! What the examination has found.
+//! The result of the examination.
 
 use std::fmt;
 
-/// What an app must do, and [`assert_hygiene`](super::assert_hygiene) tries.
+/// A requirement that [`assert_hygiene`](super::assert_hygiene) tests.
 ///
-/// Its `Display` is the rule as a sentence.
+/// Its `Display` is the requirement as a sentence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Rule {
-    /// The requests of the [`Hygiene`](super::Hygiene) do what it says that they do. While this is
-    /// broken, others cannot be tried.
+    /// The requests of the [`Hygiene`](super::Hygiene) do what they should. While this rule is
+    /// broken, others cannot be tested.
     SetUp,
-    /// The session cookie is `HttpOnly`, `Secure`, and names its `SameSite` and `Path`; and it is
-    /// one that browsers take.
+    /// The session cookie is `HttpOnly` and `Secure`, has `SameSite` and `Path`, and browsers
+    /// accept it.
     Cookie,
-    /// Each login gives a new token. One that the browser brings is never adopted.
+    /// Each login gives a new token, and never adopts a presented one.
     NewToken,
     /// Login ends the session that the browser had.
     LogInEndsSession,
@@ -22,50 +22,50 @@ pub enum Rule {
     LogOutEndsSession,
     /// Logout removes the cookie.
     LogOutRemovesCookie,
-    /// GET signs nobody in or out.
+    /// GET logs nobody in or out.
     SafeMethods,
-    /// Other sites can sign nobody in or out.
+    /// Other sites can log nobody in or out.
     CrossSite,
-    /// Strangers are refused, before anything that they send is read.
+    /// Requests without a session are refused before their body is read.
     Strangers,
-    /// `next` leads to no other host.
+    /// `next` never leads to another host.
     Next,
-    /// No cache keeps a cookie for others, or what belongs to one user.
+    /// Caches store neither cookies nor pages of one user for others.
     Caching,
-    /// The token stands in the cookie, and nowhere else.
+    /// The token is in the cookie, and nowhere else.
     Secrecy,
 }
 
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::SetUp => "the requests of the `Hygiene` do what it says",
-            Self::Cookie => "the session cookie is out of reach of scripts and other sites",
+            Self::SetUp => "the requests of the `Hygiene` do what they should",
+            Self::Cookie => "the session cookie is protected from scripts and other sites",
             Self::NewToken => "each login gives a new token",
             Self::LogInEndsSession => "login ends the session that the browser had",
             Self::LogOutEndsSession => "logout ends the session on the server",
             Self::LogOutRemovesCookie => "logout removes the cookie",
-            Self::SafeMethods => "GET signs nobody in or out",
-            Self::CrossSite => "other sites can sign nobody in or out",
-            Self::Strangers => "strangers are refused before anything of theirs is read",
-            Self::Next => "`next` leads to no other host",
-            Self::Caching => "no cache keeps what belongs to one user",
-            Self::Secrecy => "the token stands in the cookie alone",
+            Self::SafeMethods => "GET logs nobody in or out",
+            Self::CrossSite => "other sites can log nobody in or out",
+            Self::Strangers => "requests without a session are refused before their body is read",
+            Self::Next => "`next` never leads to another host",
+            Self::Caching => "caches do not store what belongs to one user",
+            Self::Secrecy => "the token is only in the cookie",
         })
     }
 }
 
-/// A rule that an app breaks, and how that was found. Its `Display` tells all of it, and no token.
+/// A broken rule, and how it was found. Its `Display` shows all fields, and contains no token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Fault {
-    /// Which rule.
+    /// The broken rule.
     pub rule: Rule,
     /// What was sent.
     pub sent: String,
-    /// What came of it.
+    /// What the app responded.
     pub came: String,
-    /// What to do about it.
+    /// How to fix it.
     pub remedy: String,
 }
 
@@ -83,28 +83,28 @@ impl Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { rule, sent, came, remedy } = self;
-        write!(f, "Not so: {rule}.\n   Sent: {sent}.\n   Came: {came}.\n   To do: {remedy}.")
+        write!(f, "Broken rule: {rule}.\n   Sent: {sent}.\n   Got: {came}.\n   Fix: {remedy}.")
     }
 }
 
-/// The faults of an app, of which there may be none. Made by
-/// [`check_hygiene`](super::check_hygiene). Its `Display` lists them all.
+/// The faults that were found in an app. Made by [`check_hygiene`](super::check_hygiene). Its
+/// `Display` lists them all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[must_use = "the faults are in it"]
+#[must_use = "a report contains the faults that were found"]
 pub struct Report(Vec<Fault>);
 
 impl Report {
-    /// Whether nothing was found.
+    /// Whether no faults were found.
     pub fn is_clean(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// What was found, in the order in which it was tried.
+    /// Returns the faults, in the order of the tests.
     pub fn faults(&self) -> &[Fault] {
         &self.0
     }
 
-    /// Adds a fault, unless the same was found before.
+    /// Adds a fault, unless it is in the report already.
     pub(super) fn add(&mut self, fault: Fault) {
         if !self.0.contains(&fault) {
             self.0.push(fault);

@@ -1,4 +1,4 @@
-//! One request of the examination.
+//! A single request of the examination.
 
 use std::{cell::Cell, rc::Rc, task::Poll};
 
@@ -8,17 +8,17 @@ use futures_util::stream;
 
 use super::Probe;
 
-/// More than Actix reads of JSON or of a form, unless it is told otherwise: 3 MiB.
+/// Parts and their size: 3 MiB in total, more than the default limits of Actix for JSON and forms.
 const FLOOD: (usize, usize) = (48, 64 * 1_024);
 
-/// A request, and how it differs from one of a page of the app without any cookie.
+/// A request, and how it differs from a request of a page of the app without cookies.
 pub(super) struct Sending<'a> {
     probe: &'a Probe,
     cookie: Option<&'a str>,
     is_cross_site: bool,
-    /// Sends a flood of what is no JSON and no form in place of the probe's own body.
+    /// Sends a large body that is neither JSON nor a form instead of the probe's own.
     is_flood: bool,
-    /// What the report says of it.
+    /// How the report describes the difference.
     with: &'a str,
 }
 
@@ -36,11 +36,7 @@ impl<'a> Sending<'a> {
     }
 
     pub(super) fn flooded(self) -> Self {
-        Self {
-            is_flood: true,
-            with: " without a cookie, and with 3 MiB of what is no JSON",
-            ..self
-        }
+        Self { is_flood: true, with: " without a cookie, and with 3 MiB of invalid JSON", ..self }
     }
 
     pub(super) fn cross_site(self) -> Self {
@@ -76,7 +72,7 @@ impl<'a> Sending<'a> {
         self.probe.body.bytes().into_iter().collect()
     }
 
-    /// The request, and what will be true when the app reads its body.
+    /// Returns the request, and a flag that is set when the app reads its body.
     pub(super) fn request(&self, cookie_name: &str) -> (Request, Rc<Cell<bool>>) {
         let mut request = self.head(cookie_name);
         let body = self.body();
@@ -89,7 +85,7 @@ impl<'a> Sending<'a> {
     }
 }
 
-/// A body that tells when it is read.
+/// A body that sets a flag when it is read.
 fn watched(body: Vec<Bytes>, has_read: Rc<Cell<bool>>) -> Payload {
     let mut parts = body.into_iter();
     let parts = stream::poll_fn(move |_| {
