@@ -19,7 +19,7 @@ use crate::{
     http::request_head::RequestHead,
     model::user::AuthUser,
     request::{
-        auth::Auth, credentials::Carrier, erased_auth::ErasedAuth, locals::Locals,
+        auth::Auth, erased_auth::ErasedAuth, locals::Locals, presented_token::Carrier,
         request_session::RequestSession, requirements::Requirements,
         response_headers::ErrorWithHeaders,
     },
@@ -142,7 +142,7 @@ where
             let result = {
                 let locals = Locals::new(request.request().clone(), Rc::clone(&request_session));
                 let run = run(request.request(), &locals);
-                impersonation_guard::scope(Arc::clone(&request_session.impersonation), run).await
+                impersonation_guard::run(Arc::clone(&request_session.impersonation), run).await
             };
             let request_session = request_session.as_decided();
             request_session.share(&request);
@@ -151,7 +151,7 @@ where
                     let acting = Arc::clone(&request_session.impersonation);
                     // The inner service consumes the request and does not return it if it fails.
                     let head = RequestHead::of(request.request());
-                    match impersonation_guard::scope(acting, inner.call(request)).await {
+                    match impersonation_guard::run(acting, inner.call(request)).await {
                         Ok(response) => response.map_into_boxed_body(),
                         Err(error) => {
                             return Err(ErrorWithHeaders::of(error, &request_session, head).await);
@@ -162,8 +162,11 @@ where
                     let answer = HttpResponse::from_error(error);
                     let session = request_session.session();
                     let session = session.as_ref();
-                    let answer =
-                        auth.error_responder().negotiate(request.request(), session, answer);
+                    let answer = auth.error_responder().replace_handler_error(
+                        request.request(),
+                        session,
+                        answer,
+                    );
                     request.into_response(answer)
                 }
             };
@@ -175,7 +178,7 @@ where
 /// Returns the session of a request that may use its session cookie. Other requests are left to the
 /// inner service, which refuses or handles them.
 fn request_session_of(auth: &ErasedAuth, request: &ServiceRequest) -> Option<Rc<RequestSession>> {
-    let requirements = Requirements { later: true, ..Requirements::default() };
+    let requirements = Requirements { may_ask_later: true, ..Requirements::default() };
     let begun = RequestSession::of_request(request.request(), auth, requirements, false).ok();
     begun.filter(|request_session| request_session.carrier == Carrier::Cookie)
 }

@@ -158,7 +158,7 @@ where
             // The inner service consumes the request and does not return it if it fails.
             let head = RequestHead::of(request.request());
             let refused = late_body::watch(&mut request, &request_session);
-            let inside = impersonation_guard::scope(
+            let inside = impersonation_guard::run(
                 Arc::clone(&request_session.impersonation),
                 inner.call(request),
             );
@@ -192,8 +192,9 @@ async fn authorize(
     attribute: &impl Attribute,
     request: &ServiceRequest,
 ) -> Result<Rc<RequestSession>, (Refusal, Option<Rc<RequestSession>>)> {
-    let requirements =
-        attribute.requirements().and(Requirements { later: true, ..Requirements::default() });
+    let requirements = attribute
+        .requirements()
+        .and(Requirements { may_ask_later: true, ..Requirements::default() });
     let request_session = RequestSession::of_request(request.request(), auth, requirements, false)
         .map_err(|error| (error.into(), None))?;
     let decided = match request_session.resolve().await {

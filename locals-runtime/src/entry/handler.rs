@@ -76,11 +76,13 @@ where
         }
         Ok::<_, Refusal>(handler(values, extracted, request.clone()).await)
     };
-    let ran = impersonation_guard::scope(Arc::clone(&request_session.impersonation), work).await;
+    let ran = impersonation_guard::run(Arc::clone(&request_session.impersonation), work).await;
     let session = request_session.session();
     let mut response = match ran {
         Err(refusal) => auth.error_responder().refuse(&request, session.as_ref(), refusal),
-        Ok(response) => auth.error_responder().negotiate(&request, session.as_ref(), response),
+        Ok(response) => {
+            auth.error_responder().replace_handler_error(&request, session.as_ref(), response)
+        }
     };
     write_headers(request_session, &request, response.headers_mut()).await;
     response

@@ -23,9 +23,9 @@ use crate::request::{error_responder::Refusal, request_session::RequestSession};
 
 /// Why a body was aborted, if it was.
 #[derive(Clone, Default)]
-pub(crate) struct Refused(Rc<RefCell<Option<Refusal>>>);
+pub(crate) struct BodyRefusal(Rc<RefCell<Option<Refusal>>>);
 
-impl Refused {
+impl BodyRefusal {
     pub(crate) fn take(&self) -> Option<Refusal> {
         self.0.take()
     }
@@ -33,8 +33,11 @@ impl Refused {
 
 /// Applies the guards again when a piece of a request body, or its end, comes late. If they refuse,
 /// the body ends with an error.
-pub(crate) fn watch(request: &mut ServiceRequest, request_session: &Rc<RequestSession>) -> Refused {
-    let refused = Refused::default();
+pub(crate) fn watch(
+    request: &mut ServiceRequest,
+    request_session: &Rc<RequestSession>,
+) -> BodyRefusal {
+    let refused = BodyRefusal::default();
     // After an upgrade there is no body. But any client can request one and send a body all the
     // same.
     let headers = request.headers();
@@ -71,7 +74,7 @@ struct Watched {
     recheck: Option<Pin<Box<Recheck>>>,
     /// The late piece, which is passed on when the guards have admitted it.
     held: Option<Item>,
-    refused: Refused,
+    refused: BodyRefusal,
 }
 
 impl Stream for Watched {

@@ -11,7 +11,7 @@ use actix_web::{Error, FromRequest, HttpRequest, dev::Payload};
 use crate::{
     entry::attribute::{RequireUser, WithSession},
     model::{
-        error::Error as Refused,
+        error::Error as SessionError,
         user::{AuthUser, User},
     },
     request::{locals::Locals, requirements::Requirements, user_type::UserType},
@@ -32,15 +32,15 @@ pub trait FromSession<A>: Sized {
     fn requirements() -> Requirements;
 
     /// Returns it from what has been read, or the error if this request has none.
-    fn take(locals: &Locals) -> Result<Self, Refused>;
+    fn take(locals: &Locals) -> Result<Self, SessionError>;
 }
 
 impl<A> FromSession<A> for Locals {
     fn requirements() -> Requirements {
-        Requirements { later: true, ..Requirements::default() }
+        Requirements { may_ask_later: true, ..Requirements::default() }
     }
 
-    fn take(locals: &Locals) -> Result<Self, Refused> {
+    fn take(locals: &Locals) -> Result<Self, SessionError> {
         Ok(locals.clone())
     }
 }
@@ -50,19 +50,19 @@ impl FromSession<RequireUser> for Session {
         Requirements { session: true, ..Requirements::default() }
     }
 
-    fn take(locals: &Locals) -> Result<Self, Refused> {
-        locals.request_session.session().ok_or(Refused::Unauthenticated)
+    fn take(locals: &Locals) -> Result<Self, SessionError> {
+        locals.request_session.session().ok_or(SessionError::Unauthenticated)
     }
 }
 
 impl<T: AuthUser> FromSession<RequireUser> for User<T> {
     fn requirements() -> Requirements {
-        Requirements { session: true, user: Some(UserType::of::<T>()), later: false }
+        Requirements { session: true, user: Some(UserType::of::<T>()), may_ask_later: false }
     }
 
-    fn take(locals: &Locals) -> Result<Self, Refused> {
+    fn take(locals: &Locals) -> Result<Self, SessionError> {
         let found = locals.request_session.resolved();
-        found.and_then(|found| found.user()).ok_or(Refused::Unauthenticated)
+        found.and_then(|found| found.user()).ok_or(SessionError::Unauthenticated)
     }
 }
 
@@ -71,9 +71,10 @@ impl<T: AuthUser, C: Check<T>> FromSession<RequireUser> for Verified<T, C> {
         <User<T> as FromSession<RequireUser>>::requirements()
     }
 
-    fn take(locals: &Locals) -> Result<Self, Refused> {
-        let found = locals.request_session.resolved().ok_or(Refused::Unauthenticated)?;
-        let (user, session) = found.user().zip(found.session()).ok_or(Refused::Unauthenticated)?;
+    fn take(locals: &Locals) -> Result<Self, SessionError> {
+        let found = locals.request_session.resolved().ok_or(SessionError::Unauthenticated)?;
+        let (user, session) =
+            found.user().zip(found.session()).ok_or(SessionError::Unauthenticated)?;
         Self::of(user, session)
     }
 }
@@ -84,7 +85,7 @@ impl<P: FromSession<RequireUser>> FromSession<WithSession> for Option<P> {
         P::requirements()
     }
 
-    fn take(locals: &Locals) -> Result<Self, Refused> {
+    fn take(locals: &Locals) -> Result<Self, SessionError> {
         Ok(P::take(locals).ok())
     }
 }
@@ -93,7 +94,7 @@ impl<P: FromSession<RequireUser>> FromSession<WithSession> for Option<P> {
 #[derive(Debug)]
 pub struct SessionParameter<P> {
     requirements: Requirements,
-    take: fn(&Locals) -> Result<P, Refused>,
+    take: fn(&Locals) -> Result<P, SessionError>,
 }
 
 /// Returns the parameter `P`, as the attribute `A` provides it.
@@ -110,7 +111,7 @@ pub trait SessionParameters {
     fn requirements(&self) -> Requirements;
 
     /// Returns them all, or the error if this request does not have one.
-    fn take(&self, locals: &Locals) -> Result<Self::Values, Refused>;
+    fn take(&self, locals: &Locals) -> Result<Self::Values, SessionError>;
 }
 
 macro_rules! parts {
@@ -123,7 +124,7 @@ macro_rules! parts {
             }
 
             #[allow(unused_variables, reason = "the empty tuple takes nothing")]
-            fn take(&self, locals: &Locals) -> Result<Self::Values, Refused> {
+            fn take(&self, locals: &Locals) -> Result<Self::Values, SessionError> {
                 Ok(($((self.$index.take)(locals)?,)*))
             }
         }

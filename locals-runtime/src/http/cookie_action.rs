@@ -4,7 +4,7 @@ use crate::{http::cookie::Presented, model::session_id::SessionId};
 
 /// The decision of the handler. The last one wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Choice {
+pub(crate) enum CookieDecision {
     Nothing,
     Set(SessionId),
     /// `after_set`: whether this request had set a cookie before.
@@ -41,19 +41,21 @@ pub(crate) enum CookieAction {
 /// A cookie that opens nothing is kept: the browser may have a newer one by now, from a login whose
 /// response came in the meantime, and a removal would delete that one.
 pub(crate) fn cookie_action(
-    choice: Choice,
+    choice: CookieDecision,
     presented: &Presented,
     opened: Option<Opened>,
 ) -> CookieAction {
     match (choice, opened) {
-        (Choice::Set(set), Some(Opened { id, .. })) if set == id => CookieAction::Confirm,
-        (Choice::Set(_), _) => CookieAction::Store,
-        (Choice::Clear { after_set }, _) if after_set || *presented != Presented::Nothing => {
+        (CookieDecision::Set(set), Some(Opened { id, .. })) if set == id => CookieAction::Confirm,
+        (CookieDecision::Set(_), _) => CookieAction::Store,
+        (CookieDecision::Clear { after_set }, _)
+            if after_set || *presented != Presented::Nothing =>
+        {
             CookieAction::Remove
         }
-        (Choice::Nothing, Some(Opened { is_unchanged: false, .. })) => CookieAction::Renew,
+        (CookieDecision::Nothing, Some(Opened { is_unchanged: false, .. })) => CookieAction::Renew,
         // There is no cookie to remove, or nothing to do.
-        (Choice::Clear { .. } | Choice::Nothing, _) => CookieAction::Keep,
+        (CookieDecision::Clear { .. } | CookieDecision::Nothing, _) => CookieAction::Keep,
     }
 }
 
@@ -66,19 +68,19 @@ mod tests {
         let id = |byte| SessionId::from_bytes([byte; 16]);
         let token = Presented::Token("a".repeat(64).parse().unwrap());
         let opened = |is_unchanged| Some(Opened { id: id(1), is_unchanged });
-        let cleared = |after_set| Choice::Clear { after_set };
+        let cleared = |after_set| CookieDecision::Clear { after_set };
         for (choice, presented, opened, expected) in [
-            (Choice::Nothing, &token, None, CookieAction::Keep),
-            (Choice::Nothing, &token, opened(true), CookieAction::Keep),
-            (Choice::Nothing, &token, opened(false), CookieAction::Renew),
-            (Choice::Nothing, &Presented::Malformed, None, CookieAction::Keep),
-            (Choice::Nothing, &Presented::Conflicting, None, CookieAction::Keep),
-            (Choice::Nothing, &Presented::Nothing, None, CookieAction::Keep),
-            (Choice::Set(id(1)), &token, opened(false), CookieAction::Confirm),
-            (Choice::Set(id(1)), &token, opened(true), CookieAction::Confirm),
-            (Choice::Set(id(2)), &token, opened(false), CookieAction::Store),
-            (Choice::Set(id(2)), &token, None, CookieAction::Store),
-            (Choice::Set(id(2)), &Presented::Nothing, None, CookieAction::Store),
+            (CookieDecision::Nothing, &token, None, CookieAction::Keep),
+            (CookieDecision::Nothing, &token, opened(true), CookieAction::Keep),
+            (CookieDecision::Nothing, &token, opened(false), CookieAction::Renew),
+            (CookieDecision::Nothing, &Presented::Malformed, None, CookieAction::Keep),
+            (CookieDecision::Nothing, &Presented::Conflicting, None, CookieAction::Keep),
+            (CookieDecision::Nothing, &Presented::Nothing, None, CookieAction::Keep),
+            (CookieDecision::Set(id(1)), &token, opened(false), CookieAction::Confirm),
+            (CookieDecision::Set(id(1)), &token, opened(true), CookieAction::Confirm),
+            (CookieDecision::Set(id(2)), &token, opened(false), CookieAction::Store),
+            (CookieDecision::Set(id(2)), &token, None, CookieAction::Store),
+            (CookieDecision::Set(id(2)), &Presented::Nothing, None, CookieAction::Store),
             (cleared(false), &token, opened(false), CookieAction::Remove),
             (cleared(false), &token, None, CookieAction::Remove),
             (cleared(false), &Presented::Malformed, None, CookieAction::Remove),

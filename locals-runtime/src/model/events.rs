@@ -28,8 +28,8 @@ pub(crate) enum Event<'a> {
     TokenSuperseded { session: SessionId, user: &'a UserId },
     CookieConflicting { ignored: usize },
     CookieMalformed,
-    Refused(Refused<'a>),
-    CrossOriginRefused(Refused<'a>),
+    Refused(RefusedRequest<'a>),
+    CrossOriginRefused(RefusedRequest<'a>),
     RedirectLoop { path: &'a str, page: &'a str },
     RowUnreadable { cause: &'a str },
     StoreFailed { cause: &'a str, doing: &'a str },
@@ -39,7 +39,7 @@ pub(crate) enum Event<'a> {
 
 /// A request that was refused.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Refused<'a> {
+pub(crate) struct RefusedRequest<'a> {
     pub code: &'static str,
     pub reason: &'a Error,
     pub method: &'a str,
@@ -127,7 +127,7 @@ impl Event<'_> {
                 record!(DEBUG, "cookie_malformed", "a malformed session cookie: treated as none");
             }
             Self::Refused(refused) => refused.record(),
-            Self::CrossOriginRefused(Refused { reason, method, path, .. }) => {
+            Self::CrossOriginRefused(RefusedRequest { reason, method, path, .. }) => {
                 record!(WARN, "cross_origin_refused", %reason, method, path, "a request from another origin was refused");
             }
             Self::RedirectLoop { path, page } => {
@@ -163,7 +163,7 @@ impl Event<'_> {
     }
 }
 
-impl Refused<'_> {
+impl RefusedRequest<'_> {
     fn record(self) {
         let Self { code, reason, method, path, session, user } = self;
         let (session, user) =

@@ -10,7 +10,7 @@ use tokio::sync::OnceCell;
 use crate::{
     http::cookie::{Presented, SessionCookie},
     model::{session_id::SessionId, token::SessionToken},
-    request::credentials::Carrier,
+    request::presented_token::Carrier,
     sessions::session::Session,
 };
 

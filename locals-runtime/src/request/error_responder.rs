@@ -15,7 +15,7 @@ use crate::{
     http::redirect::{self, see_other},
     model::{
         error::{ConfigError, Error},
-        events::{Event, Refused},
+        events::{Event, RefusedRequest},
     },
     sessions::session::Session,
 };
@@ -80,7 +80,7 @@ impl ErrorResponder {
 
     /// Returns the response of a handler. If it is an error of `locals`, it is handled like a
     /// refusal.
-    pub(crate) fn negotiate(
+    pub(crate) fn replace_handler_error(
         &self,
         request: &HttpRequest,
         session: Option<&Session>,
@@ -158,7 +158,7 @@ fn log_refusal(request: &HttpRequest, session: Option<&Session>, error: &Error) 
     if !error.is_refusal() {
         return;
     }
-    let refused = Refused {
+    let refused = RefusedRequest {
         code: error.code(),
         reason: error,
         method: request.method().as_str(),

@@ -25,10 +25,10 @@ use crate::{
     },
     request::{
         conflicting_tokens::Conflicting,
-        credentials::{Carrier, from_bearer, from_cookie},
         decision::{Decision, GuestDecision},
         erased_auth::ErasedAuth,
         error_responder::Refusal,
+        presented_token::{Carrier, from_bearer, from_cookie},
         requirements::Requirements,
         user_type::AnyUser,
     },
@@ -145,7 +145,7 @@ impl RequestSession {
         let conflicting = Conflicting::read(auth.cookie(), request.headers(), &presented, carrier);
         // Without a token there is no session to read.
         let is_known = requirements.session && !matches!(presented, Presented::Token(_));
-        let scope = if requirements.user.is_some() || requirements.later {
+        let scope = if requirements.user.is_some() || requirements.may_ask_later {
             Scope::SessionAndUser
         } else {
             Scope::Session

@@ -8,7 +8,7 @@ pub struct Requirements {
     pub(crate) session: bool,
     pub(crate) user: Option<UserType>,
     /// Whether more may be needed while the handler runs.
-    pub(crate) later: bool,
+    pub(crate) may_ask_later: bool,
 }
 
 impl Requirements {
@@ -16,7 +16,7 @@ impl Requirements {
         Self {
             session: self.session || other.session,
             user: self.user.or(other.user),
-            later: self.later || other.later,
+            may_ask_later: self.may_ask_later || other.may_ask_later,
         }
     }
 }

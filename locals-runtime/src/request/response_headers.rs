@@ -13,7 +13,7 @@ use actix_web::{
 
 use crate::{
     http::request_head::RequestHead,
-    request::{credentials::Carrier, decision::Decision, request_session::RequestSession},
+    request::{decision::Decision, presented_token::Carrier, request_session::RequestSession},
 };
 
 /// The headers that the session requires. Determined once, when everything has been decided.

@@ -88,7 +88,7 @@ impl SessionManager {
         ends: Ends<'_>,
     ) -> Result<Option<Session>, Error> {
         if new.actor.is_none() {
-            impersonation_guard::refuse().await?;
+            impersonation_guard::refuse_if_impersonating().await?;
         }
         let mut session = self.new_session(user, new)?;
         self.expect_active(user).await?;

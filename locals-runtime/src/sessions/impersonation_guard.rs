@@ -91,7 +91,7 @@ impl ImpersonationGuard {
 }
 
 /// Runs the work of a request, so that the functions it calls know the request.
-pub(crate) fn scope<F: Future>(
+pub(crate) fn run<F: Future>(
     guard: Arc<ImpersonationGuard>,
     work: F,
 ) -> impl Future<Output = F::Output> + use<F> {
@@ -106,7 +106,7 @@ pub(crate) fn scope<F: Future>(
 }
 
 /// Like [`ImpersonationGuard::refuse`], for the request that is being handled in this task, if any.
-pub(crate) async fn refuse() -> Result<(), Error> {
+pub(crate) async fn refuse_if_impersonating() -> Result<(), Error> {
     let mut next = CURRENT.try_with(Arc::clone).ok();
     while let Some(scope) = next {
         scope.guard.refuse().await?;
@@ -117,5 +117,9 @@ pub(crate) async fn refuse() -> Result<(), Error> {
 
 /// Like [`refuse`], and also for a session that is an impersonation, wherever it is used.
 pub(crate) async fn refuse_in(session: &Session) -> Result<(), Error> {
-    if session.actor().is_some() { Err(Error::Impersonating) } else { refuse().await }
+    if session.actor().is_some() {
+        Err(Error::Impersonating)
+    } else {
+        refuse_if_impersonating().await
+    }
 }

@@ -134,7 +134,7 @@ impl SessionManager {
         token: &SessionToken,
     ) -> Result<Option<FoundSession>, StoreError> {
         let verdict =
-            self.verdict(self.context().settings.rotation, &found.record, token, self.now());
+            self.check_record(self.context().settings.rotation, &found.record, token, self.now());
         if verdict == Err(Denial::TokenReused) {
             Ok(None)
         } else {
@@ -170,14 +170,14 @@ impl SessionManager {
         if account.denial.is_none() && record.actor_session.is_none() {
             return Vec::new();
         }
-        match self.verdict(self.context().settings.rotation, record, token, self.now()) {
+        match self.check_record(self.context().settings.rotation, record, token, self.now()) {
             Ok(_) => record.actor_session.into_iter().chain([record.id]).collect(),
             Err(_) => Vec::new(),
         }
     }
 
     /// Whether a token opens a stored session.
-    fn verdict(
+    fn check_record(
         &self,
         rotation: Option<RotationPolicy>,
         record: &SessionRecord,
@@ -195,7 +195,7 @@ impl SessionManager {
         token: &SessionToken,
     ) -> Result<Option<FoundSession>, StoreError> {
         let now = self.now();
-        let admission = match self.verdict(rotation, &record, token, now) {
+        let admission = match self.check_record(rotation, &record, token, now) {
             Ok(admission) => admission,
             Err(denial) => {
                 self.denied(&record, denial).await;

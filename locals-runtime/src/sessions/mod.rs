@@ -7,7 +7,6 @@ pub(crate) mod context;
 pub(crate) mod creation;
 pub(crate) mod creation_times;
 pub(crate) mod end_notifier;
-pub(crate) mod ended;
 pub(crate) mod guest_quota;
 pub(crate) mod guests;
 pub(crate) mod impersonation_guard;
@@ -22,4 +21,5 @@ pub(crate) mod token_change;
 #[cfg(feature = "sql")]
 pub(crate) mod transaction;
 pub(crate) mod verified;
+pub(crate) mod wait_for_end;
 pub(crate) mod write_permits;

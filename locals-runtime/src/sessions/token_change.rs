@@ -78,7 +78,7 @@ impl SessionManager {
     /// rotation. So two requests at the same time get the same token, and it does not matter which
     /// response the browser receives last. `presented` is the token of this request; the other
     /// request may have presented it too, if it has just been rotated.
-    pub(crate) async fn resume(
+    pub(crate) async fn resume_actor_session(
         &self,
         id: SessionId,
         acting: &Session,
@@ -267,7 +267,11 @@ mod tests {
             let options = LogInOptions::new().remember(false);
             let new = NewSession { options, actor: Some(&own), ..NewSession::default() };
             let acting = sessions.create(&USER, new).await.unwrap();
-            let back = sessions.resume(own.id(), &acting, &acting.token).await.unwrap().unwrap();
+            let back = sessions
+                .resume_actor_session(own.id(), &acting, &acting.token)
+                .await
+                .unwrap()
+                .unwrap();
             let record = row(&sessions, &own).await;
             let rotation = record.rotation.unwrap();
             assert!(salts.insert(rotation.salt), "a salt that was used before");

@@ -65,7 +65,7 @@ impl<D: Dialect, T: AuthUser> SessionTransaction<'_, D, T> {
     ///   [impersonation](crate::Locals::impersonate).
     /// - [`Error::Store`] if the database fails.
     pub async fn create_session<U: AuthUser>(&mut self, user: &U) -> Result<Session, Error> {
-        impersonation_guard::refuse().await?;
+        impersonation_guard::refuse_if_impersonating().await?;
         let session = self.sessions.new_session(user, NewSession::default())?;
         self.expect_active(user).await?;
         self.store.create_on(self.connection, &session.record, Ends::default()).await?;

@@ -9,8 +9,8 @@ use crate::{
     },
     request::{
         conflicting_tokens::{Conflicting, ConflictingSessions},
-        credentials::Carrier,
         locals::Locals,
+        presented_token::Carrier,
     },
     sessions::session::Session,
 };

@@ -13,9 +13,9 @@ use crate::{
         session_id::SessionId,
     },
     request::{
-        credentials::Carrier,
         decision::{Decision, GuestDecision},
         locals::Locals,
+        presented_token::Carrier,
     },
     sessions::{
         guest_quota::GuestSlot,

@@ -109,7 +109,7 @@ impl Locals {
             Presented::Token(token) if token.id() == acting.id() => token,
             _ => &acting.token,
         };
-        let own = self.auth().resume(own, &acting, presented).await?;
+        let own = self.auth().resume_actor_session(own, &acting, presented).await?;
         self.auth().invalidate_session(acting.id()).await?;
         impersonation_ended(&acting);
         self.request_session.impersonation.impersonation_ended();

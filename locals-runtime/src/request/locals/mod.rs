@@ -2,13 +2,13 @@
 
 mod client;
 mod conflicts;
+mod current_session;
 mod devices;
 mod guest;
-mod handle;
 mod impersonate;
 mod log_in;
 mod log_out;
 mod reauthenticate;
 mod session_data;
 
-pub use handle::Locals;
+pub use current_session::Locals;

@@ -217,7 +217,7 @@ impl<D: Dialect, T> SqlStore<D, T> {
         let work = async {
             // Before the connection, so that waiting writers do not take connections from readers.
             if permit.is_none() {
-                *permit = Arc::clone(&self.shared.write_permits).acquire_owned().await.ok();
+                *permit = Arc::clone(&self.shared.writers).acquire_owned().await.ok();
             }
             Ok(Lease::new(self.acquire().await?))
         };

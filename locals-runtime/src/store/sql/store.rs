@@ -67,7 +67,7 @@ pub(super) struct Shared {
     /// Whether decoding a user needs more columns than its type names.
     pub reads_all_columns: AtomicBool,
     /// Limits the number of concurrent writes.
-    pub write_permits: Arc<Semaphore>,
+    pub writers: Arc<Semaphore>,
     /// Whether the connection to the server was checked when the pool was opened.
     pub is_examined: bool,
     /// When all connections were last found to lead to read-only servers.
@@ -84,7 +84,7 @@ impl Shared {
             users: RwLock::default(),
             users_refresh: tokio::sync::Mutex::default(),
             reads_all_columns: AtomicBool::new(false),
-            write_permits: Arc::new(Semaphore::new(D::SQL.writers)),
+            writers: Arc::new(Semaphore::new(D::SQL.writers)),
             is_examined,
             demoted: Mutex::default(),
         }

@@ -7,15 +7,15 @@ use actix_web::http::header::HeaderValue;
 use crate::{
     http::{
         cookie::{MAX_REMOVAL_BYTES, REMOVAL_BYTES_LEFT_TO_GUEST, SessionCookie, header_bytes},
-        cookie_action::{Choice, CookieAction, Opened, cookie_action},
+        cookie_action::{CookieAction, CookieDecision, Opened, cookie_action},
         request_head::RequestHead,
     },
     model::{
         error::chain, events::Event, record::Renewal, token::SessionToken, token_check::TokenState,
     },
     request::{
-        credentials::Carrier,
         decision::{Decision, GuestDecision},
+        presented_token::Carrier,
         request_session::RequestSession,
     },
     sessions::{lookup::FoundSession, session::Session},
@@ -92,9 +92,7 @@ impl RequestSession {
             CookieAction::Store => chosen.map(|chosen| chosen.session.clone()),
             // Boxed: these futures are large, and part of the future of every handler.
             CookieAction::Renew => Box::pin(self.after_use(found_session?)).await,
-            CookieAction::Confirm => {
-                Box::pin(self.confirmed(found_session?, &chosen?.session)).await
-            }
+            CookieAction::Confirm => Box::pin(self.confirm(found_session?, &chosen?.session)).await,
         }?;
         let life = session.idle_expires_at().since(self.auth.sessions().now());
         let life = session.is_persistent().then_some(life);
@@ -103,9 +101,9 @@ impl RequestSession {
 
     fn cookie_action(&self, found_session: Option<&FoundSession>) -> CookieAction {
         let choice = match self.decision() {
-            Decision::None => Choice::Nothing,
-            Decision::Set(chosen) => Choice::Set(chosen.session.id()),
-            Decision::Clear { after_set } => Choice::Clear { after_set },
+            Decision::None => CookieDecision::Nothing,
+            Decision::Set(chosen) => CookieDecision::Set(chosen.session.id()),
+            Decision::Clear { after_set } => CookieDecision::Clear { after_set },
         };
         let opened = found_session.map(|found_session| Opened {
             id: found_session.session.id(),
@@ -120,7 +118,7 @@ impl RequestSession {
     /// is logged, and the session is as valid as before.
     async fn after_use(&self, found_session: &FoundSession) -> Option<Session> {
         let session = &found_session.session;
-        let is_renewed = self.renewed(found_session, session).await;
+        let is_renewed = self.try_renew(found_session, session).await;
         match found_session.token {
             // A native client would not receive the new token.
             TokenState::Due if self.carrier != Carrier::Bearer => {
@@ -135,8 +133,8 @@ impl RequestSession {
     }
 
     /// Returns the session that was set in place of itself, if it has not ended.
-    async fn confirmed(&self, found_session: &FoundSession, chosen: &Session) -> Option<Session> {
-        if self.renewed(found_session, chosen).await {
+    async fn confirm(&self, found_session: &FoundSession, chosen: &Session) -> Option<Session> {
+        if self.try_renew(found_session, chosen).await {
             return Some(chosen.clone());
         }
         match log_failure(self.auth.sessions().find_and_recheck(&chosen.token).await) {
@@ -148,7 +146,7 @@ impl RequestSession {
 
     /// Renews the session if it is due, for the token that it will have. Returns whether this
     /// request did it.
-    async fn renewed(&self, found_session: &FoundSession, session: &Session) -> bool {
+    async fn try_renew(&self, found_session: &FoundSession, session: &Session) -> bool {
         let Some(renewal) = found_session.renewal else { return false };
         let renewal = Renewal { secret_hash: session.record.secret_hash, ..renewal };
         log_failure(self.auth.sessions().renew(session, renewal).await).unwrap_or(false)
