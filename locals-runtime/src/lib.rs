@@ -19,10 +19,7 @@ pub use crate::model::device_name::device_name;
 #[cfg(feature = "sql")]
 pub use crate::sessions::transaction::SessionTransaction;
 pub use crate::{
-    entry::{
-        before_request::{BeforeRequest, BeforeRequestService},
-        guard::{Guard, GuardService},
-    },
+    entry::{before_request::BeforeRequest, guard::Guard},
     http::{
         cookie::{CookieConfig, SameSite},
         redirect::{SafeRedirect, UnsafeRedirect},

@@ -2,8 +2,7 @@
 
 use std::{
     fmt,
-    future::{Future, Ready, ready},
-    pin::Pin,
+    future::{Ready, ready},
     rc::Rc,
     sync::Arc,
 };
@@ -11,12 +10,11 @@ use std::{
 use actix_web::{
     Error, HttpRequest, HttpResponse,
     body::{BoxBody, MessageBody},
-    dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready},
+    dev::{Service, ServiceRequest, ServiceResponse, Transform},
 };
 
 use crate::{
-    entry::guard::with_headers,
-    http::request_head::RequestHead,
+    entry::wrapped_service::{Around, WrappedService, call_inner, with_headers},
     model::user::AuthUser,
     request::{
         auth::Auth, erased_auth::ErasedAuth, locals::Locals, presented_token::Carrier,
@@ -28,10 +26,7 @@ use crate::{
 
 /// Runs a function of the app before the inner handlers. Made by [`Auth::before_request`].
 #[must_use = "it does nothing until it is given to `.wrap(..)`"]
-pub struct BeforeRequest<F> {
-    auth: ErasedAuth,
-    run: Rc<F>,
-}
+pub struct BeforeRequest<F>(Rc<RunBeforeRequest<F>>);
 
 impl<T: AuthUser> Auth<T> {
     /// Runs `run` before the inner handlers: `App::new().wrap(auth.before_request(run))`. Its
@@ -91,7 +86,7 @@ impl<T: AuthUser> Auth<T> {
     where
         F: AsyncFn(&HttpRequest, &Locals) -> actix_web::Result<()> + 'static,
     {
-        BeforeRequest { auth: self.erased(), run: Rc::new(run) }
+        BeforeRequest(Rc::new(RunBeforeRequest { auth: self.erased(), run }))
     }
 }
 
@@ -105,73 +100,59 @@ where
     type Future = Ready<Result<Self::Transform, ()>>;
     type InitError = ();
     type Response = ServiceResponse<BoxBody>;
-    type Transform = BeforeRequestService<S, F>;
+    type Transform = WrappedService<S, RunBeforeRequest<F>>;
 
     fn new_transform(&self, inner: S) -> Self::Future {
-        let (auth, run) = (self.auth.clone(), Rc::clone(&self.run));
-        ready(Ok(BeforeRequestService { auth, run, inner: Rc::new(inner) }))
+        ready(Ok(WrappedService::new(&self.0, inner)))
     }
 }
 
-/// A service behind a [`BeforeRequest`].
-pub struct BeforeRequestService<S, F> {
+/// What a [`BeforeRequest`] does around each request.
+pub struct RunBeforeRequest<F> {
     auth: ErasedAuth,
-    run: Rc<F>,
-    inner: Rc<S>,
+    run: F,
 }
 
-impl<S, F, B> Service<ServiceRequest> for BeforeRequestService<S, F>
+impl<F> Around for RunBeforeRequest<F>
 where
     F: AsyncFn(&HttpRequest, &Locals) -> actix_web::Result<()> + 'static,
-    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
-    B: MessageBody + 'static,
 {
-    type Error = Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Error>>>>;
-    type Response = ServiceResponse<BoxBody>;
-
-    forward_ready!(inner);
-
-    fn call(&self, request: ServiceRequest) -> Self::Future {
-        let auth = self.auth.clone();
-        let (run, inner) = (Rc::clone(&self.run), Rc::clone(&self.inner));
-        Box::pin(async move {
-            let Some(request_session) = request_session_of(&auth, &request) else {
-                return Ok(inner.call(request).await?.map_into_boxed_body());
-            };
-            let result = {
-                let locals = Locals::new(request.request().clone(), Rc::clone(&request_session));
-                let run = run(request.request(), &locals);
-                impersonation_guard::run(Arc::clone(&request_session.impersonation), run).await
-            };
-            let request_session = request_session.as_decided();
-            request_session.share(&request);
-            let response = match result {
-                Ok(()) => {
-                    let acting = Arc::clone(&request_session.impersonation);
-                    // The inner service consumes the request and does not return it if it fails.
-                    let head = RequestHead::of(request.request());
-                    match impersonation_guard::run(acting, inner.call(request)).await {
-                        Ok(response) => response.map_into_boxed_body(),
-                        Err(error) => {
-                            return Err(ErrorWithHeaders::of(error, &request_session, head).await);
-                        }
-                    }
+    async fn handle<S, B>(
+        self: Rc<Self>,
+        request: ServiceRequest,
+        inner: Rc<S>,
+    ) -> Result<ServiceResponse<BoxBody>, Error>
+    where
+        S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+        B: MessageBody + 'static,
+    {
+        let Some(request_session) = request_session_of(&self.auth, &request) else {
+            return Ok(inner.call(request).await?.map_into_boxed_body());
+        };
+        let result = {
+            let locals = Locals::new(request.request().clone(), Rc::clone(&request_session));
+            let run = (self.run)(request.request(), &locals);
+            impersonation_guard::run(Arc::clone(&request_session.impersonation), run).await
+        };
+        let request_session = request_session.as_decided();
+        request_session.share(&request);
+        let response = match result {
+            Ok(()) => match call_inner(&*inner, request, &request_session).await {
+                Ok(response) => response,
+                Err((error, head)) => {
+                    return Err(ErrorWithHeaders::of(error, &request_session, head).await);
                 }
-                Err(error) => {
-                    let answer = HttpResponse::from_error(error);
-                    let session = request_session.session();
-                    let session = session.as_ref();
-                    let answer = auth.error_responder().replace_handler_error(
-                        request.request(),
-                        session,
-                        answer,
-                    );
-                    request.into_response(answer)
-                }
-            };
-            Ok(with_headers(response, Some(request_session)).await)
-        })
+            },
+            Err(error) => {
+                let (answer, session) =
+                    (HttpResponse::from_error(error), request_session.session());
+                let responder = self.auth.error_responder();
+                let (asked, session) = (request.request(), session.as_ref());
+                let answer = responder.replace_handler_error(asked, session, answer);
+                request.into_response(answer)
+            }
+        };
+        Ok(with_headers(response, &request_session).await)
     }
 }
 
@@ -189,8 +170,8 @@ impl<F> fmt::Debug for BeforeRequest<F> {
     }
 }
 
-impl<S, F> fmt::Debug for BeforeRequestService<S, F> {
+impl<F> fmt::Debug for RunBeforeRequest<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BeforeRequestService").finish_non_exhaustive()
+        f.debug_struct("RunBeforeRequest").finish_non_exhaustive()
     }
 }

@@ -2,36 +2,31 @@
 
 use std::{
     fmt,
-    future::{Future, Ready, ready},
+    future::{Ready, ready},
     marker::PhantomData,
-    pin::Pin,
     rc::Rc,
-    sync::Arc,
     time::Duration,
 };
 
 use actix_web::{
     Error,
     body::{BoxBody, MessageBody},
-    dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready},
+    dev::{Service, ServiceRequest, ServiceResponse, Transform},
 };
 
 use crate::{
     entry::{
         attribute::{Attribute, Checked, Condition, RequireUser},
         late_body,
+        wrapped_service::{Around, WrappedService, call_inner, with_headers},
     },
-    http::{redirect::check_page, request_head::RequestHead},
+    http::redirect::check_page,
     model::user::AuthUser,
     request::{
-        auth::Auth,
-        erased_auth::ErasedAuth,
-        error_responder::Refusal,
-        request_session::RequestSession,
-        requirements::Requirements,
-        response_headers::{ErrorWithHeaders, write_headers},
+        auth::Auth, erased_auth::ErasedAuth, error_responder::Refusal,
+        request_session::RequestSession, requirements::Requirements,
+        response_headers::ErrorWithHeaders,
     },
-    sessions::impersonation_guard,
 };
 
 /// Lets only logged-in users into a scope, a resource or a file service. Made by
@@ -112,75 +107,64 @@ where
     type Future = Ready<Result<Self::Transform, ()>>;
     type InitError = ();
     type Response = ServiceResponse<BoxBody>;
-    type Transform = GuardService<S, C>;
+    type Transform = WrappedService<S, GuardOfRequests<C>>;
 
     fn new_transform(&self, inner: S) -> Self::Future {
-        let (auth, attribute) = (self.auth.clone(), Rc::new(self.attribute.clone()));
-        ready(Ok(GuardService { auth, attribute, inner: Rc::new(inner) }))
+        let (auth, attribute) = (self.auth.clone(), self.attribute.clone());
+        ready(Ok(WrappedService::new(&Rc::new(GuardOfRequests { auth, attribute }), inner)))
     }
 }
 
-/// A service behind a [`Guard`].
-pub struct GuardService<S, C> {
+/// What a [`Guard`] does around each request.
+pub struct GuardOfRequests<C> {
     auth: ErasedAuth,
-    attribute: Rc<RequireUser<C>>,
-    inner: Rc<S>,
+    attribute: RequireUser<C>,
 }
 
-impl<S, C, B> Service<ServiceRequest> for GuardService<S, C>
-where
-    C: Condition + 'static,
-    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
-    B: MessageBody + 'static,
-{
-    type Error = Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Error>>>>;
-    type Response = ServiceResponse<BoxBody>;
-
-    forward_ready!(inner);
-
-    fn call(&self, request: ServiceRequest) -> Self::Future {
-        let auth = self.auth.clone();
-        let (attribute, inner) = (Rc::clone(&self.attribute), Rc::clone(&self.inner));
-        Box::pin(async move {
-            let (mut request, responder) = (request, auth.error_responder());
-            let request_session = match authorize(&auth, &*attribute, &request).await {
-                Ok(request_session) => request_session,
-                Err((refusal, request_session)) => {
-                    let session = request_session.as_ref().and_then(|found| found.session());
-                    let response = responder.refuse(request.request(), session.as_ref(), refusal);
-                    let response = request.into_response(response);
-                    return Ok(with_headers(response, request_session).await);
-                }
-            };
-            request_session.add_guard(Rc::new(move |found| attribute.authorize(found)));
-            request_session.share(&request);
-            // The inner service consumes the request and does not return it if it fails.
-            let head = RequestHead::of(request.request());
-            let refused = late_body::watch(&mut request, &request_session);
-            let inside = impersonation_guard::run(
-                Arc::clone(&request_session.impersonation),
-                inner.call(request),
-            );
-            let mut response = match inside.await {
-                Ok(response) => response.map_into_boxed_body(),
-                Err(error) => {
-                    // The refusal of a late body is more precise than the error that followed from
-                    // it.
-                    let error = match refused.take() {
-                        Some(Refusal::Error(refusal, _)) => refusal.into(),
-                        Some(Refusal::LoggedIn(_)) | None => error,
-                    };
-                    return Err(ErrorWithHeaders::of(error, &request_session, head).await);
-                }
-            };
-            if let Some(refusal) = refused.take() {
-                let session = request_session.session();
-                let answer = responder.refuse(response.request(), session.as_ref(), refusal);
-                response = response.into_response(answer);
+impl<C: Condition + 'static> Around for GuardOfRequests<C> {
+    async fn handle<S, B>(
+        self: Rc<Self>,
+        mut request: ServiceRequest,
+        inner: Rc<S>,
+    ) -> Result<ServiceResponse<BoxBody>, Error>
+    where
+        S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+        B: MessageBody + 'static,
+    {
+        let responder = self.auth.error_responder();
+        let request_session = match authorize(&self.auth, &self.attribute, &request).await {
+            Ok(request_session) => request_session,
+            Err((refusal, request_session)) => {
+                let session = request_session.as_ref().and_then(|found| found.session());
+                let response = responder.refuse(request.request(), session.as_ref(), refusal);
+                let response = request.into_response(response);
+                return Ok(match request_session {
+                    Some(request_session) => with_headers(response, &request_session).await,
+                    None => response,
+                });
             }
-            Ok(with_headers(response, Some(request_session)).await)
-        })
+        };
+        let guard = Rc::clone(&self);
+        request_session.add_guard(Rc::new(move |found| guard.attribute.authorize(found)));
+        request_session.share(&request);
+        let refused = late_body::watch(&mut request, &request_session);
+        let mut response = match call_inner(&*inner, request, &request_session).await {
+            Ok(response) => response,
+            Err((error, head)) => {
+                // The refusal of a late body is more precise than the error that followed from it.
+                let error = match refused.take() {
+                    Some(Refusal::Error(refusal, _)) => refusal.into(),
+                    Some(Refusal::LoggedIn(_)) | None => error,
+                };
+                return Err(ErrorWithHeaders::of(error, &request_session, head).await);
+            }
+        };
+        if let Some(refusal) = refused.take() {
+            let session = request_session.session();
+            let answer = responder.refuse(response.request(), session.as_ref(), refusal);
+            response = response.into_response(answer);
+        }
+        Ok(with_headers(response, &request_session).await)
     }
 }
 
@@ -207,26 +191,14 @@ async fn authorize(
     }
 }
 
-/// Adds the headers that the session requires to a response.
-pub(crate) async fn with_headers(
-    mut response: ServiceResponse<BoxBody>,
-    request_session: Option<Rc<RequestSession>>,
-) -> ServiceResponse<BoxBody> {
-    if let Some(request_session) = request_session {
-        let request = response.request().clone();
-        write_headers(&request_session, &request, response.headers_mut()).await;
-    }
-    response
-}
-
 impl<T, C> fmt::Debug for Guard<T, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Guard").finish_non_exhaustive()
     }
 }
 
-impl<S, C> fmt::Debug for GuardService<S, C> {
+impl<C> fmt::Debug for GuardOfRequests<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("GuardService").finish_non_exhaustive()
+        f.debug_struct("GuardOfRequests").finish_non_exhaustive()
     }
 }

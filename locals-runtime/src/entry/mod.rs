@@ -6,3 +6,4 @@ pub(crate) mod guard;
 pub mod handler;
 pub(crate) mod late_body;
 pub(crate) mod parameters;
+pub(crate) mod wrapped_service;
