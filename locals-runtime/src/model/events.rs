@@ -107,7 +107,7 @@ impl Event<'_> {
                 record!(DEBUG, "user_inactive", %session, %user, "a token of a disabled account was presented");
             }
             Self::CredentialChanged { session, user } => {
-                record!(INFO, "credential_changed", %session, %user, "the user's credential has changed since the session began");
+                record!(INFO, "credential_changed", %session, %user, "the user's credential has changed since the session was bound to it");
             }
             Self::SecretWrong { session, user } => {
                 record!(WARN, "secret_wrong", %session, %user, "a token with the id of a session but a wrong secret was presented");

@@ -1,4 +1,4 @@
-//! When a session is active, idle or expired: pure functions of (lifetime, session, now).
+//! Decides when a session is active, idle or expired: pure functions of (lifetime, session, now).
 
 use std::time::Duration;
 
@@ -133,7 +133,7 @@ impl Lifetime {
             active_expires_at: active.max(record.active_expires_at),
             idle_expires_at: idle.max(record.idle_expires_at),
             // The lifetime of a session from the future counts from this time, so it stays.
-            renewed_at: if is_set_right(record.created_at, record.renewed_at) {
+            renewed_at: if has_corrected_start(record.created_at, record.renewed_at) {
                 record.renewed_at
             } else {
                 now.max(record.renewed_at)
@@ -149,21 +149,21 @@ const FUTURE_LIMIT: Duration = DAY;
 
 /// Whether a session was created by a clock that was more than a day ahead, and not used since.
 fn is_from_the_future(record: &SessionRecord, now: Timestamp) -> bool {
-    !is_set_right(record.created_at, record.renewed_at)
+    !has_corrected_start(record.created_at, record.renewed_at)
         && record.created_at.since(now) > FUTURE_LIMIT
 }
 
 /// Whether a session was created by a clock that was more than a day ahead and has been used since by
 /// a clock that was right. Its lifetime then counts from that use. In any other session `created_at`
 /// exceeds `renewed_at` only by the little that it may be moved to sort after an earlier session.
-fn is_set_right(created_at: Timestamp, renewed_at: Timestamp) -> bool {
+fn has_corrected_start(created_at: Timestamp, renewed_at: Timestamp) -> bool {
     created_at.since(renewed_at) > FUTURE_LIMIT
 }
 
 /// Returns when the lifetime of a session with these times started: at its creation, or, for a
 /// session from the future, at its first use by a clock that was right.
 pub(crate) fn lifetime_start(created_at: Timestamp, renewed_at: Timestamp) -> Timestamp {
-    if is_set_right(created_at, renewed_at) { renewed_at } else { created_at }
+    if has_corrected_start(created_at, renewed_at) { renewed_at } else { created_at }
 }
 
 /// Returns the absolute timeout of a session.
@@ -174,7 +174,7 @@ pub(crate) fn absolute_end(record: &SessionRecord) -> Timestamp {
 /// Same as [`absolute_end`], for a session of which only these times were read.
 pub(crate) fn absolute_end_of(times: &SessionTimes) -> Timestamp {
     let SessionTimes { created_at, renewed_at, absolute_expires_at, .. } = *times;
-    if is_set_right(created_at, renewed_at) {
+    if has_corrected_start(created_at, renewed_at) {
         renewed_at + absolute_expires_at.since(created_at)
     } else {
         absolute_expires_at
@@ -186,7 +186,7 @@ pub(crate) fn absolute_end_of(times: &SessionTimes) -> Timestamp {
 pub(crate) fn age_of_proof(record: &SessionRecord, now: Timestamp) -> Option<Duration> {
     let SessionRecord { created_at, authenticated_at, renewed_at, .. } = *record;
     // The right clock will reach that time later; the authentication must not count as recent then.
-    let is_of_the_future = is_set_right(created_at, renewed_at)
+    let is_of_the_future = has_corrected_start(created_at, renewed_at)
         && authenticated_at.since(created_at) <= TOLERANCE
         && created_at.since(authenticated_at) <= MAX_PROOF_LEAD;
     if is_of_the_future { None } else { authenticated_at.age_at(now) }

@@ -112,14 +112,14 @@ mod tests {
     }
 
     /// A session created by a clock that was days ahead, and used since by one that was right.
-    fn set_right(number: u8, created: i64, used: i64) -> SessionTimes {
+    fn corrected(number: u8, created: i64, used: i64) -> SessionTimes {
         SessionTimes { renewed_at: at(used), ..session(number, created) }
     }
 
     #[test]
     fn a_session_from_the_future_counts_as_created_at_its_first_use() {
         let day = 86_400_000;
-        let ahead = set_right(1, 30 * day, 5);
+        let ahead = corrected(1, 30 * day, 5);
         for (now, real) in [(20, 10), (30 * day, 29 * day), (30 * day + 5, 30 * day)] {
             let sessions: Vec<_> = [ahead, session(2, real)]
                 .map(|it| SessionTimes { idle_expires_at: at(i64::MAX), ..it })

@@ -58,13 +58,13 @@ use std::{fmt, sync::Arc, time::Duration};
 /// one after the new session has been created. If one deletion fails, the new session is deleted again,
 /// the guest is restored, and the login fails; the sessions deleted before have ended. If the login is
 /// interrupted in between, or the new session cannot be deleted because the server is unreachable, both
-/// sessions remain: the old one, and the new one, which no client has the token of, until it expires.
+/// sessions remain: the old one, and until it expires the new one, whose token no client has.
 ///
 /// Data that a login takes over are taken over by one login only. First the guest is overwritten, then
 /// the session that had data is ended, each only if its data have not changed since they were read. If
 /// the session has changed in the meantime, the guest is restored. A request that writes to the guest in
 /// between creates another guest. A login that is interrupted in between leaves the guest's data in a
-/// session that no client has the token of.
+/// session whose token no client has.
 ///
 /// # Eviction
 ///
