@@ -368,6 +368,21 @@ pub enum SessionState {
 }
 
 #[cfg(test)]
+pub(crate) mod test_record {
+    use super::*;
+
+    /// A session of user 1 with this number as its id, created then, that expires at these times:
+    /// the ends of its active period, of its idle timeout and of its absolute timeout.
+    pub(crate) fn record(number: u8, created_at: Timestamp, ends: [Timestamp; 3]) -> SessionRecord {
+        let (id, hash) =
+            (SessionId::from_bytes([number; 16]), SecretHash::from_bytes([number; 32]));
+        let [active_expires_at, idle_expires_at, absolute_expires_at] = ends;
+        let record = SessionRecord::new(id, hash, 1_i64, created_at);
+        SessionRecord { active_expires_at, idle_expires_at, absolute_expires_at, ..record }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 

@@ -253,7 +253,10 @@ mod tests {
 
     use super::*;
     use crate::{
-        model::{settings::Settings, user::test_user::Account, user_table::UserTable},
+        model::{
+            record::test_record, settings::Settings, user::test_user::Account,
+            user_table::UserTable,
+        },
         sessions::{clock::ManualClock, manager::SessionManager},
         store::MemoryStore,
     };
@@ -274,21 +277,11 @@ mod tests {
             id: token.id(),
             secret_hash: manager.hash(&token),
             user_id: UserId::Integer(7),
-            created_at: at(1_000),
             authenticated_at: at(2_000),
             renewed_at: at(3_000),
-            active_expires_at: at(4_000),
-            idle_expires_at: at(5_000),
-            absolute_expires_at: at(6_000),
-            periods: None,
-            is_persistent: true,
             user_agent: Some("browser".to_owned()),
             address: Some("192.0.2.7".to_owned()),
-            actor_session: None,
-            data: None,
-            data_revision: 0,
-            rotation: None,
-            credential: None,
+            ..test_record::record(1, at(1_000), [4_000, 5_000, 6_000].map(at))
         };
         manager.session(record, token, SessionState::Idle, true, at(3_500), None)
     }

@@ -8,8 +8,7 @@ use crate::{
     model::{
         error::StoreError,
         hashes::SecretHash,
-        record::{GuestRecord, SessionRecord, TokenChange},
-        session_id::SessionId,
+        record::{GuestRecord, SessionRecord, TokenChange, test_record::record},
         time::Timestamp,
         user::test_user::Account,
     },
@@ -277,13 +276,7 @@ async fn explain_mysql(url: String) {
 
 fn session(number: u8) -> SessionRecord {
     let at = Timestamp::from_millis;
-    let (id, hash) = (SessionId::from_bytes([number; 16]), SecretHash::from_bytes([number; 32]));
-    SessionRecord {
-        active_expires_at: at(1),
-        idle_expires_at: at(2),
-        absolute_expires_at: at(3),
-        ..SessionRecord::new(id, hash, 1_i64, at(0))
-    }
+    record(number, at(0), [1, 2, 3].map(at))
 }
 
 /// Statements in a transaction of the app are committed or rolled back with it. A failed one changes
