@@ -47,13 +47,13 @@ struct Layer {
 
 fn contributing() -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("CONTRIBUTING.md");
-    fs::read_to_string(path).unwrap()
+    fs::read_to_string(path).expect("CONTRIBUTING.md")
 }
 
 /// The rows of the table under a heading, each as the text of its cells.
 fn table<'a>(text: &'a str, heading: &str) -> Vec<Vec<&'a str>> {
     let (_, section) = text.split_once(&format!("\n{heading}\n")).expect(heading);
-    let section = section.split("\n#").next().unwrap();
+    let section = section.split("\n#").next().unwrap_or_default();
     let rows = section.lines().filter(|line| line.starts_with('|')).skip(2);
     rows.map(|row| row.trim_matches('|').split('|').map(str::trim).collect()).collect()
 }
@@ -87,13 +87,13 @@ impl Library {
         let mut files = BTreeMap::new();
         let mut folders = vec![source.clone()];
         while let Some(folder) = folders.pop() {
-            for entry in fs::read_dir(folder).unwrap() {
-                let path: PathBuf = entry.unwrap().path();
+            for entry in fs::read_dir(folder).expect("a folder") {
+                let path: PathBuf = entry.expect("an entry").path();
                 if path.is_dir() {
                     folders.push(path);
                 } else if path.extension().is_some_and(|extension| extension == "rs") {
-                    let name = path.strip_prefix(&source).unwrap().to_str().unwrap().to_owned();
-                    files.insert(name, fs::read_to_string(&path).unwrap());
+                    let name = path.strip_prefix(&source).unwrap_or(&path).display().to_string();
+                    files.insert(name, fs::read_to_string(&path).expect("a file of UTF-8"));
                 }
             }
         }
@@ -299,8 +299,8 @@ fn code_of(text: &str) -> String {
     while let Some(character) = rest.chars().next() {
         let skipped = if rest.starts_with("//") {
             rest.find('\n').unwrap_or(rest.len())
-        } else if rest.starts_with("r#\"") {
-            rest[3..].find("\"#").map_or(rest.len(), |end| end + 5)
+        } else if let Some(raw) = rest.strip_prefix("r#\"") {
+            raw.find("\"#").map_or(rest.len(), |end| end + 5)
         } else if character == '"' {
             string_end(rest)
         } else if rest.starts_with("'\"'") || rest.starts_with("'{'") || rest.starts_with("'}'") {

@@ -118,6 +118,9 @@ fn new() -> impl Strategy<Value = New> {
     prop_oneof![Just(New::Start), address, any::<u8>().prop_map(New::Payment)]
 }
 
+/// So few that all parts of a value together are fewer than are mended one by one.
+const FEW: std::ops::Range<usize> = 0..20;
+
 fields! {
     u8: any::<u8>(),
     i64: any::<i64>(),
@@ -125,10 +128,10 @@ fields! {
     bool: any::<bool>(),
     String: "[a-c]{0,2}",
     Option<u8>: any::<Option<u8>>(),
-    Vec<u8>: any::<Vec<u8>>(),
-    HashSet<u8>: any::<HashSet<u8>>(),
+    Vec<u8>: prop::collection::vec(any::<u8>(), FEW),
+    HashSet<u8>: prop::collection::hash_set(any::<u8>(), FEW),
     (u8, Old): (any::<u8>(), old()),
-    BTreeMap<String, u8>: any::<BTreeMap<String, u8>>(),
+    BTreeMap<String, u8>: prop::collection::btree_map(any::<String>(), any::<u8>(), FEW),
     BTreeMap<u8, Old>: prop::collection::btree_map(any::<u8>(), old(), 0..3),
     Old: old(),
     New: new(),
