@@ -38,6 +38,29 @@ fn files_and_functions_are_short_but_for_the_listed_ones() {
     assert!(problems.is_empty(), "\n{}\n", problems.join("\n"));
 }
 
+#[test]
+fn every_file_that_the_two_plans_name_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folders = [
+        "",
+        "locals-runtime/src",
+        "locals-runtime/src/store/sql",
+        "locals-macros/src",
+        "tests/http",
+    ];
+    let mut count = 0;
+    for plan in ["CONTRIBUTING.md", "DESIGN.md"] {
+        let text = fs::read_to_string(root.join(plan)).unwrap();
+        let named = names(&text).into_iter();
+        for path in named.filter(|name| name.ends_with(".rs") && !name.contains([' ', '{', '*'])) {
+            count += 1;
+            let exists = folders.iter().any(|folder| root.join(folder).join(&path).exists());
+            assert!(exists, "{plan} names `{path}`, which is not there");
+        }
+    }
+    assert!(count > 100, "only {count} files are named");
+}
+
 /// A folder of the runtime, as the table describes it.
 struct Layer {
     name: String,
