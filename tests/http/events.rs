@@ -238,7 +238,7 @@ async fn exactly_the_documented_events_are_emitted_with_their_names_and_levels()
     let dead = create(3).await;
     fixture.clock.advance(40 * DAY);
     send!(app, support::get("/me").insert_header(cookie(&dead)));
-    assert_eq!(take()["session_dead"].fields["session"], dead.id().to_string());
+    assert_eq!(take()["session_expired"].fields["session"], dead.id().to_string());
 
     // Staff.
     let staff = create(1).await;

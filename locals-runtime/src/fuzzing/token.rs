@@ -35,7 +35,7 @@ fn check(token: &SessionToken, text: &[u8]) {
     let plain = [Sha256::digest("users").as_slice(), &bytes[16..]].concat();
     assert_eq!(hash.as_bytes()[..], Sha256::digest(plain)[..]);
     // A token that the library derives can be parsed, too.
-    let next = token.exchanged(hash.as_bytes());
+    let next = token.rotated(hash.as_bytes());
     assert_eq!(next.expose_secret().parse().as_ref(), Ok(&next));
     assert!(
         next.id() == token.id() && next != *token,

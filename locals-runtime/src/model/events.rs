@@ -21,7 +21,7 @@ pub(crate) enum Event<'a> {
     TokenRotated { session: SessionId, user: &'a UserId },
     ImpersonationBegan { session: SessionId, user: &'a UserId, actor: &'a UserId },
     ImpersonationEnded { session: SessionId, user: &'a UserId, actor: &'a UserId },
-    SessionDead { session: SessionId, user: &'a UserId },
+    SessionExpired { session: SessionId, user: &'a UserId },
     UserInactive { session: SessionId, user: &'a UserId },
     CredentialChanged { session: SessionId, user: &'a UserId },
     SecretWrong { session: SessionId, user: &'a UserId },
@@ -100,8 +100,8 @@ impl Event<'_> {
             Self::ImpersonationEnded { session, user, actor } => {
                 record!(WARN, "impersonation_ended", %session, %user, %actor, "an impersonation ended");
             }
-            Self::SessionDead { session, user } => {
-                record!(DEBUG, "session_dead", %session, %user, "a token of a session that has ended was presented");
+            Self::SessionExpired { session, user } => {
+                record!(DEBUG, "session_expired", %session, %user, "a token of a session that has ended was presented");
             }
             Self::UserInactive { session, user } => {
                 record!(DEBUG, "user_inactive", %session, %user, "a token of a disabled account was presented");

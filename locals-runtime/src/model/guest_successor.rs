@@ -50,7 +50,7 @@ impl Successor {
 
     /// Derives the successor's token from the token of the previous guest.
     pub(crate) fn token(&self, old: &SessionToken) -> SessionToken {
-        old.exchanged_for(self.id, &self.salt)
+        old.derived_for(self.id, &self.salt)
     }
 
     /// Returns the new record of a guest whose data are taken over now.

@@ -183,7 +183,7 @@ pub(crate) fn absolute_end_of(times: &SessionTimes) -> Timestamp {
 
 /// Returns how long ago the user last authenticated. `None` if the time was noted by a clock that was
 /// ahead; the authentication then counts as old.
-pub(crate) fn age_of_proof(record: &SessionRecord, now: Timestamp) -> Option<Duration> {
+pub(crate) fn age_of_authentication(record: &SessionRecord, now: Timestamp) -> Option<Duration> {
     let SessionRecord { created_at, authenticated_at, renewed_at, .. } = *record;
     // The right clock will reach that time later; the authentication must not count as recent then.
     let is_of_the_future = has_corrected_start(created_at, renewed_at)
@@ -198,8 +198,8 @@ const MAX_PROOF_LEAD: Duration = TOLERANCE.saturating_mul(2);
 
 /// Returns the time of authentication that a session keeps when its token changes. A time noted by a
 /// clock that was ahead becomes 1970, so that it does not count as recent when that time is reached.
-pub(crate) fn kept_proof(record: &SessionRecord, now: Timestamp) -> Timestamp {
-    let is_credible = age_of_proof(record, now).is_some();
+pub(crate) fn kept_authentication_time(record: &SessionRecord, now: Timestamp) -> Timestamp {
+    let is_credible = age_of_authentication(record, now).is_some();
     if is_credible { record.authenticated_at } else { Timestamp::from_millis(0) }
 }
 

@@ -61,7 +61,7 @@ impl LogInOptions {
 
 impl LogInOptions {
     /// Returns the time of authentication of a session that is created now.
-    pub(crate) fn proved_at(&self, now: Timestamp) -> Timestamp {
+    pub(crate) fn authentication_time(&self, now: Timestamp) -> Timestamp {
         match self.authenticated_at {
             None => now,
             Some(time) if time.age_at(now).is_some() => time.min(now),
@@ -116,7 +116,7 @@ mod tests {
         let options = LogInOptions::new();
         assert_eq!(options, LogInOptions::default());
         assert!(options.is_persistent && options.lifetime.is_none());
-        assert_eq!(options.proved_at(at(5)), at(5));
+        assert_eq!(options.authentication_time(at(5)), at(5));
         assert!(options.remember(true).is_persistent && !options.remember(false).is_persistent);
         let lifetime = Lifetime::aal3();
         let all = options.remember(false).lifetime(lifetime).authenticated_at(at(1));
@@ -135,7 +135,7 @@ mod tests {
             (at(900), at(0)),
         ] {
             let options = LogInOptions::new().authenticated_at(named);
-            assert_eq!(options.proved_at(at(5)), proved, "{named:?}");
+            assert_eq!(options.authentication_time(at(5)), proved, "{named:?}");
         }
     }
 

@@ -58,12 +58,12 @@ impl SessionToken {
 
     /// Derives the token that this one is rotated to, with the salt that the store keeps. The old token
     /// and the salt always give the same new token; neither of them suffices alone.
-    pub(crate) fn exchanged(&self, salt: &[u8; SECRET_BYTES]) -> Self {
-        self.exchanged_for(self.id, salt)
+    pub(crate) fn rotated(&self, salt: &[u8; SECRET_BYTES]) -> Self {
+        self.derived_for(self.id, salt)
     }
 
     /// Derives a token for another session id in the same way.
-    pub(crate) fn exchanged_for(&self, id: SessionId, salt: &[u8; SECRET_BYTES]) -> Self {
+    pub(crate) fn derived_for(&self, id: SessionId, salt: &[u8; SECRET_BYTES]) -> Self {
         let hash = Sha256::new().chain_update(b"locals: exchanged").chain_update(salt);
         Self::from_parts(id, hash.chain_update(self.secret).finalize().into())
     }
@@ -251,7 +251,7 @@ mod tests {
     fn a_rotated_token_depends_on_every_byte_of_the_secret_and_the_salt() {
         let secret = |token: &SessionToken| token.to_bytes()[ID_BYTES..].to_vec();
         let (old, salt) = (SessionToken::from_bytes(&[7; TOKEN_BYTES]), [9; SECRET_BYTES]);
-        let new = old.exchanged(&salt);
+        let new = old.rotated(&salt);
         // SHA-256 of the prefix, the salt and the secret, in this order.
         let text = [b"locals: exchanged".as_slice(), &salt, &[7; SECRET_BYTES]].concat();
         assert_eq!(secret(&new), Sha256::digest(text).to_vec());
@@ -260,13 +260,13 @@ mod tests {
         for byte in 0..SECRET_BYTES {
             let (mut salt, mut bytes) = (salt, [7; TOKEN_BYTES]);
             salt[byte] ^= 1;
-            assert!(made.insert(secret(&old.exchanged(&salt))), "salt {byte}");
+            assert!(made.insert(secret(&old.rotated(&salt))), "salt {byte}");
             bytes[ID_BYTES + byte] ^= 1;
             let other = SessionToken::from_bytes(&bytes);
-            assert!(made.insert(secret(&other.exchanged(&[9; SECRET_BYTES]))), "secret {byte}");
+            assert!(made.insert(secret(&other.rotated(&[9; SECRET_BYTES]))), "secret {byte}");
         }
         let id = SessionId::from_bytes([3; ID_BYTES]);
-        let of_another = old.exchanged_for(id, &salt);
+        let of_another = old.derived_for(id, &salt);
         assert_eq!((of_another.id(), secret(&of_another)), (id, secret(&new)));
     }
 
@@ -298,8 +298,8 @@ mod tests {
             assert!(hashes.insert(*in_table(table).as_bytes()), "{table:?}");
         }
         // The id is not part of it: it is used to find the row.
-        let same_secret = token.exchanged_for(SessionId::from_bytes([1; 16]), &[2; 32]);
-        assert_eq!(hash(&same_secret), hash(&token.exchanged(&[2; 32])));
+        let same_secret = token.derived_for(SessionId::from_bytes([1; 16]), &[2; 32]);
+        assert_eq!(hash(&same_secret), hash(&token.rotated(&[2; 32])));
         for byte in ID_BYTES..TOKEN_BYTES {
             let mut bytes = token.to_bytes();
             bytes[byte] ^= 1;

@@ -26,9 +26,9 @@ pub(crate) enum TokenState {
     /// It is the current token.
     Current,
     /// It is the current token, and old enough to be rotated.
-    Due,
+    DueForRotation,
     /// It was rotated a moment ago. This is the new token, which is the same for all requests.
-    Exchanged(SessionToken),
+    Superseded(SessionToken),
 }
 
 /// Why a token is not accepted.
@@ -39,7 +39,7 @@ pub(crate) enum Denial {
     /// The id is that of a session, but the secret is wrong.
     WrongSecret,
     /// The token has been rotated and is no longer accepted.
-    TokenExchanged,
+    TokenSuperseded,
     /// The token has been rotated and was presented after the overlap: it may be stolen.
     TokenReused,
 }
@@ -78,23 +78,23 @@ fn token_state(
             |rotation| rotation.rotated_at,
         );
         let is_due = policy.is_some_and(|policy| is_past(issued, policy.every, now));
-        return Ok(if is_due { TokenState::Due } else { TokenState::Current });
+        return Ok(if is_due { TokenState::DueForRotation } else { TokenState::Current });
     }
     let rotation = record.rotation.filter(|rotation| rotation.previous == hash);
     let rotation = rotation.ok_or(Denial::WrongSecret)?;
     // Without rotation, or after it was disabled, there is no overlap.
-    let overlap = policy.ok_or(Denial::TokenExchanged)?.overlap;
+    let overlap = policy.ok_or(Denial::TokenSuperseded)?.overlap;
     match rotation.rotated_at.age_at(now) {
         Some(age) if age < overlap => {}
         Some(_) => return Err(Denial::TokenReused),
         // The clock was set back: the token is old, but whether the overlap is over is unknown.
-        None => return Err(Denial::TokenExchanged),
+        None => return Err(Denial::TokenSuperseded),
     }
-    let new = token.exchanged(&rotation.salt);
+    let new = token.rotated(&rotation.salt);
     if new.hash_in(domain) == record.secret_hash {
-        Ok(TokenState::Exchanged(new))
+        Ok(TokenState::Superseded(new))
     } else {
-        Err(Denial::TokenExchanged)
+        Err(Denial::TokenSuperseded)
     }
 }
 

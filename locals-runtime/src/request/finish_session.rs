@@ -121,13 +121,13 @@ impl RequestSession {
         let is_renewed = self.try_renew(found_session, session).await;
         match found_session.token {
             // A native client would not receive the new token.
-            TokenState::Due if self.carrier != Carrier::Bearer => {
+            TokenState::DueForRotation if self.carrier != Carrier::Bearer => {
                 match log_failure(self.auth.sessions().rotate(session).await) {
                     Some(rotated) => rotated,
                     None => is_renewed.then(|| session.clone()),
                 }
             }
-            TokenState::Exchanged(_) if !is_renewed => self.reread_session(session).await,
+            TokenState::Superseded(_) if !is_renewed => self.reread_session(session).await,
             _ => is_renewed.then(|| session.clone()),
         }
     }

@@ -118,7 +118,7 @@ impl SessionManager {
         // An impersonation lasts no longer than the actor's own session.
         let latest = new.actor.map(Session::idle_expires_at);
         let expiries = Expiries::new(self.context().settings.lifetime, &new.options, now, latest)?;
-        let proved_at = new.options.proved_at(now);
+        let authentication_time = new.options.authentication_time(now);
         let user_id = user.id().to_user_id();
         let created_at = self.context().creation_times.next(&user_id, now);
         let record = SessionRecord {
@@ -126,7 +126,7 @@ impl SessionManager {
             secret_hash: self.hash(&token),
             user_id,
             created_at,
-            authenticated_at: new.actor.map_or(proved_at, Session::authenticated_at),
+            authenticated_at: new.actor.map_or(authentication_time, Session::authenticated_at),
             renewed_at: now,
             active_expires_at: expiries.active_expires_at,
             idle_expires_at: expiries.idle_expires_at,

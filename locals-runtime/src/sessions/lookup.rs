@@ -212,8 +212,8 @@ impl SessionManager {
             Actor::Gone => return Ok(None),
         };
         let token = match &admission.token {
-            TokenState::Exchanged(new) => new,
-            TokenState::Current | TokenState::Due => token,
+            TokenState::Superseded(new) => new,
+            TokenState::Current | TokenState::DueForRotation => token,
         };
         let session = self.session(record, token.clone(), admission.state, false, now, actor);
         let renewal = admission.renewal;
@@ -230,9 +230,9 @@ impl SessionManager {
     async fn denied(&self, record: &SessionRecord, denial: Denial) {
         let (session, user) = (record.id, &record.user_id);
         let event = match denial {
-            Denial::Ended => Event::SessionDead { session, user },
+            Denial::Ended => Event::SessionExpired { session, user },
             Denial::WrongSecret => Event::SecretWrong { session, user },
-            Denial::TokenExchanged | Denial::TokenReused => {
+            Denial::TokenSuperseded | Denial::TokenReused => {
                 Event::TokenSuperseded { session, user }
             }
         };

@@ -92,7 +92,7 @@ impl Session {
     /// An authentication more than a minute in the future, which was recorded while the clock was
     /// wrong, is never recent.
     pub fn is_recent(&self, within: Duration) -> bool {
-        let age = lifecycle::age_of_proof(&self.record, self.seen_at);
+        let age = lifecycle::age_of_authentication(&self.record, self.seen_at);
         self.actor.is_none() && age.is_some_and(|age| age <= within)
     }
 

@@ -96,7 +96,7 @@ impl SessionManager {
             let Some(state) = lifecycle::state(&record, now) else { return Ok(None) };
             if let Some(Rotation { salt, .. }) = record.rotation {
                 let candidates =
-                    [presented, &acting.token].map(|acting| acting.exchanged_for(id, &salt));
+                    [presented, &acting.token].map(|acting| acting.derived_for(id, &salt));
                 let is_current = |token: &SessionToken| self.hash(token) == record.secret_hash;
                 if let Some(token) = candidates.into_iter().find(is_current) {
                     return Ok(Some(self.session(record, token, state, true, now, None)));
@@ -112,14 +112,14 @@ impl SessionManager {
                 continue;
             }
             let salt = token::salt()?;
-            let token = presented.exchanged_for(id, &salt);
+            let token = presented.derived_for(id, &salt);
             let secret_hash = self.hash(&token);
             let change = TokenChange {
                 replaces: record.secret_hash,
                 secret_hash,
                 // No token of this session can be exchanged for the new one.
                 rotation: Some(Rotation { previous: secret_hash, salt, rotated_at: now }),
-                authenticated_at: lifecycle::kept_proof(&record, now),
+                authenticated_at: lifecycle::kept_authentication_time(&record, now),
                 credential: None,
             };
             if self.store_token(&record, &change).await? {
@@ -148,14 +148,14 @@ impl SessionManager {
     /// faster, the token is that of the other request. Returns `None` if the session has ended.
     pub(crate) async fn rotate(&self, session: &Session) -> Result<Option<Session>, Error> {
         let salt = token::salt()?;
-        let token = session.token.exchanged(&salt);
+        let token = session.token.rotated(&salt);
         let previous = session.record.secret_hash;
         let now = self.now();
         let change = TokenChange {
             replaces: previous,
             secret_hash: self.hash(&token),
             rotation: Some(Rotation { previous, salt, rotated_at: now }),
-            authenticated_at: lifecycle::kept_proof(&session.record, now),
+            authenticated_at: lifecycle::kept_authentication_time(&session.record, now),
             credential: None,
         };
         if self.store().change_token(session.id(), &change).await? {
@@ -247,13 +247,13 @@ mod tests {
             let rotation = row(&sessions, &session).await.rotation.unwrap();
             assert!(salts.insert(rotation.salt), "a salt that was used before");
             assert!(tokens.insert(session.token.expose_secret().to_owned()));
-            assert_eq!(session.token, old.token.exchanged(&rotation.salt));
+            assert_eq!(session.token, old.token.rotated(&rotation.salt));
             assert_eq!(rotation.previous, sessions.hash(&old.token));
             assert_eq!(rotation.rotated_at, clock.now());
             assert_eq!(row(&sessions, &session).await.secret_hash, sessions.hash(&session.token));
             // Without the row, the new token cannot be derived from the old one by a known salt.
             for salt in salts.iter().filter(|salt| **salt != rotation.salt) {
-                assert_ne!(old.token.exchanged(salt), session.token);
+                assert_ne!(old.token.rotated(salt), session.token);
             }
         }
     }
@@ -275,7 +275,7 @@ mod tests {
             let record = row(&sessions, &own).await;
             let rotation = record.rotation.unwrap();
             assert!(salts.insert(rotation.salt), "a salt that was used before");
-            assert_eq!(back.token, acting.token.exchanged_for(own.id(), &rotation.salt));
+            assert_eq!(back.token, acting.token.derived_for(own.id(), &rotation.salt));
             assert_eq!(record.secret_hash, sessions.hash(&back.token));
             assert_eq!(rotation.previous, sessions.hash(&back.token), "no token leads to it");
         }

@@ -157,15 +157,15 @@ fn an_authentication_ahead_of_the_clock_never_has_an_age() {
     let made = record(&Lifetime::default(), at(time::millis(30 * DAY)));
     let proof = made.authenticated_at;
     let before = |millis| at(proof.as_millis() - millis);
-    assert_eq!(age_of_proof(&made, proof + DAY), Some(DAY));
-    assert_eq!(age_of_proof(&made, before(60_000)), Some(Duration::ZERO));
-    assert_eq!(age_of_proof(&made, before(60_001)), None);
+    assert_eq!(age_of_authentication(&made, proof + DAY), Some(DAY));
+    assert_eq!(age_of_authentication(&made, before(60_000)), Some(Duration::ZERO));
+    assert_eq!(age_of_authentication(&made, before(60_001)), None);
     // Used in the meantime, by a clock that was right.
     let moved = SessionRecord { renewed_at: at(5), ..made };
-    assert_eq!(age_of_proof(&moved, proof), None);
-    assert_eq!(age_of_proof(&moved, proof + DAY), None);
+    assert_eq!(age_of_authentication(&moved, proof), None);
+    assert_eq!(age_of_authentication(&moved, proof + DAY), None);
     let proved = SessionRecord { authenticated_at: at(7), ..moved };
-    assert_eq!(age_of_proof(&proved, at(10)), Some(Duration::from_millis(3)));
+    assert_eq!(age_of_authentication(&proved, at(10)), Some(Duration::from_millis(3)));
 }
 
 #[test]
@@ -181,7 +181,7 @@ fn a_session_whose_creation_time_was_moved_later_is_renewed_normally() {
         };
         assert_eq!(renewal.renewed_at, now, "{later}");
         assert_eq!(absolute_end(&put_later), plain.absolute_expires_at, "{later}");
-        assert_eq!(age_of_proof(&put_later, at(5)), Some(Duration::from_millis(5)));
+        assert_eq!(age_of_authentication(&put_later, at(5)), Some(Duration::from_millis(5)));
     }
 }
 
@@ -200,9 +200,9 @@ fn an_authentication_near_the_creation_of_a_session_from_the_future_is_not_credi
         (near(60_001), true),
     ] {
         let made = SessionRecord { authenticated_at: proof, ..made.clone() };
-        assert_eq!(age_of_proof(&made, proof).is_some(), is_credible, "{proof:?}");
+        assert_eq!(age_of_authentication(&made, proof).is_some(), is_credible, "{proof:?}");
         let kept = if is_credible { proof } else { at(0) };
-        assert_eq!(kept_proof(&made, proof), kept, "{proof:?}");
+        assert_eq!(kept_authentication_time(&made, proof), kept, "{proof:?}");
     }
 }
 

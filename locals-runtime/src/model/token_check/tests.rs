@@ -33,7 +33,7 @@ fn record(token: &SessionToken) -> SessionRecord {
 
 fn exchanged(old: &SessionToken, seconds: i64) -> (SessionRecord, SessionToken) {
     let salt = [7; 32];
-    let new = old.exchanged(&salt);
+    let new = old.rotated(&salt);
     let rotation = Rotation { previous: hash(old), salt, rotated_at: at(seconds) };
     let record = record(old);
     (SessionRecord { secret_hash: hash(&new), rotation: Some(rotation), ..record }, new)
@@ -53,7 +53,7 @@ fn a_token_is_due_when_it_is_old_enough_and_only_if_rotation_is_enabled() {
     let token = SessionToken::generate().unwrap();
     let record = record(&token);
     assert_eq!(state(Some(POLICY), &record, &token, 599), Ok(TokenState::Current));
-    assert_eq!(state(Some(POLICY), &record, &token, 600), Ok(TokenState::Due));
+    assert_eq!(state(Some(POLICY), &record, &token, 600), Ok(TokenState::DueForRotation));
     assert_eq!(state(None, &record, &token, 99_999), Ok(TokenState::Current));
 }
 
@@ -62,7 +62,7 @@ fn the_age_of_a_token_counts_from_its_last_rotation_or_authentication() {
     let old = SessionToken::generate().unwrap();
     let (record, new) = exchanged(&old, 1_000);
     assert_eq!(state(Some(POLICY), &record, &new, 1_599), Ok(TokenState::Current));
-    assert_eq!(state(Some(POLICY), &record, &new, 1_600), Ok(TokenState::Due));
+    assert_eq!(state(Some(POLICY), &record, &new, 1_600), Ok(TokenState::DueForRotation));
     let proved = SessionRecord { authenticated_at: at(500), ..self::record(&old) };
     assert_eq!(state(Some(POLICY), &proved, &old, 1_099), Ok(TokenState::Current));
 }
@@ -71,9 +71,9 @@ fn the_age_of_a_token_counts_from_its_last_rotation_or_authentication() {
 fn the_old_token_leads_to_the_new_one_during_the_overlap() {
     let old = SessionToken::generate().unwrap();
     let (record, new) = exchanged(&old, 1_000);
-    assert_eq!(state(Some(POLICY), &record, &old, 1_059), Ok(TokenState::Exchanged(new)));
+    assert_eq!(state(Some(POLICY), &record, &old, 1_059), Ok(TokenState::Superseded(new)));
     assert_eq!(state(Some(POLICY), &record, &old, 1_060), Err(Denial::TokenReused));
-    assert_eq!(state(None, &record, &old, 1_000), Err(Denial::TokenExchanged));
+    assert_eq!(state(None, &record, &old, 1_000), Err(Denial::TokenSuperseded));
 }
 
 /// The state at this millisecond.
@@ -91,13 +91,17 @@ fn a_rotation_more_than_a_minute_ahead_ends_the_overlap_but_is_no_reuse() {
     let old = SessionToken::generate().unwrap();
     let (record, new) = exchanged(&old, 10_000);
     let ahead = |millis: i64| 10_000_000 - millis;
-    let opens = Ok(TokenState::Exchanged(new.clone()));
+    let opens = Ok(TokenState::Superseded(new.clone()));
     assert_eq!(state_at(&record, &old, ahead(0)), opens);
     assert_eq!(state_at(&record, &old, ahead(60_000)), opens);
     for millis in [60_001, 3_600_000, 9_000_000] {
-        let denied = Err(Denial::TokenExchanged);
+        let denied = Err(Denial::TokenSuperseded);
         assert_eq!(state_at(&record, &old, ahead(millis)), denied, "{millis}");
-        assert_eq!(state_at(&record, &new, ahead(millis)), Ok(TokenState::Due), "{millis}");
+        assert_eq!(
+            state_at(&record, &new, ahead(millis)),
+            Ok(TokenState::DueForRotation),
+            "{millis}"
+        );
     }
     assert_eq!(state_at(&record, &new, ahead(60_000)), Ok(TokenState::Current));
 }
@@ -113,16 +117,16 @@ fn a_token_that_was_issued_ahead_of_the_clock_is_due() {
             ..record(&token)
         };
         assert_eq!(state_at(&times, &token, 940_000), Ok(TokenState::Current));
-        assert_eq!(state_at(&times, &token, 939_999), Ok(TokenState::Due));
+        assert_eq!(state_at(&times, &token, 939_999), Ok(TokenState::DueForRotation));
         assert_eq!(state_at(&times, &token, 1_599_999), Ok(TokenState::Current));
-        assert_eq!(state_at(&times, &token, 1_600_000), Ok(TokenState::Due));
+        assert_eq!(state_at(&times, &token, 1_600_000), Ok(TokenState::DueForRotation));
     }
 }
 
 #[test]
 fn a_token_older_than_the_previous_one_is_a_wrong_secret() {
     let first = SessionToken::generate().unwrap();
-    let second = first.exchanged(&[1; 32]);
+    let second = first.rotated(&[1; 32]);
     let (record, third) = exchanged(&second, 1_000);
     assert_eq!(state(Some(POLICY), &record, &first, 1_001), Err(Denial::WrongSecret));
     assert_eq!(state(Some(POLICY), &record, &first, 2_000), Err(Denial::WrongSecret));
@@ -137,8 +141,8 @@ fn a_token_without_a_predecessor_is_accepted_only_itself() {
     let rotation = Rotation { previous: own, salt: [7; 32], rotated_at: at(1_000) };
     let record = SessionRecord { rotation: Some(rotation), ..record(&token) };
     assert_eq!(state(Some(POLICY), &record, &token, 1_001), Ok(TokenState::Current));
-    assert_eq!(state(Some(POLICY), &record, &token, 2_000), Ok(TokenState::Due));
-    let made = token.exchanged(&[7; 32]);
+    assert_eq!(state(Some(POLICY), &record, &token, 2_000), Ok(TokenState::DueForRotation));
+    let made = token.rotated(&[7; 32]);
     assert_eq!(state(Some(POLICY), &record, &made, 1_001), Err(Denial::WrongSecret));
 }
 
@@ -147,7 +151,7 @@ fn an_old_token_that_does_not_lead_to_the_stored_one_is_refused() {
     let old = SessionToken::generate().unwrap();
     let (mut record, _) = exchanged(&old, 1_000);
     record.secret_hash = hash(&SessionToken::generate().unwrap());
-    assert_eq!(state(Some(POLICY), &record, &old, 1_001), Err(Denial::TokenExchanged));
+    assert_eq!(state(Some(POLICY), &record, &old, 1_001), Err(Denial::TokenSuperseded));
 }
 
 #[test]
@@ -158,7 +162,7 @@ fn using_an_idle_session_renews_it_whatever_the_state_of_its_token() {
     let active = found_session(99_999);
     assert_eq!((active.state, active.renewal), (SessionState::Active, None));
     let idle = found_session(100_000);
-    assert_eq!((idle.state, idle.token), (SessionState::Idle, TokenState::Due));
+    assert_eq!((idle.state, idle.token), (SessionState::Idle, TokenState::DueForRotation));
     assert_eq!(idle.renewal.unwrap().renewed_at, at(100_000));
 }
 
@@ -202,7 +206,7 @@ proptest! {
     fn an_old_token_always_leads_to_the_secret_in_the_store(seconds in 0_i64..100_000) {
         let old = SessionToken::generate().unwrap();
         let (record, _) = exchanged(&old, 0);
-        if let Ok(TokenState::Exchanged(new)) = state(Some(POLICY), &record, &old, seconds) {
+        if let Ok(TokenState::Superseded(new)) = state(Some(POLICY), &record, &old, seconds) {
             prop_assert_eq!(hash(&new), record.secret_hash);
             prop_assert!(seconds < 60);
         }
