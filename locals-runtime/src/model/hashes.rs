@@ -4,7 +4,9 @@ use std::fmt;
 
 use subtle::ConstantTimeEq;
 
-/// The hash of a token's secret, see [`SessionToken::secret_hash`]. Compared in constant time; `Debug`
+/// The hash of a token's secret, see
+/// [`SessionToken::secret_hash`](crate::SessionToken::secret_hash). Compared in constant time;
+/// `Debug`
 /// does not show it.
 #[derive(Clone, Copy)]
 pub struct SecretHash([u8; 32]);

@@ -38,7 +38,7 @@ pub struct SessionRecord {
     /// The public id: the key.
     pub id: SessionId,
     /// The hash of the token's secret, bound to the table of the users; see
-    /// [`SessionToken::secret_hash`].
+    /// [`SessionToken::secret_hash`](crate::SessionToken::secret_hash).
     pub secret_hash: SecretHash,
     /// The user who is logged in.
     pub user_id: UserId,
@@ -334,7 +334,7 @@ pub struct GuestRecord {
     /// The public id: the key.
     pub id: SessionId,
     /// The hash of the token's secret, bound to the table of the users; see
-    /// [`SessionToken::secret_hash`].
+    /// [`SessionToken::secret_hash`](crate::SessionToken::secret_hash).
     pub secret_hash: SecretHash,
     /// The app's data of this visitor, as JSON text.
     pub data: String,

@@ -35,7 +35,8 @@ impl<T: AuthUser> Auth<T> {
     /// ```
     ///
     /// # Errors
-    /// [`Error::WrongStore`] if the sessions are not kept by a [`SqlStore`] on the database of the
+    /// [`Error::WrongStore`] if the sessions are not kept by a [`SqlStore`](crate::store::SqlStore)
+    /// on the database of the
     /// transaction, or are kept by one that is wrapped in a store of the app's own.
     pub fn within<'a, D: Dialect>(
         &'a self,

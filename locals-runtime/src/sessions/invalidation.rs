@@ -55,7 +55,7 @@ impl SessionManager {
     }
 
     /// Ends all other sessions of this session's user and returns their number. It does not bind
-    /// the remaining session to a changed [credential](AuthUser::CREDENTIAL); after a change of
+    /// the remaining session to a changed [credential](crate::AuthUser::CREDENTIAL); after a change of
     /// password use [`reauthenticate`](Self::reauthenticate), which does.
     ///
     /// ```

@@ -21,7 +21,7 @@ use crate::{
 impl SessionManager {
     /// Replaces the token of a session whose user has just re-authenticated: the old token opens
     /// nothing from now on, and the login is a recent one. The session is bound to the user's
-    /// current [credential](AuthUser::CREDENTIAL). Returns `None` if the session has ended.
+    /// current [credential](crate::AuthUser::CREDENTIAL). Returns `None` if the session has ended.
     ///
     /// In a handler use [`Locals::reauthenticate`](crate::Locals::reauthenticate), which also sets
     /// the cookie.

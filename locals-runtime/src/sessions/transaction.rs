@@ -22,7 +22,8 @@ use crate::{
 
 /// The methods of [`SessionManager`](crate::SessionManager) inside a transaction of the app.
 ///
-/// Made by [`Auth::within`]. Changes take effect when the app commits, and are lost if it does not.
+/// Made by [`Auth::within`](crate::Auth::within). Changes take effect when the app commits, and are
+/// lost if it does not.
 /// Write a cookie, with [`set_session`](crate::Locals::set_session), only after the commit.
 ///
 /// Whether the app commits is not known here. So these methods log nothing, and those who wait for

@@ -72,7 +72,7 @@ impl End {
     }
 }
 
-/// A store of sessions and of the data of guests. The [module](self) lists the rules;
+/// A store of sessions and of the data of guests. The [module](crate::store) lists the rules;
 /// `locals::guide::stores` shows how to write and test a store.
 ///
 /// Each operation is atomic, even if its future is dropped before it completes. Only the operations that
@@ -135,7 +135,8 @@ pub trait SessionStore: Any + Send + Sync {
     /// Returns how many guests have not expired at `now` (rule 21). Called about once a minute at most.
     fn count_guests(&self, now: Timestamp) -> StoreFuture<'_, u64>;
 
-    /// Returns the table of users that the sessions refer to, such as by a foreign key. A [`WithLoader`]
+    /// Returns the table of users that the sessions refer to, such as by a foreign key. A
+    /// [`WithLoader`](crate::store::WithLoader)
     /// of these users passes their ids to the store unchanged. To any other store it passes ids that
     /// begin with the table, so that several user types can share the store. A store that wraps another
     /// forwards this call.

@@ -5,7 +5,8 @@
 //! suite, `locals::store::suite` (feature `store-suite`), which any store can run.
 //!
 //! 1. `create` stores a new session, and `find` returns it with all fields unchanged.
-//! 2. `create` with an id that is taken fails with [`StoreError::Collision`] and changes nothing: no
+//! 2. `create` with an id that is taken fails with
+//! [`StoreError::Collision`](crate::StoreError::Collision) and changes nothing: no
 //!    session is created, and none is ended.
 //! 3. For an unknown id, `find` returns `None`, and `renew`, `change_token` and `write_data` return
 //!    `false`. None of them creates a session.
@@ -26,7 +27,8 @@
 //! 10. Users with different ids are different users: case and white space are significant.
 //! 11. `find_with_user` returns both the session and the user, or neither.
 //! 12. A session whose user no longer exists is not found. `create` for a user who does not exist fails
-//!     with [`StoreError::UserGone`] and changes nothing: no session is created, and none is ended. (A
+//!     with [`StoreError::UserGone`](crate::StoreError::UserGone) and changes nothing: no session
+//!     is created, and none is ended. (A
 //!     store that does not hold the users leaves both to the wrapper that joins it with the users.)
 //! 13. `create` ends the sessions named by its [`Ends`] and overwrites the guest named there as
 //!     `write_guest` does, all in one atomic step: if it fails, nothing is changed. Unknown sessions are
@@ -47,7 +49,8 @@
 //!     renewal, a token change and a data write at the same time do not overwrite each other; if the
 //!     token change comes first, the renewal is not done and returns `false`.
 //! 18. `write_guest` without `replaces` stores a new guest, and `find_guest` returns it with all fields
-//!     unchanged. It fails with [`StoreError::Collision`] if another guest has the id. Ids of sessions
+//!     unchanged. It fails with [`StoreError::Collision`](crate::StoreError::Collision) if another
+//!     guest has the id. Ids of sessions
 //!     and ids of guests are independent: the same id may be used for one of each.
 //! 19. `write_guest` with `replaces` overwrites the data, revision and expiry time of a guest, only if
 //!     the revision still equals `replaces`, and returns whether it did. It never creates a guest. Of any

@@ -57,7 +57,7 @@ impl Locals {
 
     /// Ends all other sessions of this request's user and returns their number, which is zero
     /// without a session. The current session gets a new token and is bound to the user's current
-    /// [credential](AuthUser::CREDENTIAL).
+    /// [credential](crate::AuthUser::CREDENTIAL).
     ///
     /// Call it after a change of password (OWASP ASVS 5.0 §7.4.3).
     ///

@@ -6,7 +6,7 @@ impl Locals {
     /// Records that the user has re-authenticated, for example by their password, which the app has
     /// just checked. The session gets a new token, and the old one opens nothing from now on. The
     /// login is then a recent one for `#[require_user(recent = "..")]`. The session is bound to the
-    /// user's current [credential](AuthUser::CREDENTIAL).
+    /// user's current [credential](crate::AuthUser::CREDENTIAL).
     ///
     /// ```
     /// # use actix_web::{Responder, post};

@@ -1,6 +1,7 @@
 //! The list of the rules.
 
-/// Generates the tests of all rules for the store of a [`Harness`]. The [module](crate::store::suite) has
+/// Generates the tests of all rules for the store of a [`Harness`](crate::store::suite::Harness).
+/// The [module](crate::store::suite) has
 /// an example.
 ///
 /// The argument is an expression that creates the harness. For several stores in one file, put each call

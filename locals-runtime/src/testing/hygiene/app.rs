@@ -3,7 +3,7 @@
 use super::Probe;
 use crate::{model::user::AuthUser, request::auth::Auth};
 
-/// What [`assert_hygiene`] must know about an app.
+/// What [`assert_hygiene`](crate::testing::assert_hygiene) must know about an app.
 ///
 /// ```
 /// use locals::testing::{Hygiene, Probe};

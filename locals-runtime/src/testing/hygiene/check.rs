@@ -11,7 +11,7 @@ use actix_web::{
 use super::{Hygiene, Report, examination::Examination};
 
 /// Tests over requests, as an attacker or a cache would send them, whether the app handles its
-/// sessions correctly. Tests every [`Rule`], and reports all faults together.
+/// sessions correctly. Tests every [`Rule`](crate::testing::Rule), and reports all faults together.
 ///
 /// `app` is the result of [`actix_web::test::init_service`]. It should be the complete app, with
 /// its own routes and middleware, on a store for tests.
