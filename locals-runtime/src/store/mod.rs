@@ -6,7 +6,7 @@
 //!
 //! 1. `create` stores a new session, and `find` returns it with all fields unchanged.
 //! 2. `create` with an id that is taken fails with
-//! [`StoreError::Collision`](crate::StoreError::Collision) and changes nothing: no
+//!    [`StoreError::Collision`](crate::StoreError::Collision) and changes nothing: no
 //!    session is created, and none is ended.
 //! 3. For an unknown id, `find` returns `None`, and `renew`, `change_token` and `write_data` return
 //!    `false`. None of them creates a session.
