@@ -52,13 +52,18 @@ fn every_file_that_the_two_plans_name_exists() {
     for plan in ["CONTRIBUTING.md", "DESIGN.md"] {
         let text = fs::read_to_string(root.join(plan)).unwrap();
         let named = names(&text).into_iter();
-        for path in named.filter(|name| name.ends_with(".rs") && !name.contains([' ', '{', '*'])) {
+        for path in named.filter(|name| is_path_of_rust(name)) {
             count += 1;
             let exists = folders.iter().any(|folder| root.join(folder).join(&path).exists());
             assert!(exists, "{plan} names `{path}`, which is not there");
         }
     }
     assert!(count > 100, "only {count} files are named");
+}
+
+fn is_path_of_rust(name: &str) -> bool {
+    let is_rust = Path::new(name).extension().is_some_and(|extension| extension == "rs");
+    is_rust && !name.contains([' ', '{', '*'])
 }
 
 /// A folder of the runtime, as the table describes it.
