@@ -12,7 +12,7 @@
 //! struct Account { id: i64, email: String }
 //!
 //! #[get("/")]
-//! #[with_session]                                    // anybody may come
+//! #[with_session]                                    // with or without a session
 //! async fn home(user: Option<User<Account>>) -> String {
 //!     user.map_or("Hello, stranger".into(), |user| format!("Hello, {}", user.email))
 //! }

@@ -172,16 +172,17 @@ fn wrapping_error(
             Wrapping::Option,
         ) => return None,
         (_, _, Wrapping::Reference) => {
-            format!("a handler owns its `{}`: write `{right}`", given.name())
+            format!("a handler takes its `{}` by value: write `{right}`", given.name())
         }
         (_, Given::Locals, _) => "`Locals` is always there: write `Locals`".to_owned(),
         (_, _, Wrapping::Result) => format!(
-            "a handler never meets the error of its {what}: the response is 503 before it runs; \
+            "a handler never sees an error of its {what}: the response is 503 before it runs; \
              write `{right}`"
         ),
         (HandlerAttribute::WithSession, _, Wrapping::Bare) => format!(
             "under `#[with_session]` there may be no {what}: write `{right}`, or \
-             `#[require_user]` above the function to refuse strangers"
+             `#[require_user]` above the function to refuse requests without a \
+             session"
         ),
         (HandlerAttribute::RequireUser, _, Wrapping::Option) => {
             format!("under `#[require_user]` the {what} is always there: write `{right}`")

@@ -14,7 +14,7 @@
     "under `#[require_user]` the session is always there: write `Session`"
 }
 ::core::compile_error! {
-    "a handler owns its `User`: write `User<Account>`"
+    "a handler takes its `User` by value: write `User<Account>`"
 }
 #[allow(clippy::future_not_send, clippy::large_futures, clippy::used_underscore_items)]
 /// Documented.
