@@ -1,6 +1,8 @@
 //! The names of the tables, indexes and triggers of one app.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
+
+use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
 use crate::model::user::AuthUser;
 
@@ -80,6 +82,11 @@ impl Names {
             },
         })
     }
+}
+
+/// A statement that is run again and again: each use shares its text.
+pub fn shared_statement(sql: &str) -> SqlStr {
+    AssertSqlSafe(Arc::<str>::from(sql)).into_sql_str()
 }
 
 /// Quotes a name. The parts before and after a dot are quoted separately.

@@ -12,11 +12,11 @@ use crate::{
         dialect::UuidForm,
         driver::{Dialect, Value},
         failure::is_of_another_schema,
-        names::quoted_part,
+        names::{quoted_part, shared_statement},
         store::SqlStore,
     },
 };
-use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
+use sqlx::SqlStr;
 use std::{sync::Arc, time::Instant};
 
 const ANY_USER: &str = "SELECT {columns} FROM {users} AS u LIMIT 1";
@@ -115,8 +115,7 @@ impl<D: Dialect, T: AuthUser> SqlStore<D, T> {
         let selection = select(&columns, asked, D::SQL.ignores_case);
         let listed: Vec<_> = selection.columns.iter().map(Selected::sql::<D>).collect();
         let others = [("columns", &*listed.join(", "))];
-        let fill =
-            |template| AssertSqlSafe(self.shared.names.fill(template, &others)).into_sql_str();
+        let fill = |template| shared_statement(&self.shared.names.fill(template, &others));
         Ok(UserStatements {
             find_with_user: fill(D::SQL.find_with_user),
             find_user: fill(D::SQL.find_user),

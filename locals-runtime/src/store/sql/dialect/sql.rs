@@ -1,7 +1,10 @@
 //! The parts that differ between databases: SQL statements and names of types.
 
-use crate::store::sql::{names::Names, settings::Settings};
-use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
+use crate::store::sql::{
+    names::{Names, shared_statement},
+    settings::Settings,
+};
+use sqlx::SqlStr;
 use std::time::Duration;
 
 /// The statements and types of one database.
@@ -171,7 +174,7 @@ pub struct Statements<S = SqlStr> {
 impl Sql {
     /// Fills the names of an app into the templates.
     pub fn statements(&self, names: &Names, has_foreign_key: bool) -> Statements {
-        let fill = |template| AssertSqlSafe(names.fill(template, &[])).into_sql_str();
+        let fill = |template| shared_statement(&names.fill(template, &[]));
         let templates = &self.templates;
         Statements {
             create: fill(if has_foreign_key { templates.create } else { self.create_unreferenced }),
