@@ -194,6 +194,14 @@ impl Gate {
     }
 }
 
+/// Lets all other requests of a test run until each waits for something: for their turn to write, where
+/// the first write is held. Without it, a write may end before the next one waits.
+pub async fn until_others_wait() {
+    for _ in 0..10_000 {
+        tokio::task::yield_now().await;
+    }
+}
+
 pub fn get(path: &str) -> TestRequest {
     TestRequest::get().uri(path)
 }
@@ -367,7 +375,14 @@ impl Spy {
         self.counts.collides.store(true, Ordering::SeqCst);
     }
 
-    /// Holds up the next write of data, until the test lets it go on.
+    async fn pass_gate(&self) {
+        let gate = self.counts.holds.lock().unwrap().take();
+        if let Some(gate) = gate {
+            gate.pass().await;
+        }
+    }
+
+    /// Holds the next write of data, of a session or a guest, until the test lets it go on.
     pub fn hold_the_next_write_of_data(&self) -> Arc<Gate> {
         let gate = Arc::<Gate>::default();
         *self.counts.holds.lock().unwrap() = Some(gate.clone());
@@ -434,10 +449,7 @@ impl SessionStore for Spy {
     fn write_data<'a>(&'a self, id: SessionId, change: &'a DataChange) -> StoreFuture<'a, bool> {
         Box::pin(async move {
             self.write()?;
-            let gate = self.counts.holds.lock().unwrap().take();
-            if let Some(gate) = gate {
-                gate.pass().await;
-            }
+            self.pass_gate().await;
             self.inner.write_data(id, change).await
         })
     }
@@ -495,6 +507,7 @@ impl SessionStore for Spy {
     ) -> StoreFuture<'a, bool> {
         Box::pin(async move {
             self.write()?;
+            self.pass_gate().await;
             self.inner.write_guest(guest, replaces).await
         })
     }

@@ -107,21 +107,21 @@ where
     type Future = Ready<Result<Self::Transform, ()>>;
     type InitError = ();
     type Response = ServiceResponse<BoxBody>;
-    type Transform = WrappedService<S, GuardOfRequests<C>>;
+    type Transform = WrappedService<S, RequestGuard<C>>;
 
     fn new_transform(&self, inner: S) -> Self::Future {
         let (auth, attribute) = (self.auth.clone(), self.attribute.clone());
-        ready(Ok(WrappedService::new(&Rc::new(GuardOfRequests { auth, attribute }), inner)))
+        ready(Ok(WrappedService::new(&Rc::new(RequestGuard { auth, attribute }), inner)))
     }
 }
 
 /// What a [`Guard`] does around each request.
-pub struct GuardOfRequests<C> {
+pub struct RequestGuard<C> {
     auth: ErasedAuth,
     attribute: RequireUser<C>,
 }
 
-impl<C: Condition + 'static> Around for GuardOfRequests<C> {
+impl<C: Condition + 'static> Around for RequestGuard<C> {
     async fn handle<S, B>(
         self: Rc<Self>,
         mut request: ServiceRequest,
@@ -197,8 +197,8 @@ impl<T, C> fmt::Debug for Guard<T, C> {
     }
 }
 
-impl<C> fmt::Debug for GuardOfRequests<C> {
+impl<C> fmt::Debug for RequestGuard<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("GuardOfRequests").finish_non_exhaustive()
+        f.debug_struct("RequestGuard").finish_non_exhaustive()
     }
 }

@@ -115,7 +115,7 @@ pub(crate) async fn refuse_if_impersonating() -> Result<(), Error> {
     Ok(())
 }
 
-/// Like [`refuse`], and also for a session that is an impersonation, wherever it is used.
+/// Like [`refuse_if_impersonating`], and also for a session that is an impersonation, wherever it is used.
 pub(crate) async fn refuse_in(session: &Session) -> Result<(), Error> {
     if session.actor().is_some() {
         Err(Error::Impersonating)

@@ -195,8 +195,8 @@ impl SessionManager {
         token: &SessionToken,
     ) -> Result<Option<FoundSession>, StoreError> {
         let now = self.now();
-        let admission = match self.check_record(rotation, &record, token, now) {
-            Ok(admission) => admission,
+        let checked = match self.check_record(rotation, &record, token, now) {
+            Ok(checked) => checked,
             Err(denial) => {
                 self.denied(&record, denial).await;
                 return Ok(None);
@@ -211,17 +211,17 @@ impl SessionManager {
             Actor::Staff(actor) => Some(actor),
             Actor::Gone => return Ok(None),
         };
-        let token = match &admission.token {
+        let token = match &checked.token {
             TokenState::Superseded(new) => new,
             TokenState::Current | TokenState::DueForRotation => token,
         };
-        let session = self.session(record, token.clone(), admission.state, false, now, actor);
-        let renewal = admission.renewal;
+        let session = self.session(record, token.clone(), checked.state, false, now, actor);
+        let renewal = checked.renewal;
         let session = match &renewal {
             Some(renewal) => session.renewed_by(renewal),
             None => session,
         };
-        Ok(Some(FoundSession { session, renewal, token: admission.token }))
+        Ok(Some(FoundSession { session, renewal, token: checked.token }))
     }
 
     /// Records why a token opens nothing, and ends the session if the reason shows that the token

@@ -1,4 +1,4 @@
-//! `Locals`, and its verbs: one file each.
+//! `Locals`, and its verbs: one file for each subject.
 
 mod client;
 mod conflicts;
